@@ -41,7 +41,9 @@ def main() -> int:
         sys.stderr.write(f"setup: {error}\n")
         return 1
     except subprocess.CalledProcessError as error:
-        sys.stderr.write(f"setup: `{' '.join(map(str, error.cmd))}` failed with exit code {error.returncode}; see above\n")
+        sys.stderr.write(
+            f"setup: `{' '.join(map(str, error.cmd))}` failed with exit code {error.returncode}; see above\n"
+        )
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("setup: interrupted; run it again to finish\n")
@@ -53,7 +55,8 @@ def check_machine() -> None:
     """Raise SetupError when Python or Node.js (which the CDKTF bindings run on) is missing or too old."""
     if sys.version_info < MINIMUM_PYTHON:
         raise SetupError(
-            f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed; name one with `make PYTHON=python3.12 …`"
+            f"Python {sys.version.split()[0]} is too old: 3.11 or newer is needed; "
+            "name one with `make PYTHON=python3.12 …`"
         )
     node = shutil.which("node")
     if node is None:
@@ -68,7 +71,7 @@ def install() -> None:
     wanted = fingerprint()
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return
-    print("setup: installing the locked packages into .venv (a few minutes the first time)", flush=True)
+    sys.stderr.write("setup: installing the locked packages into .venv (a few minutes the first time)\n")
     STAMP.unlink(missing_ok=True)
     environment = clean_environment()
     tool_python = TOOLS / "bin" / "python"
@@ -78,7 +81,10 @@ def install() -> None:
     if not _runs(VENV / "bin" / "python", "--version") or not _same_version(VENV / "bin" / "python"):
         subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True, env=environment)
     subprocess.run(
-        [tool_python, "-m", "pipenv", "sync", "--categories", CATEGORIES], cwd=ROOT, check=True, env=environment
+        [tool_python, "-m", "pipenv", "sync", "--categories", CATEGORIES],
+        cwd=ROOT,
+        check=True,
+        env=environment,
     )
     STAMP.write_text(wanted)
 

@@ -1,0 +1,66 @@
+"""A run's own folder below `build/runs`, and the removal of what a killed machine left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ops.local.guardian import MARKER, Guardian, clean_up
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = ROOT / "build" / "runs"
+LOCK_NAME = "in-use.lock"
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """Yield a fresh folder for one run; afterwards the run's processes and the folder are gone.
+
+    The marker is set in this process's environment, so everything that the run starts inherits it.
+    Runs don't meet: each has a folder, and free ports, of its own.
+    """
+    with ExitStack() as held:
+        with _between_runs():
+            _sweep()
+            folder = Path(tempfile.mkdtemp(dir=RUNS))
+            held.enter_context(Guardian(folder))
+            lock = held.enter_context((folder / LOCK_NAME).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        before = os.environ.get(MARKER)
+        os.environ[MARKER] = str(folder)
+        try:
+            yield folder
+        finally:
+            _restore(before)
+
+
+@contextmanager
+def _between_runs() -> Iterator[None]:
+    """Let one run at a time sweep and make its folder, so that none is swept before it holds its lock."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    with (RUNS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _restore(before: str | None) -> None:
+    if before is None:
+        os.environ.pop(MARKER, None)
+    else:
+        os.environ[MARKER] = before
+
+
+def _sweep() -> None:
+    """Clean up after runs whose processes were all killed, guardian included: nobody holds their lock."""
+    for folder in filter(Path.is_dir, RUNS.iterdir()):
+        lock_path = folder / LOCK_NAME
+        try:
+            with lock_path.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                clean_up(folder)
+        except OSError:
+            continue
