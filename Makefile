@@ -1,0 +1,58 @@
+# Every target sets up what it needs first; `make help` lists them.
+
+# The first interpreter on PATH that is new enough; `make PYTHON=… local` names another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv/bin
+ENV ?= dev
+OPS := $(VENV)/python -m ops
+# Bytecode is part of what is measured and of every start; a machine-wide switch must not turn it off.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup local test check format lock bundles synth bootstrap plan deploy destroy clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Install everything into .venv from Pipfile.lock
+	@$(if $(PYTHON),$(PYTHON) ops/setup.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
+
+local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=DIR COUNT=N KEEP=1)
+	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)
+
+test: setup check ## Pass every check and every test
+	@$(VENV)/python -m pytest -n 2 --dist loadgroup
+
+check: setup ## Run the linters, the type checker, the import contracts and the workflow audit
+	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --quiet --check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports --no-timing
+	@$(VENV)/zizmor --offline --quiet .github/workflows
+
+format: setup ## Format the code and mend what ruff can mend
+	@$(VENV)/ruff check --quiet --fix . ; $(VENV)/ruff format --quiet .
+
+lock: setup ## Resolve Pipfile anew into Pipfile.lock, without index addresses
+	@$(VENV)/python -m ops.lock
+
+bundles: setup ## Build the function bundles for Lambda
+	@$(OPS) bundles
+
+synth: setup ## Synthesise Terraform for every complete environment into cdktf.out
+	@$(VENV)/python main.py
+
+bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account
+	@$(OPS) bootstrap
+
+plan: setup ## Print the Terraform plan of ENV and write it as Markdown to build/plans
+	@$(OPS) plan --env "$(ENV)"
+
+deploy: setup ## Plan ENV, ask, and apply
+	@$(OPS) deploy --env "$(ENV)"
+
+destroy: setup ## Destroy ENV after asking
+	@$(OPS) destroy --env "$(ENV)"
+
+clean: ## Remove what builds and runs wrote (keeps .venv)
+	@rm -rf build cdktf.out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

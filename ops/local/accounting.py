@@ -1,0 +1,137 @@
+"""What became of each delivery, concluded from what the pipeline's own parts recorded.
+
+Pure: the sent deliveries and the observations go in, one row per delivery comes out. A delivery is only
+accounted for by evidence: a request that the API answered, a handler's closing log line, a message in a
+dead-letter queue, a row in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+Outcome = Literal["applied", "recorded", "duplicate", "parked", "unrouted"]
+OUTCOMES: tuple[Outcome, ...] = ("applied", "recorded", "duplicate", "parked", "unrouted")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event as it was put on the bus. `sent_at` is Unix milliseconds."""
+
+    event_id: str
+    event_type: str
+    api_version: str | None
+    handler: str | None
+    envelope_id: str
+    sent_at: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that a part recorded about an event. `at` is Unix milliseconds."""
+
+    event_id: str
+    outcome: Outcome
+    at: float
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that the reference API received. `body` is the JSON that was sent."""
+
+    event_id: str
+    path: str
+    idempotency_key: str
+    headers: Mapping[str, str]
+    body: Any
+    status: int
+    at: float
+
+
+Item = TypeVar("Item", Evidence, Request)
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """An event's row in `stripe_event_ledger`. `first_seen` is Unix milliseconds."""
+
+    deliveries: int
+    first_seen: float
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Everything that was seen at one moment."""
+
+    evidence: tuple[Evidence, ...] = ()
+    requests: tuple[Request, ...] = ()
+    ledger: Mapping[str, LedgerEntry] = field(default_factory=dict)
+    archived_envelopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one delivery. `outcome` is None while nothing shows it; `latency_ms` likewise."""
+
+    delivery: Delivery
+    outcome: Outcome | None
+    requests: tuple[Request, ...]
+    audited: bool
+    latency_ms: float | None
+
+
+def account(deliveries: Sequence[Delivery], seen: Observations) -> tuple[Row, ...]:
+    """Return one row per delivery, in the order sent.
+
+    The deliveries of one event id share its evidence: the first in time goes to the first delivery, and
+    requests belong to the delivery that was applied or parked. An event counts as audited when the ledger
+    table holds as many deliveries as were sent and the ledger's bucket holds this delivery.
+    """
+    evidence = _by_event(seen.evidence)
+    requests = _by_event(seen.requests)
+    sent: defaultdict[str, int] = defaultdict(int)
+    for delivery in deliveries:
+        sent[delivery.event_id] += 1
+    used: defaultdict[str, int] = defaultdict(int)
+    rows = []
+    for delivery in deliveries:
+        position = used[delivery.event_id]
+        used[delivery.event_id] += 1
+        entry = seen.ledger.get(delivery.event_id)
+        in_table = entry is not None and entry.deliveries >= sent[delivery.event_id]
+        audited = in_table and delivery.envelope_id in seen.archived_envelopes
+        outcome, at = _outcome(delivery, evidence[delivery.event_id], position, entry)
+        rows.append(
+            Row(
+                delivery,
+                outcome,
+                tuple(requests[delivery.event_id]) if position == 0 else (),
+                audited,
+                None if at is None else round(at - delivery.sent_at, 1),
+            )
+        )
+    return tuple(rows)
+
+
+def _outcome(
+    delivery: Delivery, evidence: Sequence[Evidence], position: int, entry: LedgerEntry | None
+) -> tuple[Outcome | None, float | None]:
+    if position < len(evidence):
+        return evidence[position].outcome, evidence[position].at
+    if delivery.handler is None and entry is not None:
+        return "unrouted", entry.first_seen
+    return None, None
+
+
+def _by_event(items: Sequence[Item]) -> defaultdict[str, list[Item]]:
+    grouped: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in sorted(items, key=lambda item: item.at):
+        grouped[item.event_id].append(item)
+    return grouped
+
+
+def unaccounted(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows whose outcome or audit nothing shows yet."""
+    return tuple(row for row in rows if row.outcome is None or not row.audited)

@@ -1,0 +1,204 @@
+"""The three servers of a local run: embedded AWS, PostgreSQL and the reference Huntaze API.
+
+All listen on free loopback ports, write below the run's folder, and end with it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ops.local.clients import DUMMY_CREDENTIAL, Aws
+from ops.local.folder import ROOT
+from ops.local.ports import LOOPBACK, free_port
+from ops.local.postgres import running_postgres
+
+REGION = "eu-west-1"
+START_DEADLINE_SECONDS = 60.0
+STOP_DEADLINE_SECONDS = 10.0
+POLL_SECONDS = 0.05
+START_ATTEMPTS = 3
+ASYNC_RETRY_BASE_SECONDS = "1"
+
+
+class ServiceError(Exception):
+    """A server of the run did not start; the message names its log."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What the operator would export before a deploy. Made up anew for each run, to be searched for."""
+
+    huntaze_api_key: str = field(default_factory=lambda: "hk_" + secrets.token_hex(16), repr=False)
+    stripe_secret_key: str = field(default_factory=lambda: "sk_test_" + secrets.token_hex(16), repr=False)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Where the servers of a run listen.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    aws
+        The embedded AWS.
+    api_url
+        Base URL of the reference Huntaze API.
+    database_url
+        The ledger's PostgreSQL; holds its password.
+    """
+
+    folder: Path
+    aws: Aws
+    api_url: str
+    database_url: str = field(repr=False)
+    secrets: Secrets = field(repr=False)
+
+    def environment(self) -> dict[str, str]:
+        """Return the process environment with which AWS SDKs and Terraform reach the embedded AWS only."""
+        return isolated_environment(self.folder) | {"AWS_ENDPOINT_URL": self.aws.url}
+
+
+@contextmanager
+def running_services(folder: Path) -> Iterator[Services]:
+    """Start all three, yield where they listen, and end them in the reverse order.
+
+    Raises
+    ------
+    ServiceError, PostgresError
+        When one of them doesn't answer in time.
+    """
+    made_up = Secrets()
+    with ExitStack() as stack:
+        database_url = stack.enter_context(running_postgres(folder / "postgres"))
+        aws_url = stack.enter_context(running_emulator(folder / "aws"))
+        api_url = stack.enter_context(running_reference_api(folder / "api", made_up.huntaze_api_key))
+        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, made_up)
+
+
+@contextmanager
+def running_emulator(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Run the embedded AWS with its state below `folder`; yield its URL."""
+    environment = isolated_environment(folder) | {
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": ASYNC_RETRY_BASE_SECONDS,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+    command = ["-m", "ops.local.emulator", "--state-dir", str(folder)]
+    with _server("embedded AWS", command, folder, environment, "/_ministack/health", port) as url:
+        yield url
+
+
+@contextmanager
+def running_reference_api(folder: Path, api_key: str, port: int | None = None) -> Iterator[str]:
+    """Run the reference Huntaze API with its journal below `folder`; yield its URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key_file = folder / "key"
+    key_file.touch(mode=0o600)
+    key_file.write_text(api_key)
+    command = ["-m", "ops.local.reference_api", "--key-file", str(key_file)]
+    command += ["--journal", str(folder / "journal.jsonl")]
+    environment = isolated_environment(folder)
+    with _server("reference API", command, folder, environment, "/_control/requests", port) as url:
+        yield url
+
+
+def isolated_environment(folder: Path) -> dict[str, str]:
+    """Return this environment without any AWS, Terraform or secret setting of the operator.
+
+    Dummy credentials, no instance metadata and no profile files: nothing can reach the real AWS.
+    """
+    dropped = ("AWS_", "TF_", "HUNTAZE_API", "STRIPE_", "DATABASE_URL", "POWERTOOLS_")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(dropped) or name in ("TF_PLUGIN_MIRROR", "AWS_CA_BUNDLE")
+    }
+    no_proxy = ",".join(filter(None, [kept.get("NO_PROXY"), LOOPBACK, "localhost"]))
+    return kept | {
+        "AWS_ACCESS_KEY_ID": DUMMY_CREDENTIAL,
+        "AWS_SECRET_ACCESS_KEY": DUMMY_CREDENTIAL,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "CHECKPOINT_DISABLE": "1",
+        "NO_PROXY": no_proxy,
+        "no_proxy": no_proxy,
+        "TMPDIR": str(_temporary(folder)),
+    }
+
+
+def _temporary(folder: Path) -> Path:
+    path = folder / "tmp"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def _server(
+    name: str,
+    command: list[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    health_path: str,
+    port: int | None,
+) -> Iterator[str]:
+    """Start one Python server on a loopback port, wait until it answers, and end it afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log_path = folder / "server.log"
+    for attempt in range(START_ATTEMPTS):
+        chosen = port or free_port()
+        url = f"http://{LOOPBACK}:{chosen}"
+        with log_path.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *command, "--port", str(chosen)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        try:
+            if _answers(process, url + health_path):
+                yield url
+                return
+        finally:
+            _stop(process)
+        if port is not None or attempt == START_ATTEMPTS - 1:
+            break
+    lines = log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise ServiceError(f"the {name} did not start: {lines[-1]} (log: {log_path})")
+
+
+def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+    deadline = time.monotonic() + START_DEADLINE_SECONDS
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with opener.open(url, timeout=START_DEADLINE_SECONDS):
+                return True
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(POLL_SECONDS)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_DEADLINE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
