@@ -18,7 +18,7 @@ from types import TracebackType
 import psutil
 
 MARKER = "HUNTAZE_LOCAL_RUN"
-TERMINATE_SECONDS = 8.0
+TERMINATE_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 
