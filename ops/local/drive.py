@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ops.errors import OperatorError
 from ops.local.accounting import Delivery, Observations, Row, account, unaccounted
 from ops.local.clients import Aws
 from ops.local.observe import Observer, handler_of
@@ -18,7 +19,7 @@ SILENCE_DEADLINE_SECONDS = 60.0
 MILLISECONDS = 1000
 
 
-class SendError(Exception):
+class SendError(OperatorError):
     """The bus refused an event."""
 
 

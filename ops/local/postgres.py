@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from ops.errors import OperatorError
 from ops.local.ports import LOOPBACK, free_port
 
 DATABASE = "huntaze"
@@ -32,7 +33,7 @@ START_ATTEMPTS = 3
 NOBODY_UID = 65534
 
 
-class PostgresError(Exception):
+class PostgresError(OperatorError):
     """PostgreSQL could not be started; the message ends with the server's own words."""
 
 

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ops.errors import OperatorError
 from ops.local.clients import DUMMY_CREDENTIAL, Aws
 from ops.local.folder import ROOT
 from ops.local.ports import LOOPBACK, free_port
@@ -30,7 +31,7 @@ START_ATTEMPTS = 3
 ASYNC_RETRY_BASE_SECONDS = "1"
 
 
-class ServiceError(Exception):
+class ServiceError(OperatorError):
     """A server of the run did not start; the message names its log."""
 
 

@@ -1,0 +1,17 @@
+"""The one error that reaches a person: a line that says what is wrong and what to do next."""
+
+from __future__ import annotations
+
+
+class OperatorError(Exception):
+    """A failure that an operator can mend. The message is one line: what, with which value, what to do.
+
+    Parameters
+    ----------
+    usage
+        Whether the command was called wrongly (exit code 2) rather than failed (exit code 1).
+    """
+
+    def __init__(self, message: str, *, usage: bool = False) -> None:
+        super().__init__(message)
+        self.usage = usage
