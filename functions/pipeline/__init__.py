@@ -1,0 +1,1 @@
+"""What the handlers share; an event passes envelope, routing, api and process in this order."""

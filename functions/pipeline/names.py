@@ -1,0 +1,40 @@
+# ruff: noqa: S105  (these are the names of secrets, not their values)
+"""Names that the deployed stack and the functions agree on. Imports nothing, so that infra can use it."""
+
+from typing import Final
+
+# Environment variables of the functions.
+ENVIRONMENT: Final = "ENVIRONMENT"
+HUNTAZE_API_URL: Final = "HUNTAZE_API_URL"
+SECRET_ID: Final = "SECRET_ID"
+IDEMPOTENCY_TABLE: Final = "IDEMPOTENCY_TABLE"
+IDEMPOTENCY_EXPIRY_SECONDS: Final = "IDEMPOTENCY_EXPIRY_SECONDS"
+LIVEMODE: Final = "LIVEMODE"
+LEDGER_BUCKET: Final = "LEDGER_BUCKET"
+
+# Keys of the secret's JSON document; an environment variable of the same name wins.
+HUNTAZE_API_KEY: Final = "HUNTAZE_API_KEY"
+STRIPE_SECRET_KEY: Final = "STRIPE_SECRET_KEY"
+DATABASE_URL: Final = "DATABASE_URL"
+SECRET_KEYS: Final = (HUNTAZE_API_KEY, STRIPE_SECRET_KEY, DATABASE_URL)
+
+# Attributes of the idempotency table.
+IDEMPOTENCY_KEY_ATTRIBUTE: Final = "id"
+IDEMPOTENCY_EXPIRY_ATTRIBUTE: Final = "expiration"
+
+# Metrics. All carry the dimensions service, environment and event_type, except AuthenticationRefused,
+# which an alarm watches for the whole function and which therefore has no event_type.
+METRICS_NAMESPACE: Final = "HuntazeStripe"
+DIMENSION_SERVICE: Final = "service"
+DIMENSION_ENVIRONMENT: Final = "environment"
+DIMENSION_EVENT_TYPE: Final = "event_type"
+EVENTS_APPLIED: Final = "EventsApplied"
+EVENTS_RECORDED: Final = "EventsRecorded"
+DUPLICATES_SKIPPED: Final = "DuplicatesSkipped"
+EVENTS_FAILED: Final = "EventsFailed"
+EVENT_AGE: Final = "EventAge"
+API_LATENCY: Final = "ApiLatency"
+AUTHENTICATION_REFUSED: Final = "AuthenticationRefused"
+
+# Where the audit function writes in its bucket; one folder per day of receipt.
+LEDGER_PREFIX: Final = "audit/"
