@@ -1,5 +1,6 @@
-# ruff: noqa: S105  (these are the names of secrets, not their values)
 """Names that the deployed stack and the functions agree on. Imports nothing, so that infra can use it."""
+
+# ruff: noqa: S105  (these are the names of secrets, not their values)
 
 from typing import Final
 
