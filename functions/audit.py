@@ -1,0 +1,14 @@
+"""Lambda function for the audit queue; its handler string is functions.audit.handler."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.ledger.batch import store
+from functions.pipeline.telemetry import logger
+
+
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+def handler(batch: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Write a batch of the queue to the ledger; see :func:`functions.ledger.batch.store`."""
+    return store(batch)

@@ -1,0 +1,157 @@
+"""The ledger in PostgreSQL: the table stripe_event_ledger, one row per event.
+
+The errors raised here have no cause: psycopg's own texts quote the connection string and the row.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
+
+from functions.ledger.records import LedgerRecord
+from functions.pipeline.errors import ConfigurationError, EventError, TransientError
+
+TABLE: Final = "stripe_event_ledger"
+
+CONNECT_SECONDS: Final = 3
+# A batch is ten short inserts; what takes longer waits for a lock or a failing server.
+STATEMENT_MILLISECONDS: Final = 5000
+# How long sent data may stay unacknowledged: a server that vanished is noticed before the function ends.
+SILENCE_MILLISECONDS: Final = 5000
+# Any number that nothing else in the database locks; it spells "huntaze" in bytes.
+MIGRATION_LOCK: Final = int.from_bytes(b"huntaze", "big")
+
+_INSERT: Final = f"""
+    INSERT INTO {TABLE} AS ledger
+        (event_id, first_seen, delivery_ids, type, object_id, customer_id, api_version, payload)
+    VALUES (%s, %s, ARRAY[%s], %s, %s, %s, %s, %s)
+    ON CONFLICT (event_id) DO UPDATE SET
+        first_seen = least(ledger.first_seen, excluded.first_seen),
+        delivery_ids = ledger.delivery_ids || excluded.delivery_ids
+    WHERE NOT ledger.delivery_ids @> excluded.delivery_ids
+"""
+
+
+class PostgresLedger:
+    """The table in the database at ``database_url``; the connection is kept between invocations."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._connection: psycopg.Connection | None = None
+
+    def insert(self, records: Sequence[LedgerRecord]) -> list[LedgerRecord]:
+        """Insert a batch in one transaction and return the records that PostgreSQL can't hold.
+
+        A delivery that the table knows changes nothing, so a batch may come again at any time.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The database is away, or refuses; nothing of the batch was inserted.
+        """
+        reused = self._connection is not None
+        try:
+            return self._insert(records)
+        except TransientError:
+            if not reused:
+                raise
+            # A server closes idle connections, which shows at the next use.
+            return self._insert(records)
+
+    def close(self) -> None:
+        """Give the connection up; the next insert makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _insert(self, records: Sequence[LedgerRecord]) -> list[LedgerRecord]:
+        refused = []
+        with self._classified():
+            connection = self._connected()
+            with connection.transaction():
+                _limit_statements(connection)
+                # Batches that lock their rows in one order can't wait for each other in a circle.
+                for record in sorted(records, key=lambda record: record.event_id):
+                    try:
+                        with connection.transaction():
+                            connection.execute(_INSERT, _row(record))
+                    except psycopg.DataError:
+                        refused.append(record)
+        return refused
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None:
+            connection = psycopg.connect(
+                self._database_url,
+                autocommit=True,
+                connect_timeout=CONNECT_SECONDS,
+                tcp_user_timeout=SILENCE_MILLISECONDS,
+                application_name="huntaze-stripe-audit",
+                # A pooler may give each transaction another server, which knows no prepared statement.
+                prepare_threshold=None,
+            )
+            migrate(connection)
+            self._connection = connection
+        return self._connection
+
+    @contextmanager
+    def _classified(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            self.close()
+            raise _fault(error) from None
+
+
+def migrate(connection: psycopg.Connection) -> None:
+    """Create the table where it is missing; of functions that start together, one does it.
+
+    A role without the right to create is enough where the shipped migrations were run by hand before.
+    """
+    with connection.transaction():
+        _limit_statements(connection)
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        found = connection.execute("SELECT to_regclass(%s)", (TABLE,)).fetchone()
+        if found == (None,):
+            for migration in migrations():
+                connection.execute(migration)
+
+
+def migrations() -> list[sql.SQL]:
+    """Read the shipped migrations in their order."""
+    folder = importlib.resources.files("functions.ledger") / "migrations"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda f: f.name)
+    return [sql.SQL(entry.read_text("utf-8")) for entry in files]
+
+
+def _limit_statements(connection: psycopg.Connection) -> None:
+    # For this transaction only: set for the session, a pooler would pass it on to others.
+    connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
+
+
+def _row(record: LedgerRecord) -> tuple[object, ...]:
+    return (
+        record.event_id,
+        record.received_at,
+        record.delivery_id,
+        record.event_type,
+        record.object_id,
+        record.customer_id,
+        record.api_version,
+        Jsonb(record.event),
+    )
+
+
+def _fault(error: psycopg.Error) -> EventError:
+    """Classify a database error: what a person must change, or what passes."""
+    told = f"PostgreSQL failed ({type(error).__name__}, SQLSTATE {error.sqlstate or 'none'})"
+    refused = isinstance(error, (psycopg.ProgrammingError, errors.InvalidAuthorizationSpecification))
+    if refused and not isinstance(error, psycopg.OperationalError | errors.UndefinedTable):
+        return ConfigurationError(f"{told}; check DATABASE_URL and the role's rights")
+    return TransientError(told)

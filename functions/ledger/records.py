@@ -1,0 +1,125 @@
+"""A message of the audit queue as a ledger record.
+
+The ledger takes what no rule routes, too, and events that the handlers refuse: of an event it needs no
+more than the delivery's id, the event's id and its type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.pipeline.envelope import ID
+from functions.pipeline.errors import InvalidEventError
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRecord:
+    """One delivery of one event.
+
+    Parameters
+    ----------
+    message_id
+        Id of the SQS message; the same again when SQS delivers the message again.
+    delivery_id
+        Id of the EventBridge envelope; Stripe's next delivery of the event has another.
+    received_at
+        When the queue took the message, in UTC.
+    """
+
+    message_id: str
+    delivery_id: str
+    received_at: datetime
+    event_id: str
+    event_type: str
+    envelope: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def event(self) -> Mapping[str, Any]:
+        """The Stripe event."""
+        event: Mapping[str, Any] = self.envelope["detail"]
+        return event
+
+    @property
+    def api_version(self) -> str | None:
+        """The API version that the event is rendered in."""
+        return _text(self.event.get("api_version"))
+
+    @property
+    def object_id(self) -> str | None:
+        """Id of the object that the event is about."""
+        return _text(self._object.get("id"))
+
+    @property
+    def customer_id(self) -> str | None:
+        """Id of the customer that the event's object belongs to, or is."""
+        if self._object.get("object") == "customer":
+            return self.object_id
+        customer = self._object.get("customer")
+        return _text(customer.get("id") if isinstance(customer, dict) else customer)
+
+    @property
+    def _object(self) -> Mapping[str, Any]:
+        data = self.event.get("data")
+        stripe_object = data.get("object") if isinstance(data, dict) else None
+        return stripe_object if isinstance(stripe_object, dict) else {}
+
+    def line(self) -> str:
+        """Render the record as a line of the S3 ledger, without a line end."""
+        document = {
+            "received_at": self.received_at.isoformat(timespec="milliseconds"),
+            "message_id": self.message_id,
+            "event_id": self.event_id,
+            "event_type": self.event_type,
+            "envelope": self.envelope,
+        }
+        return json.dumps(document, separators=(",", ":"), allow_nan=False)
+
+
+def read(message: Mapping[str, Any]) -> LedgerRecord:
+    """Read a message of the audit queue.
+
+    Raises
+    ------
+    InvalidEventError
+        The body is no envelope of an event; the message belongs in the dead-letter queue.
+    """
+    try:
+        envelope = json.loads(message["body"])
+        # What Python reads and JSON can't say (1e999, NaN) would fail when it is written.
+        json.dumps(envelope, allow_nan=False)
+    except (ValueError, RecursionError):
+        # Without the cause: a JSON error quotes what it read.
+        raise InvalidEventError("body", "is no JSON") from None
+    if not isinstance(envelope, dict):
+        raise InvalidEventError("body", "must be a JSON object")
+    detail = envelope.get("detail")
+    if not isinstance(detail, dict):
+        raise InvalidEventError("detail", "must be an object")
+    return LedgerRecord(
+        message_id=message["messageId"],
+        delivery_id=_id(envelope.get("id"), "id"),
+        received_at=datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC),
+        event_id=_id(detail.get("id"), "detail.id"),
+        event_type=_required_text(detail.get("type"), "detail.type"),
+        envelope=envelope,
+    )
+
+
+def _id(value: object, path: str) -> str:
+    if not isinstance(value, str) or not ID.fullmatch(value):
+        raise InvalidEventError(path, "must be an id")
+    return value
+
+
+def _required_text(value: object, path: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise InvalidEventError(path, "must be a string")
+    return value
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

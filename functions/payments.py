@@ -1,0 +1,16 @@
+"""Lambda function for Stripe's payments events; its handler string is functions.payments.handler."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.pipeline.process import process
+from functions.pipeline.routing import PAYMENTS
+from functions.pipeline.telemetry import logger, metrics
+
+
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+@metrics.log_metrics
+def handler(envelope: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Apply one event to the Huntaze API; see :func:`functions.pipeline.process.process`."""
+    return process(PAYMENTS, envelope, context)

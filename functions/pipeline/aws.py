@@ -1,0 +1,48 @@
+"""How the functions call AWS, and what a failed call means."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from functions.pipeline.errors import ConfigurationError, EventError, TransientError
+
+# botocore's own defaults are 60 s each, longer than a function lives. DynamoDB, S3 and Secrets Manager
+# answer in milliseconds; three attempts of at most 4 s leave room for the API call.
+CONFIG: Final = Config(
+    connect_timeout=1,
+    read_timeout=3,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+
+# Answers that no retry cures: a permission, a name or a key policy is wrong.
+_CONFIGURATION_CODES: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "DecryptionFailure",
+        "InvalidSignatureException",
+        "KMSAccessDeniedException",
+        "NoSuchBucket",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "ValidationException",
+    }
+)
+
+AwsError = (BotoCoreError, ClientError)
+
+
+def fault(resource: str, error: BaseException) -> EventError:
+    """Classify a failed AWS call; ``resource`` says in words what was called.
+
+    Only AWS's error code is told: its message can repeat what was sent.
+    """
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "an unknown error")
+        if code in _CONFIGURATION_CODES:
+            return ConfigurationError(f"{resource} answered {code}; check the function's role and settings")
+        return TransientError(f"{resource} answered {code}")
+    return TransientError(f"{resource} could not be reached ({type(error).__name__})")

@@ -1,0 +1,151 @@
+"""The functions' settings, from environment variables and the secret, read once per cold start.
+
+A value comes from the environment variable of its name where that is set and not empty; HUNTAZE_API_KEY,
+STRIPE_SECRET_KEY and DATABASE_URL come from the secret otherwise. What fails is not remembered: the next
+invocation reads it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from urllib.parse import urlsplit
+
+import boto3
+
+from functions.pipeline import aws, names
+from functions.pipeline.errors import ConfigurationError
+
+# What an HTTP header may hold without quoting; a line break from a copied key would end up in an error text.
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """What the payments and billing functions need.
+
+    Parameters
+    ----------
+    livemode
+        Whether this environment takes Stripe's live events, or its test events.
+    api_url
+        Base URL of the Huntaze API, without a slash at its end.
+    idempotency_expiry_seconds
+        How long an event id is remembered; longer than the archive keeps events, so that a replay of the
+        oldest one still finds its record.
+    """
+
+    livemode: bool
+    api_url: str
+    api_key: str = field(repr=False)
+    idempotency_table: str
+    idempotency_expiry_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """What the audit function needs; without ``database_url`` the ledger is kept in S3 only."""
+
+    bucket: str
+    database_url: str | None = field(repr=False)
+
+
+@cache
+def delivery_settings() -> DeliverySettings:
+    """Read the settings of the payments and billing functions.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable or secret key that is missing or wrong, without its value.
+    TransientError
+        Secrets Manager did not answer.
+    """
+    return DeliverySettings(
+        livemode=_boolean(names.LIVEMODE),
+        api_url=_url(names.HUNTAZE_API_URL),
+        api_key=_header_value(names.HUNTAZE_API_KEY),
+        idempotency_table=_required(names.IDEMPOTENCY_TABLE),
+        idempotency_expiry_seconds=_seconds(names.IDEMPOTENCY_EXPIRY_SECONDS),
+    )
+
+
+@cache
+def ledger_settings() -> LedgerSettings:
+    """Read the settings of the audit function; raises as :func:`delivery_settings` does."""
+    return LedgerSettings(bucket=_required(names.LEDGER_BUCKET), database_url=secret(names.DATABASE_URL))
+
+
+def secret(key: str) -> str | None:
+    """Read a secret value, or None where neither the environment nor the secret holds one."""
+    return _variable(key) or _secret_document().get(key, "").strip() or None
+
+
+@cache
+def _secret_document() -> Mapping[str, str]:
+    secret_id = _required(names.SECRET_ID)
+    try:
+        answer = boto3.client("secretsmanager", config=aws.CONFIG).get_secret_value(SecretId=secret_id)
+    except aws.AwsError as error:
+        raise aws.fault("Secrets Manager", error) from error
+    try:
+        document = json.loads(answer["SecretString"])
+    except (KeyError, ValueError):
+        # Without the cause: a JSON error quotes what it read.
+        raise ConfigurationError(f"the secret of {names.SECRET_ID} holds no JSON; deploy again") from None
+    if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
+        raise ConfigurationError(f"the secret of {names.SECRET_ID} must be a JSON object of strings")
+    return document
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _required(name: str) -> str:
+    value = _variable(name)
+    if not value:
+        raise ConfigurationError(f"{name} is not set; deploy the environment's stack again")
+    return value
+
+
+def _boolean(name: str) -> bool:
+    value = _required(name)
+    if value not in ("true", "false"):
+        raise ConfigurationError(f"{name} must be true or false")
+    return value == "true"
+
+
+def _seconds(name: str) -> int:
+    value = _required(name)
+    if not value.isdecimal() or int(value) == 0:
+        raise ConfigurationError(f"{name} must be a number of seconds above 0")
+    return int(value)
+
+
+def _url(name: str) -> str:
+    value = _required(name).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        plain = bool(parts.hostname) and not (
+            parts.query or parts.fragment or parts.username or parts.password
+        )
+        valid = parts.scheme in ("https", "http") and plain and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or not _HEADER_VALUE.fullmatch(value):
+        raise ConfigurationError(f"{name} must be a URL like https://api.example.com, without a query")
+    return value
+
+
+def _header_value(name: str) -> str:
+    value = secret(name)
+    if value is None:
+        raise ConfigurationError(f"{name} is neither set nor in the secret; export it and deploy again")
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ConfigurationError(f"{name} holds a space, a line break or a character outside ASCII")
+    return value

@@ -1,0 +1,116 @@
+"""The EventBridge envelope of a Stripe snapshot event, checked field by field.
+
+Sources: Stripe, "Send events to Amazon EventBridge" and "The Event object"; AWS, "Events in EventBridge".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from functions.pipeline.errors import InvalidEventError, LivemodeMismatchError
+from functions.pipeline.objects import INT64_LIMIT
+
+Kind = TypeVar("Kind")
+
+SOURCE_PREFIX = "aws.partner/stripe.com/"
+
+# Each of these becomes an HTTP header, so the characters are those that a header may hold.
+ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+TYPE = re.compile(r"[a-z0-9_.]{1,255}")
+API_VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class StripeEvent:
+    """A checked snapshot event.
+
+    Parameters
+    ----------
+    id, type, api_version
+        As Stripe gives them; ``api_version`` is the one the object is rendered in.
+    created
+        When Stripe made the event, in Unix seconds; it has a resolution of one second.
+    account
+        The connected account for a Connect event, else None.
+    object
+        ``data.object``, the Stripe object as the dict that it is.
+    """
+
+    id: str
+    type: str
+    api_version: str
+    created: int
+    account: str | None
+    object: Mapping[str, Any] = field(repr=False)
+
+
+def parse(envelope: object, *, livemode: bool) -> StripeEvent:
+    """Check an envelope and return its event.
+
+    Raises
+    ------
+    InvalidEventError
+        Names the first field that is missing or wrong by its JSON path, without its value.
+    LivemodeMismatchError
+        The event's ``livemode`` is not the environment's.
+    """
+    if not isinstance(envelope, dict):
+        raise InvalidEventError("the envelope", "must be a JSON object")
+    source = _of_type(envelope, "source", str, "a string")
+    if not source.startswith(SOURCE_PREFIX):
+        raise InvalidEventError("source", f"must begin with {SOURCE_PREFIX}")
+    detail = _of_type(envelope, "detail", dict, "an object")
+
+    kind = detail.get("object")
+    if kind == "v2.core.event":
+        raise InvalidEventError("detail.object", "is a thin event; set the destination to snapshot events")
+    if kind != "event":
+        raise InvalidEventError("detail.object", 'must be "event"')
+
+    event_type = _matching(detail, "detail.type", TYPE)
+    if envelope.get("detail-type") != event_type:
+        raise InvalidEventError("detail-type", "must equal detail.type")
+    data = _of_type(detail, "detail.data", dict, "an object")
+    event = StripeEvent(
+        id=_matching(detail, "detail.id", ID),
+        type=event_type,
+        api_version=_matching(detail, "detail.api_version", API_VERSION),
+        created=_unix_seconds(detail, "detail.created"),
+        account=None if detail.get("account") is None else _matching(detail, "detail.account", ID),
+        object=_of_type(data, "detail.data.object", dict, "an object"),
+    )
+    if _of_type(detail, "detail.livemode", bool, "true or false") is not livemode:
+        expected = str(livemode).lower()
+        raise LivemodeMismatchError("detail.livemode", f"must be {expected} in this environment")
+    return event
+
+
+def _of_type(parent: Mapping[str, Any], path: str, kind: type[Kind], called: str) -> Kind:
+    value = _present(parent, path)
+    if not isinstance(value, kind):
+        raise InvalidEventError(path, f"must be {called}")
+    return value
+
+
+def _matching(parent: Mapping[str, Any], path: str, pattern: re.Pattern[str]) -> str:
+    value = _of_type(parent, path, str, "a string")
+    if not pattern.fullmatch(value):
+        raise InvalidEventError(path, f"must match {pattern.pattern}")
+    return value
+
+
+def _unix_seconds(parent: Mapping[str, Any], path: str) -> int:
+    value = _of_type(parent, path, int, "an integer")
+    if isinstance(value, bool) or not 0 <= value < INT64_LIMIT:
+        raise InvalidEventError(path, "must be a time in Unix seconds")
+    return value
+
+
+def _present(parent: Mapping[str, Any], path: str) -> Any:
+    value = parent.get(path.rpartition(".")[2])
+    if value is None:
+        raise InvalidEventError(path, "is missing")
+    return value

@@ -1,0 +1,122 @@
+"""What a delivery leaves in logs and metrics.
+
+One log line per attempt, "event finished" or "event failed", found by the Stripe event id, which is its
+correlation id. Lines and metrics hold ids, types, statuses and our own words, never a value of the Stripe
+object: no e-mail, name, card or key.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+from functions.pipeline import names
+from functions.pipeline.envelope import ID, StripeEvent
+from functions.pipeline.errors import AuthenticationRefusedError, EventError
+from functions.pipeline.routing import ROUTES
+
+APPLIED: Final = "applied"
+RECORDED: Final = "recorded"
+DUPLICATE: Final = "duplicate"
+
+_COUNTED_AS: Final = {
+    APPLIED: names.EVENTS_APPLIED,
+    RECORDED: names.EVENTS_RECORDED,
+    DUPLICATE: names.DUPLICATES_SKIPPED,
+}
+
+# The event_type of what the routing table does not know: metrics by any type a sender makes up would be
+# as many metrics.
+UNROUTED: Final = "unrouted"
+
+logger = Logger(utc=True)
+metrics = Metrics(namespace=names.METRICS_NAMESPACE)
+environment: Final = os.environ.get(names.ENVIRONMENT) or "unknown"
+metrics.set_default_dimensions(**{names.DIMENSION_ENVIRONMENT: environment})
+
+# At DEBUG these log what they send and receive, the secret's value and the API key among it. A function
+# set to DEBUG lowers the level of all loggers through Lambda's own logging configuration.
+for _library in ("boto3", "botocore", "httpcore", "httpx", "psycopg", "urllib3"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which event a line or metric is about, as far as the envelope could be read."""
+
+    event_id: str | None
+    event_type: str
+
+
+def begin(envelope: object) -> Subject:
+    """Start a delivery: read its event's id and type from an envelope that is not yet checked."""
+    detail = envelope.get("detail") if isinstance(envelope, dict) else None
+    event_id, event_type = (
+        (detail.get("id"), detail.get("type")) if isinstance(detail, dict) else (None, None)
+    )
+    subject = Subject(
+        event_id=event_id if isinstance(event_id, str) and ID.fullmatch(event_id) else None,
+        event_type=event_type if isinstance(event_type, str) and event_type in ROUTES else UNROUTED,
+    )
+    if subject.event_id:
+        logger.set_correlation_id(subject.event_id)
+    metrics.add_dimension(names.DIMENSION_EVENT_TYPE, subject.event_type)
+    return subject
+
+
+def finished(event: StripeEvent, outcome: str) -> None:
+    """Tell that a delivery ended well, and how old its event is."""
+    age_ms = max(0, round((time.time() - event.created) * 1000))
+    metrics.add_metric(_COUNTED_AS[outcome], MetricUnit.Count, 1)
+    if outcome != DUPLICATE:
+        # A replayed event is as old as its archive; it says nothing about how fast the pipeline is.
+        metrics.add_metric(names.EVENT_AGE, MetricUnit.Milliseconds, age_ms)
+    logger.info(
+        "event finished",
+        extra={"outcome": outcome, "event_id": event.id, "event_type": event.type, "age_ms": age_ms},
+    )
+
+
+def failed(subject: Subject, error: Exception) -> None:
+    """Tell that an attempt failed. Of an error that is none of ours only the class is told."""
+    metrics.add_metric(names.EVENTS_FAILED, MetricUnit.Count, 1)
+    if isinstance(error, AuthenticationRefusedError):
+        with single_metric(
+            names.AUTHENTICATION_REFUSED,
+            MetricUnit.Count,
+            1,
+            namespace=names.METRICS_NAMESPACE,
+            default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
+        ):
+            pass
+    known = error if isinstance(error, EventError) else EventError("an error that no code path expects")
+    logger.error(
+        "event failed",
+        extra={
+            "event_id": subject.event_id,
+            "event_type": subject.event_type,
+            "error": type(error).__name__,
+            "reason": known.reason,
+            "status": known.status,
+            "path": known.path,
+        },
+    )
+
+
+@contextmanager
+def api_latency() -> Iterator[None]:
+    """Measure a call of the API, whatever it ends with."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        metrics.add_metric(names.API_LATENCY, MetricUnit.Milliseconds, elapsed_ms)
