@@ -1,0 +1,41 @@
+"""The bootstrap stack: the bucket in which the environments keep their Terraform state."""
+
+from typing import Final
+
+from cdktf import TerraformStack
+from constructs import Construct
+
+from infra.constructs.account import PROJECT, Account
+from infra.constructs.buckets import PrivateBucket
+from infra.constructs.outputs import Outputs
+from infra.constructs.state import keep_locally
+from infra.settings import StateSettings
+
+BOOTSTRAP: Final = f"{PROJECT}-bootstrap"
+# Days in which an earlier state can be restored.
+_OLD_STATES_DAYS: Final = 90
+
+
+class BootstrapStack(TerraformStack):
+    """Deployed once per AWS account, before the first environment."""
+
+    def __init__(self, scope: Construct, settings: StateSettings) -> None:
+        super().__init__(scope, BOOTSTRAP)
+        keep_locally(self, name=BOOTSTRAP)
+        account = Account(self, "account", environment="bootstrap", region=settings.state_region)
+        bucket = PrivateBucket(
+            self,
+            "state_bucket",
+            account=account,
+            name=settings.state_bucket,
+            noncurrent_days=_OLD_STATES_DAYS,
+            prevent_destroy=True,
+        )
+        Outputs(
+            self,
+            "outputs",
+            values={
+                "state_bucket": (bucket.name, "Bucket of the Terraform state"),
+                "state_bucket_arn": (bucket.arn, "ARN of that bucket"),
+            },
+        )

@@ -1,0 +1,71 @@
+"""Where a stack is deployed: provider, state backend, and the account that ARNs name."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
+from cdktf_cdktf_provider_aws.provider import AwsProvider
+from constructs import Construct
+
+from infra.constructs.base import Capability
+
+PROJECT: Final = "huntaze-stripe"
+_COMPONENT: Final = "stripe-eventbridge"
+
+
+def tags(environment: str) -> dict[str, str]:
+    """The tags of everything in a stack."""
+    return {
+        "Project": "huntaze",
+        "Component": _COMPONENT,
+        "Environment": environment,
+        "ManagedBy": "terraform",
+    }
+
+
+class Account(Capability):
+    """The AWS account and region of a stack.
+
+    ARNs of our own resources are written out where a reference would make a cycle (a queue's
+    policy names the rule whose target names the queue), or would only make one wait for the other.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        environment: str,
+        region: str,
+        only_account_id: str = "",
+        extra_tags: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.environment = environment
+        self.region = region
+        AwsProvider(
+            scope,
+            "aws",
+            region=region,
+            allowed_account_ids=[only_account_id] if only_account_id else None,
+            default_tags=[{"tags": tags(environment) | dict(extra_tags or {})}],
+        )
+        self.id = self.add(DataAwsCallerIdentity, "identity").account_id
+        self.partition = self.add(DataAwsPartition, "partition").partition
+
+    def name(self, part: str) -> str:
+        """The name of a resource of this environment, for example huntaze-stripe-payments-dev."""
+        return f"{PROJECT}-{part}-{self.environment}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
+
+    def bus_arn(self, bus: str) -> str:
+        """The ARN of an event bus; a partner bus's name has slashes in it."""
+        return self.arn("events", f"event-bus/{bus}")
+
+    def rule_arn(self, bus: str, rule: str) -> str:
+        """The ARN of a rule on an event bus other than the default one."""
+        return self.arn("events", f"rule/{bus}/{rule}")

@@ -1,0 +1,119 @@
+"""The audit: every event enters the FIFO queue once, in its family's lane, and goes to the ledger."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from constructs import Construct
+
+from infra.constructs.account import Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.event_bus import PartnerEventBus
+from infra.constructs.function import Code, Network, PipelineFunction, Platform
+from infra.constructs.policy import Statement
+from infra.constructs.queues import Queue
+from infra.constructs.rules import EventRule
+from infra.patterns import OTHER
+from infra.settings import FunctionSettings
+
+# Receives of one message before it moves to the dead-letter queue.
+_MAX_RECEIVES: Final = 5
+# AWS Lambda's guide for SQS: a message stays hidden for six time-outs of the function, so that a
+# throttled batch is not handed out a second time.
+_VISIBILITY_TIMEOUTS: Final = 6
+
+
+class Audit(Capability):
+    """One rule per lane, the FIFO queue, its dead-letter queue, and the function that reads it.
+
+    A FIFO target has one static message group. One group would make all events wait for each
+    other, so each family has its own; the patterns share no event type.
+
+    Parameters
+    ----------
+    patterns
+        Lane to event pattern, disjoint and together complete.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        bus: PartnerEventBus,
+        patterns: Mapping[str, str],
+        code: Code,
+        platform: Platform,
+        settings: FunctionSettings,
+        variables: Mapping[str, str],
+        grants: Sequence[Statement],
+        network: Network | None,
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        queue_name = f"{account.name('events')}.fifo"
+        rule_names = {lane: account.name("audit" if lane == OTHER else f"audit-{lane}") for lane in patterns}
+        self.dead_letter = Queue(
+            self,
+            "audit_dlq",
+            account=account,
+            name=f"{account.name('audit-dlq')}.fifo",
+            redriven_from=[queue_name],
+            key=key,
+        )
+        self.queue = Queue(
+            self,
+            "events_queue",
+            account=account,
+            name=queue_name,
+            senders=[account.rule_arn(bus.name, rule_name) for rule_name in rule_names.values()],
+            visibility_timeout_seconds=_VISIBILITY_TIMEOUTS * settings.timeout_seconds,
+            dead_letter=self.dead_letter,
+            max_receives=_MAX_RECEIVES,
+            key=key,
+        )
+        self.lane_dead_letters: dict[str, Queue] = {}
+        self.rules: dict[str, EventRule] = {}
+        for lane, rule_name in rule_names.items():
+            self.lane_dead_letters[lane] = Queue(
+                self,
+                f"audit_{lane}_dlq",
+                account=account,
+                name=account.name(f"audit-{lane}-dlq"),
+                senders=[account.rule_arn(bus.name, rule_name)],
+                key=key,
+            )
+            self.rules[lane] = EventRule(
+                self,
+                f"audit_{lane}_rule",
+                account=account,
+                name=rule_name,
+                description=f"Audit lane of {lane} events",
+                bus=bus,
+                pattern=patterns[lane],
+                dead_letter=self.lane_dead_letters[lane],
+            )
+            self.rules[lane].enqueue(self.queue, group=lane)
+        self.function = PipelineFunction(
+            self,
+            "audit_function",
+            account=account,
+            family="audit",
+            code=code,
+            platform=platform,
+            settings=settings,
+            variables=variables,
+            grants=[*grants, *self.queue.grant_consume()],
+            # The queue invokes it and takes failures back. Should somebody invoke it asynchronously,
+            # its failures need a standard queue, which the queue's own dead-letter queue is not.
+            on_failure=self.lane_dead_letters[OTHER],
+            network=network,
+            key=key,
+        )
+        self.function.read_from(self.queue, concurrency=len(patterns))
+
+    @property
+    def dead_letters(self) -> list[Queue]:
+        """The queues in which an event of the audit can end."""
+        return [*self.lane_dead_letters.values(), self.dead_letter]

@@ -1,0 +1,89 @@
+"""The customer managed KMS key, where an environment asks for one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
+from cdktf_cdktf_provider_aws.kms_key import KmsKey
+from constructs import Construct
+
+from infra.constructs.account import PROJECT, Account
+from infra.constructs.base import Capability
+from infra.constructs.policy import Condition, Statement, document
+
+# Days in which a deleted key can be restored. What it encrypted is lost with it: the maximum.
+_DELETION_WINDOW_DAYS: Final = 30
+_USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
+_STORE: Final = (*_USE, "kms:ReEncryptFrom", "kms:ReEncryptTo")
+
+
+class Key(Capability):
+    """One key for bus, archive, queues, topic, table, ledger, logs, secret and function environments.
+
+    The key policy names each service that acts by itself. DynamoDB, Secrets Manager, S3 and the
+    environment of a function act for a caller, whose role gets its permission from `grant_use`.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, account: Account, bus: str, archive: str) -> None:
+        super().__init__(scope, id_)
+        key = self.add(
+            KmsKey,
+            "",
+            description=f"Stripe pipeline of {account.environment}",
+            enable_key_rotation=True,
+            deletion_window_in_days=_DELETION_WINDOW_DAYS,
+            policy=document(*_policy(account, bus, archive)),
+        )
+        self.add(KmsAlias, "alias", name=f"alias/{account.name('events')}", target_key_id=key.key_id)
+        self.arn = key.arn
+
+    def grant_use(self) -> list[Statement]:
+        """Statements for a role that reads or writes what this key encrypts."""
+        return [Statement("UseKey", _USE, [self.arn])]
+
+
+def _policy(account: Account, bus: str, archive: str) -> list[Statement]:
+    """The statements of the key's policy, after "Authorizing EventBridge to use a customer managed key",
+
+    "Configure KMS permissions for AWS services" (SQS, SNS) and "Encrypt log data using KMS".
+    """
+    same_account = {"StringEquals": {"aws:SourceAccount": account.id}}
+    stored_events = {
+        "StringEquals": {
+            "kms:EncryptionContext:aws:events:event-bus:arn": [
+                account.bus_arn(bus),
+                account.arn("events", f"archive/{archive}"),
+            ]
+        }
+    }
+    log_groups = [account.arn("logs", f"log-group:/aws/{of}/{PROJECT}-*") for of in ("lambda", "events")]
+    root = {"AWS": f"arn:{account.partition}:iam::{account.id}:root"}
+    return [
+        # Without it nobody could ever change the key again; with it the account's IAM policies
+        # decide, which is how the functions' roles come to use the key.
+        _allow("AccountAdministers", root, ["kms:*"]),
+        _allow("EventBridgeDescribes", _service("events"), ["kms:DescribeKey"]),
+        _allow("EventBridgeStores", _service("events"), _STORE, stored_events),
+        _allow("EventBridgeSends", _service("events"), _USE, same_account),
+        _allow("CloudWatchNotifies", _service("cloudwatch"), _USE, same_account),
+        _allow("SnsNotifies", _service("sns"), _USE, same_account),
+        _allow("SqsMoves", _service("sqs"), _USE, same_account),
+        _allow("LambdaDelivers", _service("lambda"), _USE, same_account),
+        _allow(
+            "LogsStores",
+            _service(f"logs.{account.region}"),
+            [*_STORE, "kms:DescribeKey", "kms:Encrypt"],
+            {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+        ),
+    ]
+
+
+def _service(name: str) -> Mapping[str, str]:
+    return {"Service": f"{name}.amazonaws.com"}
+
+
+def _allow(
+    sid: str, principal: Mapping[str, str], actions: Sequence[str], condition: Condition | None = None
+) -> Statement:
+    # A key policy speaks of its own key: "*" is that key and no other.
+    return Statement(sid, actions, ["*"], principal, condition or {})

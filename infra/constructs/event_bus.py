@@ -1,0 +1,64 @@
+"""The partner event bus that Stripe publishes to."""
+
+from cdktf_cdktf_provider_aws.cloudwatch_event_bus import (
+    CloudwatchEventBus,
+    CloudwatchEventBusDeadLetterConfig,
+)
+from constructs import Construct
+
+from infra.constructs.account import Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.metrics import Metric
+from infra.constructs.queues import Queue
+
+
+class PartnerEventBus(Capability):
+    """The bus that takes a partner event source's events.
+
+    A partner bus has the name of its event source. It needs no resource policy: associating
+    the source lets the partner publish, and nobody else can.
+
+    With a key, events that it refuses to encrypt or decrypt go to the bus's own dead-letter
+    queue, which for that reason does not use the key.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        event_source_name: str,
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.name = event_source_name
+        self.dead_letter = (
+            Queue(
+                self,
+                "bus_dlq",
+                account=account,
+                name=account.name("bus-dlq"),
+                senders=[account.bus_arn(event_source_name)],
+            )
+            if key
+            else None
+        )
+        bus = self.add(
+            CloudwatchEventBus,
+            "",
+            name=event_source_name,
+            event_source_name=event_source_name,
+            description=f"Stripe events of {account.environment}",
+            kms_key_identifier=key.arn if key else None,
+            dead_letter_config=(
+                CloudwatchEventBusDeadLetterConfig(arn=self.dead_letter.arn) if self.dead_letter else None
+            ),
+        )
+        self.arn = bus.arn
+        self.name_reference = bus.name
+
+    def metric_events(self) -> Metric:
+        """Events that arrived from the partner."""
+        return Metric("AWS/Events", "Events", {"EventSourceName": self.name})

@@ -1,0 +1,74 @@
+"""One family of events from the bus to its handler: rule, function, dead-letter queue."""
+
+from collections.abc import Mapping, Sequence
+
+from constructs import Construct
+
+from infra.constructs.account import Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.event_bus import PartnerEventBus
+from infra.constructs.function import Code, PipelineFunction, Platform
+from infra.constructs.policy import Statement
+from infra.constructs.queues import Queue
+from infra.constructs.rules import EventRule
+from infra.settings import FunctionSettings
+
+
+class Handler(Capability):
+    """A rule that hands a family's events to its function.
+
+    Both exits for failures lead to one queue: EventBridge's, for what could not be handed over,
+    and Lambda's, for what the handler could not do.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        bus: PartnerEventBus,
+        pattern: str,
+        code: Code,
+        platform: Platform,
+        settings: FunctionSettings,
+        variables: Mapping[str, str],
+        grants: Sequence[Statement],
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        family = id_
+        rule_name = account.name(family)
+        self.dead_letter = Queue(
+            self,
+            f"{family}_dlq",
+            account=account,
+            name=account.name(f"{family}-dlq"),
+            senders=[account.rule_arn(bus.name, rule_name)],
+            key=key,
+        )
+        self.function = PipelineFunction(
+            self,
+            f"{family}_function",
+            account=account,
+            family=family,
+            code=code,
+            platform=platform,
+            settings=settings,
+            variables=variables,
+            grants=grants,
+            on_failure=self.dead_letter,
+            key=key,
+        )
+        self.rule = EventRule(
+            self,
+            f"{family}_rule",
+            account=account,
+            name=rule_name,
+            description=f"Stripe events for the {family} function",
+            bus=bus,
+            pattern=pattern,
+            dead_letter=self.dead_letter,
+        )
+        self.rule.invoke(self.function)

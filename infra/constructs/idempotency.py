@@ -1,0 +1,68 @@
+"""The table in which the handlers remember which events they have applied."""
+
+from typing import Final
+
+from cdktf_cdktf_provider_aws.dynamodb_table import (
+    DynamodbTable,
+    DynamodbTableAttribute,
+    DynamodbTablePointInTimeRecovery,
+    DynamodbTableServerSideEncryption,
+    DynamodbTableTtl,
+)
+from constructs import Construct
+
+from functions.pipeline import names
+from infra.constructs.account import Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.policy import Statement
+
+_DAY_SECONDS: Final = 24 * 3600
+# A replay takes events out of the archive on its last day and delivers, retries and parks them
+# for days after: a record outlives the archived event by more than all of these together
+# (EventBridge retries 1 day, a dead-letter queue keeps 14).
+_MARGIN_DAYS: Final = 16
+
+
+class IdempotencyTable(Capability):
+    """A DynamoDB table with the key and expiry attributes that Powertools' idempotency uses."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        deletion_protection: bool,
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._key = key
+        table = self.add(
+            DynamodbTable,
+            "",
+            name=account.name("idempotency"),
+            billing_mode="PAY_PER_REQUEST",
+            hash_key=names.IDEMPOTENCY_KEY_ATTRIBUTE,
+            attribute=[DynamodbTableAttribute(name=names.IDEMPOTENCY_KEY_ATTRIBUTE, type="S")],
+            ttl=DynamodbTableTtl(enabled=True, attribute_name=names.IDEMPOTENCY_EXPIRY_ATTRIBUTE),
+            point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
+            # Without a key of ours DynamoDB encrypts with one that AWS owns, at no cost.
+            server_side_encryption=(
+                DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn) if key else None
+            ),
+            deletion_protection_enabled=deletion_protection,
+        )
+        self.name = table.name
+        self.arn = table.arn
+
+    def grant_read_write(self) -> list[Statement]:
+        """Statements for a role that keeps idempotency records."""
+        actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        access = Statement("KeepIdempotencyRecords", actions, [self.arn])
+        return [access, *(self._key.grant_use() if self._key else [])]
+
+
+def expiry_seconds(archive_retention_days: int) -> int:
+    """Seconds that a record must live so that no replay can apply its event again."""
+    return (archive_retention_days + _MARGIN_DAYS) * _DAY_SECONDS

@@ -1,0 +1,54 @@
+"""The audit ledger's bucket: one gzip JSONL object per batch of events."""
+
+from typing import Final
+
+from constructs import Construct
+
+from functions.pipeline import names
+from infra.constructs.account import Account
+from infra.constructs.base import Capability
+from infra.constructs.buckets import PrivateBucket
+from infra.constructs.encryption import Key
+from infra.constructs.policy import Statement
+
+# The audit function writes each object once; another version is somebody's hand at work, and
+# this is the time to notice it.
+_NONCURRENT_DAYS: Final = 365
+
+
+class Ledger(Capability):
+    """Where every event is kept, in storage that grows colder with its age."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        infrequent_access_days: int,
+        glacier_days: int,
+        object_lock_days: int,
+        deletion_protection: bool,
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._key = key
+        bucket = PrivateBucket(
+            self,
+            "ledger_bucket",
+            account=account,
+            # Bucket names are unique in all of AWS: the account makes ours so.
+            name=f"{account.name('ledger')}-{account.id}",
+            transitions=((infrequent_access_days, "STANDARD_IA"), (glacier_days, "GLACIER")),
+            noncurrent_days=_NONCURRENT_DAYS,
+            object_lock_days=object_lock_days,
+            emptied_on_destroy=not deletion_protection,
+            key=key,
+        )
+        self.name = bucket.name
+        self.arn = bucket.arn
+
+    def grant_write(self) -> list[Statement]:
+        """Statements for a role that adds ledger objects."""
+        put = Statement("AddToLedger", ["s3:PutObject"], [f"{self.arn}/{names.LEDGER_PREFIX}*"])
+        return [put, *(self._key.grant_use() if self._key else [])]

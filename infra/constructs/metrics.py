@@ -1,0 +1,40 @@
+"""CloudWatch metrics as values, handed out by the construct that owns the watched resource."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+MINUTE: Final = 60
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of one resource; `period` is in seconds."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    statistic: str = "Sum"
+    period: int = 5 * MINUTE
+    label: str = ""
+
+    def over(
+        self, *, statistic: str | None = None, period: int | None = None, label: str | None = None
+    ) -> "Metric":
+        """The same metric under another statistic, period or label."""
+        return replace(
+            self,
+            statistic=statistic or self.statistic,
+            period=period or self.period,
+            label=self.label if label is None else label,
+        )
+
+    def widget_row(self) -> list[Any]:
+        """This metric as a row of a dashboard widget's `metrics`."""
+        row: list[Any] = [self.namespace, self.name]
+        for name, value in sorted(self.dimensions.items()):
+            row += [name, value]
+        options: dict[str, Any] = {"period": self.period, "stat": self.statistic}
+        if self.label:
+            options["label"] = self.label
+        return [*row, options]

@@ -1,0 +1,77 @@
+"""The secret with the API key, the Stripe key and the database URL."""
+
+from typing import Final
+
+from cdktf import TerraformVariable
+from cdktf_cdktf_provider_aws.secretsmanager_secret import SecretsmanagerSecret
+from cdktf_cdktf_provider_aws.secretsmanager_secret_version import SecretsmanagerSecretVersion
+from constructs import Construct
+
+from functions.pipeline import names
+from infra.constructs.account import Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.policy import Statement
+
+_PURPOSE: Final = {
+    names.HUNTAZE_API_KEY: "Bearer key of the Huntaze API",
+    names.STRIPE_SECRET_KEY: "Secret key of the Stripe account; empty where nothing asks Stripe",
+    names.DATABASE_URL: "PostgreSQL URL of the ledger; empty keeps the ledger in S3 alone",
+}
+
+
+class PipelineSecret(Capability):
+    """One Secrets Manager secret, written from ephemeral variables by a write-only argument.
+
+    Terraform keeps neither in the plan nor in the state, so the values stand nowhere but in the
+    secret. It can't see a changed value for the same reason: raising `version` writes anew.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        version: int,
+        recovery_days: int,
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self._key = key
+        secret = self.add(
+            SecretsmanagerSecret,
+            "",
+            name=f"huntaze/stripe-eventbridge/{account.environment}",
+            description=f"Keys of the Stripe pipeline of {account.environment}",
+            recovery_window_in_days=recovery_days,
+            kms_key_id=key.arn if key else None,
+        )
+        for variable in names.SECRET_KEYS:
+            self._variable(scope, variable)
+        members = ",".join(f"{variable}=var.{variable}" for variable in names.SECRET_KEYS)
+        self.add(
+            SecretsmanagerSecretVersion,
+            "version",
+            secret_id=secret.id,
+            secret_string_wo=f"${{jsonencode({{{members}}})}}",
+            secret_string_wo_version=version,
+        )
+        self.arn = secret.arn
+
+    def grant_read(self) -> list[Statement]:
+        """Statements for a role that reads the secret."""
+        read = Statement("ReadSecret", ["secretsmanager:GetSecretValue"], [self.arn])
+        return [read, *(self._key.grant_use() if self._key else [])]
+
+    def _variable(self, scope: Construct, name: str) -> None:
+        # The default lets Terraform refuse a missing value with our message instead of a prompt.
+        variable = TerraformVariable(
+            scope, name, type="string", default="", description=_PURPOSE[name], sensitive=True
+        )
+        variable.add_override("ephemeral", True)
+        if name == names.HUNTAZE_API_KEY:
+            variable.add_validation(
+                condition=f'${{var.{name} != ""}}',
+                error_message=f"{name} is empty; export TF_VAR_{name}, the bearer key of the Huntaze API.",
+            )

@@ -1,0 +1,18 @@
+"""Errors that stop a synth. Each message is one line that names the next step.
+
+InfraError
+ ├─ SettingsError   a setting is missing, misspelled or wrong
+ └─ RoutingError    the routing table can't become EventBridge rules
+"""
+
+
+class InfraError(Exception):
+    """The stacks can't be synthesised."""
+
+
+class SettingsError(InfraError):
+    """A setting is missing, misspelled or wrong."""
+
+
+class RoutingError(InfraError):
+    """The routing table can't become EventBridge rules."""

@@ -1,0 +1,77 @@
+"""Event patterns of the rules, built from the routing table of the functions.
+
+Fails before anything is synthesised where EventBridge, or Stripe, would not know what the table
+says: a pattern that is too long, a type that is routed twice, a type that Stripe does not have.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from infra.constructs.policy import compact
+from infra.errors import RoutingError
+
+# EventBridge quota "Event pattern size", in characters.
+MAX_PATTERN_LENGTH: Final = 2_048
+# The audit lane of all that no handler takes.
+OTHER: Final = "other"
+_STRIPE_TYPES_FILE: Final = Path(__file__).with_name("stripe_event_types.txt")
+
+
+@cache
+def stripe_event_types() -> frozenset[str]:
+    """All event types that Stripe documents, from the list shipped beside this module."""
+    lines = _STRIPE_TYPES_FILE.read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+def lanes(source: str, routed: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The patterns by lane: one per handler and one for all that none of them takes.
+
+    They share no event type and leave none out.
+
+    Parameters
+    ----------
+    source
+        The partner event source, which is the `source` of each of its events.
+    routed
+        Handler to the event types that it takes.
+
+    Raises
+    ------
+    RoutingError
+        A type is routed twice, Stripe has no such type, or a pattern is too long.
+    """
+    owner: dict[str, str] = {}
+    for handler, event_types in routed.items():
+        for event_type in event_types:
+            if event_type in owner:
+                raise RoutingError(
+                    f"event type {event_type} is routed twice, to {owner[event_type]} and {handler}; "
+                    "leave one route in functions/pipeline/routing.py"
+                )
+            _check_known(event_type)
+            owner[event_type] = handler
+    patterns = {handler: _rendered(handler, source, list(types)) for handler, types in routed.items()}
+    patterns[OTHER] = _rendered(OTHER, source, [{"anything-but": list(owner)}])
+    return patterns
+
+
+def _check_known(event_type: str) -> None:
+    known = stripe_event_types()
+    if event_type not in known:
+        near = difflib.get_close_matches(event_type, known, n=1)
+        advice = f'did you mean "{near[0]}"?' if near else "see Stripe's list of event types"
+        raise RoutingError(f'event type "{event_type}" is unknown to Stripe; {advice}')
+
+
+def _rendered(lane: str, source: str, detail_types: Sequence[Any]) -> str:
+    text = compact({"detail-type": detail_types, "source": [source]})
+    if len(text) > MAX_PATTERN_LENGTH:
+        raise RoutingError(
+            f"the event pattern of {lane} has {len(text):,} characters and EventBridge takes "
+            f"{MAX_PATTERN_LENGTH:,}; split its types over two handlers in functions/pipeline/routing.py"
+        )
+    return text
