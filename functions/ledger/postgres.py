@@ -27,8 +27,12 @@ SILENCE_MILLISECONDS: Final = 5000
 # Any number that nothing else in the database locks; it spells "huntaze" in bytes.
 MIGRATION_LOCK: Final = int.from_bytes(b"huntaze", "big")
 
-_INSERT: Final = f"""
-    INSERT INTO {TABLE} AS ledger
+# What the row's own content causes, and what another attempt can't cure: text that jsonb does not hold
+# (a NUL character, half a surrogate pair), or nesting deeper than the server's stack.
+_UNSTORABLE: Final = (psycopg.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
+
+_INSERT: Final = """
+    INSERT INTO stripe_event_ledger AS ledger
         (event_id, first_seen, delivery_ids, type, object_id, customer_id, api_version, payload)
     VALUES (%s, %s, ARRAY[%s], %s, %s, %s, %s, %s)
     ON CONFLICT (event_id) DO UPDATE SET
@@ -81,7 +85,7 @@ class PostgresLedger:
                     try:
                         with connection.transaction():
                             connection.execute(_INSERT, _row(record))
-                    except psycopg.DataError:
+                    except _UNSTORABLE:
                         refused.append(record)
         return refused
 
@@ -151,7 +155,6 @@ def _row(record: LedgerRecord) -> tuple[object, ...]:
 def _fault(error: psycopg.Error) -> EventError:
     """Classify a database error: what a person must change, or what passes."""
     told = f"PostgreSQL failed ({type(error).__name__}, SQLSTATE {error.sqlstate or 'none'})"
-    refused = isinstance(error, (psycopg.ProgrammingError, errors.InvalidAuthorizationSpecification))
-    if refused and not isinstance(error, psycopg.OperationalError | errors.UndefinedTable):
+    if isinstance(error, psycopg.ProgrammingError) and not isinstance(error, errors.UndefinedTable):
         return ConfigurationError(f"{told}; check DATABASE_URL and the role's rights")
     return TransientError(told)
