@@ -5,5 +5,5 @@ Pure: no network, no clock, and the process environment is read in `settings` al
 
 from infra import fast_provider
 
-# Here, because it must come before the first import of cdktf, whichever module that is in.
+# Here, because it must come before the first import of a binding, whichever module that is in.
 fast_provider.prepare()

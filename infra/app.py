@@ -1,13 +1,12 @@
 """Synthesise the stacks: settings and bundles in, a folder of Terraform JSON out."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from infra.bootstrap import BootstrapStack
+from infra import fast_provider
 from infra.bundle import Bundles
-from infra.constructs.base import new_app
 from infra.settings import Settings, StateSettings
-from infra.stack import EnvironmentStack
 
 
 def synthesise(
@@ -31,6 +30,15 @@ def synthesise(
     RoutingError
         The routing table can't become EventBridge rules.
     """
+    fast_provider.start_jsii()
+    # Only now: these load the bindings, which would start Node.js in their own way.
+    from infra.bootstrap import BootstrapStack
+    from infra.constructs.base import new_app
+    from infra.stack import EnvironmentStack, stack_name
+
+    for settings in environments:
+        # Bundles of an earlier synth would stay beside today's.
+        shutil.rmtree(outdir / "stacks" / stack_name(settings.environment) / "assets", ignore_errors=True)
     app = new_app(outdir)
     BootstrapStack(app, state)
     for settings in environments:

@@ -16,6 +16,7 @@ from infra.constructs.function import Network, Platform
 from infra.constructs.handler import Handler
 from infra.constructs.idempotency import IdempotencyTable, expiry_seconds
 from infra.constructs.ledger import Ledger
+from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.outputs import Outputs
 from infra.constructs.secret import PipelineSecret
 from infra.constructs.state import keep_in_bucket
@@ -81,11 +82,10 @@ class EnvironmentStack(TerraformStack):
             log_retention_days=settings.log_retention_days,
             max_event_age_seconds=settings.max_event_age_seconds,
         )
-        variables = {
-            names.ENVIRONMENT: settings.environment,
+        shared = {names.ENVIRONMENT: settings.environment, names.SECRET_ID: secret.arn}
+        delivery = shared | {
             names.HUNTAZE_API_URL: settings.huntaze_api_url,
             names.LIVEMODE: str(settings.livemode).lower(),
-            names.SECRET_ID: secret.arn,
             names.IDEMPOTENCY_TABLE: table.name,
             names.IDEMPOTENCY_EXPIRY_SECONDS: str(expiry_seconds(settings.archive_retention_days)),
         }
@@ -99,7 +99,7 @@ class EnvironmentStack(TerraformStack):
                 code=code["handlers"],
                 platform=platform,
                 settings=_function_settings(settings, family),
-                variables=variables,
+                variables=delivery,
                 grants=[*table.grant_read_write(), *secret.grant_read()],
                 key=key,
             )
@@ -114,13 +114,26 @@ class EnvironmentStack(TerraformStack):
             code=code["audit"],
             platform=platform,
             settings=settings.audit,
-            variables=variables | {names.LEDGER_BUCKET: ledger.name},
+            variables=shared | {names.LEDGER_BUCKET: ledger.name},
             grants=[*ledger.grant_write(), *secret.grant_read()],
             network=_network(settings),
             key=key,
         )
-        functions = [*(handler.function for handler in handlers), audit.function]
-        queues = [*(handler.dead_letter for handler in handlers), *audit.dead_letters, audit.queue]
+        monitoring = Monitoring(
+            self,
+            "monitoring",
+            account=account,
+            bus=bus,
+            handlers=handlers,
+            audit=audit,
+            thresholds=Thresholds(
+                audit_backlog_messages=settings.audit_backlog_messages,
+                audit_backlog_seconds=settings.audit_backlog_seconds,
+                heartbeat_minutes=settings.heartbeat_minutes,
+            ),
+            emails=settings.alert_emails,
+            key=key,
+        )
         Outputs(
             self,
             "outputs",
@@ -129,10 +142,15 @@ class EnvironmentStack(TerraformStack):
                 "bus_arn": (bus.arn, "ARN of the partner event bus"),
                 "archive_arn": (archive.arn, "ARN of the archive, the source of a replay"),
                 "function_arns": (
-                    {function.family: function.arn for function in functions},
+                    {function.family: function.arn for function in monitoring.functions},
                     "Functions by family",
                 ),
-                "queue_urls": ({queue.name: queue.url for queue in queues}, "Queues by name"),
+                "queue_urls": (
+                    {queue.name: queue.url for queue in [*monitoring.dead_letters, audit.queue]},
+                    "Queues by name",
+                ),
+                "topic_arn": (monitoring.topic_arn, "SNS topic of the alarms"),
+                "dashboard_url": (monitoring.dashboard_url, "CloudWatch dashboard"),
                 "idempotency_table": (table.name, "DynamoDB table of the applied events"),
                 "ledger_bucket": (ledger.name, "S3 bucket of the audit ledger"),
                 "secret_arn": (secret.arn, "Secret that the functions read"),

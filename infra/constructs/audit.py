@@ -11,7 +11,7 @@ from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.function import Code, Network, PipelineFunction, Platform
 from infra.constructs.policy import Statement
-from infra.constructs.queues import Queue
+from infra.constructs.queues import Queue, queue_name
 from infra.constructs.rules import EventRule
 from infra.patterns import OTHER
 from infra.settings import FunctionSettings
@@ -52,21 +52,22 @@ class Audit(Capability):
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
-        queue_name = f"{account.name('events')}.fifo"
         rule_names = {lane: account.name("audit" if lane == OTHER else f"audit-{lane}") for lane in patterns}
         self.dead_letter = Queue(
             self,
             "audit_dlq",
             account=account,
-            name=f"{account.name('audit-dlq')}.fifo",
-            redriven_from=[queue_name],
+            short_name="audit-dlq",
+            fifo=True,
+            redriven_from=[queue_name(account, "events", fifo=True)],
             key=key,
         )
         self.queue = Queue(
             self,
             "events_queue",
             account=account,
-            name=queue_name,
+            short_name="events",
+            fifo=True,
             senders=[account.rule_arn(bus.name, rule_name) for rule_name in rule_names.values()],
             visibility_timeout_seconds=_VISIBILITY_TIMEOUTS * settings.timeout_seconds,
             dead_letter=self.dead_letter,
@@ -80,7 +81,7 @@ class Audit(Capability):
                 self,
                 f"audit_{lane}_dlq",
                 account=account,
-                name=account.name(f"audit-{lane}-dlq"),
+                short_name=f"audit-{lane}-dlq",
                 senders=[account.rule_arn(bus.name, rule_name)],
                 key=key,
             )

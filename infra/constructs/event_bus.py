@@ -39,7 +39,7 @@ class PartnerEventBus(Capability):
                 self,
                 "bus_dlq",
                 account=account,
-                name=account.name("bus-dlq"),
+                short_name="bus-dlq",
                 senders=[account.bus_arn(event_source_name)],
             )
             if key

@@ -112,7 +112,7 @@ class PipelineFunction(Capability):
             retention_in_days=platform.log_retention_days,
             kms_key_id=key.arn if key else None,
         )
-        self.log_group = f"/aws/lambda/{self.name}"
+        self.log_group = logs.name
         role = self.add(IamRole, "role", name=self.name, assume_role_policy=trust("lambda.amazonaws.com"))
         wanted = [
             Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs.arn}:*"]),

@@ -38,13 +38,13 @@ class Handler(Capability):
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
-        family = id_
+        self.family = family = id_
         rule_name = account.name(family)
         self.dead_letter = Queue(
             self,
             f"{family}_dlq",
             account=account,
-            name=account.name(f"{family}-dlq"),
+            short_name=f"{family}-dlq",
             senders=[account.rule_arn(bus.name, rule_name)],
             key=key,
         )

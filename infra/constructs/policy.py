@@ -55,13 +55,16 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
-def deny_plain_text(service: str, *resources: str) -> Statement:
-    """Refuse every request to the resources that does not come over TLS."""
+def deny_plain_text(service: str, *resources: str, action: str = "*") -> Statement:
+    """Refuse every request to the resources that does not come over TLS.
+
+    A topic's policy takes no other action than Publish here, the one that others may do.
+    """
     return Statement(
         sid="DenyPlainText",
         effect="Deny",
         principal="*",
-        actions=[f"{service}:*"],
+        actions=[f"{service}:{action}"],
         resources=resources,
         condition={"Bool": {"aws:SecureTransport": "false"}},
     )

@@ -25,8 +25,8 @@ class Queue(Capability):
 
     Parameters
     ----------
-    name
-        Name in AWS; a FIFO queue's ends in `.fifo`.
+    short_name
+        Name between project and environment, for example payments-dlq.
     senders
         ARNs of the rules, or the bus, that may send to it. Literal ones: a rule's target names
         its queue.
@@ -44,7 +44,8 @@ class Queue(Capability):
         id_: str,
         *,
         account: Account,
-        name: str,
+        short_name: str,
+        fifo: bool = False,
         key: Key | None = None,
         senders: Sequence[str] = (),
         visibility_timeout_seconds: int = 30,
@@ -53,9 +54,9 @@ class Queue(Capability):
         redriven_from: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, id_)
-        self.name = name
+        self.name = name = queue_name(account, short_name, fifo=fifo)
+        self.short_name = short_name
         self._key = key
-        fifo = name.endswith(".fifo")
         literal_arn = account.arn("sqs", name)
         queue = self.add(
             SqsQueue,
@@ -118,6 +119,11 @@ class Queue(Capability):
 
     def _metric(self, name: str) -> Metric:
         return Metric("AWS/SQS", name, {"QueueName": self.name}, "Maximum", MINUTE)
+
+
+def queue_name(account: Account, short_name: str, *, fifo: bool) -> str:
+    """A queue's name in AWS; a FIFO queue's ends in `.fifo`."""
+    return f"{account.name(short_name)}.fifo" if fifo else account.name(short_name)
 
 
 def _policy(arn: str, senders: Sequence[str]) -> list[Statement]:

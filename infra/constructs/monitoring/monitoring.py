@@ -1,0 +1,52 @@
+"""Topic, alarms, dashboard and queries of one environment."""
+
+from collections.abc import Sequence
+
+from constructs import Construct
+
+from infra.constructs.account import Account
+from infra.constructs.audit import Audit
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.event_bus import PartnerEventBus
+from infra.constructs.handler import Handler
+from infra.constructs.monitoring.alarms import Alarms
+from infra.constructs.monitoring.dashboard import Dashboard
+from infra.constructs.monitoring.queries import SavedQueries
+from infra.constructs.monitoring.topic import AlertTopic
+from infra.constructs.monitoring.watched import Pipeline, Thresholds, alarms
+
+
+class Monitoring(Capability):
+    """Watches every resource of the pipeline that can fail."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        bus: PartnerEventBus,
+        handlers: Sequence[Handler],
+        audit: Audit,
+        thresholds: Thresholds,
+        emails: Sequence[str],
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        pipeline = Pipeline(account, bus, handlers, audit)
+        topic = AlertTopic(self, "alerts", account=account, emails=emails, key=key)
+        alarm = Alarms(
+            self, "alarm", account=account, topic_arn=topic.arn, alarms=alarms(pipeline, thresholds)
+        )
+        dashboard = Dashboard(self, "dashboard", pipeline=pipeline, alarm_arns=alarm.arns)
+        SavedQueries(
+            self,
+            "query",
+            account=account,
+            log_groups=[function.log_group for function in pipeline.functions],
+        )
+        self.topic_arn = topic.arn
+        self.dashboard_url = dashboard.url
+        self.dead_letters = pipeline.dead_letters
+        self.functions = pipeline.functions

@@ -1,0 +1,66 @@
+"""The topic that carries alarms to people."""
+
+import re
+from collections.abc import Sequence
+
+from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
+from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
+from constructs import Construct
+
+from infra.constructs.account import PROJECT, Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.policy import Statement, deny_plain_text, document
+
+
+class AlertTopic(Capability):
+    """An SNS topic that CloudWatch's alarms of this environment publish to.
+
+    Without a key of ours it is not encrypted at rest: SNS has no keys of its own, and CloudWatch
+    may not use the key that AWS manages for SNS. Alarms name metrics and queues, not events.
+
+    Parameters
+    ----------
+    emails
+        Addresses to subscribe; each gets a mail and confirms it once.
+    """
+
+    def __init__(
+        self, scope: Construct, id_: str, *, account: Account, emails: Sequence[str], key: Key | None
+    ) -> None:
+        super().__init__(scope, id_)
+        name = account.name("alerts")
+        literal_arn = account.arn("sns", name)
+        topic = self.add(
+            SnsTopic,
+            "",
+            name=name,
+            kms_master_key_id=key.arn if key else None,
+            policy=document(
+                deny_plain_text("sns", literal_arn, action="Publish"),
+                Statement(
+                    sid="AllowAlarms",
+                    principal={"Service": "cloudwatch.amazonaws.com"},
+                    actions=["sns:Publish"],
+                    resources=[literal_arn],
+                    condition={
+                        "ArnLike": {
+                            "aws:SourceArn": account.arn(
+                                "cloudwatch", f"alarm:{PROJECT}-*-{account.environment}"
+                            )
+                        },
+                        "StringEquals": {"aws:SourceAccount": account.id},
+                    },
+                ),
+            ),
+        )
+        self.arn = topic.arn
+        for email in dict.fromkeys(emails):
+            self.add(
+                SnsTopicSubscription,
+                # Addressed by what it is, so that a change of the list's order changes nothing.
+                f"email_{re.sub('[^a-z0-9]+', '_', email.lower())}",
+                topic_arn=topic.arn,
+                protocol="email",
+                endpoint=email,
+            )

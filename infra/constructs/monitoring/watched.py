@@ -1,0 +1,190 @@
+"""What is watched: the list of alarms, from the constructs that own the metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from functions.pipeline import names, routing
+from infra.constructs.account import Account
+from infra.constructs.audit import Audit
+from infra.constructs.event_bus import PartnerEventBus
+from infra.constructs.function import PipelineFunction
+from infra.constructs.handler import Handler
+from infra.constructs.metrics import MINUTE, Metric
+from infra.constructs.monitoring.alarms import BELOW, Alarm
+from infra.constructs.queues import Queue
+from infra.constructs.rules import EventRule
+
+# One event that keeps failing makes three errors, then lies in its dead-letter queue, which has
+# an alarm of its own. One error more is something that concerns several events.
+_ERRORS: Final = 4
+# Throttles are retried; a quarter of an hour of them is a concurrency that is too small.
+_THROTTLED_PERIODS: Final = 3
+# A function that comes so near to its time-out will soon be cut off.
+_NEAR_TIMEOUT: Final = 0.8
+# Minutes in a row in which the audit queue must be too long.
+_BACKLOG_MINUTES: Final = 5
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The limits that an environment sets; `heartbeat_minutes` 0 watches no heartbeat."""
+
+    audit_backlog_messages: int
+    audit_backlog_seconds: int
+    heartbeat_minutes: int
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything that has metrics."""
+
+    account: Account
+    bus: PartnerEventBus
+    handlers: Sequence[Handler]
+    audit: Audit
+
+    @property
+    def rules(self) -> dict[str, EventRule]:
+        """Rules by the short name that their alarms carry."""
+        lanes = {f"audit-{lane}": rule for lane, rule in self.audit.rules.items()}
+        return {handler.family: handler.rule for handler in self.handlers} | lanes
+
+    @property
+    def functions(self) -> list[PipelineFunction]:
+        return [*(handler.function for handler in self.handlers), self.audit.function]
+
+    @property
+    def dead_letters(self) -> list[Queue]:
+        """Every queue in which a failure can end."""
+        of_bus = [self.bus.dead_letter] if self.bus.dead_letter else []
+        return [*(handler.dead_letter for handler in self.handlers), *self.audit.dead_letters, *of_bus]
+
+    def custom(self, family: str, name: str, statistic: str, event_type: str | None = None) -> Metric:
+        """A metric that the handlers publish; all but one are told apart by event type."""
+        dimensions = {
+            names.DIMENSION_SERVICE: family,
+            names.DIMENSION_ENVIRONMENT: self.account.environment,
+        }
+        if event_type:
+            dimensions[names.DIMENSION_EVENT_TYPE] = event_type
+        return Metric(names.METRICS_NAMESPACE, name, dimensions, statistic)
+
+
+def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
+    """All alarms of an environment."""
+    watched: list[Alarm] = []
+    for short, rule in pipeline.rules.items():
+        watched += _of_rule(short, rule)
+    for function in pipeline.functions:
+        watched += _of_function(function)
+    watched += [_of_dead_letter(queue) for queue in pipeline.dead_letters]
+    watched += _of_backlog(pipeline.audit.queue, thresholds)
+    watched += [
+        Alarm(
+            f"{family}-authentication-refused",
+            f"The Huntaze API refuses the key of the {family} function. Write a valid HUNTAZE_API_KEY "
+            "to the secret; failed events go to the dead-letter queue meanwhile.",
+            pipeline.custom(family, names.AUTHENTICATION_REFUSED, "Sum").over(period=MINUTE),
+            1,
+        )
+        for family in routing.HANDLERS
+    ]
+    if thresholds.heartbeat_minutes:
+        watched.append(
+            Alarm(
+                "heartbeat",
+                f"No event came from Stripe for {thresholds.heartbeat_minutes} minutes. Look at the event "
+                "destination in Stripe's dashboard, and whether its event source is active.",
+                pipeline.bus.metric_events().over(period=thresholds.heartbeat_minutes * MINUTE),
+                1,
+                comparison=BELOW,
+                silence_is_bad=True,
+            )
+        )
+    return watched
+
+
+def _of_rule(short: str, rule: EventRule) -> list[Alarm]:
+    return [
+        Alarm(
+            f"{short}-failed-invocations",
+            f"EventBridge could not hand events of rule {rule.name} over; they are in its dead-letter queue.",
+            rule.metric_failed(),
+            1,
+        ),
+        Alarm(
+            f"{short}-undeliverable",
+            f"Events of rule {rule.name} reached neither target nor dead-letter queue: they are lost from "
+            "the rule. Replay the archive over this time once the queue takes messages.",
+            rule.metric_lost().over(period=MINUTE),
+            1,
+        ),
+    ]
+
+
+def _of_function(function: PipelineFunction) -> list[Alarm]:
+    family = function.family
+    return [
+        Alarm(
+            f"{family}-errors",
+            f"The {family} function keeps failing. The saved query failures-by-type tells with what.",
+            function.metric_errors(),
+            _ERRORS,
+        ),
+        Alarm(
+            f"{family}-throttles",
+            f"The {family} function lacks concurrency. Raise {family}.reserved_concurrency, or the quota "
+            "of the account.",
+            function.metric_throttles(),
+            1,
+            periods=_THROTTLED_PERIODS,
+        ),
+        Alarm(
+            f"{family}-duration",
+            f"The {family} function comes near its time-out of {function.timeout_seconds} s.",
+            function.metric_duration(),
+            function.timeout_seconds * 1000 * _NEAR_TIMEOUT,
+        ),
+        Alarm(
+            f"{family}-events-dropped",
+            f"Lambda dropped events of the {family} function. Replay the archive over this time.",
+            function.metric_events_dropped().over(period=MINUTE),
+            1,
+        ),
+        Alarm(
+            f"{family}-destination-failures",
+            f"Lambda could not put failed events of the {family} function into the dead-letter queue. "
+            "Replay the archive over this time once the queue takes messages.",
+            function.metric_destination_failures().over(period=MINUTE),
+            1,
+        ),
+    ]
+
+
+def _of_dead_letter(queue: Queue) -> Alarm:
+    return Alarm(
+        f"{queue.short_name}-messages",
+        f"Events wait in the dead-letter queue {queue.name}. Look at their reason, then redrive them.",
+        queue.metric_visible(),
+        1,
+    )
+
+
+def _of_backlog(queue: Queue, thresholds: Thresholds) -> list[Alarm]:
+    return [
+        Alarm(
+            "audit-backlog-age",
+            f"An event has waited {thresholds.audit_backlog_seconds} s for the audit function; "
+            "one that fails holds up its lane.",
+            queue.metric_oldest_age(),
+            thresholds.audit_backlog_seconds,
+        ),
+        Alarm(
+            "audit-backlog-depth",
+            f"{thresholds.audit_backlog_messages} events wait for the audit function.",
+            queue.metric_visible(),
+            thresholds.audit_backlog_messages,
+            periods=_BACKLOG_MINUTES,
+        ),
+    ]
