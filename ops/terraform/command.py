@@ -1,0 +1,209 @@
+"""Terraform in one synthesised stack's folder."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from functions.pipeline import names
+from ops.errors import OperatorError
+from ops.terraform.cli_config import cli_environment
+from ops.terraform.engine import Engine, find_engine
+from ops.terraform.messages import PlanSummary, Progress, Reader
+
+__all__ = ["PlanSummary", "Terraform", "TerraformError", "operator_environment"]
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK_TIMEOUT = "60s"
+ERRORS_SHOWN = 3
+PLAN_ONLY = "a plan does not read this value"
+NO_CHANGES, CHANGES = 0, 2
+
+
+class TerraformError(OperatorError):
+    """A Terraform command failed; the message holds what Terraform said, in one line."""
+
+
+def operator_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which Terraform's variables hold the operator's exported secrets.
+
+    HUNTAZE_API_KEY, STRIPE_SECRET_KEY and DATABASE_URL become the ephemeral variables of those names. An
+    exported TF_VAR_… wins.
+    """
+    exported = {f"TF_VAR_{name}": environment[name] for name in names.SECRET_KEYS if environment.get(name)}
+    return {**exported, **environment}
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """Terraform, run in one folder with one environment.
+
+    Parameters
+    ----------
+    folder
+        A synthesised stack: `cdktf.out/stacks/NAME`.
+    environment
+        The environment of every command; see `operator_environment`.
+    engine, mirror
+        What runs, and the folder that serves the provider (None: the registry).
+    """
+
+    folder: Path
+    environment: Mapping[str, str]
+    engine: Engine
+    mirror: Path | None
+
+    @classmethod
+    def at(cls, folder: Path, environment: Mapping[str, str], scratch: Path) -> Terraform:
+        """Find the engine and the provider for a folder; `scratch` takes the CLI configuration.
+
+        Raises
+        ------
+        OperatorError
+            When no engine is new enough, or the folder holds no synthesised stack.
+        """
+        if not (folder / "cdk.tf.json").is_file():
+            raise OperatorError(f"{folder} holds no synthesised stack: run `make synth` first")
+        settled, mirror = cli_environment(environment, scratch)
+        settled |= {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+        # The wheel's Terraform is started as a module of this project, from another folder.
+        settled["PYTHONPATH"] = str(ROOT)
+        return cls(folder, settled, find_engine(settled), mirror)
+
+    @property
+    def provider_origin(self) -> str:
+        """Where the provider comes from, for people to read."""
+        return f"mirror {self.mirror}" if self.mirror else "the Terraform registry or the CLI configuration"
+
+    def init(self, backend_config: Mapping[str, str] | None = None) -> None:
+        """Install the provider and connect to the backend, with settings on top of the stack's own."""
+        options = [f"-backend-config={name}={value}" for name, value in (backend_config or {}).items()]
+        self._run(["init", "-reconfigure", "-no-color", *options])
+
+    def validate(self) -> None:
+        """Check the stack against the provider's schema."""
+        self._run(["validate", "-no-color"])
+
+    def plan(
+        self, out: Path | None = None, progress: Progress | None = None, *, destroy: bool = False
+    ) -> PlanSummary:
+        """Plan, save the plan to `out` where given, and return its counts.
+
+        A missing HUNTAZE_API_KEY is filled in: a plan neither reads nor stores an ephemeral value, and
+        whoever only reviews needs no key. An apply of that plan asks for the real one.
+        """
+        key = f"TF_VAR_{names.HUNTAZE_API_KEY}"
+        environment = {key: PLAN_ONLY} | dict(self.environment)
+        options = ["-out", str(out.resolve())] if out else []
+        options += ["-destroy"] if destroy else []
+        return self._stream(["plan", "-detailed-exitcode", *options], progress, environment, (0, CHANGES))
+
+    def apply(
+        self,
+        plan: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        planned: PlanSummary | None = None,
+    ) -> PlanSummary:
+        """Apply a saved plan, of which `planned` are the counts, or whatever a fresh plan finds to do."""
+        what = [str(plan.resolve())] if plan else ["-auto-approve"]
+        total = planned.changes if planned else 0
+        return self._stream(["apply", *what], progress, self.environment, total=total)
+
+    def destroy(self, progress: Progress | None = None) -> PlanSummary:
+        """Destroy everything that the state holds."""
+        return self._stream(["destroy", "-auto-approve"], progress, self.environment)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the values of the stack's outputs, sensitive ones included."""
+        document = json.loads(self._run(["output", "-json"]))
+        return {name: output["value"] for name, output in document.items()}
+
+    def show(self, plan: Path) -> dict[str, Any]:
+        """Return a saved plan in Terraform's JSON form."""
+        document: dict[str, Any] = json.loads(self._run(["show", "-json", str(plan.resolve())]))
+        return document
+
+    def resources(self) -> list[str]:
+        """Return the addresses of the managed resources in the state."""
+        lines = self._run(["state", "list"]).splitlines()
+        return [line for line in lines if line and not line.startswith("data.")]
+
+    def _run(self, arguments: Sequence[str]) -> str:
+        """Run a short command and return its standard output."""
+        with tempfile.TemporaryFile("w+") as stderr:
+            process = self._start(arguments, self.environment, stderr)
+            with process:
+                stdout = self._waited_for(process)
+            stderr.seek(0)
+            said = stderr.read()
+        if process.returncode != 0:
+            raise TerraformError(f"terraform {arguments[0]} failed: {_essence(said or stdout)}")
+        return stdout
+
+    def _stream(
+        self,
+        arguments: Sequence[str],
+        progress: Progress | None,
+        environment: Mapping[str, str],
+        succeeded: Sequence[int] = (NO_CHANGES,),
+        total: int = 0,
+    ) -> PlanSummary:
+        """Run a long command with machine-readable output, reporting progress as it goes."""
+        reader = Reader(progress, total)
+        command = [arguments[0], "-json", f"-lock-timeout={LOCK_TIMEOUT}", *arguments[1:]]
+        with tempfile.TemporaryFile("w+") as stderr:
+            process = self._start(command, environment, stderr)
+            with process:
+                self._waited_for(process, reader)
+            stderr.seek(0)
+            said = stderr.read()
+        if process.returncode not in succeeded:
+            more = len(reader.errors) - ERRORS_SHOWN
+            errors = reader.errors[:ERRORS_SHOWN] + ([f"and {more} more errors"] if more > 0 else [])
+            raise TerraformError(f"terraform {arguments[0]} failed: {'; '.join(errors) or _essence(said)}")
+        return reader.summary
+
+    def _start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[str]
+    ) -> subprocess.Popen[str]:
+        # In a session of its own, so that Ctrl-C reaches it once, by us, and it can release the state's lock.
+        return subprocess.Popen(
+            [*self.engine.command, *arguments],
+            cwd=self.folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+
+    @staticmethod
+    def _waited_for(process: subprocess.Popen[str], reader: Reader | None = None) -> str:
+        """Read a command's output to its end; an interrupt is passed on and waited for."""
+        assert process.stdout is not None
+        lines = []
+        try:
+            for line in process.stdout:
+                if reader is None:
+                    lines.append(line)
+                else:
+                    reader.read(line)
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            process.communicate()
+            raise
+        return "".join(lines)
+
+
+def _essence(text: str) -> str:
+    """Return the words of Terraform's boxed error text in one line."""
+    lines = (line.strip("│╷╵ \t") for line in text.splitlines())
+    return " ".join(line for line in lines if line) or "it said nothing"

@@ -1,0 +1,78 @@
+"""Terraform's machine-readable UI (`-json`): progress out of its messages, and errors as one line each.
+
+Source: Terraform, "Machine-Readable UI".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+# done, total, the resource that it is about
+Progress = Callable[[int, int, str], None]
+FINISHED = ("apply_complete", "apply_errored")
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """How many resources a plan adds, changes and destroys; a replacement counts as both."""
+
+    add: int = 0
+    change: int = 0
+    destroy: int = 0
+
+    @property
+    def changes(self) -> int:
+        """All of them together; 0 for a clean plan."""
+        return self.add + self.change + self.destroy
+
+
+@dataclass
+class Reader:
+    """Read the messages of one command, line by line.
+
+    Parameters
+    ----------
+    total
+        How many resources the command will change, where that is known before it says so.
+    """
+
+    progress: Progress | None = None
+    total: int = 0
+    summary: PlanSummary = field(default_factory=PlanSummary)
+    errors: list[str] = field(default_factory=list)
+    _done: int = 0
+
+    def read(self, line: str) -> None:
+        """Take one line of output; one that is no JSON message is left aside."""
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(message, dict):
+            return
+        kind = message.get("type")
+        if kind == "diagnostic" and message["diagnostic"]["severity"] == "error":
+            self.errors.append(_one_line(message["diagnostic"]))
+        elif kind == "change_summary":
+            counts = message["changes"]
+            self.summary = PlanSummary(counts["add"], counts["change"], counts["remove"])
+            self.total = self.total or self.summary.changes
+        elif kind in FINISHED:
+            self._done += 1
+            self._report(message["hook"])
+        elif kind in ("refresh_complete", "planned_change"):
+            self._report(message.get("hook") or message["change"])
+
+    def _report(self, about: dict[str, Any]) -> None:
+        if self.progress is not None:
+            self.progress(self._done, self.total, about["resource"]["addr"])
+
+
+def _one_line(diagnostic: dict[str, Any]) -> str:
+    address = diagnostic.get("address")
+    summary = str(diagnostic["summary"])
+    detail = " ".join(str(diagnostic.get("detail", "")).split())
+    return ": ".join(part for part in (address, summary, detail) if part)
