@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import boto3
-
 from functions.ledger.records import LedgerRecord
 from functions.pipeline import aws, names
 
@@ -51,4 +49,4 @@ def object_key(records: Sequence[LedgerRecord]) -> str:
 
 @cache
 def _client() -> S3Client:
-    return boto3.client("s3", config=aws.CONFIG)
+    return aws.session().client("s3", config=aws.CONFIG)

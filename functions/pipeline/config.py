@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
 
-import boto3
-
 from functions.pipeline import aws, names
 from functions.pipeline.errors import ConfigurationError
 
@@ -89,7 +87,9 @@ def secret(key: str) -> str | None:
 def _secret_document() -> Mapping[str, str]:
     secret_id = _required(names.SECRET_ID)
     try:
-        answer = boto3.client("secretsmanager", config=aws.CONFIG).get_secret_value(SecretId=secret_id)
+        answer = (
+            aws.session().client("secretsmanager", config=aws.CONFIG).get_secret_value(SecretId=secret_id)
+        )
     except aws.AwsError as error:
         raise aws.fault("Secrets Manager", error) from error
     try:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
@@ -38,7 +37,7 @@ HASH: Final = "sha256"
 TABLE: Final = "the idempotency table"
 
 # Made when the module loads, like the HTTP client.
-CLIENT: Final = boto3.client("dynamodb", config=aws.CONFIG)
+CLIENT: Final = aws.session().client("dynamodb", config=aws.CONFIG)
 
 
 class Records(DynamoDBPersistenceLayer):
