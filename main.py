@@ -11,9 +11,8 @@ from typing import Final
 
 from infra import settings, settings_source
 from infra.bundle import Bundle
-from infra.errors import InfraError, SettingsError
+from infra.errors import IncompleteError, InfraError
 
-# Only stacks are asked for by name; the bootstrap stack needs no settings of an environment.
 _USAGE_ERROR: Final = 2
 
 
@@ -47,7 +46,7 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
     for name in settings.ENVIRONMENTS:
         try:
             complete.append(settings.load(name))
-        except SettingsError as error:
+        except IncompleteError as error:
             _say(f"left out {name}: {error}")
     return complete
 

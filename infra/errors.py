@@ -1,8 +1,9 @@
 """Errors that stop a synth. Each message is one line that names the next step.
 
 InfraError
- ├─ SettingsError   a setting is missing, misspelled or wrong
- └─ RoutingError    the routing table can't become EventBridge rules
+ ├─ SettingsError          a setting is missing, misspelled or wrong
+ │   └─ IncompleteError    an environment's file lacks a required setting
+ └─ RoutingError           the routing table can't become EventBridge rules
 """
 
 
@@ -12,6 +13,10 @@ class InfraError(Exception):
 
 class SettingsError(InfraError):
     """A setting is missing, misspelled or wrong."""
+
+
+class IncompleteError(SettingsError):
+    """An environment's file lacks a required setting."""
 
 
 class RoutingError(InfraError):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from infra.errors import SettingsError
+from infra.errors import IncompleteError, SettingsError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -90,8 +90,10 @@ def build(
 
     Raises
     ------
+    IncompleteError
+        A required setting is missing.
     SettingsError
-        A setting is unknown, missing, of the wrong type or out of its limits.
+        A setting is unknown, of the wrong type or out of its limits.
     """
     known = {declared.name: declared for declared in declarations(model)}
     values: dict[str, Any] = {}
@@ -108,10 +110,12 @@ def build(
     try:
         return model.model_validate(_nested(values) | dict(given or {}))
     except ValidationError as error:
-        details = error.errors(include_url=False)[0]
+        # A wrong value is told before a missing one: completing the file would not help it.
+        details = min(error.errors(include_url=False), key=lambda found: found["type"] == "missing")
         name = _dotted(details["loc"], known)
         origin = origins.get(name, sources[-1].origin)
-        raise SettingsError(_explain(details, known.get(name), name, origin)) from error
+        raised = IncompleteError if details["type"] == "missing" else SettingsError
+        raise raised(_explain(details, known.get(name), name, origin)) from error
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

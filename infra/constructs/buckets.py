@@ -161,7 +161,8 @@ def _lifecycle(
     return S3BucketLifecycleConfigurationRule(
         id="tidy",
         status="Enabled",
-        filter=[S3BucketLifecycleConfigurationRuleFilter(prefix="")],
+        # An empty filter takes every object.
+        filter=[S3BucketLifecycleConfigurationRuleFilter()],
         transition=[
             S3BucketLifecycleConfigurationRuleTransition(days=days, storage_class=storage_class)
             for days, storage_class in transitions
