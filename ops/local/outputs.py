@@ -1,0 +1,47 @@
+"""The Terraform outputs of an environment, in the form in which the local run uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.pipeline.routing import HANDLERS
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What was deployed. `queues` maps a queue's name to its URL, `functions` a family to its ARN."""
+
+    environment: str
+    region: str
+    bus: str
+    archive_arn: str
+    queues: Mapping[str, str]
+    functions: Mapping[str, str]
+    idempotency_table: str
+    ledger_bucket: str
+
+    @classmethod
+    def read(cls, environment: str, region: str, outputs: Mapping[str, Any]) -> Outputs:
+        """Take them from `terraform output`."""
+        return cls(
+            environment=environment,
+            region=region,
+            bus=outputs["bus_name"],
+            archive_arn=outputs["archive_arn"],
+            queues=outputs["queue_urls"],
+            functions=outputs["function_arns"],
+            idempotency_table=outputs["idempotency_table"],
+            ledger_bucket=outputs["ledger_bucket"],
+        )
+
+    @property
+    def handler_dlqs(self) -> tuple[str, ...]:
+        """The names of the queues that take the events which a handler could not apply."""
+        return tuple(f"huntaze-stripe-{handler}-dlq-{self.environment}" for handler in HANDLERS)
+
+    @property
+    def log_groups(self) -> tuple[str, ...]:
+        """The log groups of the functions that apply events."""
+        return tuple(f"/aws/lambda/{self.functions[handler].rpartition(':')[2]}" for handler in HANDLERS)

@@ -1,0 +1,121 @@
+"""`make local`: deploy `dev` to an embedded AWS with real Terraform and drive Stripe events through it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from rich.console import Console
+
+from ops.local import drive, envelopes
+from ops.local.alarms import firing
+from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
+from ops.local.folder import ROOT, run_folder
+from ops.local.observe import Observer
+from ops.local.report import Report, events_table, queues_table, timings_table, write
+from ops.local.services import running_services
+from ops.local.steps import Steps
+
+REPORT_PATH = ROOT / "build" / "local" / "report.json"
+MILLISECONDS = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to send: the shipped set, or the envelopes of a folder; `count` times with fresh ids."""
+
+    events: Path | None = None
+    count: int = 1
+    keep: bool = False
+
+
+def run(options: Options, console: Console) -> bool:
+    """Run everything, print the tables, write `report.json`; return whether the run passed.
+
+    Raises
+    ------
+    OperatorError
+        When the events can't be read (before anything starts), or a step fails.
+    """
+    once = envelopes.load_folder(options.events) if options.events else envelopes.default_set()
+    to_send = [delivery.envelope for delivery in envelopes.multiplied(once, options.count)]
+    console.print(f"{len(to_send)} deliveries from {options.events or 'the shipped set'}", highlight=False)
+    started = time.monotonic()
+    steps = Steps(console)
+    with ExitStack() as running:
+        folder = running.enter_context(run_folder())
+        with steps.step("start the servers") as step:
+            services = running.enter_context(running_services(folder))
+            drive.register_source(services.aws, EVENT_SOURCE)
+            step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
+        deployment = deploy(services, steps)
+        report = drive_events(deployment, to_send, steps)
+        steps.timings["total"] = time.monotonic() - started
+        write(report, REPORT_PATH)
+        _print(report, console)
+        if options.keep:
+            _keep(deployment, console)
+    return report.passed
+
+
+def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, Any]], steps: Steps) -> Report:
+    """Send the envelopes, wait until each is accounted for, and report what became of it."""
+    services, outputs = deployment.services, deployment.outputs
+    observer = Observer(services, outputs, since=time.time() * MILLISECONDS)
+    total = len(envelopes_to_send)
+    with steps.step("send the events") as step:
+        deliveries = drive.send(
+            services.aws, EVENT_SOURCE, envelopes_to_send, lambda sent: step.advance_to(sent, total)
+        )
+        step.note = f"{total} deliveries"
+    with steps.step("account for every delivery") as step:
+        rows, _ = drive.wait_until_accounted(
+            deliveries,
+            observer,
+            lambda done, audited: step.advance_to(done, total, f"{audited} audited"),
+        )
+        step.note = f"{sum(row.outcome is not None for row in rows)} of {total}"
+    queues = observer.queue_depths()
+    return Report(
+        environment=ENVIRONMENT,
+        terraform=deployment.facts,
+        rows=rows,
+        queues=queues,
+        alarms=firing(services.aws, queues),
+        timings=steps.timings,
+    )
+
+
+def _print(report: Report, console: Console) -> None:
+    console.print()
+    console.print(events_table(report.rows))
+    console.print(queues_table(report.queues))
+    console.print(timings_table(report.timings))
+    console.print(f"Alarms that would be firing: {', '.join(report.alarms) or 'none'}", highlight=False)
+    totals = report.totals()
+    verdict = "passed" if report.passed else "FAILED"
+    console.print(
+        f"{verdict}: {totals['sent'] - totals['unaccounted']} of {totals['sent']} deliveries accounted for, "
+        f"{totals['audited']} audited, second plan {report.terraform.second_plan_changes} changes; "
+        f"{REPORT_PATH.relative_to(ROOT)}",
+        highlight=False,
+    )
+
+
+def _keep(deployment: Deployment, console: Console) -> None:
+    """Print how to reach the running environment, and wait for Ctrl-C."""
+    console.print("\nStill running, until Ctrl-C. In another shell:\n", highlight=False)
+    for name, value in shell_exports(deployment).items():
+        console.out(f"export {name}={shlex.quote(value)}", highlight=False)
+    console.out(f"export DATABASE_URL={shlex.quote(deployment.services.database_url)}", highlight=False)
+    console.out(f"cd {shlex.quote(str(deployment.terraform.folder))}   # terraform plan", highlight=False)
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        console.print("stopping")
