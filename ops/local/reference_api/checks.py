@@ -1,0 +1,135 @@
+"""Judge one request by the contract, without looking at what came before it."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ops.local.reference_api.contract import CONTRACT, REFUSED_CURRENCY
+from ops.local.reference_api.messages import Received
+
+EVENT_KEY = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
+API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)*")
+USER_AGENT = re.compile(r"huntaze-stripe-eventbridge/\S+")
+UNIX_SECONDS = re.compile(r"\d{1,11}")
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of this program
+    """The API's answer to a request that it does not apply.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    code
+        A word for programs.
+    message
+        A sentence for people. Never the value of a body's field.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that keeps the contract."""
+
+    path: str
+    event_type: str
+    created: int
+    idempotency_key: str
+    object_id: str
+    body: dict[str, Any]
+
+
+def judge(request: Received, api_key: str) -> Call:
+    """Return the call that a request makes.
+
+    Raises
+    ------
+    Refusal
+        At the first rule that the request breaks: key, path, method, media type, headers, JSON, body.
+    """
+    _authenticate(request, api_key)
+    if request.path not in CONTRACT:
+        raise Refusal(404, "not_found", f"there is no {request.path[:200]}")
+    if request.method != "POST":
+        raise Refusal(405, "method_not_allowed", f"{request.path} takes POST, not {request.method}")
+    media_type = (request.header("Content-Type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Refusal(415, "unsupported_media_type", "Content-Type must be application/json")
+    event_type = request.header("X-Stripe-Event-Type") or ""
+    if event_type not in CONTRACT[request.path]:
+        allowed = " or ".join(CONTRACT[request.path])
+        raise Refusal(400, "invalid_header", f"X-Stripe-Event-Type must be {allowed} on this path")
+    created = _header(request, "X-Stripe-Event-Created", UNIX_SECONDS, "an integer of Unix seconds")
+    _header(request, "X-Stripe-Api-Version", API_VERSION, "a Stripe API version such as 2025-01-27.acacia")
+    _header(request, "User-Agent", USER_AGENT, "huntaze-stripe-eventbridge/<version>")
+    key = _header(request, "Idempotency-Key", EVENT_KEY, "a Stripe event id, evt_…")
+    body = _parse(request.content)
+    _check_body(request.path, event_type, body)
+    object_id = next(str(body[name]) for name in CONTRACT[request.path][event_type])
+    return Call(request.path, event_type, int(created), key, object_id, body)
+
+
+def readable(content: bytes) -> Any:
+    """Return a body for the record: the JSON if it is some, else the text."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content.decode(errors="replace")
+
+
+def _authenticate(request: Received, api_key: str) -> None:
+    scheme, _, presented = (request.header("Authorization") or "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(presented.encode(), api_key.encode()):
+        raise Refusal(401, "unauthenticated", "Authorization must be Bearer with the API key")
+
+
+def _header(request: Received, name: str, pattern: re.Pattern[str], expected: str) -> str:
+    value = request.header(name)
+    if value is None or not pattern.fullmatch(value):
+        problem = "is missing" if value is None else "is not valid"
+        raise Refusal(400, "invalid_header", f"{name} {problem}: it must be {expected}")
+    return value
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except ValueError as error:
+        raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise Refusal(422, "invalid_body", "the body must be an object")
+    return body
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return dict(pairs)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check_body(path: str, event_type: str, body: dict[str, Any]) -> None:
+    expected = CONTRACT[path][event_type]
+    problems = [f"{name} is missing" for name in expected if name not in body]
+    problems += [f"{name} is unknown" for name in body if name not in expected]
+    problems += [
+        f"{name} must be {kind.name}"
+        for name, kind in expected.items()
+        if name in body and not kind.accepts(body[name])
+    ]
+    if problems:
+        raise Refusal(422, "invalid_body", "; ".join(problems))
+    if body.get("currency") == REFUSED_CURRENCY:
+        raise Refusal(422, "currency_not_supported", f"no account takes {REFUSED_CURRENCY}, a test currency")

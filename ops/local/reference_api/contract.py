@@ -1,0 +1,193 @@
+"""What the Huntaze API accepts: paths, the event types of each, and the keys and JSON types of each body.
+
+Written from the API's contract alone. Nothing here comes from the routing table of the functions: two
+readings of one contract that agree are worth more than one reading used twice.
+
+Nullability follows Stripe's API reference: a value that Stripe never leaves out may not be null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# ISO 4217's code for tests. No account has it, so this API refuses it for good: the one honest way to
+# see a permanent refusal without a switch in the pipeline.
+REFUSED_CURRENCY = "xts"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A JSON type: how it is called in an error, and whether a value is one."""
+
+    name: str
+    accepts: Callable[[Any], bool]
+
+
+def _or_null(kind: Kind) -> Kind:
+    return Kind(f"{kind.name} or null", lambda value: value is None or kind.accepts(value))
+
+
+def _id(*prefixes: str) -> Kind:
+    return Kind(
+        f"a string that begins with {' or '.join(prefixes)}",
+        lambda value: isinstance(value, str) and value.startswith(prefixes),
+    )
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_currency(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 3 and value.isascii() and value.islower()
+
+
+def _is_metadata(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
+def _is_failure_reason(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"code", "declineCode", "message", "type"}
+        and all(item is None or isinstance(item, str) for item in value.values())
+    )
+
+
+TEXT = Kind("a non-empty string", _is_text)
+INTEGER = Kind("an integer", _is_integer)
+AMOUNT = Kind("an integer in minor units", _is_integer)
+TIME = Kind("an integer of Unix seconds", _is_integer)
+BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
+CURRENCY = Kind("a lower-case three-letter currency code", _is_currency)
+METADATA = _or_null(Kind("an object of strings", _is_metadata))
+FAILURE_REASON = Kind(
+    "an object of code, declineCode, message and type, each a string or null", _is_failure_reason
+)
+CUSTOMER = TEXT
+# Guest payments and sessions that never met a customer have none.
+CUSTOMER_OR_NULL = _or_null(TEXT)
+
+Body = Mapping[str, Kind]
+
+PAYMENT_SUCCEEDED: Body = {
+    "paymentIntentId": _id("pi_"),
+    "amount": AMOUNT,
+    "currency": CURRENCY,
+    "customerId": CUSTOMER_OR_NULL,
+    "metadata": METADATA,
+}
+PAYMENT_CANCELED: Body = {
+    "paymentIntentId": _id("pi_"),
+    "customerId": CUSTOMER_OR_NULL,
+    "amount": AMOUNT,
+    "metadata": METADATA,
+}
+CHECKOUT_SUBSCRIPTION: Body = {
+    "sessionId": _id("cs_"),
+    "customerId": CUSTOMER_OR_NULL,
+    "subscriptionId": _id("sub_"),
+    "metadata": METADATA,
+}
+CHECKOUT_PAYMENT: Body = {
+    "sessionId": _id("cs_"),
+    "customerId": CUSTOMER_OR_NULL,
+    "paymentIntentId": _or_null(_id("pi_")),  # an order that costs nothing has no intent
+    "metadata": METADATA,
+}
+CHECKOUT_EXPIRED: Body = {"sessionId": _id("cs_"), "customerId": CUSTOMER_OR_NULL, "metadata": METADATA}
+SUBSCRIPTION: Body = {
+    "subscriptionId": _id("sub_"),
+    "customerId": CUSTOMER,
+    "status": TEXT,
+    "currentPeriodStart": TIME,
+    "currentPeriodEnd": TIME,
+    "priceId": _or_null(TEXT),
+    "metadata": METADATA,
+}
+SUBSCRIPTION_DELETED: Body = {
+    "subscriptionId": _id("sub_"),
+    "customerId": CUSTOMER,
+    "canceledAt": _or_null(TIME),
+    "metadata": METADATA,
+}
+TRIAL_WILL_END: Body = {
+    "subscriptionId": _id("sub_"),
+    "customerId": CUSTOMER,
+    "trialEnd": _or_null(TIME),
+    "metadata": METADATA,
+}
+INVOICE: Body = {
+    "invoiceId": _id("in_"),
+    "customerId": CUSTOMER_OR_NULL,
+    "subscriptionId": _or_null(_id("sub_")),  # a one-off invoice belongs to none
+}
+INVOICE_PAID: Body = {
+    **INVOICE,
+    "amountPaid": AMOUNT,
+    "currency": CURRENCY,
+    "periodStart": TIME,
+    "periodEnd": TIME,
+    "metadata": METADATA,
+}
+INVOICE_PAYMENT_FAILED: Body = {
+    **INVOICE,
+    "amountDue": AMOUNT,
+    "attemptCount": INTEGER,
+    "nextPaymentAttempt": _or_null(TIME),
+    "metadata": METADATA,
+}
+INVOICE_ACTION_REQUIRED: Body = {**INVOICE, "hostedInvoiceUrl": _or_null(TEXT), "metadata": METADATA}
+CUSTOMER_STATE: Body = {
+    "customerId": CUSTOMER,
+    "email": _or_null(Kind("a string", lambda value: isinstance(value, str))),
+    "name": _or_null(Kind("a string", lambda value: isinstance(value, str))),
+    "metadata": METADATA,
+}
+CUSTOMER_DELETED: Body = {"customerId": CUSTOMER, "metadata": METADATA}
+
+
+def _payment_failed(object_id: Kind) -> Body:
+    return {
+        "objectId": object_id,
+        "customerId": CUSTOMER_OR_NULL,
+        "amount": AMOUNT,
+        "failureReason": FAILURE_REASON,
+        "metadata": METADATA,
+    }
+
+
+# The first key of every body is the id of the object that the call is about.
+CONTRACT: Mapping[str, Mapping[str, Body]] = {
+    "/api/billing/payment-succeeded": {"payment_intent.succeeded": PAYMENT_SUCCEEDED},
+    "/api/billing/payment-failed": {
+        "payment_intent.payment_failed": _payment_failed(_id("pi_")),
+        "charge.failed": _payment_failed(_id("ch_", "py_")),
+    },
+    "/api/billing/payment-canceled": {"payment_intent.canceled": PAYMENT_CANCELED},
+    "/api/billing/subscription-created": {
+        "checkout.session.completed": CHECKOUT_SUBSCRIPTION,
+        "customer.subscription.created": SUBSCRIPTION,
+    },
+    "/api/billing/one-time-payment": {"checkout.session.completed": CHECKOUT_PAYMENT},
+    "/api/billing/checkout-expired": {"checkout.session.expired": CHECKOUT_EXPIRED},
+    "/api/billing/subscription-updated": {
+        "customer.subscription.updated": {**SUBSCRIPTION, "cancelAtPeriodEnd": BOOLEAN}
+    },
+    "/api/billing/subscription-deleted": {"customer.subscription.deleted": SUBSCRIPTION_DELETED},
+    "/api/billing/trial-will-end": {"customer.subscription.trial_will_end": TRIAL_WILL_END},
+    "/api/billing/invoice-paid": {"invoice.paid": INVOICE_PAID},
+    "/api/billing/invoice-payment-failed": {"invoice.payment_failed": INVOICE_PAYMENT_FAILED},
+    "/api/billing/invoice-payment-action-required": {
+        "invoice.payment_action_required": INVOICE_ACTION_REQUIRED
+    },
+    "/api/billing/customer-created": {"customer.created": CUSTOMER_STATE},
+    "/api/billing/customer-updated": {"customer.updated": CUSTOMER_STATE},
+    "/api/billing/customer-deleted": {"customer.deleted": CUSTOMER_DELETED},
+}

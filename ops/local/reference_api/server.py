@@ -1,0 +1,159 @@
+"""The reference API's HTTP/1.1 server: keep-alive, one thread per connection, loopback only."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import socket
+import struct
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ops.local.ports import LOOPBACK
+from ops.local.reference_api.exchange import Exchange
+from ops.local.reference_api.faults import fault_from_json
+from ops.local.reference_api.messages import Received, Reply, json_reply
+
+CONTROL_PREFIX = "/_control/"
+# Far above any body of the contract: EventBridge itself carries no more than 256 KiB.
+MAXIMUM_BODY_BYTES = 1024 * 1024
+# SO_LINGER switched on with no time to linger: close() then sends a reset.
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Server(ThreadingHTTPServer):
+    """Serve one exchange on a loopback port; port 0 is any free one."""
+
+    daemon_threads = True
+    # As many connections may wait as Lambda workers start at once in a local run, with room to spare.
+    request_queue_size = 256
+
+    def __init__(self, exchange: Exchange, port: int = 0) -> None:
+        self.exchange = exchange
+        self.closing = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._connections_lock = threading.Lock()
+        super().__init__((LOOPBACK, port), _Handler)
+
+    @property
+    def url(self) -> str:
+        """Return the base URL, without a slash at its end."""
+        return f"http://{LOOPBACK}:{self.server_address[1]}"
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Keep track of the connection, then serve it in its own thread."""
+        with self._connections_lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that is done; one that lingers no longer is reset, not ended politely."""
+        with self._connections_lock:
+            self._connections.discard(request)
+        size = len(RESET_ON_CLOSE)
+        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, size) == RESET_ON_CLOSE:
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Close the listening socket and every connection that a client keeps open."""
+        self.closing.set()
+        super().server_close()
+        with self._connections_lock:
+            open_connections = list(self._connections)
+        for connection in open_connections:
+            # Wakes the connection's thread, which then closes the socket.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = "huntaze-reference-api"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    # Head and body leave in one packet; a delayed acknowledgement between them would cost 40 ms.
+    wbufsize = -1
+
+    def _serve(self) -> None:
+        at = time.time()
+        length = self.headers.get("Content-Length", "0" if self.command in ("GET", "DELETE") else "")
+        if not length.isdigit():
+            self._refuse_unread(HTTPStatus.LENGTH_REQUIRED)
+        elif int(length) > MAXIMUM_BODY_BYTES:
+            self._refuse_unread(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        else:
+            received = Received(
+                self.command, self.path, dict(self.headers.items()), self.rfile.read(int(length)), at
+            )
+            if self.path.startswith(CONTROL_PREFIX):
+                self._send(_control(self.server.exchange, received))
+            else:
+                self._send(self.server.exchange.answer(received))
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - named by http.server
+
+    def _refuse_unread(self, status: HTTPStatus) -> None:
+        """Refuse a body that can't be read; the connection can't be used again after it."""
+        self.close_connection = True
+        self._send(json_reply(status, {"error": {"code": status.name.lower(), "message": status.phrase}}))
+
+    def _send(self, reply: Reply) -> None:
+        self.server.closing.wait(reply.header_delay)
+        if reply.reset:
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            return
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        if reply.body_delay:
+            half = len(reply.body) // 2
+            self.wfile.write(reply.body[:half])
+            self.wfile.flush()
+            self.server.closing.wait(reply.body_delay)
+            self.wfile.write(reply.body[half:])
+        else:
+            self.wfile.write(reply.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write no access log: the record of requests is the log."""
+
+
+def _control(exchange: Exchange, request: Received) -> Reply:
+    """Answer a request of the test or tool that runs this server. Needs no key: loopback only."""
+    target = urlsplit(request.path)
+    match request.method, target.path.removeprefix(CONTROL_PREFIX):
+        case "GET", "requests":
+            since = parse_qs(target.query).get("since", ["0"])[0]
+            if not since.isdigit():
+                return json_reply(400, {"error": "since must be a number of requests"})
+            return json_reply(
+                200, {"requests": [dataclasses.asdict(r) for r in exchange.requests(int(since))]}
+            )
+        case "GET", "applied":
+            applied = [dataclasses.asdict(call) for call in exchange.applied()]
+            state = {key: dataclasses.asdict(call) for key, call in exchange.state().items()}
+            return json_reply(200, {"applied": applied, "state": state})
+        case "GET", "faults":
+            listed = [{"fault": dataclasses.asdict(f), "struck": struck} for f, struck in exchange.faults()]
+            return json_reply(200, {"faults": listed})
+        case "POST", "faults":
+            try:
+                exchange.fail(fault_from_json(json.loads(request.content)))
+            except ValueError as error:
+                return json_reply(400, {"error": str(error)})
+            return json_reply(201, {"faults": len(exchange.faults())})
+        case "DELETE", "faults":
+            return json_reply(200, {"cleared": exchange.clear_faults()})
+        case _:
+            return json_reply(404, {"error": "known are requests, applied and faults"})
