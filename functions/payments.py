@@ -1,12 +1,14 @@
-"""Lambda function for Stripe's payments events; its handler string is functions.payments.handler."""
+"""Lambda function for Stripe's payments and checkouts; its handler string is functions.payments.handler."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.pipeline.process import process
+from functions.pipeline.process import process, warm_up
 from functions.pipeline.routing import PAYMENTS
 from functions.pipeline.telemetry import logger, metrics
+
+warm_up()
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)

@@ -26,7 +26,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 
 from functions.pipeline import aws, names
 from functions.pipeline.config import DeliverySettings
-from functions.pipeline.errors import EventError, TransientError
+from functions.pipeline.errors import TransientError
 from functions.pipeline.telemetry import logger
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 HASH: Final = "sha256"
 TABLE: Final = "the idempotency table"
-
-# Made when the module loads, like the HTTP client.
-CLIENT: Final = aws.session().client("dynamodb", config=aws.CONFIG)
 
 
 class Records(DynamoDBPersistenceLayer):
@@ -84,7 +81,7 @@ def once(
     guarded = idempotent_function(
         function,
         data_keyword_argument="idempotency_key",
-        persistence_store=_records(settings.idempotency_table),
+        persistence_store=records(settings.idempotency_table),
         config=config,
         key_prefix=handler,
     )
@@ -95,7 +92,7 @@ def once(
     except IdempotencyInconsistentStateError as error:
         raise TransientError(f"{TABLE} changed while it was read") from error
     except IdempotencyPersistenceLayerError as error:
-        raise _table_fault(error) from error
+        raise aws.fault(TABLE, error.__cause__ or error) from error
     return result
 
 
@@ -105,14 +102,15 @@ def idempotency_id(handler: str, event_id: str) -> str:
 
 
 @cache
-def _records(table: str) -> Records:
+def records(table: str) -> Records:
+    """Make the records of a table, with the one DynamoDB client of the function."""
+    try:
+        client = aws.session().client("dynamodb", config=aws.CONFIG)
+    except aws.AwsError as error:
+        raise aws.fault(TABLE, error) from error
     return Records(
         table_name=table,
         key_attr=names.IDEMPOTENCY_KEY_ATTRIBUTE,
         expiry_attr=names.IDEMPOTENCY_EXPIRY_ATTRIBUTE,
-        boto3_client=CLIENT,
+        boto3_client=client,
     )
-
-
-def _table_fault(error: IdempotencyPersistenceLayerError) -> EventError:
-    return aws.fault(TABLE, error.__cause__ or error)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import config, telemetry
 from functions.pipeline.api import HuntazeApi
 from functions.pipeline.envelope import StripeEvent, parse
-from functions.pipeline.errors import InvalidEventError
-from functions.pipeline.idempotency import idempotency_id, once
+from functions.pipeline.errors import EventError, InvalidEventError
+from functions.pipeline.idempotency import idempotency_id, once, records
 from functions.pipeline.route import Request, Route
 from functions.pipeline.routing import ROUTES
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-__all__ = ["idempotency_id", "process"]
+__all__ = ["idempotency_id", "process", "warm_up"]
+
+# Lambda sets it, and nothing else does (AWS Lambda, "Defined runtime environment variables").
+LAMBDA_INIT: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
 
 
 def process(handler: str, envelope: object, context: LambdaContext) -> dict[str, Any]:
@@ -53,6 +58,18 @@ def process(handler: str, envelope: object, context: LambdaContext) -> dict[str,
         raise
     telemetry.finished(event, result["outcome"])
     return result
+
+
+def warm_up() -> None:
+    """In Lambda, read the secret and make the AWS client while a handler module loads.
+
+    Lambda's init phase has a whole CPU whatever the function's memory, so a first event waits less. What
+    fails here fails again, and is told, when that event comes. Outside Lambda nothing happens: importing
+    a handler has no effect.
+    """
+    if LAMBDA_INIT in os.environ:
+        with suppress(EventError):
+            records(config.delivery_settings().idempotency_table)
 
 
 def _route(event: StripeEvent, handler: str) -> Route:
