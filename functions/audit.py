@@ -1,4 +1,4 @@
-"""Lambda function for the audit queue; its handler string is functions.audit.handler."""
+"""Lambda function for the audit queue; its handler is functions.audit.handler."""
 
 from typing import Any
 
