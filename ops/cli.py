@@ -5,17 +5,23 @@ Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 
 from ops.errors import OperatorError
+from ops.steps import Steps
+
+if TYPE_CHECKING:
+    from ops.deploy import Planned
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 TERMINATED = 143
@@ -27,11 +33,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def group() -> None:
-    """Keep subcommands, also while there is only one."""
 
 
 @app.command()
@@ -50,6 +51,69 @@ def local(
 
     if not run(Options(events, count, keep), console()):
         raise typer.Exit(FAILED)
+
+
+Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for a pipeline that was approved elsewhere.")]
+
+
+@app.command()
+def plan(env: Environment = "dev") -> None:
+    """Print the Terraform plan of an environment and write it as Markdown to build/plans."""
+    from ops import deploy as deploys
+
+    planned = deploys.plan(env, Steps(console()))
+    console().print(Markdown(planned.markdown))
+    typer.echo(f"\nwritten to {planned.markdown_file.relative_to(deploys.ROOT)}")
+
+
+@app.command()
+def bootstrap(yes: Yes = False) -> None:
+    """Create the bucket for the Terraform state, once per AWS account."""
+    from ops import deploy as deploys
+
+    _apply(deploys.plan_bootstrap(Steps(console())), "create the state bucket", yes=yes)
+
+
+@app.command()
+def deploy(env: Environment = "dev", yes: Yes = False) -> None:
+    """Plan an environment, show the plan, ask, and apply exactly that plan."""
+    from ops import deploy as deploys
+
+    _apply(deploys.plan(env, Steps(console())), f"apply this to {env}", yes=yes)
+
+
+@app.command()
+def destroy(env: Environment = "dev", yes: Yes = False) -> None:
+    """Plan the destruction of an environment, show it, ask, and destroy."""
+    from ops import deploy as deploys
+
+    _apply(deploys.plan(env, Steps(console()), destroy=True), f"DESTROY {env}", yes=yes)
+
+
+def _apply(planned: Planned, what: str, *, yes: bool) -> None:
+    from ops import deploy as deploys
+
+    console().print(Markdown(planned.markdown))
+    if planned.summary.changes == 0:
+        typer.echo("nothing to do")
+        return
+    if not yes and not sys.stdin.isatty():
+        raise OperatorError("nobody can be asked here: add --yes", usage=True)
+    if not yes and not typer.confirm(f"{what[0].upper()}{what[1:]}?"):
+        raise OperatorError("nothing was changed")
+    deploys.apply(planned, Steps(console()))
+    for name, value in deploys.outputs(planned).items():
+        typer.echo(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
+
+
+@app.command()
+def bundles() -> None:
+    """Build the function bundles that every complete environment needs."""
+    from ops import bundles as builder
+
+    for name, bundle in builder.build(builder.DEFAULT_TARGET).items():
+        typer.echo(f"{name}  {bundle.path.stat().st_size} bytes  sha256 {bundle.sha256}  {bundle.path}")
 
 
 def console() -> Console:

@@ -22,7 +22,7 @@ from ops.local.folder import ROOT
 from ops.local.outputs import Outputs
 from ops.local.report import TerraformFacts
 from ops.local.services import Services
-from ops.local.steps import Steps
+from ops.steps import Steps
 from ops.terraform import PlanSummary, Terraform
 
 ENVIRONMENT = "dev"

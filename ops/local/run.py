@@ -20,7 +20,7 @@ from ops.local.folder import ROOT, run_folder
 from ops.local.observe import Observer
 from ops.local.report import Report, events_table, queues_table, timings_table, write
 from ops.local.services import running_services
-from ops.local.steps import Steps
+from ops.steps import Steps
 
 REPORT_PATH = ROOT / "build" / "local" / "report.json"
 MILLISECONDS = 1000

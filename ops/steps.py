@@ -1,4 +1,4 @@
-"""The steps of a run: a progress bar for each while it works, its seconds for the report."""
+"""The steps of a command: a progress bar for each while it works, its seconds for the report."""
 
 from __future__ import annotations
 
