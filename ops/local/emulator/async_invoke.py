@@ -1,0 +1,169 @@
+"""Lambda's queue of asynchronous invocations: bounded threads, retries, event age, destinations."""
+
+from __future__ import annotations
+
+import contextvars
+import heapq
+import itertools
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.core import responses
+from ministack.services import lambda_svc
+
+logger = logging.getLogger(__name__)
+
+Function = dict[str, Any]
+# Lambda's defaults (developer guide, "Configuring error handling for asynchronous invocation").
+DEFAULT_RETRIES = 2
+DEFAULT_EVENT_AGE_SECONDS = 21_600.0
+# Executions at a time per function on this machine; the reserved concurrency may lower it.
+MAX_EXECUTIONS = 4
+# A throttled event goes back to the queue, and its attempt doesn't count.
+THROTTLE_DELAY_SECONDS = 0.25
+# A thread without work ends after this time.
+IDLE_SECONDS = 2.0
+
+
+@dataclass(order=True)
+class Invocation:
+    """One event on its way to one function; ordered by the monotonic time at which it is due."""
+
+    due: float
+    number: int
+    function: Function = field(compare=False)
+    event: Any = field(compare=False)
+    context: contextvars.Context = field(compare=False)
+    accepted: float = field(compare=False)
+    attempts: int = field(compare=False, default=0)
+
+
+class AsyncInvocations:
+    """The queues of all functions."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lanes: dict[str, _Lane] = {}
+        self._numbers = itertools.count()
+
+    def submit(self, function: Function, event: Any) -> None:
+        """Queue an event for a function and return at once."""
+        now = time.monotonic()
+        invocation = Invocation(now, next(self._numbers), function, event, contextvars.copy_context(), now)
+        arn = _config(function).get("FunctionArn", "")
+        with self._lock:
+            lane = self._lanes.setdefault(arn, _Lane())
+        lane.push(invocation)
+
+
+class _Lane:
+    """The queue of one function and the threads that work on it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[Invocation] = []
+        self._threads = 0
+        self._idle = 0
+
+    def push(self, invocation: Invocation) -> None:
+        with self._changed:
+            heapq.heappush(self._waiting, invocation)
+            if len(self._waiting) > self._idle and self._threads < _executions(invocation.function):
+                self._threads += 1
+                threading.Thread(target=self._work, daemon=True, name="lambda-async").start()
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            invocation = self._next()
+            if invocation is None:
+                return
+            again = invocation.context.run(_attempt, invocation)
+            if again:
+                self.push(invocation)
+
+    def _next(self) -> Invocation | None:
+        """Return the next invocation that is due, or None (and count this thread out) after an idle time."""
+        with self._changed:
+            self._idle += 1
+            try:
+                while True:
+                    wait = IDLE_SECONDS
+                    if self._waiting:
+                        wait = self._waiting[0].due - time.monotonic()
+                        if wait <= 0:
+                            return heapq.heappop(self._waiting)
+                    if not self._changed.wait(wait) and not self._waiting:
+                        self._threads -= 1
+                        return None
+            finally:
+                self._idle -= 1
+
+
+def _attempt(invocation: Invocation) -> bool:
+    """Invoke once; return whether to try again, with `due` set, or send a final failure on."""
+    function = invocation.function
+    config = _config(function)
+    account, region = lambda_svc._account_region_from_function_config(config)
+    responses.set_request_account_id(account)
+    responses.set_request_region(region)
+    settings = _invoke_config(function)
+    try:
+        result = lambda_svc._execute_function(function, invocation.event)
+    except Exception as exc:
+        logger.exception("asynchronous invocation of %s", config.get("FunctionName"))
+        result = {"error": True, "body": {"errorMessage": str(exc), "errorType": type(exc).__name__}}
+    if not result.get("error") and not result.get("throttle"):
+        return False
+    throttled = bool(result.get("throttle"))
+    delay = THROTTLE_DELAY_SECONDS
+    if not throttled:
+        invocation.attempts += 1
+        delay = min(
+            lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS * 2 ** (invocation.attempts - 1),
+            lambda_svc._LAMBDA_ASYNC_RETRY_MAX_SECONDS,
+        )
+    now = time.monotonic()
+    too_old = now + delay - invocation.accepted > float(
+        settings.get("MaximumEventAgeInSeconds") or DEFAULT_EVENT_AGE_SECONDS
+    )
+    retries = settings.get("MaximumRetryAttempts", DEFAULT_RETRIES)
+    if not too_old and (throttled or invocation.attempts <= int(retries)):
+        invocation.due = now + delay
+        return True
+    result = result | {"attempts": invocation.attempts, "too_old": too_old}
+    _failed_for_good(settings, config, invocation.event, result)
+    return False
+
+
+def _failed_for_good(settings: Function, config: Function, event: Any, result: Function) -> None:
+    """Send the event to the on-failure destination and to the function's dead-letter queue."""
+    targets = (
+        ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination"),
+        (config.get("DeadLetterConfig") or {}).get("TargetArn"),
+    )
+    for target in filter(None, targets):
+        lambda_svc._route_async_failure(target, config.get("FunctionName", ""), event, result)
+
+
+def _config(function: Function) -> Function:
+    config: Function = function.get("config") or function
+    return config
+
+
+def _invoke_config(function: Function) -> Function:
+    settings: Function = (
+        function.get("event_invoke_config")
+        or (function.get("event_invoke_configs") or {}).get("$LATEST")
+        or {}
+    )
+    return settings
+
+
+def _executions(function: Function) -> int:
+    reserved = lambda_svc._reserved_concurrency(function, _config(function))
+    # A reserved concurrency of 0 turns the function off; one thread then sees its throttles.
+    return MAX_EXECUTIONS if reserved is None else max(1, min(MAX_EXECUTIONS, int(reserved)))

@@ -1,0 +1,45 @@
+"""What MiniStack 1.5.33 gets wrong for this project, one module per fix.
+
+A fix's module is imported when the fix is applied, so that listing the fixes imports no MiniStack.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from ops.local.emulator.errors import EmulatorError
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One fix: the module of this package whose `apply()` installs it, and why it is needed."""
+
+    name: str
+    reason: str
+
+    def apply(self) -> None:
+        """Replace the functions that are wrong; raises EmulatorError when one of them is missing."""
+        importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}").apply()
+
+
+FIXES = (
+    Fix("rule-arns", "tags of rules on a bus whose name has slashes are not found"),
+    Fix("partner-events", "PutPartnerEvents drops the event, and partner event sources have no state"),
+    Fix("bounded-lambda", "each event for a function starts its own thread and worker process, once"),
+)
+
+
+def selected(without: list[str]) -> tuple[Fix, ...]:
+    """Return the fixes but those named.
+
+    Raises
+    ------
+    EmulatorError
+        When a name is no fix's.
+    """
+    unknown = sorted(set(without) - {fix.name for fix in FIXES})
+    if unknown:
+        known = ", ".join(fix.name for fix in FIXES)
+        raise EmulatorError(f"no fix is called {', '.join(unknown)}; there are: {known}")
+    return tuple(fix for fix in FIXES if fix.name not in without)

@@ -1,0 +1,41 @@
+"""Events reach functions over Lambda's asynchronous path, on a bounded number of threads.
+
+EventBridge invokes a function asynchronously: Lambda queues the event, retries a failure, and sends what
+failed for good to the function's destination (Lambda developer guide, "Error handling for asynchronous
+invocation"). MiniStack starts a thread and a worker process per event instead, and tries once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from ministack.services import eventbridge, lambda_svc
+
+from ops.local.emulator.async_invoke import AsyncInvocations
+from ops.local.emulator.patching import original, replace
+
+logger = logging.getLogger(__name__)
+
+
+def apply() -> None:
+    """Queue asynchronous invocations per function, those of EventBridge among them."""
+    for name in ("_execute_function", "_route_async_failure", "_account_region_from_function_config"):
+        original(lambda_svc, name)
+    invocations = AsyncInvocations()
+
+    def invoke_async_with_retry(function: dict[str, Any], event: Any) -> None:
+        invocations.submit(function, event)
+
+    replace(lambda_svc, "invoke_async_with_retry", invoke_async_with_retry)
+    replace(eventbridge, "_dispatch_to_lambda", _dispatch_to_lambda)
+
+
+def _dispatch_to_lambda(arn: str, payload: str) -> None:
+    function, config, name = lambda_svc._get_func_record_for_ref(arn)
+    if not function or not config:
+        logger.warning("EventBridge target: function %s not found", name)
+        return
+    record = lambda_svc._execution_record_for_config(function, config)
+    lambda_svc.invoke_async_with_retry(record, json.loads(payload))

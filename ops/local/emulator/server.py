@@ -1,0 +1,112 @@
+"""Serve MiniStack with fixes, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import signal
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.local.emulator.errors import EmulatorError
+from ops.local.emulator.fixes import Fix
+
+SUPPORTED_VERSION = "1.5.33"
+LOOPBACK = "127.0.0.1"
+DEFAULT_REGION = "eu-west-1"
+KEEP_ALIVE_SECONDS = 75.0
+# How long requests in flight may go on after SIGTERM.
+SHUTDOWN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """One embedded AWS.
+
+    Parameters
+    ----------
+    port
+        TCP port on loopback.
+    state_dir
+        Absolute folder for everything that it writes: state, S3 objects, code of functions.
+    fixes
+        What to change in MiniStack before it serves.
+    """
+
+    port: int
+    state_dir: Path
+    fixes: Sequence[Fix]
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        Raises
+        ------
+        EmulatorError
+            When another MiniStack is installed, a fix doesn't fit it, or the port is taken.
+        """
+        check_version()
+        self._configure()
+        for fix in self.fixes:
+            fix.apply()
+        try:
+            asyncio.run(self._serve())
+        except OSError as exc:
+            raise EmulatorError(f"can't listen on {LOOPBACK}:{self.port}: {exc.strerror or exc}") from exc
+        finally:
+            self._stop_workers()
+
+    def _configure(self) -> None:
+        """Set what MiniStack reads from its environment when its modules load."""
+        temporary = self.state_dir / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        os.environ |= {
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_REGION": os.environ.get("AWS_REGION", DEFAULT_REGION),
+            "STATE_DIR": str(self.state_dir / "state"),
+            "S3_DATA_DIR": str(self.state_dir / "s3"),
+            "TMPDIR": str(temporary),
+        }
+        for name, value in {
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOG_LEVEL": "WARNING",
+        }.items():
+            os.environ.setdefault(name, value)
+        tempfile.tempdir = str(temporary)
+
+    async def _serve(self) -> None:
+        from hypercorn.asyncio import serve
+        from hypercorn.config import Config
+        from ministack.app import app
+
+        config = Config()
+        config.bind = [f"{LOOPBACK}:{self.port}"]
+        config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+        config.graceful_timeout = SHUTDOWN_SECONDS
+        config.loglevel = os.environ["LOG_LEVEL"]
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(app, config, shutdown_trigger=stop.wait)
+
+    def _stop_workers(self) -> None:
+        from ministack.core import lambda_runtime
+
+        lambda_runtime.reset()
+
+
+def check_version() -> None:
+    """Raise EmulatorError unless the MiniStack is installed for which the fixes were written."""
+    try:
+        version = importlib.metadata.version("ministack")
+    except importlib.metadata.PackageNotFoundError:
+        version = "none"
+    if version != SUPPORTED_VERSION:
+        raise EmulatorError(
+            f"MiniStack {SUPPORTED_VERSION} is needed and {version} is installed: run `make setup`"
+        )
