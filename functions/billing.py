@@ -1,4 +1,4 @@
-"""Lambda function for Stripe's subscriptions, invoices and customers; its handler is functions.billing.handler."""
+"""Lambda function for subscriptions, invoices and customers; its handler is functions.billing.handler."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Lambda function for Stripe's payments and checkouts; its handler is functions.payments.handler."""
+"""Lambda function for payments and checkout sessions; its handler is functions.payments.handler."""
 
 from typing import Any
 

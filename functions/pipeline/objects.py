@@ -62,11 +62,10 @@ def metadata(stripe_object: StripeObject) -> dict[str, str] | None:
 
 
 def group(**accessors: Accessor) -> Accessor:
-    """Read several values into one object, or None where all of them are absent."""
+    """Read several values into one object, which is there even where all of them are null."""
 
-    def read(stripe_object: StripeObject) -> dict[str, Any] | None:
-        values = {key: accessor(stripe_object) for key, accessor in accessors.items()}
-        return None if all(value is None for value in values.values()) else values
+    def read(stripe_object: StripeObject) -> dict[str, Any]:
+        return {key: accessor(stripe_object) for key, accessor in accessors.items()}
 
     return read
 
