@@ -76,9 +76,11 @@ def toml_file(path: Path) -> Source:
     try:
         return Source(origin, dict(_flat(tomllib.loads(path.read_text(encoding="utf-8")))))
     except FileNotFoundError:
-        raise SettingsError(f"{origin} does not exist; write it after another environment's file") from None
+        raise SettingsError(
+            f"{origin}: the file does not exist; write it after another environment's file"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{origin} is no TOML: {error}; correct that line") from error
+        raise SettingsError(f"{origin}: this is no TOML: {error}; correct that line") from error
 
 
 def build(

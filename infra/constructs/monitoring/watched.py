@@ -182,7 +182,8 @@ def _of_backlog(queue: Queue, thresholds: Thresholds) -> list[Alarm]:
         ),
         Alarm(
             "audit-backlog-depth",
-            f"{thresholds.audit_backlog_messages} events wait for the audit function.",
+            f"{thresholds.audit_backlog_messages} events wait for the audit function; it keeps up no "
+            "longer. Look at its errors and throttles.",
             queue.metric_visible(),
             thresholds.audit_backlog_messages,
             periods=_BACKLOG_MINUTES,

@@ -1,0 +1,88 @@
+"""Stacks synthesised once per session, in the variants that the tests look at."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from infra import settings
+from infra.app import synthesise
+from tests.infra.terraform_json import Stack
+
+SOURCE = "aws.partner/stripe.com/ed_test_61TestSource"
+EVERYTHING_ON = {
+    "CREATE_KMS_KEY": "true",
+    "LAMBDA_TRACING": "true",
+    "AUDIT_SUBNET_IDS": "subnet-0a, subnet-0b",
+    "AUDIT_SECURITY_GROUP_IDS": "sg-0a",
+    "LEDGER_OBJECT_LOCK_DAYS": "365",
+    "HEARTBEAT_MINUTES": "60",
+    "ALERT_EMAILS": "oncall@huntaze.com,payments@huntaze.com",
+    "AWS_ACCOUNT_ID": "123456789012",
+}
+
+
+@dataclass(frozen=True)
+class ZipBundle:
+    """The smallest thing that passes for a function bundle."""
+
+    path: Path
+    sha256: str
+
+
+def make_bundle(folder: Path) -> ZipBundle:
+    path = folder / "bundle.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("functions/payments.py"), "def handler(event, context): ...\n")
+    return ZipBundle(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def synthesise_into(folder: Path, overrides: Mapping[str, str] | None = None) -> Path:
+    environ = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, **(overrides or {})}
+    bundle = make_bundle(folder)
+    synthesise(
+        folder / "cdktf.out",
+        state=settings.load_state(environ=environ),
+        environments=[settings.load(name, environ=environ) for name in settings.ENVIRONMENTS],
+        bundles={name: {"handlers": bundle, "audit": bundle} for name in settings.ENVIRONMENTS},
+    )
+    return folder / "cdktf.out"
+
+
+@pytest.fixture(scope="session")
+def outdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped settings of every environment."""
+    return synthesise_into(tmp_path_factory.mktemp("shipped"))
+
+
+@pytest.fixture(scope="session")
+def secured_outdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every optional part of the stacks switched on."""
+    return synthesise_into(tmp_path_factory.mktemp("secured"), EVERYTHING_ON)
+
+
+@pytest.fixture(scope="session")
+def stack_of(outdir: Path) -> Callable[[str], Stack]:
+    return lambda environment: Stack.read(outdir, f"huntaze-stripe-{environment}")
+
+
+@pytest.fixture(scope="session", params=settings.ENVIRONMENTS)
+def stack(request: pytest.FixtureRequest, outdir: Path) -> Stack:
+    """Each environment's stack with its shipped settings."""
+    return Stack.read(outdir, f"huntaze-stripe-{request.param}")
+
+
+@pytest.fixture(scope="session")
+def secured(secured_outdir: Path) -> Stack:
+    """prod with every optional part."""
+    return Stack.read(secured_outdir, "huntaze-stripe-prod")
+
+
+@pytest.fixture(scope="session")
+def bootstrap(outdir: Path) -> Stack:
+    return Stack.read(outdir, "huntaze-stripe-bootstrap")

@@ -1,0 +1,81 @@
+"""Read a synthesised stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Stack:
+    name: str
+    document: dict[str, Any]
+
+    @classmethod
+    def read(cls, outdir: Path, name: str) -> Stack:
+        return cls(name, json.loads((outdir / "stacks" / name / "cdk.tf.json").read_text()))
+
+    @property
+    def environment(self) -> str:
+        return self.name.rsplit("-", 1)[1]
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The resources of one type by address."""
+        resources: dict[str, dict[str, Any]] = self.document["resource"].get(kind, {})
+        return resources
+
+    def only(self, kind: str) -> dict[str, Any]:
+        resources = list(self.of_type(kind).values())
+        assert len(resources) == 1, f"{len(resources)} resources of {kind}"
+        return resources[0]
+
+    def named(self, kind: str, name: str) -> dict[str, Any]:
+        """The resource of a type with that name in AWS."""
+        keys = ("name", "function_name", "alarm_name", "bucket")
+        found = [r for r in self.of_type(kind).values() if name in [r.get(key) for key in keys]]
+        assert len(found) == 1, f"{len(found)} resources of {kind} are named {name}"
+        return found[0]
+
+    def address(self, kind: str, name: str) -> str:
+        """`type.address` of the resource with that name in AWS, as references spell it."""
+        wanted = self.named(kind, name)
+        return next(f"{kind}.{address}" for address, found in self.of_type(kind).items() if found is wanted)
+
+    def target(self, rule: str) -> dict[str, Any]:
+        """The one target of the rule with that name."""
+        reference = f"${{{self.address('aws_cloudwatch_event_rule', rule)}.name}}"
+        found = [t for t in self.of_type("aws_cloudwatch_event_target").values() if t["rule"] == reference]
+        assert len(found) == 1, f"rule {rule} has {len(found)} targets"
+        return found[0]
+
+    def role_statements(self, function: str) -> list[dict[str, Any]]:
+        """What the role of a function may do."""
+        role = self.named("aws_lambda_function", function)["role"].removesuffix(".arn}") + ".id}"
+        policies = [p for p in self.of_type("aws_iam_role_policy").values() if p["role"] == role]
+        assert len(policies) == 1
+        return statements(policies[0]["policy"])
+
+    def texts(self) -> Iterator[str]:
+        """Every string of the stack."""
+        yield from _texts(self.document)
+
+
+def statements(policy: str) -> list[dict[str, Any]]:
+    document = json.loads(policy)
+    assert document["Version"] == "2012-10-17"
+    found: list[dict[str, Any]] = document["Statement"]
+    return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

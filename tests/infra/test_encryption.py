@@ -1,0 +1,81 @@
+"""The key of our own: who uses it, and who may."""
+
+from __future__ import annotations
+
+import json
+
+from tests.infra.terraform_json import Stack, statements
+
+KEY = "${aws_kms_key.key.arn}"
+
+
+def test_no_key_unless_asked_for(stack: Stack) -> None:
+    assert not stack.of_type("aws_kms_key")
+    assert not any("aws_kms_key" in text for text in stack.texts())
+
+
+def test_key_rotates_and_can_be_restored(secured: Stack) -> None:
+    key = secured.only("aws_kms_key")
+    assert key["enable_key_rotation"] is True
+    assert key["deletion_window_in_days"] == 30
+
+
+def test_key_policy_names_each_service(secured: Stack) -> None:
+    policy = statements(secured.only("aws_kms_key")["policy"])
+    services = {s["Principal"]["Service"] for s in policy if "Service" in s["Principal"]}
+    assert services == {
+        "cloudwatch.amazonaws.com",
+        "events.amazonaws.com",
+        "lambda.amazonaws.com",
+        "logs.eu-west-1.amazonaws.com",
+        "sns.amazonaws.com",
+        "sqs.amazonaws.com",
+    }
+
+
+def test_services_use_the_key_for_this_pipeline_only(secured: Stack) -> None:
+    for statement in statements(secured.only("aws_kms_key")["policy"]):
+        describes_only = statement["Action"] == ["kms:DescribeKey"]
+        if "Service" in statement["Principal"] and not describes_only:
+            assert statement["Condition"], statement["Sid"]
+            assert "kms:*" not in statement["Action"]
+
+
+def test_key_is_used_everywhere(secured: Stack) -> None:
+    assert secured.only("aws_cloudwatch_event_bus")["kms_key_identifier"] == KEY
+    assert (
+        json.loads(secured.only("aws_cloudcontrolapi_resource")["desired_state"])["KmsKeyIdentifier"] == KEY
+    )
+    assert secured.only("aws_sns_topic")["kms_master_key_id"] == KEY
+    assert secured.only("aws_dynamodb_table")["server_side_encryption"] == {
+        "enabled": True,
+        "kms_key_arn": KEY,
+    }
+    assert secured.only("aws_secretsmanager_secret")["kms_key_id"] == KEY
+    assert all(group["kms_key_id"] == KEY for group in secured.of_type("aws_cloudwatch_log_group").values())
+    assert all(f["kms_key_arn"] == KEY for f in secured.of_type("aws_lambda_function").values())
+    [rule] = secured.only("aws_s3_bucket_server_side_encryption_configuration")["rule"]
+    assert rule["apply_server_side_encryption_by_default"] == {
+        "kms_master_key_id": KEY,
+        "sse_algorithm": "aws:kms",
+    }
+
+
+def test_roles_may_use_the_key(secured: Stack) -> None:
+    for family in ("payments", "billing", "audit"):
+        granted = [
+            s for s in secured.role_statements(f"huntaze-stripe-{family}-prod") if s["Sid"] == "UseKey"
+        ]
+        assert [statement["Resource"] for statement in granted] == [[KEY]]
+        assert granted[0]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+
+
+def test_events_that_the_key_refuses_go_to_the_buss_dead_letter_queue(secured: Stack) -> None:
+    queue = secured.address("aws_sqs_queue", "huntaze-stripe-bus-dlq-prod")
+    assert secured.only("aws_cloudwatch_event_bus")["dead_letter_config"] == {"arn": f"${{{queue}.arn}}"}
+    [allow] = [
+        s
+        for s in statements(secured.named("aws_sqs_queue", "huntaze-stripe-bus-dlq-prod")["policy"])
+        if s["Effect"] == "Allow"
+    ]
+    assert "event-bus/aws.partner/stripe.com/" in allow["Condition"]["ArnEquals"]["aws:SourceArn"][0]

@@ -1,0 +1,158 @@
+"""The bus, its archive, the rules and their targets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from functions.pipeline import routing
+from infra.patterns import MAX_PATTERN_LENGTH, stripe_event_types
+from tests.infra.conftest import SOURCE
+from tests.infra.terraform_json import Stack
+
+LANES = ("payments", "billing", "other")
+RETENTION_DAYS = {"dev": 30, "staging": 30, "prod": 90}
+
+
+def lane_rule(lane: str, environment: str) -> str:
+    return (
+        f"huntaze-stripe-audit-{environment}"
+        if lane == "other"
+        else f"huntaze-stripe-audit-{lane}-{environment}"
+    )
+
+
+def pattern(stack: Stack, rule: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stack.named("aws_cloudwatch_event_rule", rule)["event_pattern"])
+    return found
+
+
+def takes(event_pattern: dict[str, Any], event_type: str) -> bool:
+    """What EventBridge says of an event of that type from our source."""
+    for wanted in event_pattern["detail-type"]:
+        if wanted == event_type or (isinstance(wanted, dict) and event_type not in wanted["anything-but"]):
+            return SOURCE in event_pattern["source"]
+    return False
+
+
+def test_bus_has_the_name_of_its_event_source(stack: Stack) -> None:
+    bus = stack.only("aws_cloudwatch_event_bus")
+    assert bus["name"] == bus["event_source_name"] == SOURCE
+
+
+def test_bus_needs_no_policy(stack: Stack) -> None:
+    assert not stack.of_type("aws_cloudwatch_event_bus_policy")
+
+
+def test_archive_takes_everything_for_the_environments_days(stack: Stack) -> None:
+    archive = stack.only("aws_cloudwatch_event_archive")
+    assert archive["name"] == f"huntaze-stripe-archive-{stack.environment}"
+    assert archive["event_source_arn"] == "${aws_cloudwatch_event_bus.bus.arn}"
+    assert archive["retention_days"] == RETENTION_DAYS[stack.environment]
+    assert "event_pattern" not in archive
+
+
+def test_archive_with_a_key_is_made_by_cloud_control(secured: Stack) -> None:
+    assert not secured.of_type("aws_cloudwatch_event_archive")
+    archive = secured.only("aws_cloudcontrolapi_resource")
+    state = json.loads(archive["desired_state"])
+    assert archive["type_name"] == "AWS::Events::Archive"
+    assert state["ArchiveName"] == "huntaze-stripe-archive-prod"
+    assert state["SourceArn"] == "${aws_cloudwatch_event_bus.bus.arn}"
+    assert state["KmsKeyIdentifier"] == "${aws_kms_key.key.arn}"
+    assert state["RetentionDays"] == 90
+
+
+def test_every_rule_is_on_the_partner_bus(stack: Stack) -> None:
+    rules = stack.of_type("aws_cloudwatch_event_rule").values()
+    assert {rule["event_bus_name"] for rule in rules} == {"${aws_cloudwatch_event_bus.bus.name}"}
+    targets = stack.of_type("aws_cloudwatch_event_target").values()
+    assert {target["event_bus_name"] for target in targets} == {"${aws_cloudwatch_event_bus.bus.name}"}
+
+
+@pytest.mark.parametrize(("family", "count"), [("payments", 7), ("billing", 10)])
+def test_rule_takes_exactly_the_types_of_the_routing_table(stack: Stack, family: str, count: int) -> None:
+    taken = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
+    assert taken["detail-type"] == list(routing.event_types(family))
+    assert len(taken["detail-type"]) == count
+    assert taken["source"] == [SOURCE]
+
+
+def test_every_event_type_enters_the_audit_in_exactly_one_lane(stack: Stack) -> None:
+    patterns = [pattern(stack, lane_rule(lane, stack.environment)) for lane in LANES]
+    unheard_of = {"v2.core.event_destination.ping", "some.type.of.tomorrow"}
+    for event_type in stripe_event_types() | unheard_of:
+        assert [takes(lane, event_type) for lane in patterns].count(True) == 1, event_type
+
+
+def test_audit_lane_of_a_family_takes_what_its_handler_takes(stack: Stack) -> None:
+    for family in routing.HANDLERS:
+        handler = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
+        assert pattern(stack, lane_rule(family, stack.environment)) == handler
+
+
+def test_patterns_fit_into_eventbridge(stack: Stack) -> None:
+    for rule in stack.of_type("aws_cloudwatch_event_rule").values():
+        assert len(rule["event_pattern"]) <= MAX_PATTERN_LENGTH
+
+
+def test_every_target_retries_for_a_day_and_then_parks_the_event(stack: Stack) -> None:
+    targets = stack.of_type("aws_cloudwatch_event_target").values()
+    assert len(targets) == 5
+    for target in targets:
+        assert target["retry_policy"] == {
+            "maximum_event_age_in_seconds": 86_400,
+            "maximum_retry_attempts": 185,
+        }
+        assert target["dead_letter_config"]["arn"].startswith("${aws_sqs_queue.")
+
+
+def test_targets_of_the_secured_stack_keep_their_exits_too(secured: Stack) -> None:
+    for target in secured.of_type("aws_cloudwatch_event_target").values():
+        assert target["retry_policy"]["maximum_retry_attempts"] == 185
+        assert target["dead_letter_config"]["arn"].startswith("${aws_sqs_queue.")
+
+
+@pytest.mark.parametrize("family", routing.HANDLERS)
+def test_handler_rule_invokes_its_function(stack: Stack, family: str) -> None:
+    name = f"huntaze-stripe-{family}-{stack.environment}"
+    target = stack.target(name)
+    assert target["arn"] == f"${{{stack.address('aws_lambda_function', name)}.arn}}"
+    dead_letter = stack.address("aws_sqs_queue", f"huntaze-stripe-{family}-dlq-{stack.environment}")
+    assert target["dead_letter_config"]["arn"] == f"${{{dead_letter}.arn}}"
+
+
+@pytest.mark.parametrize("family", routing.HANDLERS)
+def test_function_may_be_invoked_by_its_rule_alone(stack: Stack, family: str) -> None:
+    name = f"huntaze-stripe-{family}-{stack.environment}"
+    function = f"${{{stack.address('aws_lambda_function', name)}.function_name}}"
+    permissions = [
+        p for p in stack.of_type("aws_lambda_permission").values() if p["function_name"] == function
+    ]
+    assert len(permissions) == 1
+    assert permissions[0]["principal"] == "events.amazonaws.com"
+    assert permissions[0]["action"] == "lambda:InvokeFunction"
+    assert permissions[0]["source_arn"] == f"${{{stack.address('aws_cloudwatch_event_rule', name)}.arn}}"
+
+
+def test_lanes_enter_the_fifo_queue_in_groups_of_their_own(stack: Stack) -> None:
+    queue = stack.address("aws_sqs_queue", f"huntaze-stripe-events-{stack.environment}.fifo")
+    targets = [stack.target(lane_rule(lane, stack.environment)) for lane in LANES]
+    assert {target["arn"] for target in targets} == {f"${{{queue}.arn}}"}
+    assert len({target["sqs_target"]["message_group_id"] for target in targets}) == len(LANES)
+    assert len({target["dead_letter_config"]["arn"] for target in targets}) == len(LANES)
+
+
+def test_no_lane_shares_a_dead_letter_queue_with_a_handler(stack: Stack) -> None:
+    targets = stack.of_type("aws_cloudwatch_event_target").values()
+    assert len({target["dead_letter_config"]["arn"] for target in targets}) == len(targets)
+
+
+def test_environments_differ_in_retention(stack_of: Callable[[str], Stack]) -> None:
+    days = {
+        name: stack_of(name).only("aws_cloudwatch_event_archive")["retention_days"] for name in RETENTION_DAYS
+    }
+    assert days == RETENTION_DAYS

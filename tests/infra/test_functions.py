@@ -1,0 +1,213 @@
+"""Functions: runtime, variables, permissions, logs, retries."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.pipeline import names
+from infra import settings
+from tests.infra.conftest import SOURCE
+from tests.infra.terraform_json import Stack
+
+FAMILIES = ("payments", "billing", "audit")
+
+
+def function(stack: Stack, family: str) -> dict[str, Any]:
+    return stack.named("aws_lambda_function", f"huntaze-stripe-{family}-{stack.environment}")
+
+
+def actions(stack: Stack, family: str) -> set[str]:
+    statements = stack.role_statements(f"huntaze-stripe-{family}-{stack.environment}")
+    return {action for statement in statements for action in statement["Action"]}
+
+
+def configured(stack: Stack) -> settings.Settings:
+    return settings.load(stack.environment, environ={"STRIPE_EVENT_SOURCE_NAME": SOURCE})
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_function_runs_its_handler_on_python_3_13_arm64(stack: Stack, family: str) -> None:
+    made = function(stack, family)
+    assert made["handler"] == f"functions.{family}.handler"
+    assert made["runtime"] == "python3.13"
+    assert made["architectures"] == ["arm64"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_function_has_the_environments_size_and_limits(stack: Stack, family: str) -> None:
+    made, wanted = function(stack, family), getattr(configured(stack), family)
+    assert made["memory_size"] == wanted.memory_mb
+    assert made["timeout"] == wanted.timeout_seconds
+    assert made["reserved_concurrent_executions"] == wanted.reserved_concurrency
+    assert made["environment"]["variables"]["POWERTOOLS_LOG_LEVEL"] == wanted.log_level
+
+
+@pytest.mark.parametrize("family", ["payments", "billing"])
+def test_handler_gets_its_variables(stack: Stack, family: str) -> None:
+    wanted = configured(stack)
+    assert function(stack, family)["environment"]["variables"] == {
+        names.ENVIRONMENT: stack.environment,
+        names.HUNTAZE_API_URL: wanted.huntaze_api_url,
+        names.LIVEMODE: "true" if stack.environment == "prod" else "false",
+        names.SECRET_ID: "${aws_secretsmanager_secret.secret.arn}",
+        names.IDEMPOTENCY_TABLE: "${aws_dynamodb_table.idempotency.name}",
+        names.IDEMPOTENCY_EXPIRY_SECONDS: str((wanted.archive_retention_days + 16) * 86_400),
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+        "POWERTOOLS_METRICS_NAMESPACE": "HuntazeStripe",
+        "POWERTOOLS_SERVICE_NAME": family,
+        "POWERTOOLS_TRACE_DISABLED": "true",
+    }
+
+
+def test_audit_gets_what_it_needs_and_no_more(stack: Stack) -> None:
+    assert set(function(stack, "audit")["environment"]["variables"]) == {
+        names.ENVIRONMENT,
+        names.SECRET_ID,
+        names.LEDGER_BUCKET,
+        "POWERTOOLS_LOG_LEVEL",
+        "POWERTOOLS_METRICS_NAMESPACE",
+        "POWERTOOLS_SERVICE_NAME",
+        "POWERTOOLS_TRACE_DISABLED",
+    }
+
+
+def test_idempotency_outlives_the_archive(stack: Stack) -> None:
+    days = stack.only("aws_cloudwatch_event_archive")["retention_days"]
+    for family in ("payments", "billing"):
+        variables = function(stack, family)["environment"]["variables"]
+        assert int(variables[names.IDEMPOTENCY_EXPIRY_SECONDS]) > days * 86_400
+
+
+def test_bundles_lie_in_the_stacks_own_folder(stack: Stack, outdir: Path) -> None:
+    for family in FAMILIES:
+        made = function(stack, family)
+        bundle = outdir / "stacks" / stack.name / made["filename"]
+        assert bundle.is_file()
+        assert not Path(made["filename"]).is_absolute()
+        assert base64.b64decode(made["source_code_hash"]).hex() in made["filename"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_role_is_the_functions_own_and_assumed_by_lambda(stack: Stack, family: str) -> None:
+    address = function(stack, family)["role"]
+    others = [function(stack, other)["role"] for other in FAMILIES if other != family]
+    assert address not in others
+    role = stack.named("aws_iam_role", f"huntaze-stripe-{family}-{stack.environment}")
+    assert role["assume_role_policy"] == (
+        '{"Statement":[{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":'
+        '{"Service":"lambda.amazonaws.com"},"Sid":"AllowService"}],"Version":"2012-10-17"}'
+    )
+
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TABLE = {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+HANDLER_ACTIONS = LOGS | TABLE | {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
+AUDIT_ACTIONS = LOGS | {
+    "s3:PutObject",
+    "secretsmanager:GetSecretValue",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+}
+
+
+@pytest.mark.parametrize(
+    ("family", "wanted"),
+    [("payments", HANDLER_ACTIONS), ("billing", HANDLER_ACTIONS), ("audit", AUDIT_ACTIONS)],
+)
+def test_role_may_do_nothing_more_than_its_function_does(stack: Stack, family: str, wanted: set[str]) -> None:
+    assert actions(stack, family) == wanted
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_role_names_each_resource(stack: Stack, family: str) -> None:
+    for statement in stack.role_statements(f"huntaze-stripe-{family}-{stack.environment}"):
+        for resource in statement["Resource"]:
+            assert resource.startswith("${aws_")
+            # A log group's streams and the ledger's objects have no names before they are written.
+            assert resource.replace("}:*", "}").replace("/audit/*", "").count("*") == 0
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_only_tracing_and_networks_take_any_resource(secured: Stack, family: str) -> None:
+    for statement in secured.role_statements(f"huntaze-stripe-{family}-prod"):
+        assert not any("*" in action for action in statement["Action"])
+        services = {action.split(":")[0] for action in statement["Action"]}
+        if "*" in statement["Resource"]:
+            assert services <= {"xray", "ec2"}
+
+
+def test_sids_of_a_role_are_distinct(secured: Stack) -> None:
+    for family in FAMILIES:
+        sids = [s["Sid"] for s in secured.role_statements(f"huntaze-stripe-{family}-prod")]
+        assert len(sids) == len(set(sids))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_log_group_exists_before_the_function(stack: Stack, family: str) -> None:
+    name = f"/aws/lambda/huntaze-stripe-{family}-{stack.environment}"
+    address = stack.address("aws_cloudwatch_log_group", name)
+    made = function(stack, family)
+    assert address in made["depends_on"]
+    assert made["logging_config"]["log_group"] == f"${{{address}.name}}"
+    retention = stack.named("aws_cloudwatch_log_group", name)["retention_in_days"]
+    assert retention == configured(stack).log_retention_days
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logs_are_json_and_let_metrics_pass(stack: Stack, family: str) -> None:
+    logging = function(stack, family)["logging_config"]
+    assert logging["log_format"] == "JSON"
+    # Metrics have no level and count as INFO.
+    assert logging["application_log_level"] in ("DEBUG", "INFO")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_async_failures_are_retried_twice_and_parked(stack: Stack, family: str) -> None:
+    address = stack.address("aws_lambda_function", f"huntaze-stripe-{family}-{stack.environment}")
+    configs = stack.of_type("aws_lambda_function_event_invoke_config").values()
+    [config] = [c for c in configs if c["function_name"] == f"${{{address}.function_name}}"]
+    assert config["maximum_retry_attempts"] == 2
+    assert 60 <= config["maximum_event_age_in_seconds"] <= 21_600
+    destination = config["destination_config"]["on_failure"]["destination"]
+    queue = stack.of_type("aws_sqs_queue")[destination.split(".")[1]]
+    assert "fifo_queue" not in queue
+    wanted = "audit-other-dlq" if family == "audit" else f"{family}-dlq"
+    assert queue["name"] == f"huntaze-stripe-{wanted}-{stack.environment}"
+
+
+def test_audit_reads_the_fifo_queue_and_returns_only_failed_records(stack: Stack) -> None:
+    mapping = stack.only("aws_lambda_event_source_mapping")
+    queue = stack.address("aws_sqs_queue", f"huntaze-stripe-events-{stack.environment}.fifo")
+    audit = stack.address("aws_lambda_function", f"huntaze-stripe-audit-{stack.environment}")
+    assert mapping["event_source_arn"] == f"${{{queue}.arn}}"
+    assert mapping["function_name"] == f"${{{audit}.arn}}"
+    assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
+    assert mapping["batch_size"] == 10
+    assert "maximum_batching_window_in_seconds" not in mapping
+
+
+def test_tracing_is_off_unless_set(stack: Stack, secured: Stack) -> None:
+    for family in FAMILIES:
+        assert function(stack, family)["tracing_config"]["mode"] == "PassThrough"
+        assert function(secured, family)["tracing_config"]["mode"] == "Active"
+        assert {"xray:PutTelemetryRecords", "xray:PutTraceSegments"} <= actions(secured, family)
+        assert function(secured, family)["environment"]["variables"]["POWERTOOLS_TRACE_DISABLED"] == "false"
+
+
+def test_only_the_audit_function_joins_a_network(stack: Stack, secured: Stack) -> None:
+    assert function(secured, "audit")["vpc_config"] == {
+        "security_group_ids": ["sg-0a"],
+        "subnet_ids": ["subnet-0a", "subnet-0b"],
+    }
+    assert "ec2:CreateNetworkInterface" in actions(secured, "audit")
+    assert "vpc_config" not in function(stack, "audit")
+    for family in ("payments", "billing"):
+        assert "vpc_config" not in function(secured, family)
+        assert "ec2:CreateNetworkInterface" not in actions(secured, family)

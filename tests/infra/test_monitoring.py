@@ -1,0 +1,307 @@
+"""Alarms, dashboard, queries and topic: each metric must exist, with the dimensions that AWS gives it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from functions.pipeline import names, routing
+from tests.infra.conftest import SOURCE
+from tests.infra.terraform_json import Stack, statements
+
+RULE = {"EventBusName", "RuleName"}
+SOURCE_ONLY = {"EventSourceName"}
+FUNCTION = {"FunctionName"}
+QUEUE = {"QueueName"}
+BY_TYPE = {"service", "environment", "event_type"}
+BY_SERVICE = {"service", "environment"}
+
+# The metrics that exist, with the dimensions that they carry for one resource: "Monitoring Amazon
+# EventBridge", "Types of metrics for Lambda functions", "Available CloudWatch metrics for Amazon SQS".
+DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
+    "AWS/Events": {
+        "Events": SOURCE_ONLY,
+        "FailedInvocations": RULE,
+        "IngestionToInvocationSuccessLatency": RULE,
+        "IngestiontoInvocationStartLatency": RULE,
+        "Invocations": RULE,
+        "InvocationsFailedToBeSentToDlq": RULE,
+        "InvocationsSentToDlq": RULE,
+        "MatchedEvents": RULE,
+        "ThrottledRules": RULE,
+    },
+    "AWS/Lambda": {
+        "AsyncEventsDropped": FUNCTION,
+        "DestinationDeliveryFailures": FUNCTION,
+        "Duration": FUNCTION,
+        "Errors": FUNCTION,
+        "Invocations": FUNCTION,
+        "Throttles": FUNCTION,
+    },
+    "AWS/SQS": {
+        "ApproximateAgeOfOldestMessage": QUEUE,
+        "ApproximateNumberOfMessagesNotVisible": QUEUE,
+        "ApproximateNumberOfMessagesVisible": QUEUE,
+    },
+    names.METRICS_NAMESPACE: {
+        names.API_LATENCY: BY_TYPE,
+        names.AUTHENTICATION_REFUSED: BY_SERVICE,
+        names.DUPLICATES_SKIPPED: BY_TYPE,
+        names.EVENTS_APPLIED: BY_TYPE,
+        names.EVENTS_FAILED: BY_TYPE,
+        names.EVENTS_RECORDED: BY_TYPE,
+        names.EVENT_AGE: BY_TYPE,
+    },
+}
+FAMILIES = ("payments", "billing", "audit")
+RULES = ("payments", "billing", "audit-payments", "audit-billing", "audit-other")
+
+
+@dataclass(frozen=True)
+class Used:
+    where: str
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+
+
+def widgets(stack: Stack) -> list[dict[str, Any]]:
+    body = json.loads(stack.only("aws_cloudwatch_dashboard")["dashboard_body"])
+    found: list[dict[str, Any]] = body["widgets"]
+    return found
+
+
+def metrics_used(stack: Stack) -> Iterator[Used]:
+    for address, alarm in stack.of_type("aws_cloudwatch_metric_alarm").items():
+        yield Used(address, alarm["namespace"], alarm["metric_name"], alarm["dimensions"])
+    for widget in widgets(stack):
+        for row in widget["properties"].get("metrics", []):
+            namespace, name, *pairs, _options = row
+            dimensions = dict(zip(pairs[::2], pairs[1::2], strict=True))
+            yield Used(widget["properties"]["title"], namespace, name, dimensions)
+
+
+def resources_by_dimension(stack: Stack) -> dict[str, set[str]]:
+    return {
+        "EventBusName": {bus["name"] for bus in stack.of_type("aws_cloudwatch_event_bus").values()},
+        "EventSourceName": {SOURCE},
+        "RuleName": {rule["name"] for rule in stack.of_type("aws_cloudwatch_event_rule").values()},
+        "FunctionName": {f["function_name"] for f in stack.of_type("aws_lambda_function").values()},
+        "QueueName": {queue["name"] for queue in stack.of_type("aws_sqs_queue").values()},
+        "environment": {stack.environment},
+        "event_type": set(routing.ROUTES),
+        "service": set(FAMILIES),
+    }
+
+
+def test_every_metric_has_its_dimensions_and_names_a_resource_of_the_stack(stack: Stack) -> None:
+    existing = resources_by_dimension(stack)
+    used = list(metrics_used(stack))
+    assert len(used) > 100
+    for metric in used:
+        assert set(metric.dimensions) == DIMENSIONS[metric.namespace][metric.name], metric
+        for dimension, value in metric.dimensions.items():
+            assert value in existing[dimension], metric
+
+
+def test_the_metrics_of_the_secured_stack_are_right_too(secured: Stack) -> None:
+    existing = resources_by_dimension(secured)
+    for metric in metrics_used(secured):
+        assert set(metric.dimensions) == DIMENSIONS[metric.namespace][metric.name], metric
+        assert all(value in existing[dimension] for dimension, value in metric.dimensions.items()), metric
+
+
+def test_event_types_are_counted_by_the_function_that_handles_them(stack: Stack) -> None:
+    for metric in metrics_used(stack):
+        if "event_type" in metric.dimensions:
+            assert routing.ROUTES[metric.dimensions["event_type"]].handler == metric.dimensions["service"]
+
+
+def alarm(stack: Stack, part: str) -> dict[str, Any]:
+    return stack.named("aws_cloudwatch_metric_alarm", f"huntaze-stripe-{part}-{stack.environment}")
+
+
+def watches(stack: Stack, part: str, namespace: str, metric: str, **dimensions: str) -> None:
+    found = alarm(stack, part)
+    assert (found["namespace"], found["metric_name"]) == (namespace, metric)
+    assert found["dimensions"] == dimensions
+
+
+@pytest.mark.parametrize("short", RULES)
+def test_rule_has_its_alarms(stack: Stack, short: str) -> None:
+    short_rule = "audit" if short == "audit-other" else short
+    dimensions = {"EventBusName": SOURCE, "RuleName": f"huntaze-stripe-{short_rule}-{stack.environment}"}
+    watches(stack, f"{short}-failed-invocations", "AWS/Events", "FailedInvocations", **dimensions)
+    watches(stack, f"{short}-undeliverable", "AWS/Events", "InvocationsFailedToBeSentToDlq", **dimensions)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("part", "metric"),
+    [
+        ("errors", "Errors"),
+        ("throttles", "Throttles"),
+        ("duration", "Duration"),
+        ("events-dropped", "AsyncEventsDropped"),
+        ("destination-failures", "DestinationDeliveryFailures"),
+    ],
+)
+def test_function_has_its_alarms(stack: Stack, family: str, part: str, metric: str) -> None:
+    function = f"huntaze-stripe-{family}-{stack.environment}"
+    watches(stack, f"{family}-{part}", "AWS/Lambda", metric, FunctionName=function)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_duration_alarm_fires_near_the_timeout(stack: Stack, family: str) -> None:
+    timeout = stack.named("aws_lambda_function", f"huntaze-stripe-{family}-{stack.environment}")["timeout"]
+    found = alarm(stack, f"{family}-duration")
+    assert found["extended_statistic"] == "p99"
+    assert timeout * 1000 * 0.5 < found["threshold"] < timeout * 1000
+
+
+def test_each_dead_letter_queue_has_an_alarm_at_its_first_message(stack: Stack, secured: Stack) -> None:
+    for each in (stack, secured):
+        parked = {q["name"] for q in each.of_type("aws_sqs_queue").values() if "-dlq-" in q["name"]}
+        watched = {
+            found["dimensions"]["QueueName"]
+            for found in each.of_type("aws_cloudwatch_metric_alarm").values()
+            if found["metric_name"] == "ApproximateNumberOfMessagesVisible" and found["threshold"] == 1
+        }
+        assert watched == parked
+
+
+def test_audit_backlog_has_alarms_for_age_and_depth(stack: Stack) -> None:
+    queue = f"huntaze-stripe-events-{stack.environment}.fifo"
+    watches(stack, "audit-backlog-age", "AWS/SQS", "ApproximateAgeOfOldestMessage", QueueName=queue)
+    watches(stack, "audit-backlog-depth", "AWS/SQS", "ApproximateNumberOfMessagesVisible", QueueName=queue)
+    assert alarm(stack, "audit-backlog-age")["threshold"] == 900
+    assert alarm(stack, "audit-backlog-depth")["threshold"] == 1000
+
+
+@pytest.mark.parametrize("family", routing.HANDLERS)
+def test_refused_authentication_has_an_alarm(stack: Stack, family: str) -> None:
+    watches(
+        stack,
+        f"{family}-authentication-refused",
+        "HuntazeStripe",
+        "AuthenticationRefused",
+        service=family,
+        environment=stack.environment,
+    )
+
+
+def test_heartbeat_is_off_unless_set(stack: Stack, secured: Stack) -> None:
+    assert not any(
+        a["metric_name"] == "Events" for a in stack.of_type("aws_cloudwatch_metric_alarm").values()
+    )
+    watches(secured, "heartbeat", "AWS/Events", "Events", EventSourceName=SOURCE)
+    heartbeat = alarm(secured, "heartbeat")
+    assert heartbeat["comparison_operator"] == "LessThanThreshold"
+    assert heartbeat["period"] == 3600
+    assert heartbeat["treat_missing_data"] == "breaching"
+
+
+def test_silence_of_a_failure_metric_is_no_alarm(stack: Stack) -> None:
+    alarms = stack.of_type("aws_cloudwatch_metric_alarm").values()
+    assert {found["treat_missing_data"] for found in alarms} == {"notBreaching"}
+
+
+def test_alarms_tell_the_topic_and_the_person_what_to_do(stack: Stack) -> None:
+    for found in stack.of_type("aws_cloudwatch_metric_alarm").values():
+        assert found["alarm_actions"] == ["${aws_sns_topic.alerts.arn}"]
+        assert len(found["alarm_description"]) > 40
+        assert "statistic" in found or "extended_statistic" in found
+
+
+def test_composite_alarm_covers_all_others(stack: Stack) -> None:
+    composite = stack.only("aws_cloudwatch_composite_alarm")
+    members = stack.of_type("aws_cloudwatch_metric_alarm")
+    wanted = {f'ALARM("{found["alarm_name"]}")' for found in members.values()}
+    assert set(composite["alarm_rule"].split(" OR ")) == wanted
+    assert set(composite["depends_on"]) == {f"aws_cloudwatch_metric_alarm.{address}" for address in members}
+    assert len(composite["alarm_rule"]) <= 10_240
+    assert composite["alarm_actions"] == composite["ok_actions"] == ["${aws_sns_topic.alerts.arn}"]
+
+
+def test_topic_takes_alarms_of_the_environment_over_tls(stack: Stack) -> None:
+    topic = stack.only("aws_sns_topic")
+    assert topic["name"] == f"huntaze-stripe-alerts-{stack.environment}"
+    deny, allow = statements(topic["policy"])
+    assert deny["Effect"] == "Deny"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert allow["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allow["Action"] == ["sns:Publish"]
+    [source] = [allow["Condition"]["ArnLike"]["aws:SourceArn"]]
+    assert source.endswith(f":alarm:huntaze-stripe-*-{stack.environment}")
+
+
+def test_topic_is_not_encrypted_with_the_key_that_cloudwatch_may_not_use(stack: Stack) -> None:
+    assert "kms_master_key_id" not in stack.only("aws_sns_topic")
+
+
+def test_each_address_is_subscribed(stack: Stack, secured: Stack) -> None:
+    assert not stack.of_type("aws_sns_topic_subscription")
+    subscriptions = secured.of_type("aws_sns_topic_subscription")
+    assert {s["endpoint"] for s in subscriptions.values()} == {"oncall@huntaze.com", "payments@huntaze.com"}
+    assert {s["protocol"] for s in subscriptions.values()} == {"email"}
+    assert "alerts_email_oncall_huntaze_com" in subscriptions
+
+
+def test_dashboard_shows_what_the_operators_asked_for(stack: Stack) -> None:
+    dashboard = stack.only("aws_cloudwatch_dashboard")
+    assert dashboard["dashboard_name"] == f"HuntazeStripeEventBridge-{stack.environment}"
+    shown = {metric.name for metric in metrics_used(stack)}
+    assert shown >= {
+        "ApproximateAgeOfOldestMessage",
+        "ApproximateNumberOfMessagesVisible",
+        "Duration",
+        "Errors",
+        "EventAge",
+        "EventsApplied",
+        "IngestionToInvocationSuccessLatency",
+        "IngestiontoInvocationStartLatency",
+        "Invocations",
+    }
+
+
+def test_dashboard_shows_median_and_slowest_function_durations(stack: Stack) -> None:
+    [widget] = [w for w in widgets(stack) if w["properties"]["title"] == "Function duration"]
+    shown = {(row[3], row[-1]["stat"]) for row in widget["properties"]["metrics"]}
+    functions = [f"huntaze-stripe-{family}-{stack.environment}" for family in FAMILIES]
+    assert shown == {(function, statistic) for function in functions for statistic in ("p50", "p99")}
+
+
+def test_dashboard_shows_every_alarm(stack: Stack) -> None:
+    [states] = [widget for widget in widgets(stack) if widget["type"] == "alarm"]
+    shown = {arn.rsplit(":", 1)[1] for arn in states["properties"]["alarms"]}
+    alarms = [
+        *stack.of_type("aws_cloudwatch_metric_alarm").values(),
+        stack.only("aws_cloudwatch_composite_alarm"),
+    ]
+    assert shown == {found["alarm_name"] for found in alarms}
+
+
+def test_widgets_fit_the_grid_and_do_not_overlap(stack: Stack) -> None:
+    cells = [
+        (x, y)
+        for widget in widgets(stack)
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+
+
+def test_queries_search_the_logs_of_all_functions(stack: Stack) -> None:
+    queries = {q["name"]: q for q in stack.of_type("aws_cloudwatch_query_definition").values()}
+    start = f"huntaze-stripe/{stack.environment}"
+    assert set(queries) == {f"{start}/event-story", f"{start}/failures-by-type"}
+    groups = {f"${{aws_cloudwatch_log_group.{family}_function_logs.name}}" for family in FAMILIES}
+    for query in queries.values():
+        assert set(query["log_group_names"]) == groups
+    assert "correlation_id" in queries[f"{start}/event-story"]["query_string"]
+    assert "event_type" in queries[f"{start}/failures-by-type"]["query_string"]

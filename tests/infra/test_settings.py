@@ -1,0 +1,180 @@
+"""Settings: the shipped files, the overrides, and what someone who mistypes one is told."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from infra import settings, settings_source
+from infra.errors import IncompleteError, SettingsError
+
+SOURCE = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_1"}
+
+
+def load(folder: Path, text: str, environ: dict[str, str] | None = None) -> settings.Settings:
+    (folder / "bootstrap.toml").write_text('state_bucket = "a-bucket"\n', encoding="utf-8")
+    (folder / "dev.toml").write_text(text, encoding="utf-8")
+    return settings.load("dev", folder=folder, environ=environ or {})
+
+
+COMPLETE = """
+stripe_event_source_name = "aws.partner/stripe.com/ed_1"
+huntaze_api_url = "https://api.example.com"
+"""
+
+
+@pytest.mark.parametrize("environment", settings.ENVIRONMENTS)
+def test_shipped_file_lacks_nothing_but_the_event_source(environment: str) -> None:
+    with pytest.raises(IncompleteError, match="stripe_event_source_name is not set"):
+        settings.load(environment, environ={})
+    assert settings.load(environment, environ=SOURCE).environment == environment
+
+
+def test_missing_event_source_says_where_stripe_shows_it() -> None:
+    with pytest.raises(IncompleteError) as raised:
+        settings.load("dev", environ={})
+    message = str(raised.value)
+    assert "\n" not in message
+    for wanted in ("environments/dev.toml", "Workbench > Event destinations", "STRIPE_EVENT_SOURCE_NAME"):
+        assert wanted in message
+
+
+@pytest.mark.parametrize("environment", settings.ENVIRONMENTS)
+def test_only_prod_takes_live_events_and_protects_its_data(environment: str) -> None:
+    loaded = settings.load(environment, environ=SOURCE)
+    is_prod = environment == "prod"
+    assert loaded.livemode is is_prod
+    assert loaded.deletion_protection is is_prod
+    assert loaded.archive_retention_days == (90 if is_prod else 30)
+    assert loaded.create_kms_key is False
+    host = "api.huntaze.com" if is_prod else f"api.{environment}.huntaze.com"
+    assert loaded.huntaze_api_url == f"https://{host}"
+
+
+@pytest.mark.parametrize("environment", settings.ENVIRONMENTS)
+def test_shipped_file_comments_on_the_required_setting(environment: str) -> None:
+    text = (settings.FOLDER / f"{environment}.toml").read_text(encoding="utf-8")
+    assert "# stripe_event_source_name =" in text
+    assert "stripe_event_source_name" not in tomllib.loads(text)
+
+
+def test_every_setting_is_described_where_it_is_declared() -> None:
+    declared = list(settings_source.declarations(settings.Settings))
+    assert len(declared) > 30
+    for each in declared:
+        assert each.field.description, each.name
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "setting", "value"),
+    [
+        ("AWS_REGION", "us-east-1", "aws_region", "us-east-1"),
+        ("ARCHIVE_RETENTION_DAYS", "45", "archive_retention_days", 45),
+        ("LIVEMODE", "true", "livemode", True),
+        ("CREATE_KMS_KEY", "0", "create_kms_key", False),
+        ("ALERT_EMAILS", "a@b.com, c@d.com", "alert_emails", ("a@b.com", "c@d.com")),
+        ("HUNTAZE_API_URL", "http://127.0.0.1:8080/", "huntaze_api_url", "http://127.0.0.1:8080"),
+        ("LAMBDA_ARCHITECTURE", "x86_64", "lambda_architecture", "x86_64"),
+        ("STATE_BUCKET", "another-bucket", "state_bucket", "another-bucket"),
+    ],
+)
+def test_environment_variable_overrides_the_file(
+    variable: str, text: str, setting: str, value: object
+) -> None:
+    assert getattr(settings.load("dev", environ=SOURCE | {variable: text}), setting) == value
+
+
+def test_setting_of_a_table_is_overridden_with_the_tables_name() -> None:
+    loaded = settings.load("dev", environ=SOURCE | {"BILLING_RESERVED_CONCURRENCY": "7"})
+    assert loaded.billing.reserved_concurrency == 7
+    assert loaded.payments.reserved_concurrency == -1
+
+
+def test_empty_environment_variable_counts_as_unset() -> None:
+    loaded = settings.load("dev", environ=SOURCE | {"AWS_REGION": "", "ALERT_EMAILS": " "})
+    assert loaded.aws_region == "eu-west-1"
+
+
+def test_environments_file_wins_over_the_bootstraps(tmp_path: Path) -> None:
+    assert load(tmp_path, COMPLETE).state_bucket == "a-bucket"
+    assert load(tmp_path, COMPLETE + 'state_bucket = "own-bucket"\n').state_bucket == "own-bucket"
+
+
+def test_settings_are_frozen() -> None:
+    loaded = settings.load("dev", environ=SOURCE)
+    with pytest.raises(ValueError, match="frozen"):
+        loaded.aws_region = "us-east-1"  # type: ignore[misc] # the assignment is what must fail
+
+
+@pytest.mark.parametrize(
+    ("line", "environ", "expected"),
+    [
+        (
+            "archve_retention_days = 3",
+            {},
+            ('"archve_retention_days" is no setting', '"archive_retention_days"'),
+        ),
+        ("[payments]\nmemory = 512", {}, ('"payments.memory" is no setting', '"payments.memory_mb"')),
+        ("colour = 1", {}, ('"colour" is no setting', "--help")),
+        ('archive_retention_days = "30"', {}, ("archive_retention_days = '30'", "whole number")),
+        ("archive_retention_days = 1.5", {}, ("archive_retention_days = 1.5", "whole number")),
+        ("archive_retention_days = 0", {}, ("archive_retention_days = 0", "greater than or equal to 1")),
+        ("livemode = 1", {}, ("livemode = 1 is not true or false", "write true or false")),
+        ("aws_region = 3", {}, ("aws_region = 3 is not a text", "eu-west-1")),
+        ('aws_region = "Dublin"', {}, ("aws_region = 'Dublin' has the wrong form", "eu-west-1")),
+        ('aws_account_id = "42"', {}, ("aws_account_id = '42' has the wrong form", "123456789012")),
+        ('alert_emails = "a@b.com"', {}, ("alert_emails = 'a@b.com' is not a list",)),
+        ("alert_emails = [1]", {}, ("alert_emails = 1 is not a text",)),
+        ('lambda_architecture = "mips"', {}, ("lambda_architecture = 'mips'", "arm64, x86_64")),
+        ("log_retention_days = 31", {}, ("log_retention_days = 31 is none of CloudWatch's",)),
+        ("secret_recovery_days = 3", {}, ("secret_recovery_days = 3 is neither 0 nor",)),
+        (
+            "ledger_glacier_days = 60\nledger_infrequent_access_days = 45",
+            {},
+            ("ledger_glacier_days = 60 is less",),
+        ),
+        ('audit_subnet_ids = ["subnet-1"]', {}, ("audit_security_group_ids", "go together")),
+        ('[audit]\nlog_level = "LOUD"', {}, ("audit.log_level = 'LOUD'", "DEBUG, INFO, WARNING, ERROR")),
+        ("", {"LIVEMODE": "maybe"}, ("environment variable LIVEMODE: livemode = 'maybe'", "true or false")),
+        (
+            "",
+            {"AUDIT_MEMORY_MB": "lots"},
+            ("environment variable AUDIT_MEMORY_MB", "'lots' is not a whole number"),
+        ),
+        ("", {"HUNTAZE_API_URL": "http://api.huntaze.com"}, ("clear text",)),
+        ("", {"HUNTAZE_API_URL": "https://key@api.huntaze.com"}, ("holds credentials",)),
+        ("", {"HUNTAZE_API_URL": "api.huntaze.com"}, ("is no URL",)),
+        ("", {"STRIPE_EVENT_SOURCE_NAME": "evt_1"}, ("'evt_1' has the wrong form", "Workbench")),
+        ("", {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/acct_1"}, ("wrong form", "ed_")),
+        ("livemode = treu", {}, ("is no TOML", "line")),
+    ],
+)
+def test_mistake_is_told_in_one_line_that_names_it(
+    tmp_path: Path, line: str, environ: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(tmp_path, f"{COMPLETE}{line}\n", environ)
+    message = str(raised.value)
+    assert "\n" not in message
+    if not environ:
+        assert message.startswith(f"{tmp_path.name}/dev.toml: ")
+    for part in expected:
+        assert part in message
+
+
+def test_wrong_setting_is_told_before_a_missing_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="livemode") as raised:
+        load(tmp_path, "livemode = 3\n")
+    assert not isinstance(raised.value, IncompleteError)
+
+
+def test_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"bootstrap\.toml: the file does not exist"):
+        settings.load("dev", folder=tmp_path, environ={})
+
+
+def test_unknown_environment_is_told() -> None:
+    with pytest.raises(SettingsError, match='"test" is no environment; take one of dev, staging, prod'):
+        settings.load("test", environ={})

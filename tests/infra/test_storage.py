@@ -1,0 +1,213 @@
+"""Table, ledger, secret and state."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.infra.terraform_json import Stack, statements
+
+
+def test_table_is_on_demand_expires_records_and_can_be_restored(stack: Stack) -> None:
+    table = stack.only("aws_dynamodb_table")
+    assert table["billing_mode"] == "PAY_PER_REQUEST"
+    assert table["hash_key"] == "id"
+    assert table["attribute"] == [{"name": "id", "type": "S"}]
+    assert table["ttl"] == {"attribute_name": "expiration", "enabled": True}
+    assert table["point_in_time_recovery"] == {"enabled": True}
+
+
+def test_table_is_protected_in_prod_only(stack: Stack) -> None:
+    protected = stack.only("aws_dynamodb_table")["deletion_protection_enabled"]
+    assert protected is (stack.environment == "prod")
+
+
+def part_of(stack: Stack, kind: str) -> dict[str, Any]:
+    """The one resource of a kind, checked to be about the stack's one bucket."""
+    found = stack.only(kind)
+    assert re.fullmatch(r"\$\{aws_s3_bucket\.(ledger|state)_bucket\.id\}", found["bucket"])
+    return found
+
+
+@pytest.fixture(params=["environment", "bootstrap"])
+def owner(request: pytest.FixtureRequest, stack: Stack, bootstrap: Stack) -> Stack:
+    """A stack with a bucket."""
+    return stack if request.param == "environment" else bootstrap
+
+
+def test_bucket_is_versioned(owner: Stack) -> None:
+    assert part_of(owner, "aws_s3_bucket_versioning")["versioning_configuration"] == {"status": "Enabled"}
+
+
+def test_bucket_is_encrypted(owner: Stack) -> None:
+    [rule] = part_of(owner, "aws_s3_bucket_server_side_encryption_configuration")["rule"]
+    assert rule["apply_server_side_encryption_by_default"] == {"sse_algorithm": "AES256"}
+
+
+def test_bucket_blocks_public_access(owner: Stack) -> None:
+    block = part_of(owner, "aws_s3_bucket_public_access_block")
+    for switch in (
+        "block_public_acls",
+        "block_public_policy",
+        "ignore_public_acls",
+        "restrict_public_buckets",
+    ):
+        assert block[switch] is True
+
+
+def test_bucket_has_no_acls(owner: Stack) -> None:
+    assert part_of(owner, "aws_s3_bucket_ownership_controls")["rule"] == {
+        "object_ownership": "BucketOwnerEnforced"
+    }
+
+
+def test_bucket_refuses_plain_text(owner: Stack) -> None:
+    [deny] = statements(part_of(owner, "aws_s3_bucket_policy")["policy"])
+    assert deny["Effect"] == "Deny"
+    assert deny["Principal"] == "*"
+    assert deny["Action"] == ["s3:*"]
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    bucket, objects = deny["Resource"]
+    assert objects == f"{bucket}/*"
+
+
+def test_bucket_is_tidied_up(owner: Stack) -> None:
+    [rule] = part_of(owner, "aws_s3_bucket_lifecycle_configuration")["rule"]
+    assert rule["status"] == "Enabled"
+    assert rule["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 7}]
+    assert rule["noncurrent_version_expiration"][0]["noncurrent_days"] >= 90
+    assert "expiration" not in rule
+
+
+def test_ledger_moves_to_colder_storage(stack: Stack) -> None:
+    [rule] = part_of(stack, "aws_s3_bucket_lifecycle_configuration")["rule"]
+    assert rule["transition"] == [
+        {"days": 30, "storage_class": "STANDARD_IA"},
+        {"days": 90, "storage_class": "GLACIER"},
+    ]
+
+
+def test_ledger_name_is_unique_by_its_account(stack: Stack) -> None:
+    assert stack.only("aws_s3_bucket")["bucket"] == (
+        f"huntaze-stripe-ledger-{stack.environment}-${{data.aws_caller_identity.account_identity.account_id}}"
+    )
+
+
+def test_ledger_with_objects_is_not_deleted_in_prod(stack: Stack) -> None:
+    assert stack.only("aws_s3_bucket")["force_destroy"] is (stack.environment != "prod")
+
+
+def test_ledger_is_locked_where_set(stack: Stack, secured: Stack) -> None:
+    assert stack.only("aws_s3_bucket")["object_lock_enabled"] is False
+    assert not stack.of_type("aws_s3_bucket_object_lock_configuration")
+    assert secured.only("aws_s3_bucket")["object_lock_enabled"] is True
+    lock = secured.only("aws_s3_bucket_object_lock_configuration")
+    assert lock["rule"] == {"default_retention": {"days": 365, "mode": "COMPLIANCE"}}
+
+
+def test_state_bucket_survives_a_destroy(bootstrap: Stack) -> None:
+    bucket = bootstrap.only("aws_s3_bucket")
+    assert bucket["bucket"] == "huntaze-stripe-terraform-state"
+    assert bucket["lifecycle"] == {"prevent_destroy": True}
+    assert bucket["force_destroy"] is False
+
+
+def test_state_lies_in_the_bucket_under_the_environments_key(stack: Stack) -> None:
+    assert stack.document["terraform"]["backend"] == {
+        "s3": {
+            "bucket": "huntaze-stripe-terraform-state",
+            "encrypt": True,
+            "key": f"huntaze-stripe-{stack.environment}/terraform.tfstate",
+            "region": "eu-west-1",
+            "use_lockfile": True,
+        }
+    }
+
+
+def test_bootstrap_keeps_its_state_beside_the_output_folder(bootstrap: Stack) -> None:
+    assert bootstrap.document["terraform"]["backend"] == {
+        "local": {"path": "../../../terraform.huntaze-stripe-bootstrap.tfstate"}
+    }
+
+
+def test_secret_has_the_agreed_name(stack: Stack) -> None:
+    assert (
+        stack.only("aws_secretsmanager_secret")["name"] == f"huntaze/stripe-eventbridge/{stack.environment}"
+    )
+
+
+def test_secret_is_written_from_ephemeral_variables_by_a_write_only_argument(stack: Stack) -> None:
+    version = stack.only("aws_secretsmanager_secret_version")
+    assert version["secret_string_wo"] == (
+        "${jsonencode({HUNTAZE_API_KEY=var.HUNTAZE_API_KEY,STRIPE_SECRET_KEY=var.STRIPE_SECRET_KEY,"
+        "DATABASE_URL=var.DATABASE_URL})}"
+    )
+    assert version["secret_string_wo_version"] == 1
+    assert "secret_string" not in version
+    variables = stack.document["variable"]
+    assert set(variables) == {"HUNTAZE_API_KEY", "STRIPE_SECRET_KEY", "DATABASE_URL"}
+    for variable in variables.values():
+        assert variable["ephemeral"] is True
+        assert variable["sensitive"] is True
+        assert variable["type"] == "string"
+        assert variable["default"] == ""
+
+
+def test_an_empty_api_key_is_refused(stack: Stack) -> None:
+    [validation] = stack.document["variable"]["HUNTAZE_API_KEY"]["validation"]
+    assert validation["condition"] == '${var.HUNTAZE_API_KEY != ""}'
+    assert "export" in validation["error_message"]
+    for optional in ("STRIPE_SECRET_KEY", "DATABASE_URL"):
+        assert "validation" not in stack.document["variable"][optional]
+
+
+def test_outputs_tell_what_operators_need(stack: Stack) -> None:
+    outputs = stack.document["output"]
+    assert set(outputs) == {
+        "archive_arn",
+        "bus_arn",
+        "bus_name",
+        "dashboard_url",
+        "function_arns",
+        "idempotency_table",
+        "ledger_bucket",
+        "queue_urls",
+        "secret_arn",
+        "topic_arn",
+    }
+    assert set(outputs["function_arns"]["value"]) == {"payments", "billing", "audit"}
+    assert set(outputs["queue_urls"]["value"]) == {q["name"] for q in stack.of_type("aws_sqs_queue").values()}
+    assert outputs["dashboard_url"]["value"].endswith(f"/HuntazeStripeEventBridge-{stack.environment}")
+    assert all(output["description"] for output in outputs.values())
+
+
+def test_everything_carries_the_tags(stack: Stack, bootstrap: Stack) -> None:
+    for tagged, environment in ((stack, stack.environment), (bootstrap, "bootstrap")):
+        [provider] = tagged.document["provider"]["aws"]
+        assert provider["region"] == "eu-west-1"
+        [tags] = provider["default_tags"]
+        assert tags["tags"] == {
+            "Project": "huntaze",
+            "Component": "stripe-eventbridge",
+            "Environment": environment,
+            "ManagedBy": "terraform",
+        }
+
+
+def test_the_account_may_be_pinned(stack: Stack, secured: Stack) -> None:
+    assert "allowed_account_ids" not in stack.document["provider"]["aws"][0]
+    assert secured.document["provider"]["aws"][0]["allowed_account_ids"] == ["123456789012"]
+
+
+def test_addresses_say_what_they_are(stack: Stack) -> None:
+    for resources in stack.document["resource"].values():
+        for address in resources:
+            assert re.fullmatch(r"[a-z][a-z0-9_]*", address), address
+
+
+def test_terraform_pins_the_provider(stack: Stack) -> None:
+    providers = stack.document["terraform"]["required_providers"]
+    assert json.dumps(providers) == '{"aws": {"source": "aws", "version": "5.100.0"}}'
