@@ -67,8 +67,9 @@ TIME = Kind("an integer of Unix seconds", _is_integer)
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
 CURRENCY = Kind("a lower-case three-letter currency code", _is_currency)
 METADATA = _or_null(Kind("an object of strings", _is_metadata))
-FAILURE_REASON = Kind(
-    "an object of code, declineCode, message and type, each a string or null", _is_failure_reason
+# An intent that failed without an error of its own has no reason to tell.
+FAILURE_REASON = _or_null(
+    Kind("an object of code, declineCode, message and type, each a string or null", _is_failure_reason)
 )
 CUSTOMER = TEXT
 # Guest payments and sessions that never met a customer have none.
