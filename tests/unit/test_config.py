@@ -1,0 +1,183 @@
+"""Where settings come from, and how a wrong one is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from functions.pipeline import aws, config
+from functions.pipeline.errors import ConfigurationError, TransientError
+
+GOOD = {
+    "LIVEMODE": "false",
+    "HUNTAZE_API_URL": "https://api.example.com/",
+    "HUNTAZE_API_KEY": "hk_from_environment",
+    "IDEMPOTENCY_TABLE": "table",
+    "IDEMPOTENCY_EXPIRY_SECONDS": "8640000",
+    "SECRET_ID": "arn:secret",
+}
+
+
+class FakeSecretsManager:
+    """Secrets Manager with one secret; ``answer`` may be an error."""
+
+    def __init__(self, answer: str | Exception) -> None:
+        self.answer = answer
+        self.calls = 0
+
+    def client(self, service: str, **_options: Any) -> FakeSecretsManager:
+        assert service == "secretsmanager"
+        return self
+
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803 (AWS spells it so)
+        assert SecretId == "arn:secret"
+        self.calls += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"SecretString": self.answer}
+
+
+@pytest.fixture(autouse=True)
+def cold_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in (*GOOD, "STRIPE_SECRET_KEY", "DATABASE_URL", "LEDGER_BUCKET"):
+        monkeypatch.delenv(name, raising=False)
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    config.delivery_settings.cache_clear()
+    config.ledger_settings.cache_clear()
+    config._secret_document.cache_clear()
+
+
+def set_all(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
+    for name, value in (GOOD | changes).items():
+        monkeypatch.setenv(name, value)
+
+
+def use_secret(monkeypatch: pytest.MonkeyPatch, answer: Any) -> FakeSecretsManager:
+    fake = FakeSecretsManager(answer if isinstance(answer, str | Exception) else json.dumps(answer))
+    monkeypatch.setattr(aws, "session", lambda: fake)
+    return fake
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch)
+    secret = use_secret(monkeypatch, {})
+    settings = config.delivery_settings()
+    assert settings == config.DeliverySettings(
+        livemode=False,
+        api_url="https://api.example.com",
+        api_key="hk_from_environment",
+        idempotency_table="table",
+        idempotency_expiry_seconds=8640000,
+    )
+    assert secret.calls == 0
+    assert "hk_from_environment" not in repr(settings)
+
+
+@pytest.mark.parametrize("unset", ["", "   "])
+def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, unset: str) -> None:
+    set_all(monkeypatch, HUNTAZE_API_KEY=unset)
+    use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk_from_secret"})
+    assert config.delivery_settings().api_key == "hk_from_secret"
+
+
+def test_secret_is_read_once_for_all_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, HUNTAZE_API_KEY="", LEDGER_BUCKET="bucket")
+    secret = use_secret(
+        monkeypatch,
+        {"HUNTAZE_API_KEY": "hk\n", "STRIPE_SECRET_KEY": "sk_test", "DATABASE_URL": "postgresql://u@h/d"},
+    )
+    assert config.delivery_settings().api_key == "hk"
+    assert config.secret("STRIPE_SECRET_KEY") == "sk_test"
+    assert config.ledger_settings().database_url == "postgresql://u@h/d"
+    assert config.delivery_settings().api_key == "hk"
+    assert secret.calls == 1
+    assert "postgresql" not in repr(config.ledger_settings())
+
+
+def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, LEDGER_BUCKET="bucket")
+    use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk", "DATABASE_URL": ""})
+    assert config.ledger_settings() == config.LedgerSettings(bucket="bucket", database_url=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LIVEMODE", ""),
+        ("LIVEMODE", "yes"),
+        ("LIVEMODE", "True"),
+        ("HUNTAZE_API_URL", ""),
+        ("HUNTAZE_API_URL", "api.example.com"),
+        ("HUNTAZE_API_URL", "ftp://api.example.com"),
+        ("HUNTAZE_API_URL", "https://"),
+        ("HUNTAZE_API_URL", "https://api.example.com/?key=hidden-part"),
+        ("HUNTAZE_API_URL", "https://user:hidden-part@api.example.com"),
+        ("HUNTAZE_API_URL", "https://api.example.com:hidden-part"),
+        ("HUNTAZE_API_URL", "https://[hidden-part"),
+        ("HUNTAZE_API_URL", "https://api.example.com/hidden part"),
+        ("HUNTAZE_API_KEY", "hidden-part\nX-Other: 1"),
+        ("HUNTAZE_API_KEY", "hidden-part é"),
+        ("IDEMPOTENCY_TABLE", ""),
+        ("IDEMPOTENCY_EXPIRY_SECONDS", ""),
+        ("IDEMPOTENCY_EXPIRY_SECONDS", "0"),
+        ("IDEMPOTENCY_EXPIRY_SECONDS", "-1"),
+        ("IDEMPOTENCY_EXPIRY_SECONDS", "100d"),
+    ],
+)
+def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    set_all(monkeypatch, **{name: value})
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        config.delivery_settings()
+    assert "hidden-part" not in str(caught.value)
+
+
+def test_missing_key_tells_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, HUNTAZE_API_KEY="")
+    use_secret(monkeypatch, {"STRIPE_SECRET_KEY": "sk"})
+    with pytest.raises(ConfigurationError, match="HUNTAZE_API_KEY is neither set nor in the secret; export"):
+        config.delivery_settings()
+
+
+@pytest.mark.parametrize("document", ["not json hidden-part", "[]", '{"HUNTAZE_API_KEY": 7}', "null"])
+def test_secret_that_is_no_object_of_strings(monkeypatch: pytest.MonkeyPatch, document: str) -> None:
+    set_all(monkeypatch, HUNTAZE_API_KEY="")
+    use_secret(monkeypatch, document)
+    with pytest.raises(ConfigurationError, match="SECRET_ID") as caught:
+        config.delivery_settings()
+    assert "hidden-part" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_secret_that_cannot_be_read_is_read_again_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, HUNTAZE_API_KEY="")
+    secret = use_secret(monkeypatch, ReadTimeoutError(endpoint_url="https://secrets"))
+    with pytest.raises(TransientError, match="Secrets Manager could not be reached"):
+        config.delivery_settings()
+    secret.answer = json.dumps({"HUNTAZE_API_KEY": "hk"})
+    assert config.delivery_settings().api_key == "hk"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("AccessDeniedException", ConfigurationError),
+        ("ResourceNotFoundException", ConfigurationError),
+        ("ThrottlingException", TransientError),
+        ("InternalServiceError", TransientError),
+    ],
+)
+def test_aws_answers_are_told_by_their_code_only(code: str, kind: type[Exception]) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "quotes arn:aws:secret"}}, "GetSecretValue")
+    fault = aws.fault("Secrets Manager", error)
+    assert type(fault) is kind
+    assert code in str(fault)
+    assert "arn:aws:secret" not in str(fault)

@@ -1,0 +1,50 @@
+"""What a handler module loads decides how long a cold start takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"stripe", "pydantic", "requests", "aws_xray_sdk"}
+TOOLS = {"infra", "ops", "cdktf", "tests"}
+
+
+def loaded_by(module: str) -> set[str]:
+    """Top-level packages in ``sys.modules`` after importing ``module`` in a fresh interpreter."""
+    code = (
+        f"import json, sys, {module};"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    # Without AWS settings: importing a handler makes no AWS client and needs no region.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("handler", ["payments", "billing", "audit"])
+def test_handler_loads_no_heavy_library(handler: str) -> None:
+    assert loaded_by(f"functions.{handler}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("handler", ["payments", "billing"])
+def test_event_handlers_do_not_load_the_database_driver(handler: str) -> None:
+    assert loaded_by(f"functions.{handler}") & {"psycopg", "psycopg_binary"} == set()
+
+
+def test_audit_loads_neither_http_client_nor_database_driver() -> None:
+    assert loaded_by("functions.audit") & {"httpx", "httpcore", "psycopg"} == set()
+
+
+def test_audit_imports_the_database_driver_where_it_is_needed() -> None:
+    assert "psycopg" in loaded_by("functions.ledger.postgres")
+
+
+@pytest.mark.parametrize("handler", ["payments", "billing", "audit"])
+def test_handler_loads_nothing_of_the_tools(handler: str) -> None:
+    assert loaded_by(f"functions.{handler}") & TOOLS == set()
