@@ -12,8 +12,6 @@ from infra.constructs.state import keep_locally
 from infra.settings import StateSettings
 
 BOOTSTRAP: Final = f"{PROJECT}-bootstrap"
-# Days in which an earlier state can be restored.
-_OLD_STATES_DAYS: Final = 90
 
 
 class BootstrapStack(TerraformStack):
@@ -28,7 +26,7 @@ class BootstrapStack(TerraformStack):
             "state_bucket",
             account=account,
             name=settings.state_bucket,
-            noncurrent_days=_OLD_STATES_DAYS,
+            # No lifecycle: states are small and written in one piece, and each old one is a way back.
             prevent_destroy=True,
         )
         Outputs(

@@ -52,7 +52,7 @@ class PrivateBucket(Capability):
     transitions
         Pairs of days and storage class, for objects to move to colder storage.
     noncurrent_days
-        Days in which an overwritten or deleted version can be restored.
+        Days in which an overwritten or deleted version can be restored; None keeps all of them.
     object_lock_days
         Days in which nobody, the account's owner included, can delete a version; 0 locks none.
     prevent_destroy
@@ -68,7 +68,7 @@ class PrivateBucket(Capability):
         *,
         account: Account,
         name: str,
-        noncurrent_days: int,
+        noncurrent_days: int | None = None,
         transitions: Sequence[tuple[int, str]] = (),
         object_lock_days: int = 0,
         prevent_destroy: bool = False,
@@ -125,14 +125,15 @@ class PrivateBucket(Capability):
             bucket=bucket.id,
             policy=document(deny_plain_text("s3", bucket_arn, f"{bucket_arn}/*")),
         )
-        self.add(
-            S3BucketLifecycleConfiguration,
-            "lifecycle",
-            bucket=bucket.id,
-            rule=[_lifecycle(transitions, noncurrent_days)],
-            # A rule about noncurrent versions needs versioning first.
-            depends_on=[versioning],
-        )
+        if noncurrent_days:
+            self.add(
+                S3BucketLifecycleConfiguration,
+                "lifecycle",
+                bucket=bucket.id,
+                rule=[_lifecycle(transitions, noncurrent_days)],
+                # A rule about noncurrent versions needs versioning first.
+                depends_on=[versioning],
+            )
         if object_lock_days:
             self.add(
                 S3BucketObjectLockConfigurationA,

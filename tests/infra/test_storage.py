@@ -74,11 +74,15 @@ def test_bucket_refuses_plain_text(owner: Stack) -> None:
     assert objects == f"{bucket}/*"
 
 
-def test_bucket_is_tidied_up(owner: Stack) -> None:
-    [rule] = part_of(owner, "aws_s3_bucket_lifecycle_configuration")["rule"]
+def test_every_state_can_be_restored(bootstrap: Stack) -> None:
+    assert not bootstrap.of_type("aws_s3_bucket_lifecycle_configuration")
+
+
+def test_ledger_is_tidied_up(stack: Stack) -> None:
+    [rule] = part_of(stack, "aws_s3_bucket_lifecycle_configuration")["rule"]
     assert rule["status"] == "Enabled"
     assert rule["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 7}]
-    assert rule["noncurrent_version_expiration"][0]["noncurrent_days"] >= 90
+    assert rule["noncurrent_version_expiration"] == [{"noncurrent_days": 365}]
     assert "expiration" not in rule
 
 
