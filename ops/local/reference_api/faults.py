@@ -124,9 +124,17 @@ def fault_from_json(data: Any) -> Fault:
     if unknown := sorted(set(data) - set(JSON_TYPES)):
         raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(JSON_TYPES)}")
     for name, value in data.items():
-        if not isinstance(value, JSON_TYPES[name]):
-            raise ValueError(f"{name} has the wrong type")  # noqa: TRY004 - as above
+        if not _is_a(value, JSON_TYPES[name]):
+            raise ValueError(f"{name} has the wrong type")
     return Fault(**data)
+
+
+def _is_a(value: Any, types: type | tuple[type, ...]) -> bool:
+    if isinstance(value, bool):  # a subclass of int
+        return types is bool
+    if isinstance(value, dict):
+        return types is dict and all(isinstance(item, str) for item in value.values())
+    return isinstance(value, types)
 
 
 class FaultPlan:
