@@ -7,6 +7,7 @@ import dataclasses
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from http import HTTPStatus
@@ -71,6 +72,11 @@ class Server(ThreadingHTTPServer):
             # Wakes the connection's thread, which then closes the socket.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing about a client that went away, as killed and timed-out functions do."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
