@@ -67,7 +67,9 @@ class Server:
         os.environ |= {
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_REGION": os.environ.get("AWS_REGION", DEFAULT_REGION),
+            "PERSIST_STATE": "1",
             "STATE_DIR": str(self.state_dir / "state"),
+            "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.state_dir / "s3"),
             "TMPDIR": str(temporary),
         }

@@ -27,6 +27,8 @@ FIXES = (
     Fix("rule-arns", "tags of rules on a bus whose name has slashes are not found"),
     Fix("partner-events", "PutPartnerEvents drops the event, and partner event sources have no state"),
     Fix("bounded-lambda", "each event for a function starts its own thread and worker process, once"),
+    Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
+    Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
 )
 
 
