@@ -142,6 +142,8 @@ def _beginning(response: httpx.Response) -> str:
     """Read an answer as far as it is short and quick; the status counts even where the rest breaks off."""
     read = bytearray()
     deadline = time.monotonic() + ANSWER_LIMIT_SECONDS
+    # httpx takes the limit from here for each piece of the body; its head had the whole of TIMEOUT.
+    response.request.extensions["timeout"]["read"] = ANSWER_LIMIT_SECONDS
     with suppress(httpx.TransportError):
         for chunk in response.iter_raw():
             read += chunk

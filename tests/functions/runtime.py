@@ -1,0 +1,56 @@
+"""A Lambda runtime in small: a process that loads one handler and invokes it with the events it is given.
+
+Requests come as JSON lines on standard input and answers go as JSON lines to the file descriptor named in
+the second argument, so that standard output and standard error hold what the function itself wrote. An
+exception is written to standard error with all its causes, which is more than Lambda does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+
+
+@dataclass
+class Context:
+    """Lambda's context object, as far as Powertools uses it. ``deadline`` is monotonic, in seconds."""
+
+    deadline: float
+    function_name: str = "huntaze-stripe-test"
+    function_version: str = "$LATEST"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:111122223333:function:huntaze-stripe-test"
+    aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How long the invocation may still take."""
+        return max(0, int((self.deadline - time.monotonic()) * 1000))
+
+
+def main(module: str, answers: int) -> None:
+    """Serve invocations until standard input ends."""
+    # Lambda's JSON logging sets the root logger to the function's level; DEBUG shows the most.
+    logging.basicConfig(stream=sys.stdout, level=os.environ.get("ROOT_LOG_LEVEL", "WARNING"))
+    handler = importlib.import_module(module).handler
+    with os.fdopen(answers, "w") as out:
+        for line in sys.stdin:
+            request = json.loads(line)
+            context = Context(time.monotonic() + request["remaining_seconds"])
+            try:
+                answer = {"returned": handler(request["event"], context)}
+            except Exception as error:  # noqa: BLE001 (a runtime reports whatever a handler raises)
+                traceback.print_exc()
+                answer = {"error": type(error).__name__, "message": str(error)}
+            sys.stdout.flush()
+            sys.stderr.flush()
+            print(json.dumps(answer), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,386 @@
+"""The payments and billing functions, against an HTTP server, DynamoDB and Secrets Manager."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from functions.pipeline.idempotency import idempotency_id
+from ops.local.clients import Aws
+from ops.local.reference_api import NO_ANSWER, Fault, Recorded, ReferenceApi
+from tests.functions.conftest import API_KEY, SECRET, TABLE, Start, fresh
+from tests.functions.function import Function, FunctionError, metrics
+from tests.unit import snapshots as stripe
+
+DIMENSIONS = {"service": "payments", "environment": "dev"}
+
+
+def paid(**detail: Any) -> dict[str, Any]:
+    return fresh("payment_intent.succeeded", stripe.payment_intent(), **detail)
+
+
+def event_id(envelope: dict[str, Any]) -> str:
+    return str(envelope["detail"]["id"])
+
+
+def requests_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[Recorded]:
+    return [request for request in api.requests() if request.idempotency_key == event_id(envelope)]
+
+
+def statuses_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[int]:
+    return [request.status for request in requests_for(api, envelope)]
+
+
+def record_of(aws: Aws, handler: str, envelope: dict[str, Any]) -> dict[str, Any] | None:
+    key = {"id": {"S": idempotency_id(handler, event_id(envelope))}}
+    item: dict[str, Any] | None = aws.client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item")
+    return item
+
+
+def test_event_is_applied_with_the_contracts_request(api: ReferenceApi, payments: Function) -> None:
+    envelope = paid()
+    assert payments.invoke(envelope) == {
+        "outcome": "applied",
+        "event_type": "payment_intent.succeeded",
+        "path": "/api/billing/payment-succeeded",
+    }
+    (request,) = requests_for(api, envelope)
+    assert (request.path, request.applied) == ("/api/billing/payment-succeeded", True)
+    assert request.body == {
+        "paymentIntentId": "pi_1",
+        "amount": 2599,
+        "currency": "eur",
+        "customerId": "cus_1",
+        "metadata": {"order": "42"},
+    }
+    assert request.header("X-Stripe-Event-Type") == "payment_intent.succeeded"
+    assert request.header("X-Stripe-Event-Created") == "1775037600"
+    assert request.header("X-Stripe-Api-Version") == stripe.CURRENT
+
+
+@pytest.mark.parametrize("api_version", stripe.GENERATIONS)
+def test_billing_events_of_both_generations_are_applied(
+    api: ReferenceApi, billing: Function, api_version: str
+) -> None:
+    for event_type, stripe_object in (
+        ("customer.subscription.created", stripe.subscription(api_version)),
+        ("invoice.paid", stripe.invoice(api_version)),
+        ("customer.updated", stripe.customer()),
+    ):
+        envelope = fresh(event_type, stripe_object, api_version=api_version)
+        assert billing.invoke(envelope)["outcome"] == "applied"
+        (request,) = requests_for(api, envelope)
+        assert request.applied
+
+
+def test_finished_delivery_leaves_one_line_and_its_metrics(payments: Function) -> None:
+    payments.new_lines()
+    envelope = paid(created=int(time.time()) - 60)
+    payments.invoke(envelope)
+    lines = payments.new_lines()
+    (line,) = [line for line in lines if "message" in line]
+    assert line["message"] == "event finished"
+    assert line["level"] == "INFO"
+    assert line["outcome"] == "applied"
+    assert line["event_id"] == line["correlation_id"] == event_id(envelope)
+    assert line["event_type"] == "payment_intent.succeeded"
+    assert 60_000 <= line["age_ms"] < 120_000
+    found = metrics(lines)
+    assert set(found) == {"EventsApplied", "EventAge", "ApiLatency"}
+    for name, unit in (
+        ("EventsApplied", "Count"),
+        ("EventAge", "Milliseconds"),
+        ("ApiLatency", "Milliseconds"),
+    ):
+        (metric,) = found[name]
+        assert metric["unit"] == unit
+        assert metric["namespace"] == "HuntazeStripe"
+        assert metric["dimensions"] == DIMENSIONS | {"event_type": "payment_intent.succeeded"}
+    assert found["EventAge"][0]["value"] == [line["age_ms"]]
+    assert 0 < found["ApiLatency"][0]["value"][0] < 10_000
+
+
+def test_duplicate_delivery_is_applied_once(api: ReferenceApi, payments: Function) -> None:
+    envelope = paid()
+    payments.invoke(envelope)
+    payments.new_lines()
+    again = envelope | {"id": "another-delivery", "replay-name": "a-replay"}
+    assert payments.invoke(again)["outcome"] == "duplicate"
+    lines = payments.new_lines()
+    (line,) = [line for line in lines if "message" in line]
+    assert (line["message"], line["outcome"]) == ("event finished", "duplicate")
+    assert set(metrics(lines)) == {"DuplicatesSkipped"}
+    assert statuses_for(api, envelope) == [requests_for(api, envelope)[0].status]
+
+
+def test_duplicate_is_known_to_another_execution_environment(
+    api: ReferenceApi, payments: Function, start: Start
+) -> None:
+    envelope = paid()
+    payments.invoke(envelope)
+    assert start("payments").invoke(envelope)["outcome"] == "duplicate"
+    assert len(requests_for(api, envelope)) == 1
+
+
+def test_record_outlives_the_archive_and_holds_the_outcome(aws: Aws, payments: Function) -> None:
+    envelope = paid()
+    payments.invoke(envelope)
+    record = record_of(aws, "payments", envelope)
+    assert record is not None
+    assert record["status"]["S"] == "COMPLETED"
+    assert int(record["expiration"]["N"]) - time.time() == pytest.approx(8_640_000, abs=60)
+    assert '"outcome": "applied"' in record["data"]["S"]
+
+
+def test_event_without_a_call_is_recorded(api: ReferenceApi, payments: Function) -> None:
+    payments.new_lines()
+    envelope = fresh("charge.succeeded", stripe.charge())
+    assert payments.invoke(envelope) == {
+        "outcome": "recorded",
+        "event_type": "charge.succeeded",
+        "path": None,
+    }
+    assert requests_for(api, envelope) == []
+    assert set(metrics(payments.new_lines())) == {"EventsRecorded", "EventAge"}
+    assert payments.invoke(envelope)["outcome"] == "duplicate"
+
+
+@pytest.mark.parametrize("event_type", ["invoice.paid", "payout.paid", "made.up"])
+def test_type_of_another_handler_never_calls_the_api(
+    api: ReferenceApi, aws: Aws, payments: Function, event_type: str
+) -> None:
+    payments.new_lines()
+    envelope = fresh(event_type, stripe.invoice(stripe.CURRENT))
+    with pytest.raises(FunctionError, match=r"detail\.type is no type that the payments function takes"):
+        payments.invoke(envelope)
+    assert requests_for(api, envelope) == []
+    assert record_of(aws, "payments", envelope) is None
+    (failed,) = metrics(payments.new_lines())["EventsFailed"]
+    known = event_type if event_type == "invoice.paid" else "unrouted"
+    assert failed["dimensions"]["event_type"] == known
+
+
+def test_invalid_event_names_the_field_and_calls_nothing(
+    api: ReferenceApi, aws: Aws, payments: Function
+) -> None:
+    payments.new_lines()
+    envelope = fresh("payment_intent.succeeded", stripe.payment_intent(amount="2599"))
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(envelope)
+    assert caught.value.kind == "InvalidEventError"
+    assert caught.value.message == "detail.data.object.amount must be an integer"
+    assert requests_for(api, envelope) == []
+    assert record_of(aws, "payments", envelope) is None
+    (line,) = payments.new_logs("event failed")
+    assert (line["error"], line["reason"]) == ("InvalidEventError", caught.value.message)
+    assert "status" not in line, "there was no answer"
+
+
+@pytest.mark.parametrize("event", [None, [], "text", {}, {"detail": {"id": ["x"], "type": {"a": 1}}}])
+def test_what_is_no_envelope_fails_as_an_invalid_event(payments: Function, event: Any) -> None:
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(event)
+    assert caught.value.kind == "InvalidEventError"
+    line = payments.new_logs("event failed")[-1]
+    assert line["event_type"] == "unrouted"
+    assert "event_id" not in line
+    assert "correlation_id" not in line, "the id of an earlier event must not stay"
+
+
+def test_live_event_in_a_test_environment_is_refused(api: ReferenceApi, payments: Function) -> None:
+    envelope = paid(livemode=True)
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(envelope)
+    assert caught.value.kind == "LivemodeMismatchError"
+    assert requests_for(api, envelope) == []
+
+
+def test_refused_event_leaves_no_record_and_its_reason(
+    api: ReferenceApi, aws: Aws, payments: Function
+) -> None:
+    api.fail(Fault(status=422, body='{"error": "unknown customer ada@example.com"}', times=1))
+    payments.new_lines()
+    envelope = paid()
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(envelope)
+    assert (caught.value.kind, caught.value.message) == ("PermanentError", "the API answered 422")
+    assert record_of(aws, "payments", envelope) is None
+    lines = payments.new_lines()
+    (line,) = [line for line in lines if "message" in line]
+    wanted = {
+        "message": "event failed",
+        "level": "ERROR",
+        "event_id": event_id(envelope),
+        "correlation_id": event_id(envelope),
+        "event_type": "payment_intent.succeeded",
+        "error": "PermanentError",
+        "reason": "the API answered 422",
+        "status": 422,
+        "path": "/api/billing/payment-succeeded",
+    }
+    assert {key: line[key] for key in wanted} == wanted
+    assert set(metrics(lines)) == {"EventsFailed", "ApiLatency"}
+    assert payments.invoke(envelope)["outcome"] == "applied", "the next attempt is free to go"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_key_is_counted_for_the_whole_function(
+    api: ReferenceApi, payments: Function, status: int
+) -> None:
+    api.fail(Fault(status=status, times=1))
+    payments.new_lines()
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(paid())
+    assert caught.value.kind == "AuthenticationRefusedError"
+    found = metrics(payments.new_lines())
+    (refused,) = found["AuthenticationRefused"]
+    assert refused == {
+        "value": [1.0],
+        "unit": "Count",
+        "namespace": "HuntazeStripe",
+        "dimensions": DIMENSIONS,
+    }
+    (failed,) = found["EventsFailed"]
+    assert failed["dimensions"] == DIMENSIONS | {"event_type": "payment_intent.succeeded"}
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_attempt_after_a_transient_failure_carries_the_same_key(
+    api: ReferenceApi, payments: Function, status: int
+) -> None:
+    api.fail(Fault(status=status, times=1))
+    envelope = paid()
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(envelope)
+    assert caught.value.kind == "TransientError"
+    assert payments.invoke(envelope)["outcome"] == "applied"
+    first, second = requests_for(api, envelope)
+    assert (first.status, first.applied, second.applied) == (status, False, True)
+    assert first.body == second.body
+
+
+def test_connection_reset_after_the_api_applied_is_not_applied_twice(
+    api: ReferenceApi, payments: Function
+) -> None:
+    api.fail(Fault(applies=True, reset=True, times=1))
+    envelope = paid()
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(envelope)
+    assert caught.value.kind == "TransientError"
+    assert payments.invoke(envelope)["outcome"] == "applied"
+    assert statuses_for(api, envelope) == [NO_ANSWER, 409]
+    assert [request.applied for request in requests_for(api, envelope)] == [True, False]
+
+
+def test_slow_body_does_not_hold_a_success_up(api: ReferenceApi, payments: Function) -> None:
+    api.fail(Fault(applies=True, body_delay=20.0, times=1))
+    started = time.monotonic()
+    assert payments.invoke(paid())["outcome"] == "applied"
+    assert time.monotonic() - started < 8
+
+
+def test_closed_port_is_transient(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    function = start("payments", HUNTAZE_API_URL=f"http://127.0.0.1:{port}")
+    with pytest.raises(FunctionError) as caught:
+        function.invoke(paid())
+    assert (caught.value.kind, caught.value.message) == (
+        "TransientError",
+        "the API could not be reached (ConnectError)",
+    )
+
+
+def test_two_invocations_of_one_event_apply_it_once(
+    api: ReferenceApi, payments: Function, start: Start
+) -> None:
+    envelope = paid()
+    api.fail(Fault(applies=True, header_delay=2.0, times=1))
+    other = start("payments")
+    payments.send(envelope)
+    wait_for_requests(api, envelope, 1)
+    with pytest.raises(FunctionError) as caught:
+        other.invoke(envelope)
+    assert caught.value.message == "another invocation is applying this event"
+    assert payments.result()["outcome"] == "applied"
+    assert other.invoke(envelope)["outcome"] == "duplicate"
+    assert len(requests_for(api, envelope)) == 1
+
+
+def test_killed_function_leaves_an_event_that_can_be_applied_when_its_time_is_up(
+    api: ReferenceApi, payments: Function, start: Start
+) -> None:
+    envelope = paid()
+    api.fail(Fault(applies=True, header_delay=5.0, times=1))
+    killed = start("payments")
+    killed.send(envelope, remaining_seconds=2.0)
+    wait_for_requests(api, envelope, 1)
+    killed.kill()
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            result = payments.invoke(envelope)
+            break
+        except FunctionError as error:
+            assert error.message == "another invocation is applying this event"  # noqa: PT017 (retried)
+            assert time.monotonic() < deadline, "the dead function's record never ended"
+            time.sleep(0.1)
+    assert result["outcome"] == "applied"
+    assert sum(request.applied for request in requests_for(api, envelope)) == 1
+
+
+def test_settings_are_read_from_the_secret_and_from_the_environment_first(
+    api: ReferenceApi, start: Start
+) -> None:
+    wrong = start("payments", HUNTAZE_API_KEY="hk_wrong")
+    with pytest.raises(FunctionError) as caught:
+        wrong.invoke(paid())
+    assert caught.value.kind == "AuthenticationRefusedError"
+    right = start("payments", HUNTAZE_API_KEY=API_KEY, SECRET_ID="does-not-exist")
+    assert right.invoke(paid())["outcome"] == "applied"
+    assert start("payments", SECRET_ID=SECRET).invoke(paid())["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("variable", ["HUNTAZE_API_URL", "LIVEMODE", "IDEMPOTENCY_TABLE", "SECRET_ID"])
+def test_missing_setting_is_told_as_a_failed_event(start: Start, variable: str) -> None:
+    function = start("payments", **{variable: ""})
+    with pytest.raises(FunctionError) as caught:
+        function.invoke(paid())
+    assert caught.value.kind == "ConfigurationError"
+    assert caught.value.message.startswith(variable)
+    (line,) = function.new_logs("event failed")
+    assert line["error"] == "ConfigurationError"
+
+
+def test_missing_table_is_a_matter_of_configuration(start: Start) -> None:
+    with pytest.raises(FunctionError) as caught:
+        start("payments", IDEMPOTENCY_TABLE="no-such-table").invoke(paid())
+    assert (caught.value.kind, caught.value.message) == (
+        "ConfigurationError",
+        "the idempotency table answered ResourceNotFoundException; check the function's role and settings",
+    )
+
+
+@pytest.mark.parametrize("secret", [SECRET, "does-not-exist"])
+def test_function_starts_in_lambda_whatever_the_secret_holds(
+    api: ReferenceApi, start: Start, secret: str
+) -> None:
+    function = start("billing", AWS_LAMBDA_INITIALIZATION_TYPE="on-demand", SECRET_ID=secret)
+    envelope = fresh("customer.created", stripe.customer())
+    if secret == SECRET:
+        assert function.invoke(envelope)["outcome"] == "applied"
+        return
+    with pytest.raises(FunctionError) as caught:
+        function.invoke(envelope)
+    assert caught.value.kind == "ConfigurationError"
+
+
+def wait_for_requests(api: ReferenceApi, envelope: dict[str, Any], count: int) -> None:
+    """Wait until the API has received so many requests for an event, answered or not."""
+    deadline = time.monotonic() + 10
+    while len(requests_for(api, envelope)) < count:
+        assert time.monotonic() < deadline, "the API received no request"
+        time.sleep(0.02)
