@@ -5,12 +5,12 @@ The composition root: settings, then function bundles, then stacks.
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from infra import settings, settings_source
-from infra.bundle import Bundle
+from infra.bundle import Bundles
 from infra.errors import IncompleteError, InfraError
 
 _USAGE_ERROR: Final = 2
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         environments = _chosen(options.environments)
-        bundles = {chosen.environment: _bundles(chosen) for chosen in environments}
+        bundles: dict[str, Bundles] = {chosen.environment: _bundles(chosen) for chosen in environments}
         # Loads the bindings and starts Node.js: a mistyped setting is told before that.
         from infra.app import synthesise
 
@@ -51,7 +51,7 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
     return complete
 
 
-def _bundles(chosen: settings.Settings) -> Mapping[str, Bundle]:
+def _bundles(chosen: settings.Settings) -> Bundles:
     from ops import bundles
 
     return bundles.build(bundles.Target(chosen.lambda_architecture, chosen.lambda_runtime))

@@ -1,0 +1,202 @@
+"""The synth as a whole: stable, quiet, self-contained, and the same without its short cuts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main
+from infra import fast_provider, settings, settings_source
+from tests.infra.conftest import EVERYTHING_ON, SOURCE, ZipBundle, make_bundle, synthesise_into
+
+ROOT = Path(main.__file__).resolve().parent
+
+# Loads the bindings as they load by themselves: the whole Python package, and Node.js's whole index.
+PLAIN_SYNTH = """
+import sys
+from pathlib import Path
+from infra import fast_provider
+del sys.modules[fast_provider.PROVIDER_PACKAGE]
+fast_provider.start_jsii = lambda: None
+import cdktf_cdktf_provider_aws
+from tests.infra.conftest import EVERYTHING_ON, synthesise_into
+synthesise_into(Path(sys.argv[1]), EVERYTHING_ON)
+"""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def run(arguments: list[str], cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JSII_", "NODE_"))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=kept | {"PYTHONPATH": str(cwd), **environment},
+        text=True,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_two_synths_in_different_folders_give_the_same_bytes(secured_outdir: Path, tmp_path: Path) -> None:
+    assert files(synthesise_into(tmp_path, EVERYTHING_ON)) == files(secured_outdir)
+
+
+def test_a_checkout_elsewhere_gives_the_same_bytes_without_short_cuts(
+    secured_outdir: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "another checkout"
+    for part in ("infra", "functions", "environments", "tests"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    result = run(["-c", PLAIN_SYNTH, str(tmp_path)], copy)
+    assert result.returncode == 0, result.stderr
+    assert files(tmp_path / "cdktf.out") == files(secured_outdir)
+
+
+def test_no_path_of_this_machine_is_written(secured_outdir: Path) -> None:
+    for name, content in files(secured_outdir).items():
+        if not name.endswith(".zip"):
+            assert str(ROOT).encode() not in content, name
+            assert str(secured_outdir.parent).encode() not in content, name
+
+
+def test_secrets_of_the_operator_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = {
+        "HUNTAZE_API_KEY": "planted-api-key",
+        "STRIPE_SECRET_KEY": "planted-stripe-key",
+        "DATABASE_URL": "postgresql://planted",
+    }
+    for name, value in planted.items():
+        monkeypatch.setenv(name, value)
+    written = b"".join(files(synthesise_into(tmp_path, planted)).values())
+    assert b"planted" not in written
+
+
+def test_old_bundles_do_not_stay(tmp_path: Path) -> None:
+    outdir = synthesise_into(tmp_path)
+    stale = outdir / "stacks" / "huntaze-stripe-dev" / "assets" / "handlers_code" / "old" / "bundle.zip"
+    stale.parent.mkdir()
+    stale.touch()
+    synthesise_into(tmp_path)
+    assert not stale.exists()
+
+
+def test_nodes_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_OPTIONS", "--no-warnings")
+    monkeypatch.delenv("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", raising=False)
+    fast_provider.start_jsii()
+    assert os.environ["NODE_OPTIONS"] == "--no-warnings"
+    assert "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION" not in os.environ
+
+
+def test_importing_settings_does_not_load_the_bindings() -> None:
+    loads = "import sys, infra.settings; print([m for m in ('cdktf', 'jsii') if m in sys.modules])"
+    assert run(["-c", loads], ROOT).stdout == "[]\n"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ZipBundle:
+    """A bundle in place of the built ones."""
+    made = make_bundle(tmp_path)
+    monkeypatch.setattr(main, "_bundles", lambda _settings: {"handlers": made, "audit": made})
+    return made
+
+
+def stacks(outdir: Path) -> set[str]:
+    return {folder.name for folder in (outdir / "stacks").iterdir()}
+
+
+def test_main_writes_every_complete_environment(
+    tmp_path: Path, bundle: ZipBundle, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
+    assert main.main(["--outdir", str(tmp_path / "out")]) == 0
+    everything = {f"huntaze-stripe-{name}" for name in ("bootstrap", *settings.ENVIRONMENTS)}
+    assert stacks(tmp_path / "out") == everything
+    assert capfd.readouterr() == ("", "")
+
+
+def test_main_tells_what_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STRIPE_EVENT_SOURCE_NAME", raising=False)
+    assert main.main(["--outdir", str(tmp_path / "out")]) == 0
+    assert stacks(tmp_path / "out") == {"huntaze-stripe-bootstrap"}
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert [line.split(":")[1] for line in err.splitlines()] == [
+        f" left out {name}" for name in settings.ENVIRONMENTS
+    ]
+
+
+def test_main_writes_the_environment_asked_for(
+    tmp_path: Path, bundle: ZipBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
+    monkeypatch.setenv("CDKTF_OUTDIR", str(tmp_path / "asked by cdktf"))
+    assert main.main(["staging"]) == 0
+    assert stacks(tmp_path / "asked by cdktf") == {"huntaze-stripe-bootstrap", "huntaze-stripe-staging"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "told"),
+    [
+        (["dev"], {}, "stripe_event_source_name is not set"),
+        (["dev", "prod"], {"STRIPE_EVENT_SOURCE_NAME": "no"}, "has the wrong form"),
+        (["test"], {}, '"test" is no environment; take one of dev, staging, prod'),
+        ([], {"LIVEMODE": "perhaps"}, "is not true or false"),
+        ([], {"STATE_BUCKET": "Not A Bucket"}, "state_bucket = 'Not A Bucket' has the wrong form"),
+    ],
+)
+def test_main_stops_with_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    arguments: list[str],
+    environ: dict[str, str],
+    told: str,
+) -> None:
+    monkeypatch.delenv("STRIPE_EVENT_SOURCE_NAME", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert main.main([*arguments, "--outdir", str(tmp_path / "out")]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("main.py: ")
+    assert err.count("\n") == 1
+    assert told in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_lists_every_setting(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main.main(["--help"])
+    text = capfd.readouterr().out
+    for declared in settings_source.declarations(settings.Settings):
+        assert f"{declared.name} ({declared.variable};" in text
+
+
+def test_main_as_a_program_prints_nothing_but_its_own_lines(tmp_path: Path) -> None:
+    result = run(["main.py", "--outdir", str(tmp_path)], ROOT, STRIPE_EVENT_SOURCE_NAME="")
+    assert result.returncode == 0
+    assert result.stdout == ""
+    assert all(line.startswith("main.py: left out ") for line in result.stderr.splitlines())
+
+
+def test_cdktf_json_runs_main() -> None:
+    app = json.loads((ROOT / "cdktf.json").read_text(encoding="utf-8"))
+    assert app["app"] == ".venv/bin/python main.py"
+    assert app["language"] == "python"
+    assert app["output"] == "cdktf.out"
+    assert app["sendCrashReports"] == "false"
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", app["projectId"])
