@@ -46,7 +46,7 @@ class Observer:
         self._services = services
         self._outputs = outputs
         self._log_position = dict.fromkeys(outputs.log_groups, int(since))
-        self._log_ids: set[str] = set()
+        self._log_lines: set[tuple[str, int, str]] = set()
         self._finished: list[Evidence] = []
         self._requests: list[Request] = []
         self._parked: dict[str, Evidence] = {}
@@ -89,9 +89,11 @@ class Observer:
         )
         for page in pages:
             for line in page["events"]:
-                if line["eventId"] in self._log_ids:
+                # One function writes one closing line per delivery and millisecond: the embedded AWS gives no id.
+                identity = (line["logStreamName"], line["timestamp"], line["message"])
+                if identity in self._log_lines:
                     continue
-                self._log_ids.add(line["eventId"])
+                self._log_lines.add(identity)
                 self._log_position[log_group] = max(self._log_position[log_group], line["timestamp"])
                 self._finished.extend(_finished(line["message"], line["timestamp"]))
 

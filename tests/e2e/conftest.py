@@ -1,0 +1,117 @@
+"""One deployment for all end-to-end scenarios: real Terraform, real PostgreSQL, real HTTP, embedded AWS."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+
+from ops.local import drive
+from ops.local.accounting import Row
+from ops.local.deployment import EVENT_SOURCE, Deployment, deploy
+from ops.local.folder import ROOT, run_folder
+from ops.local.observe import Observer
+from ops.local.services import running_services
+from ops.steps import Steps
+
+SAMPLES = ROOT / "ops" / "local" / "events"
+DEADLINE_SECONDS = 60.0
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The deployed pipeline, with what the scenarios do to it."""
+
+    deployment: Deployment
+    observer: Observer
+
+    def drive(self, *envelopes: dict[str, Any]) -> tuple[Row, ...]:
+        """Put the envelopes on the bus and wait until each delivery is accounted for."""
+        deliveries = drive.send(self.deployment.services.aws, EVENT_SOURCE, envelopes, lambda _: None)
+        rows, _ = drive.wait_until_accounted(deliveries, self.observer, lambda *_: None)
+        return rows
+
+    def fail(self, **fault: Any) -> None:
+        """Order a failure from the reference API."""
+        url = f"{self.deployment.services.api_url}/_control/faults"
+        httpx.post(url, json=fault, trust_env=False).raise_for_status()
+
+    def clear_faults(self) -> None:
+        """Let the reference API answer rightly again."""
+        url = f"{self.deployment.services.api_url}/_control/faults"
+        httpx.delete(url, trust_env=False).raise_for_status()
+
+    def requests(self, event_id: str) -> list[dict[str, Any]]:
+        """Return the requests that the reference API received for an event."""
+        url = f"{self.deployment.services.api_url}/_control/requests"
+        everything = (
+            httpx.get(url, params={"since": 0}, trust_env=False).raise_for_status().json()["requests"]
+        )
+        return [request for request in everything if request["idempotency_key"] == event_id]
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """Take every message out of a queue and return them."""
+        sqs = self.deployment.services.aws.client("sqs")
+        url = self.deployment.outputs.queues[queue]
+        taken: list[dict[str, Any]] = []
+        while batch := sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        ).get("Messages"):
+            for message in batch:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            taken += batch
+        return taken
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> Iterator[Pipeline]:
+    """Deploy once; everything is gone when the last scenario has run."""
+    with run_folder() as folder, running_services(folder) as services:
+        drive.register_source(services.aws, EVENT_SOURCE)
+        deployment = deploy(services, Steps(Console(quiet=True)))
+        yield Pipeline(deployment, Observer(services, deployment.outputs, since=time.time() * 1000))
+
+
+@pytest.fixture
+def working_api(pipeline: Pipeline) -> Iterator[None]:
+    """Clear the faults that a scenario ordered."""
+    yield
+    pipeline.clear_faults()
+
+
+def sample(generation: str, name: str) -> dict[str, Any]:
+    """Return a shipped sample envelope."""
+    envelope: dict[str, Any] = json.loads((SAMPLES / generation / f"{name}.json").read_text())
+    return envelope
+
+
+def fresh(envelope: dict[str, Any], event_id: str) -> dict[str, Any]:
+    """Return the envelope with another event id."""
+    renamed = copy.deepcopy(envelope)
+    renamed["detail"]["id"] = event_id
+    return renamed
+
+
+def all_samples() -> Sequence[tuple[str, Path]]:
+    """Return each shipped sample with its generation."""
+    return [(path.parent.name, path) for path in sorted(SAMPLES.glob("*/*.json"))]
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds; fail with `what` after DEADLINE_SECONDS."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_SECONDS:.0f} s: {what}"
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,192 @@
+"""What the pipeline promises, shown on a deployed one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from ops.local.deployment import EVENT_SOURCE
+from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for
+
+EXPECTED = json.loads((Path(__file__).parent / "expected_bodies.json").read_text())
+LAMBDA_ATTEMPTS = 3
+AUDIT_RECEIVES = 5
+
+
+@pytest.fixture(scope="module")
+def driven(pipeline: Pipeline) -> dict[str, Any]:
+    """Every shipped sample, sent once; its row by `generation/file`."""
+    samples = all_samples()
+    rows = pipeline.drive(*(json.loads(path.read_text()) for _, path in samples))
+    return {f"{generation}/{path.name}": row for (generation, path), row in zip(samples, rows, strict=True)}
+
+
+@pytest.mark.parametrize("name", [f"{generation}/{path.name}" for generation, path in all_samples()])
+def test_every_sample_reaches_the_api_once_with_the_exact_body(driven: dict[str, Any], name: str) -> None:
+    row, expected = driven[name], EXPECTED[name]
+    sent = [(request.path, request.body) for request in row.requests]
+    assert sent == ([] if expected is None else [(expected["path"], expected["body"])])
+    assert all(request.status == 200 for request in row.requests)
+    assert row.audited
+
+
+def test_applied_recorded_and_unrouted_are_told_apart(driven: dict[str, Any]) -> None:
+    outcomes = {name.partition("/")[2].removesuffix(".json"): row.outcome for name, row in driven.items()}
+    assert outcomes["charge.succeeded"] == "recorded"
+    assert outcomes["checkout.session.completed--setup"] == "recorded"
+    assert outcomes["product.created"] == "unrouted"
+    assert outcomes["payment_intent.succeeded"] == "applied"
+
+
+def test_each_request_carries_the_contracts_headers(driven: dict[str, Any]) -> None:
+    row = driven["current/invoice.paid.json"]
+    headers = {name.lower(): value for name, value in row.requests[0].headers.items()}
+    detail = sample("current", "invoice.paid")["detail"]
+    assert headers["idempotency-key"] == detail["id"]
+    assert headers["x-stripe-event-type"] == "invoice.paid"
+    assert headers["x-stripe-event-created"] == str(detail["created"])
+    assert headers["x-stripe-api-version"] == detail["api_version"]
+    assert headers["content-type"] == "application/json"
+    assert headers["user-agent"].startswith("huntaze-stripe-eventbridge/")
+    assert "authorization" not in headers
+
+
+def test_a_duplicate_delivery_is_applied_once(pipeline: Pipeline) -> None:
+    envelope = fresh(sample("current", "invoice.paid"), "evt_e2eDuplicate")
+    rows = pipeline.drive(envelope, envelope, envelope)
+    assert sorted(str(row.outcome) for row in rows) == ["applied", "duplicate", "duplicate"]
+    assert [request["status"] for request in pipeline.requests("evt_e2eDuplicate")] == [200]
+    assert all(row.audited for row in rows)
+
+
+def test_a_type_that_no_rule_routes_is_audited_only(pipeline: Pipeline) -> None:
+    (row,) = pipeline.drive(fresh(sample("current", "product.created"), "evt_e2eUnrouted"))
+    assert (row.outcome, row.audited) == ("unrouted", True)
+    assert pipeline.requests("evt_e2eUnrouted") == []
+
+
+@pytest.mark.usefixtures("working_api")
+def test_a_failing_api_leads_to_three_attempts_and_the_dead_letter_queue(pipeline: Pipeline) -> None:
+    pipeline.fail(idempotency_key="evt_e2eFailing", status=503)
+    (row,) = pipeline.drive(fresh(sample("current", "invoice.payment_failed"), "evt_e2eFailing"))
+    assert (row.outcome, row.audited) == ("parked", True)
+    assert [request["status"] for request in pipeline.requests("evt_e2eFailing")] == [503] * LAMBDA_ATTEMPTS
+    parked = {
+        record["requestPayload"]["detail"]["id"]: record
+        for message in pipeline.messages("huntaze-stripe-billing-dlq-dev")
+        for record in [json.loads(message["Body"])]
+    }
+    record = parked["evt_e2eFailing"]
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["responsePayload"]["errorType"] == "TransientError"
+    assert "503" in record["responsePayload"]["errorMessage"]
+
+
+@pytest.mark.usefixtures("working_api")
+def test_an_api_that_recovers_between_two_attempts_applies_once(pipeline: Pipeline) -> None:
+    pipeline.fail(idempotency_key="evt_e2eRecovering", status=500, times=1)
+    (row,) = pipeline.drive(fresh(sample("acacia", "payment_intent.succeeded"), "evt_e2eRecovering"))
+    assert row.outcome == "applied"
+    assert [request["status"] for request in pipeline.requests("evt_e2eRecovering")] == [500, 200]
+
+
+@pytest.mark.usefixtures("working_api")
+def test_an_answer_that_is_lost_after_applying_is_not_applied_again(pipeline: Pipeline) -> None:
+    pipeline.fail(idempotency_key="evt_e2eLostAnswer", applies=True, reset=True, times=1)
+    (row,) = pipeline.drive(fresh(sample("acacia", "customer.created"), "evt_e2eLostAnswer"))
+    assert row.outcome == "applied"
+    assert [request["status"] for request in pipeline.requests("evt_e2eLostAnswer")][-1] == 409
+
+
+def test_a_message_that_cannot_be_audited_reaches_the_fifo_dead_letter_queue(pipeline: Pipeline) -> None:
+    outputs = pipeline.deployment.outputs
+    queue, dead_letter = "huntaze-stripe-events-dev.fifo", "huntaze-stripe-audit-dlq-dev.fifo"
+    sqs = pipeline.deployment.services.aws.client("sqs")
+    with short_visibility(sqs, outputs.queues[queue]):
+        sent = sqs.send_message(
+            QueueUrl=outputs.queues[queue], MessageBody="no envelope", MessageGroupId="payments"
+        )
+        wait_for(lambda: pipeline.observer.queue_depths()[dead_letter] == 1, "the redrive after 5 receives")
+    (message,) = pipeline.messages(dead_letter)
+    assert message["MessageId"] == sent["MessageId"]
+    assert int(message["Attributes"]["ApproximateReceiveCount"]) >= AUDIT_RECEIVES
+    assert pipeline.observer.queue_depths()[queue] == 0
+
+
+@contextmanager
+def short_visibility(sqs: Any, url: str) -> Iterator[None]:
+    """Let a failed message be received again after a second instead of after minutes."""
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+
+def test_a_replay_by_rule_delivers_again_and_applies_nothing_twice(pipeline: Pipeline) -> None:
+    started = datetime.now(UTC)
+    payment = fresh(sample("current", "payment_intent.succeeded"), "evt_e2eReplayPayment")
+    invoice = fresh(sample("current", "invoice.paid"), "evt_e2eReplayInvoice")
+    pipeline.drive(payment, invoice)
+    outputs = pipeline.deployment.outputs
+    events = pipeline.deployment.services.aws.client("events")
+    bus_arn = events.describe_event_bus(Name=outputs.bus)["Arn"]
+    rule = events.describe_rule(Name="huntaze-stripe-payments-dev", EventBusName=outputs.bus)
+    events.start_replay(
+        ReplayName="e2e-replay",
+        EventSourceArn=outputs.archive_arn,
+        EventStartTime=started - timedelta(seconds=1),
+        EventEndTime=datetime.now(UTC) + timedelta(seconds=1),
+        Destination={"Arn": bus_arn, "FilterArns": [rule["Arn"]]},
+    )
+    wait_for(lambda: outcomes(pipeline, "evt_e2eReplayPayment") == ["applied", "duplicate"], "the replay")
+    wait_for(lambda: events.describe_replay(ReplayName="e2e-replay")["State"] == "COMPLETED", "its end")
+    assert len(pipeline.requests("evt_e2eReplayPayment")) == 1
+    assert outcomes(pipeline, "evt_e2eReplayInvoice") == ["applied"]
+
+
+def outcomes(pipeline: Pipeline, event_id: str) -> list[str]:
+    """Return the outcomes that the handlers logged for an event, in order."""
+    found = [evidence for evidence in pipeline.observer.look().evidence if evidence.event_id == event_id]
+    return [evidence.outcome for evidence in sorted(found, key=lambda evidence: evidence.at)]
+
+
+def test_the_ledger_holds_the_event_whole_in_both_places(pipeline: Pipeline) -> None:
+    envelope = fresh(sample("acacia", "customer.updated"), "evt_e2eLedger")
+    pipeline.drive(envelope)
+    with psycopg.connect(pipeline.deployment.services.database_url) as connection:
+        row = connection.execute(
+            "SELECT deliveries, type, object_id, customer_id, api_version, payload"
+            " FROM stripe_event_ledger WHERE event_id = 'evt_e2eLedger'"
+        ).fetchone()
+    detail = envelope["detail"]
+    object_id = detail["data"]["object"]["id"]
+    assert row == (1, "customer.updated", object_id, object_id, detail["api_version"], detail)
+    (record,) = [record for record in ledger_records(pipeline) if record["event_id"] == "evt_e2eLedger"]
+    assert record["envelope"]["detail"] == detail
+    assert record["envelope"]["source"] == EVENT_SOURCE
+
+
+def ledger_records(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
+    """Read every record of the ledger's bucket; each key names its day."""
+    s3 = pipeline.deployment.services.aws.client("s3")
+    bucket = pipeline.deployment.outputs.ledger_bucket
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for item in page["Contents"]:
+            assert item["Key"].startswith(f"audit/dt={datetime.now(UTC):%Y-%m-}")
+            body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+            yield from map(json.loads, gzip.decompress(body).splitlines())
+
+
+def test_a_second_plan_is_clean(pipeline: Pipeline) -> None:
+    assert pipeline.deployment.facts.second_plan_changes == 0
+    assert pipeline.deployment.facts.resources > 0
