@@ -30,6 +30,8 @@ class LedgerRecord:
         Id of the EventBridge envelope; Stripe's next delivery of the event has another.
     received_at
         When the queue took the message, in UTC.
+    line
+        The record as a line of the S3 ledger, without its end.
     """
 
     message_id: str
@@ -37,13 +39,8 @@ class LedgerRecord:
     received_at: datetime
     event_id: str
     event_type: str
-    envelope: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def event(self) -> Mapping[str, Any]:
-        """The Stripe event."""
-        event: Mapping[str, Any] = self.envelope["detail"]
-        return event
+    event: Mapping[str, Any] = field(repr=False)
+    line: str = field(repr=False)
 
     @property
     def api_version(self) -> str | None:
@@ -70,17 +67,6 @@ class LedgerRecord:
         stripe_object = data.get("object") if isinstance(data, dict) else None
         return stripe_object if isinstance(stripe_object, dict) else {}
 
-    def line(self) -> str:
-        """Render the record as a line of the S3 ledger, without a line end."""
-        document = {
-            "received_at": self.received_at.isoformat(timespec="milliseconds"),
-            "message_id": self.message_id,
-            "event_id": self.event_id,
-            "event_type": self.event_type,
-            "envelope": self.envelope,
-        }
-        return json.dumps(document, separators=(",", ":"), allow_nan=False)
-
 
 def read(message: Mapping[str, Any]) -> LedgerRecord:
     """Read a message of the audit queue.
@@ -92,23 +78,37 @@ def read(message: Mapping[str, Any]) -> LedgerRecord:
     """
     try:
         envelope = json.loads(message["body"])
-        # What Python reads and JSON can't say (1e999, NaN) would fail when it is written.
-        json.dumps(envelope, allow_nan=False)
     except (ValueError, RecursionError):
         # Without the cause: a JSON error quotes what it read.
         raise InvalidEventError("body", "is no JSON") from None
     if not isinstance(envelope, dict):
         raise InvalidEventError("body", "must be a JSON object")
-    detail = envelope.get("detail")
-    if not isinstance(detail, dict):
+    event = envelope.get("detail")
+    if not isinstance(event, dict):
         raise InvalidEventError("detail", "must be an object")
+    received_at = datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC)
+    event_id = _id(event.get("id"), "detail.id")
+    event_type = _type(event.get("type"))
+    document = {
+        "received_at": received_at.isoformat(timespec="milliseconds"),
+        "message_id": message["messageId"],
+        "event_id": event_id,
+        "event_type": event_type,
+        "envelope": envelope,
+    }
+    try:
+        line = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError):
+        # Python reads numbers that JSON has no word for, such as 1e999.
+        raise InvalidEventError("body", "can't be written as JSON again") from None
     return LedgerRecord(
         message_id=message["messageId"],
         delivery_id=_id(envelope.get("id"), "id"),
-        received_at=datetime.fromtimestamp(int(message["attributes"]["SentTimestamp"]) / 1000, UTC),
-        event_id=_id(detail.get("id"), "detail.id"),
-        event_type=_type(detail.get("type")),
-        envelope=envelope,
+        received_at=received_at,
+        event_id=event_id,
+        event_type=event_type,
+        event=event,
+        line=line,
     )
 
 

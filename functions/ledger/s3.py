@@ -31,7 +31,7 @@ def write(bucket: str, records: Sequence[LedgerRecord]) -> str:
     """
     key = object_key(records)
     # Without a time in the header, the same lines give the same bytes.
-    body = gzip.compress("".join(f"{record.line()}\n" for record in records).encode(), mtime=0)
+    body = gzip.compress("".join(f"{record.line}\n" for record in records).encode(), mtime=0)
     try:
         _client().put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/gzip")
     except aws.AwsError as error:

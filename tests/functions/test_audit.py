@@ -1,0 +1,359 @@
+"""The audit function and its ledger, against S3 and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import itertools
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from functions.ledger.postgres import PostgresLedger, migrate, migrations
+from functions.ledger.records import LedgerRecord, read
+from functions.pipeline.errors import ConfigurationError, TransientError
+from ops.local.clients import Aws
+from ops.local.ports import free_port
+from ops.local.postgres import running_postgres
+from tests.functions.conftest import BUCKET, Start, fresh
+from tests.functions.function import FunctionError
+from tests.unit import snapshots as stripe
+
+SENT = 1_775_037_605_000
+DAY = "2026-04-01"
+
+_messages = itertools.count(1)
+
+
+def batch_of(*bodies: Any, sent: int = SENT) -> dict[str, Any]:
+    """What Lambda hands over for a batch of the audit queue."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{next(_messages)}",
+                "receiptHandle": "handle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "MessageGroupId": "billing",
+                    "SentTimestamp": str(sent),
+                },
+                "eventSource": "aws:sqs",
+            }
+            for body in bodies
+        ]
+    }
+
+
+def records_of(*bodies: Any, sent: int = SENT) -> list[LedgerRecord]:
+    return [read(message) for message in batch_of(*bodies, sent=sent)["Records"]]
+
+
+def invoice_paid(**detail: Any) -> dict[str, Any]:
+    return fresh("invoice.paid", stripe.invoice(stripe.CURRENT), **detail)
+
+
+def event_id(envelope: dict[str, Any]) -> str:
+    return str(envelope["detail"]["id"])
+
+
+def failed(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def s3_lines(aws: Aws) -> Iterator[dict[str, Any]]:
+    """Every line of the ledger in S3."""
+    s3 = aws.client("s3")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="audit/"):
+        for item in page.get("Contents", []):
+            body = s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
+            for line in gzip.decompress(body).splitlines():
+                yield json.loads(line) | {"key": item["Key"]}
+
+
+def lines_for(aws: Aws, envelope: dict[str, Any]) -> list[dict[str, Any]]:
+    return [line for line in s3_lines(aws) if line["event_id"] == event_id(envelope)]
+
+
+def rows(database_url: str) -> dict[str, dict[str, Any]]:
+    """The table's rows by event id."""
+    with psycopg.connect(database_url, row_factory=psycopg.rows.dict_row) as connection:
+        found = connection.execute("SELECT * FROM stripe_event_ledger").fetchall()
+    return {row["event_id"]: row for row in found}
+
+
+def test_batch_is_one_object_of_lines_and_a_row_per_event(aws: Aws, start: Start, database_url: str) -> None:
+    paid = invoice_paid()
+    unrouted = fresh("payout.paid", {"id": "po_1", "object": "payout"}, api_version=stripe.ACACIA)
+    created = fresh("customer.created", stripe.customer())
+    audit = start("audit", DATABASE_URL=database_url)
+    batch = batch_of(paid, unrouted, created)
+    assert audit.invoke(batch) == {"batchItemFailures": []}
+
+    lines = [line for envelope in (paid, unrouted, created) for line in lines_for(aws, envelope)]
+    assert len({line["key"] for line in lines}) == 1
+    assert lines[0].pop("key").startswith(f"audit/dt={DAY}/")
+    assert lines[0] == {
+        "received_at": "2026-04-01T10:00:05.000+00:00",
+        "message_id": batch["Records"][0]["messageId"],
+        "event_id": event_id(paid),
+        "event_type": "invoice.paid",
+        "envelope": paid,
+    }
+
+    found = rows(database_url)
+    assert set(found) == {event_id(paid), event_id(unrouted), event_id(created)}
+    assert found[event_id(paid)] == {
+        "event_id": event_id(paid),
+        "first_seen": datetime(2026, 4, 1, 10, 0, 5, tzinfo=UTC),
+        "delivery_ids": [paid["id"]],
+        "deliveries": 1,
+        "type": "invoice.paid",
+        "object_id": "in_1",
+        "customer_id": "cus_1",
+        "api_version": stripe.CURRENT,
+        "payload": paid["detail"],
+    }
+    assert found[event_id(unrouted)]["customer_id"] is None
+    assert found[event_id(created)]["customer_id"] == "cus_1"
+
+
+def test_audited_events_are_found_in_the_log_by_their_id(start: Start) -> None:
+    audit = start("audit")
+    envelopes = [invoice_paid(), invoice_paid()]
+    audit.invoke(batch_of(*envelopes))
+    lines = audit.new_logs("event audited")
+    assert [line["event_id"] for line in lines] == [event_id(envelope) for envelope in envelopes]
+    assert all(line["correlation_id"] == line["event_id"] for line in lines)
+    assert all(line["key"].startswith(f"audit/dt={DAY}/") for line in lines)
+
+
+def test_ledger_without_a_database_is_kept_in_s3(aws: Aws, start: Start) -> None:
+    envelope = invoice_paid()
+    assert start("audit").invoke(batch_of(envelope)) == {"batchItemFailures": []}
+    assert len(lines_for(aws, envelope)) == 1
+
+
+def test_batch_that_comes_again_changes_nothing(aws: Aws, start: Start, database_url: str) -> None:
+    envelope = invoice_paid()
+    batch = batch_of(envelope)
+    audit = start("audit", DATABASE_URL=database_url)
+    audit.invoke(batch)
+    before = rows(database_url)
+    (object_before,) = lines_for(aws, envelope)
+    audit.invoke(batch)
+    start("audit", DATABASE_URL=database_url).invoke(batch)
+    assert rows(database_url) == before
+    assert lines_for(aws, envelope) == [object_before]
+
+
+def test_same_lines_are_the_same_bytes(aws: Aws, start: Start) -> None:
+    batch = batch_of(invoice_paid())
+    audit = start("audit")
+    audit.invoke(batch)
+    key = audit.new_logs("event audited")[0]["key"]
+    s3 = aws.client("s3")
+    first = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    audit.invoke(batch)
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == first
+
+
+def test_second_delivery_by_stripe_is_counted(start: Start, database_url: str) -> None:
+    envelope = invoice_paid()
+    audit = start("audit", DATABASE_URL=database_url)
+    audit.invoke(batch_of(envelope | {"id": "delivery-2"}, sent=SENT + 60_000))
+    audit.invoke(batch_of(envelope | {"id": "delivery-1"}, sent=SENT))
+    audit.invoke(batch_of(envelope | {"id": "delivery-2"}, sent=SENT + 90_000))
+    (row,) = rows(database_url).values()
+    assert row["deliveries"] == 2
+    assert row["delivery_ids"] == ["delivery-2", "delivery-1"]
+    assert row["first_seen"] == datetime(2026, 4, 1, 10, 0, 5, tzinfo=UTC)
+
+
+def test_poison_message_fails_alone(aws: Aws, start: Start, database_url: str) -> None:
+    before, after = invoice_paid(), invoice_paid()
+    batch = batch_of(before, "not json", after, {"detail": "nothing"})
+    audit = start("audit", DATABASE_URL=database_url)
+    assert failed(audit.invoke(batch)) == [batch["Records"][1]["messageId"], batch["Records"][3]["messageId"]]
+    assert set(rows(database_url)) == {event_id(before), event_id(after)}
+    assert len(lines_for(aws, before)) == len(lines_for(aws, after)) == 1
+    reasons = [line["reason"] for line in audit.new_logs("message not stored")]
+    assert reasons == ["body is no JSON", "detail must be an object"]
+
+
+def test_batch_of_poison_only_writes_nothing(start: Start, database_url: str) -> None:
+    batch = batch_of("not json")
+    audit = start("audit", DATABASE_URL=database_url)
+    assert failed(audit.invoke(batch)) == [batch["Records"][0]["messageId"]]
+
+
+@pytest.mark.parametrize("name", ["a NUL \u0000", "half a pair \ud800"])
+def test_event_that_postgresql_cannot_hold_fails_alone_and_is_in_s3(
+    aws: Aws, start: Start, database_url: str, name: str
+) -> None:
+    good, bad = invoice_paid(), fresh("customer.created", stripe.customer(name=name))
+    batch = batch_of(bad, good)
+    audit = start("audit", DATABASE_URL=database_url)
+    assert failed(audit.invoke(batch)) == [batch["Records"][0]["messageId"]]
+    assert set(rows(database_url)) == {event_id(good)}
+    assert len(lines_for(aws, bad)) == 1
+    (line,) = audit.new_logs("message not stored")
+    assert line["reason"].startswith("PostgreSQL can't hold it; it is in audit/dt=")
+    assert [line["event_id"] for line in audit.new_logs("event audited")] == []
+
+
+def test_row_that_exceeds_a_limit_of_the_server_fails_alone(database_url: str) -> None:
+    good, other = records_of(invoice_paid(), invoice_paid())
+    # Longer than an index entry may be; no message gets this far, but a limit of the server must not
+    # stop a whole batch.
+    huge = dataclasses.replace(other, event_type=secrets.token_hex(8000))
+    ledger = PostgresLedger(database_url)
+    assert ledger.insert([huge, good]) == [huge]
+    assert set(rows(database_url)) == {good.event_id}
+    ledger.close()
+
+
+def test_missing_bucket_fails_the_whole_batch(start: Start) -> None:
+    audit = start("audit", LEDGER_BUCKET="no-such-bucket")
+    with pytest.raises(FunctionError) as caught:
+        audit.invoke(batch_of(invoice_paid()))
+    assert caught.value.kind == "ConfigurationError"
+    assert "NoSuchBucket" in caught.value.message
+    (line,) = audit.new_logs("batch failed")
+    assert line["error"] == "ConfigurationError"
+
+
+def test_database_that_comes_back_takes_the_batch(aws: Aws, start: Start, tmp_path: Path) -> None:
+    port = free_port()
+    envelope = invoice_paid()
+    batch = batch_of(envelope)
+    with running_postgres(tmp_path / "server", port) as url:
+        audit = start("audit", DATABASE_URL=url)
+        assert audit.invoke(batch_of(invoice_paid())) == {"batchItemFailures": []}
+    with pytest.raises(FunctionError) as caught:
+        audit.invoke(batch)
+    assert caught.value.kind == "TransientError"
+    assert caught.value.message.startswith("PostgreSQL failed (")
+    assert len(lines_for(aws, envelope)) == 1, "S3 has it already"
+    with running_postgres(tmp_path / "server", port) as url:
+        assert audit.invoke(batch) == {"batchItemFailures": []}
+        assert rows(url)[event_id(envelope)]["deliveries"] == 1
+
+
+def test_connection_that_the_server_closed_is_replaced(database_url: str) -> None:
+    ledger = PostgresLedger(database_url)
+    ledger.insert(records_of(invoice_paid()))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert ledger.insert(records_of(invoice_paid())) == []
+    assert len(rows(database_url)) == 2
+    ledger.close()
+
+
+def test_table_that_was_dropped_is_made_again(database_url: str) -> None:
+    ledger = PostgresLedger(database_url)
+    ledger.insert(records_of(invoice_paid()))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE stripe_event_ledger")
+    assert ledger.insert(records_of(invoice_paid())) == []
+    assert len(rows(database_url)) == 1
+    ledger.close()
+
+
+def test_functions_that_start_together_make_the_table_once(database_url: str) -> None:
+    barrier = threading.Barrier(6)
+    errors: list[Exception] = []
+
+    def start_cold() -> None:
+        try:
+            with psycopg.connect(database_url, autocommit=True) as connection:
+                barrier.wait(10)
+                migrate(connection)
+        except (psycopg.Error, threading.BrokenBarrierError) as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=start_cold) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    assert rows(database_url) == {}
+
+
+def test_batches_of_the_same_events_in_another_order_do_not_block_each_other(database_url: str) -> None:
+    envelopes = [invoice_paid() for _ in range(20)]
+    errors: list[Exception] = []
+
+    def insert(order: list[dict[str, Any]], number: int) -> None:
+        ledger = PostgresLedger(database_url)
+        try:
+            ledger.insert(records_of(*(envelope | {"id": f"delivery-{number}"} for envelope in order)))
+        except TransientError as error:
+            errors.append(error)
+        finally:
+            ledger.close()
+
+    threads = [
+        threading.Thread(target=insert, args=(envelopes[:: 1 if number % 2 else -1], number))
+        for number in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    assert {row["deliveries"] for row in rows(database_url).values()} == {6}
+
+
+def test_role_that_may_only_write_works_where_the_table_is(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        migrate(connection)
+        connection.execute("REVOKE CREATE ON SCHEMA public FROM public")
+        connection.execute("CREATE ROLE ledger_writer LOGIN PASSWORD 'writer'")
+        connection.execute("GRANT SELECT, INSERT, UPDATE ON stripe_event_ledger TO ledger_writer")
+    address = database_url.rpartition("@")[2]
+    ledger = PostgresLedger(f"postgresql://ledger_writer:writer@{address}")
+    assert ledger.insert(records_of(invoice_paid())) == []
+    ledger.close()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("REVOKE INSERT ON stripe_event_ledger FROM ledger_writer")
+    with pytest.raises(ConfigurationError, match=r"InsufficientPrivilege.*check DATABASE_URL"):
+        PostgresLedger(f"postgresql://ledger_writer:writer@{address}").insert(records_of(invoice_paid()))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP OWNED BY ledger_writer")
+        connection.execute("DROP ROLE ledger_writer")
+
+
+def test_lock_on_the_table_ends_in_a_transient_failure(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.ledger.postgres.STATEMENT_MILLISECONDS", 200)
+    ledger = PostgresLedger(database_url)
+    ledger.insert(records_of(invoice_paid()))
+    started = time.monotonic()
+    with psycopg.connect(database_url) as connection:
+        connection.execute("LOCK TABLE stripe_event_ledger")
+        with pytest.raises(TransientError, match="QueryCanceled"):
+            ledger.insert(records_of(invoice_paid()))
+    assert time.monotonic() - started < 10
+    ledger.close()
+
+
+def test_migration_is_safe_to_run_again(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for _ in range(2):
+            for migration in migrations():
+                connection.execute(migration)
+    assert rows(database_url) == {}
