@@ -109,10 +109,10 @@ def _apply(planned: Planned, what: str, *, yes: bool) -> None:
 
 @app.command()
 def bundles() -> None:
-    """Build the function bundles that every complete environment needs."""
+    """Build the function bundles for Lambda (arm64, Python 3.13)."""
     from ops import bundles as builder
 
-    for name, bundle in builder.build(builder.DEFAULT_TARGET).items():
+    for name, bundle in builder.build(builder.LAMBDA, typer.echo).items():
         typer.echo(f"{name}  {bundle.path.stat().st_size} bytes  sha256 {bundle.sha256}  {bundle.path}")
 
 

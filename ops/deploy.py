@@ -1,4 +1,4 @@
-"""Plan, apply and destroy an environment in a real AWS account: what `make plan`, `deploy` and `destroy` run."""
+"""Plan, apply and destroy an environment in a real AWS account: `make plan`, `deploy`, `destroy`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,223 @@
+"""Build the zips that Lambda runs: our functions, the locked packages they need, and bytecode of both."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from ops.bundles import archive
+from ops.bundles.contents import BUNDLES, PACKAGE, ROOT, Locked, distributions
+from ops.bundles.interpreter import find_interpreter
+from ops.bundles.target import Target
+from ops.errors import OperatorError
+
+OUTPUT = ROOT / "build" / "bundles"
+MANIFEST = "manifest.json"
+# Where Lambda unpacks a bundle: the path that tracebacks show.
+LAMBDA_TASK_ROOT = "/var/task"
+LEFT_OUT_SUFFIXES = (".pyi", ".pyc", "py.typed")
+# swagger_ui: a web page of Powertools' API router, a quarter of its bytes, which no event handler serves.
+LEFT_OUT_FOLDERS = frozenset({"tests", "__pycache__", "swagger_ui"})
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A built zip and its SHA-256 in hexadecimal."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+def build(target: Target, progress: Callable[[str], None] = lambda _: None) -> Mapping[str, Bundle]:
+    """Return the target's bundles by name, building them unless they are up to date.
+
+    Same inputs give the same bytes: our sources, the lock, the target and the version of the interpreter
+    that compiles. Safe to call from two processes at once, and after one that was killed.
+
+    Raises
+    ------
+    OperatorError
+        When pip can't install the locked packages for the target.
+    """
+    folder = OUTPUT / target.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / ".lock"):
+        digest = _digest(target)
+        existing = _up_to_date(folder, digest, target)
+        if existing is not None:
+            return existing
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
+            return _build(target, folder, Path(scratch), digest, progress)
+
+
+def _build(
+    target: Target, folder: Path, scratch: Path, digest: str, progress: Callable[[str], None]
+) -> Mapping[str, Bundle]:
+    contents = {name: distributions(handlers, target) for name, handlers in BUNDLES.items()}
+    site = scratch / "site"
+    progress(f"packages for {target.name}")
+    _install({item.name: item for items in contents.values() for item in items}, target, site)
+    shutil.copytree(ROOT / PACKAGE, site / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    interpreter = find_interpreter(target)
+    progress(bytecode_line(target, interpreter))
+    if interpreter is not None:
+        _compile(interpreter, site)
+    owned = _files_by_distribution(site)
+    bundles = {}
+    for name, items in contents.items():
+        progress(f"{name}.zip")
+        files = dict(_own_files(site))
+        for item in items:
+            files |= owned[item.name]
+        draft = scratch / f"{name}.zip"
+        archive.write(draft, _with_bytecode(files, site))
+        bundles[name] = Bundle(name, folder / f"{name}.zip", _sha256(draft))
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name, bundle in bundles.items():
+        (scratch / f"{name}.zip").replace(bundle.path)
+    _write_manifest(folder, digest, bundles, interpreter)
+    return bundles
+
+
+def bytecode_line(target: Target, interpreter: Path | None) -> str:
+    """Say whether bytecode is compiled in."""
+    if interpreter is None:
+        return (
+            f"no {target.runtime} on this machine: the bundle has no bytecode, "
+            "and a cold start takes 1.6 times as long"
+        )
+    return f"bytecode by {target.runtime}"
+
+
+def _install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
+    requirements = site.with_suffix(".txt")
+    requirements.write_text("".join(f"{items[name].requirement()}\n" for name in sorted(items)))
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-compile",
+        "--require-hashes",
+    ]
+    command += ["--only-binary=:all:", "--disable-pip-version-check", "--target", str(site)]
+    done = subprocess.run(
+        [*command, *target.pip_options(), "-r", str(requirements)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
+            done.stderr.strip()
+        ]
+        raise OperatorError(
+            f"pip can't install the functions' packages for {target.name}: {errors[-1]}; "
+            "check that pip reaches its package index (`pip config list`)"
+        )
+
+
+def _compile(interpreter: Path, site: Path) -> None:
+    """Compile everything, with paths as they will be in Lambda; one process, so that the bytes repeat."""
+    command = [str(interpreter), "-I", "-m", "compileall", "-q", "-j", "1"]
+    command += ["--invalidation-mode", "unchecked-hash", "-s", str(site), "-p", LAMBDA_TASK_ROOT, str(site)]
+    subprocess.run(command, check=False, capture_output=True)
+
+
+def _files_by_distribution(site: Path) -> dict[str, dict[str, Path]]:
+    """Return each distribution's files by their names in the zip."""
+    found: dict[str, dict[str, Path]] = {}
+    for distribution in metadata.distributions(path=[str(site)]):
+        names = [str(file) for file in distribution.files or []]
+        kept = {name: site / name for name in names if _is_needed(name) and (site / name).is_file()}
+        found[canonicalize_name(distribution.metadata["Name"])] = kept
+    return found
+
+
+def _own_files(site: Path) -> Iterator[tuple[str, Path]]:
+    for path in sorted((site / PACKAGE).rglob("*")):
+        name = path.relative_to(site).as_posix()
+        if path.is_file() and _is_needed(name):
+            yield name, path
+
+
+def _is_needed(name: str) -> bool:
+    parts = Path(name).parts
+    outside = parts[0] in ("..", "bin") or parts[0].endswith(".dist-info")
+    return not outside and not name.endswith(LEFT_OUT_SUFFIXES) and not LEFT_OUT_FOLDERS & set(parts[:-1])
+
+
+def _with_bytecode(files: Mapping[str, Path], site: Path) -> dict[str, Path]:
+    """Add the compiled form of each source file, where there is one."""
+    result = dict(files)
+    for name in files:
+        path = site / name
+        if path.suffix == ".py":
+            for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.cpython-*.pyc"):
+                result[compiled.relative_to(site).as_posix()] = compiled
+    return result
+
+
+def _digest(target: Target) -> str:
+    """Return the SHA-256 of all that decides the bundles' bytes, except the compiling interpreter."""
+    digest = hashlib.sha256(repr(target).encode())
+    lock = json.loads((ROOT / "Pipfile.lock").read_text())[PACKAGE]
+    digest.update(json.dumps(lock, sort_keys=True).encode())
+    for folder in (ROOT / PACKAGE, Path(__file__).parent):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.relative_to(ROOT).as_posix().encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _up_to_date(folder: Path, digest: str, target: Target) -> dict[str, Bundle] | None:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return None
+    if manifest["digest"] != digest or (not manifest["bytecode"] and find_interpreter(target)):
+        return None
+    bundles = {name: Bundle(name, folder / f"{name}.zip", sha) for name, sha in manifest["bundles"].items()}
+    intact = all(item.path.is_file() and _sha256(item.path) == item.sha256 for item in bundles.values())
+    return bundles if intact else None
+
+
+def _write_manifest(
+    folder: Path, digest: str, bundles: Mapping[str, Bundle], interpreter: Path | None
+) -> None:
+    manifest = {
+        "digest": digest,
+        "bytecode": interpreter is not None,
+        "bundles": {name: bundle.sha256 for name, bundle in bundles.items()},
+    }
+    draft = folder / f".{MANIFEST}.{os.getpid()}"
+    draft.write_text(json.dumps(manifest, indent=2) + "\n")
+    draft.replace(folder / MANIFEST)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

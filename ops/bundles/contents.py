@@ -1,0 +1,150 @@
+"""Which locked distributions a handler needs, found by following its imports."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ops.bundles.target import Target
+from ops.errors import OperatorError
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "functions"
+# The handlers of each bundle; payments and billing are alike but for their routes.
+BUNDLES: Mapping[str, tuple[str, ...]] = {
+    "handlers": ("functions.payments", "functions.billing"),
+    "audit": ("functions.audit",),
+}
+# Part of every Python runtime of Lambda (AWS, "Building with Python": SDK for Python).
+RUNTIME_PROVIDED = frozenset({"boto3", "botocore", "s3transfer", "python-dateutil", "six", "urllib3"})
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One distribution of the lock's `functions` category."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    extras: tuple[str, ...]
+    markers: str | None
+
+    def requirement(self) -> str:
+        """Return it as a line of a requirements file, with its hashes."""
+        hashes = "".join(f" --hash={value}" for value in self.hashes)
+        return f"{self.name}{self.version}{hashes}"
+
+
+def locked() -> dict[str, Locked]:
+    """Read the `functions` category of Pipfile.lock."""
+    document: dict[str, Any] = json.loads((ROOT / "Pipfile.lock").read_text())
+    return {
+        canonicalize_name(name): Locked(
+            name=canonicalize_name(name),
+            version=entry["version"],
+            hashes=tuple(entry["hashes"]),
+            extras=tuple(entry.get("extras", ())),
+            markers=entry.get("markers"),
+        )
+        for name, entry in document[PACKAGE].items()
+    }
+
+
+def distributions(handlers: Sequence[str], target: Target) -> list[Locked]:
+    """Return what the handlers import, and what that requires on the target, by name.
+
+    Raises
+    ------
+    OperatorError
+        When a handler imports a package that the lock's `functions` category does not hold.
+    """
+    lock = locked()
+    providers = metadata.packages_distributions()
+    wanted: set[str] = set()
+    for module, package in sorted(third_party(handlers)):
+        names = {canonicalize_name(name) for name in providers.get(package, [])}
+        if names <= RUNTIME_PROVIDED and names:
+            continue
+        found = sorted(names & set(lock))
+        if not found:
+            raise OperatorError(
+                f"{module} imports {package}, which Pipfile's [functions] does not hold: "
+                "add it and run `make lock`"
+            )
+        wanted.update(found)
+    return [lock[name] for name in sorted(_closed(wanted, lock, target))]
+
+
+def _closed(wanted: set[str], lock: Mapping[str, Locked], target: Target) -> set[str]:
+    """Add all that the wanted distributions require, transitively."""
+    environment = {**default_environment(), **target.markers()}
+    closed: set[str] = set()
+    pending = sorted(wanted)
+    while pending:
+        name = pending.pop()
+        if name in closed or name in RUNTIME_PROVIDED:
+            continue
+        closed.add(name)
+        for line in metadata.requires(name) or []:
+            requirement = Requirement(line)
+            extras = ("", *lock[name].extras)
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate(environment | {"extra": extra}) for extra in extras):
+                pending.append(canonicalize_name(requirement.name))
+    return closed
+
+
+def third_party(handlers: Sequence[str]) -> set[tuple[str, str]]:
+    """Return pairs of a module of ours and a top-level package that it imports, from the handlers on."""
+    found: set[tuple[str, str]] = set()
+    seen: set[str] = set()
+    pending = list(handlers)
+    while pending:
+        module = pending.pop()
+        if module in seen or _file(module) is None:
+            continue
+        seen.add(module)
+        pending.append(module.rpartition(".")[0])
+        for name in _imports(module):
+            top = name.partition(".")[0]
+            if top == PACKAGE:
+                pending.append(name)
+            elif top not in sys.stdlib_module_names:
+                found.add((module, top))
+    return found
+
+
+def _imports(module: str) -> Iterator[str]:
+    """Yield every module that a module imports, also inside its functions, but not for type checking only."""
+    file = _file(module)
+    assert file is not None
+    pending: list[ast.AST] = [ast.parse(file.read_text())]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            pending.extend(node.orelse)
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        pending.extend(ast.iter_child_nodes(node))
+
+
+def _file(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if module and candidate.is_file():
+            return candidate
+    return None

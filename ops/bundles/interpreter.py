@@ -1,0 +1,46 @@
+"""An interpreter of the target's version on this machine, to compile bytecode with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from ops.bundles.target import Target
+
+PLACES = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/opt/*/bin", "/usr/local/*/bin")
+
+
+def find_interpreter(target: Target) -> Path | None:
+    """Return an interpreter of the target's minor version, or None.
+
+    Each candidate is run, because a `python3.13` on PATH may be a version manager's shim without one behind.
+    """
+    return next((path for path in _candidates(target) if _is_version(path, target.python)), None)
+
+
+def _candidates(target: Target) -> Iterator[Path]:
+    if target.runtime == f"python{sys.version_info.major}.{sys.version_info.minor}":
+        yield Path(sys.executable)
+    on_path = shutil.which(target.runtime)
+    if on_path:
+        yield Path(on_path)
+    home = Path.home()
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local" / "share" / "uv" / "python")
+    for folder, pattern in ((pyenv, f"{target.python}.*"), (uv, f"cpython-{target.python}.*")):
+        yield from sorted(folder.glob(f"{pattern}/bin/{target.runtime}"))
+    for place in PLACES:
+        yield from sorted(Path("/").glob(f"{place.lstrip('/')}/{target.runtime}"))
+
+
+def _is_version(path: Path, version: str) -> bool:
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and done.stdout.strip() == version
