@@ -59,6 +59,11 @@ def lanes(source: str, routed: Mapping[str, Sequence[str]]) -> dict[str, str]:
     return patterns
 
 
+def everything(source: str) -> str:
+    """The pattern that takes every event of the source."""
+    return compact({"source": [source]})
+
+
 def _check_known(event_type: str) -> None:
     known = stripe_event_types()
     if event_type not in known:

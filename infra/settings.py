@@ -142,7 +142,8 @@ class Settings(StateSettings):
         False, description="Log every event of the bus whole, personal data included; for a test account"
     )
     create_kms_key: bool = Field(
-        False, description="Encrypt with a key of our own instead of keys that AWS manages"
+        False,
+        description="Encrypt with a key of our own; turning it on or off later starts an empty archive",
     )
     deletion_protection: bool = Field(
         False, description="Refuse to delete the idempotency table and a ledger that is not empty"

@@ -9,6 +9,7 @@ from infra.bundle import Bundles
 from infra.constructs.account import PROJECT, Account
 from infra.constructs.archive import Archive
 from infra.constructs.audit import Audit
+from infra.constructs.bus_log import BusLog
 from infra.constructs.code import CodeAssets
 from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
@@ -119,6 +120,19 @@ class EnvironmentStack(TerraformStack):
             network=_network(settings),
             key=key,
         )
+        bus_log = (
+            BusLog(
+                self,
+                "bus_log",
+                account=account,
+                bus=bus,
+                pattern=patterns.everything(source),
+                retention_days=settings.log_retention_days,
+                key=key,
+            )
+            if settings.bus_logs
+            else None
+        )
         monitoring = Monitoring(
             self,
             "monitoring",
@@ -126,6 +140,7 @@ class EnvironmentStack(TerraformStack):
             bus=bus,
             handlers=handlers,
             audit=audit,
+            bus_log=bus_log,
             thresholds=Thresholds(
                 audit_backlog_messages=settings.audit_backlog_messages,
                 audit_backlog_seconds=settings.audit_backlog_seconds,

@@ -22,7 +22,7 @@ class Statement:
     sid: str
     actions: Sequence[str]
     resources: Sequence[str]
-    principal: str | Mapping[str, str] | None = None
+    principal: str | Mapping[str, str | Sequence[str]] | None = None
     condition: Condition = field(default_factory=dict)
     effect: Literal["Allow", "Deny"] = "Allow"
 

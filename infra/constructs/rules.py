@@ -9,6 +9,8 @@ from cdktf_cdktf_provider_aws.cloudwatch_event_target import (
     CloudwatchEventTargetRetryPolicy,
     CloudwatchEventTargetSqsTarget,
 )
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.cloudwatch_log_resource_policy import CloudwatchLogResourcePolicy
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
@@ -95,6 +97,20 @@ class EventRule(Capability):
             sqs_target=CloudwatchEventTargetSqsTarget(message_group_id=group),
             retry_policy=_RETRY,
             dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=self._dead_letter.arn),
+        )
+
+    def write_to(self, group: CloudwatchLogGroup, *, after: CloudwatchLogResourcePolicy) -> None:
+        """Write the rule's events to a log group, which a resource policy lets EventBridge do."""
+        self.add(
+            CloudwatchEventTarget,
+            "target",
+            rule=self._rule.name,
+            event_bus_name=self._bus.name_reference,
+            target_id="log",
+            arn=group.arn,
+            retry_policy=_RETRY,
+            dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=self._dead_letter.arn),
+            depends_on=[after],
         )
 
     def metric_matched(self) -> Metric:

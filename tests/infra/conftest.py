@@ -24,6 +24,7 @@ EVERYTHING_ON = {
     "HEARTBEAT_MINUTES": "60",
     "ALERT_EMAILS": "oncall@huntaze.com,payments@huntaze.com",
     "AWS_ACCOUNT_ID": "123456789012",
+    "BUS_LOGS": "true",
 }
 
 

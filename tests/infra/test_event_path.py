@@ -11,7 +11,7 @@ import pytest
 from functions.pipeline import routing
 from infra.patterns import MAX_PATTERN_LENGTH, stripe_event_types
 from tests.infra.conftest import SOURCE
-from tests.infra.terraform_json import Stack
+from tests.infra.terraform_json import Stack, statements
 
 LANES = ("payments", "billing", "other")
 RETENTION_DAYS = {"dev": 30, "staging": 30, "prod": 90}
@@ -57,6 +57,7 @@ def test_archive_takes_everything_for_the_environments_days(stack: Stack) -> Non
 
 def test_archive_with_a_key_is_made_by_cloud_control(secured: Stack) -> None:
     assert not secured.of_type("aws_cloudwatch_event_archive")
+    assert json.loads(secured.only("aws_cloudcontrolapi_resource")["schema"])["createOnlyProperties"]
     archive = secured.only("aws_cloudcontrolapi_resource")
     state = json.loads(archive["desired_state"])
     assert archive["type_name"] == "AWS::Events::Archive"
@@ -149,6 +150,18 @@ def test_lanes_enter_the_fifo_queue_in_groups_of_their_own(stack: Stack) -> None
 def test_no_lane_shares_a_dead_letter_queue_with_a_handler(stack: Stack) -> None:
     targets = stack.of_type("aws_cloudwatch_event_target").values()
     assert len({target["dead_letter_config"]["arn"] for target in targets}) == len(targets)
+
+
+def test_bus_is_logged_where_set(stack: Stack, secured: Stack) -> None:
+    assert not stack.of_type("aws_cloudwatch_log_resource_policy")
+    group = secured.address("aws_cloudwatch_log_group", "/aws/events/huntaze-stripe-prod")
+    assert pattern(secured, "huntaze-stripe-log-prod") == {"source": [SOURCE]}
+    assert secured.target("huntaze-stripe-log-prod")["arn"] == f"${{{group}.arn}}"
+    [allow] = statements(secured.only("aws_cloudwatch_log_resource_policy")["policy_document"])
+    assert "events.amazonaws.com" in allow["Principal"]["Service"]
+    [resource] = allow["Resource"]
+    assert resource.endswith(":log-group:/aws/events/huntaze-stripe-prod:*")
+    assert allow["Condition"]["ArnEquals"]["aws:SourceArn"].endswith("/huntaze-stripe-log-prod")
 
 
 def test_environments_differ_in_retention(stack_of: Callable[[str], Stack]) -> None:

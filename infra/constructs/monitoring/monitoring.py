@@ -7,6 +7,7 @@ from constructs import Construct
 from infra.constructs.account import Account
 from infra.constructs.audit import Audit
 from infra.constructs.base import Capability
+from infra.constructs.bus_log import BusLog
 from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.handler import Handler
@@ -29,12 +30,13 @@ class Monitoring(Capability):
         bus: PartnerEventBus,
         handlers: Sequence[Handler],
         audit: Audit,
+        bus_log: BusLog | None,
         thresholds: Thresholds,
         emails: Sequence[str],
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
-        pipeline = Pipeline(account, bus, handlers, audit)
+        pipeline = Pipeline(account, bus, handlers, audit, bus_log)
         topic = AlertTopic(self, "alerts", account=account, emails=emails, key=key)
         alarm = Alarms(
             self, "alarm", account=account, topic_arn=topic.arn, alarms=alarms(pipeline, thresholds)

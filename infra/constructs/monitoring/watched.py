@@ -7,6 +7,7 @@ from typing import Final
 from functions.pipeline import names, routing
 from infra.constructs.account import Account
 from infra.constructs.audit import Audit
+from infra.constructs.bus_log import BusLog
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.function import PipelineFunction
 from infra.constructs.handler import Handler
@@ -43,12 +44,14 @@ class Pipeline:
     bus: PartnerEventBus
     handlers: Sequence[Handler]
     audit: Audit
+    bus_log: BusLog | None = None
 
     @property
     def rules(self) -> dict[str, EventRule]:
         """Rules by the short name that their alarms carry."""
         lanes = {f"audit-{lane}": rule for lane, rule in self.audit.rules.items()}
-        return {handler.family: handler.rule for handler in self.handlers} | lanes
+        log = {"log": self.bus_log.rule} if self.bus_log else {}
+        return {handler.family: handler.rule for handler in self.handlers} | lanes | log
 
     @property
     def functions(self) -> list[PipelineFunction]:
@@ -57,8 +60,12 @@ class Pipeline:
     @property
     def dead_letters(self) -> list[Queue]:
         """Every queue in which a failure can end."""
-        of_bus = [self.bus.dead_letter] if self.bus.dead_letter else []
-        return [*(handler.dead_letter for handler in self.handlers), *self.audit.dead_letters, *of_bus]
+        optional = [self.bus.dead_letter, self.bus_log.dead_letter if self.bus_log else None]
+        return [
+            *(handler.dead_letter for handler in self.handlers),
+            *self.audit.dead_letters,
+            *(queue for queue in optional if queue),
+        ]
 
     def custom(self, family: str, name: str, statistic: str, event_type: str | None = None) -> Metric:
         """A metric that the handlers publish; all but one are told apart by event type."""

@@ -1,0 +1,78 @@
+"""Every event of the bus in a log group, for an account in which an engineer watches them."""
+
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.cloudwatch_log_resource_policy import CloudwatchLogResourcePolicy
+from constructs import Construct
+
+from infra.constructs.account import PROJECT, Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.event_bus import PartnerEventBus
+from infra.constructs.policy import Statement, document
+from infra.constructs.queues import Queue
+from infra.constructs.rules import EventRule
+
+_FAMILY = "log"
+
+
+class BusLog(Capability):
+    """A catch-all rule to the log group `/aws/events/huntaze-stripe-{env}`.
+
+    Provider 5.100 knows no logs of a bus itself. The events are logged whole: nothing for live
+    events, whose customers' data would stand in the log.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        bus: PartnerEventBus,
+        pattern: str,
+        retention_days: int,
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        group_name = f"/aws/events/{PROJECT}-{account.environment}"
+        rule_name = account.name(_FAMILY)
+        group = self.add(
+            CloudwatchLogGroup,
+            "logs",
+            name=group_name,
+            retention_in_days=retention_days,
+            kms_key_id=key.arn if key else None,
+        )
+        policy = self.add(
+            CloudwatchLogResourcePolicy,
+            "policy",
+            policy_name=rule_name,
+            policy_document=document(
+                Statement(
+                    sid="AllowEventBridge",
+                    principal={"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
+                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+                    resources=[account.arn("logs", f"log-group:{group_name}:*")],
+                    condition={"ArnEquals": {"aws:SourceArn": account.rule_arn(bus.name, rule_name)}},
+                )
+            ),
+        )
+        self.dead_letter = Queue(
+            self,
+            "log_dlq",
+            account=account,
+            short_name="log-dlq",
+            senders=[account.rule_arn(bus.name, rule_name)],
+            key=key,
+        )
+        self.rule = EventRule(
+            self,
+            "log_rule",
+            account=account,
+            name=rule_name,
+            description="Every Stripe event, for the log",
+            bus=bus,
+            pattern=pattern,
+            dead_letter=self.dead_letter,
+        )
+        self.rule.write_to(group, after=policy)
