@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import config, telemetry
-from functions.pipeline.api import HuntazeApi
+from functions.pipeline.api import HuntazeApi, shared_client
 from functions.pipeline.envelope import StripeEvent, parse
 from functions.pipeline.errors import EventError, InvalidEventError
 from functions.pipeline.idempotency import idempotency_id, once, records
@@ -61,13 +61,14 @@ def process(handler: str, envelope: object, context: LambdaContext) -> dict[str,
 
 
 def warm_up() -> None:
-    """In Lambda, read the secret and make the AWS client while a handler module loads.
+    """In Lambda, make the HTTP and AWS clients and read the secret while a handler module loads.
 
     Lambda's init phase has a whole CPU whatever the function's memory, so a first event waits less. What
     fails here fails again, and is told, when that event comes. Outside Lambda nothing happens: importing
     a handler has no effect.
     """
     if LAMBDA_INIT in os.environ:
+        shared_client()
         with suppress(EventError):
             records(config.delivery_settings().idempotency_table)
 
