@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import lambda_svc
+from ministack.services import cloudwatch, lambda_svc
 
 logger = logging.getLogger(__name__)
 
@@ -140,13 +140,18 @@ def _attempt(invocation: Invocation) -> bool:
 
 
 def _failed_for_good(settings: Function, config: Function, event: Any, result: Function) -> None:
-    """Send the event to the on-failure destination and to the function's dead-letter queue."""
+    """Send the event to the on-failure destination and to the function's dead-letter queue.
+
+    Lambda counts it as dropped in any case (developer guide, "Asynchronous invocation metrics").
+    """
+    name = config.get("FunctionName", "")
+    cloudwatch.record_metric("AWS/Lambda", "AsyncEventsDropped", 1, "Count", {"FunctionName": name})
     targets = (
         ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination"),
         (config.get("DeadLetterConfig") or {}).get("TargetArn"),
     )
     for target in filter(None, targets):
-        lambda_svc._route_async_failure(target, config.get("FunctionName", ""), event, result)
+        lambda_svc._route_async_failure(target, name, event, result)
 
 
 def _config(function: Function) -> Function:

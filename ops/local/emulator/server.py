@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
@@ -58,11 +59,13 @@ class Server:
             raise EmulatorError(f"can't listen on {LOOPBACK}:{self.port}: {exc.strerror or exc}") from exc
         finally:
             self._stop_workers()
+            self._discard_temporary()
 
     def _configure(self) -> None:
         """Set what MiniStack reads from its environment when its modules load."""
-        temporary = self.state_dir / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
+        self._discard_temporary()
+        temporary = self._temporary
+        temporary.mkdir(parents=True)
         os.environ.pop("AWS_ENDPOINT_URL", None)
         os.environ |= {
             "GATEWAY_PORT": str(self.port),
@@ -80,6 +83,14 @@ class Server:
         }.items():
             os.environ.setdefault(name, value)
         tempfile.tempdir = str(temporary)
+
+    @property
+    def _temporary(self) -> Path:
+        """Code of functions and what their processes write; an ended server leaves none of it."""
+        return self.state_dir / "workers"
+
+    def _discard_temporary(self) -> None:
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     async def _serve(self) -> None:
         from hypercorn.asyncio import serve

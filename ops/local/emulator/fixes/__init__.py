@@ -27,7 +27,17 @@ FIXES = (
     Fix("rule-arns", "tags of rules on a bus whose name has slashes are not found"),
     Fix("partner-events", "PutPartnerEvents drops the event, and partner event sources have no state"),
     Fix("bounded-lambda", "each event for a function starts its own thread and worker process, once"),
+    Fix(
+        "target-dlq",
+        "an event that can't be handed to a target is dropped, whatever the target's policy says",
+    ),
+    Fix("replays", "a replay reaches every rule, whatever its FilterArns"),
+    Fix("function-dlq", "a function's dead-letter queue gets the destination's record, which lacks members"),
+    Fix("queues", "queues lose messages between threads, and EventBridge's are not deduplicated"),
+    Fix("workers", "functions see the emulator's packages and environment, and restart at every exception"),
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
+    Fix("metrics", "no metrics of rules, queues, async functions and logs; alarms ignore dimensions"),
+    Fix("logs", "FilterLogEvents cuts a long answer off and gives no token for the rest"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
 )
 

@@ -1,0 +1,50 @@
+"""Names under which AWS services publish metrics, and metrics that functions write into their log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT_BUS = "default"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One value of one metric, with the dimensions under which it is published."""
+
+    namespace: str
+    name: str
+    value: float
+    unit: str
+    dimensions: dict[str, str]
+
+
+def rule_dimensions(rule: dict[str, Any]) -> dict[str, str]:
+    """Return the dimensions of a rule's metrics; only a rule of the default bus goes by its name alone."""
+    bus = rule.get("EventBusName", DEFAULT_BUS)
+    dimensions = {"RuleName": rule["Name"]}
+    return dimensions if bus == DEFAULT_BUS else {"EventBusName": bus, **dimensions}
+
+
+def embedded(line: str) -> Iterator[Measurement]:
+    """Yield the measurements of a log line in CloudWatch's embedded metric format; none, if it is no such.
+
+    Source: CloudWatch user guide, "Specification: Embedded metric format".
+    """
+    if '"_aws"' not in line:
+        return
+    try:
+        record = json.loads(line)
+        directives = record["_aws"]["CloudWatchMetrics"]
+    except (ValueError, KeyError, TypeError):
+        return
+    for directive in directives:
+        for metric in directive["Metrics"]:
+            values = record[metric["Name"]]
+            for value in values if isinstance(values, list) else [values]:
+                for names in directive["Dimensions"]:
+                    dimensions = {name: str(record[name]) for name in names}
+                    unit = metric.get("Unit", "None")
+                    yield Measurement(directive["Namespace"], metric["Name"], float(value), unit, dimensions)
