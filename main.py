@@ -12,7 +12,9 @@ from typing import Final
 from infra import settings, settings_source
 from infra.bundle import Bundles
 from infra.errors import IncompleteError, InfraError
+from ops.errors import OperatorError
 
+_FAILED: Final = 1
 _USAGE_ERROR: Final = 2
 
 
@@ -22,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0, or 2 where a setting, an option or the routing table is wrong: one line says how.
+        0; 2 where a setting, an option or the routing table is wrong; 1 where the bundles can't be
+        built or the stacks not be written. One line says why.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -31,10 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Loads the bindings and starts Node.js: a mistyped setting is told before that.
         from infra.app import synthesise
 
-        synthesise(options.outdir, state=settings.load_state(), environments=environments, bundles=bundles)
+        state = settings.load_state()
+        options.outdir.mkdir(parents=True, exist_ok=True)
+        synthesise(options.outdir, state=state, environments=environments, bundles=bundles)
     except InfraError as error:
         _say(str(error))
         return _USAGE_ERROR
+    except OperatorError as error:
+        _say(str(error))
+        return _FAILED
+    except OSError as error:
+        _say(f"can't write to {options.outdir}: {error.strerror}; choose another folder with --outdir")
+        return _FAILED
     return 0
 
 
@@ -43,11 +54,15 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
     if names:
         return [settings.load(name) for name in dict.fromkeys(names)]
     complete = []
+    steps = []
     for name in settings.ENVIRONMENTS:
         try:
             complete.append(settings.load(name))
         except IncompleteError as error:
-            _say(f"left out {name}: {error}")
+            _say(f"left out {name}: {error.fact}")
+            steps.append(error.step)
+    for step in dict.fromkeys(steps):
+        _say(step)
     return complete
 
 

@@ -16,7 +16,20 @@ class SettingsError(InfraError):
 
 
 class IncompleteError(SettingsError):
-    """An environment's file lacks a required setting."""
+    """An environment's file lacks a required setting.
+
+    Parameters
+    ----------
+    fact
+        What is missing, and where.
+    step
+        What to do about it.
+    """
+
+    def __init__(self, fact: str, step: str) -> None:
+        super().__init__(f"{fact}; {step}")
+        self.fact = fact
+        self.step = step
 
 
 class RoutingError(InfraError):

@@ -9,10 +9,13 @@ on the other side. The synthesised files are byte-identical with and without eit
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 import types
 from pathlib import Path
 from typing import Final
+
+from infra.errors import InfraError
 
 PROVIDER_PACKAGE: Final = "cdktf_cdktf_provider_aws"
 _HOOK: Final = Path(__file__).with_name("lazy_provider.cjs")
@@ -50,7 +53,15 @@ def start_jsii() -> None:
 
     The variables that it reads are set for its start only: no other program that this one starts
     is to see them.
+
+    Raises
+    ------
+    InfraError
+        There is no Node.js.
     """
+    node = os.environ.get("JSII_NODE", "node")
+    if shutil.which(node) is None:
+        raise InfraError(f"{node} is not on PATH; install Node.js 20 or newer")
     own_options = os.environ.get("NODE_OPTIONS", "")
     hook = str(_HOOK).replace("\\", "\\\\").replace('"', '\\"')
     changed = {**_QUIET, "NODE_OPTIONS": f'{own_options} --require "{hook}"'.strip()}

@@ -116,8 +116,10 @@ def build(
         details = min(error.errors(include_url=False), key=lambda found: found["type"] == "missing")
         name = _dotted(details["loc"], known)
         origin = origins.get(name, sources[-1].origin)
-        raised = IncompleteError if details["type"] == "missing" else SettingsError
-        raise raised(_explain(details, known.get(name), name, origin)) from error
+        declared = known.get(name)
+        if details["type"] == "missing" and declared:
+            raise IncompleteError(f"{origin}: {name} is not set", _next_step(declared)) from error
+        raise SettingsError(_explain(details, declared, name, origin)) from error
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -168,8 +170,6 @@ def _unknown(origin: str, name: str, known: Mapping[str, Declaration]) -> str:
 
 def _explain(details: ErrorDetails, declared: Declaration | None, name: str, origin: str) -> str:
     step = f"; {_next_step(declared)}" if declared else ""
-    if details["type"] == "missing":
-        return f"{origin}: {name} is not set{step}"
     if details["type"] == "value_error":
         problem = str(details["ctx"]["error"])
     elif details["type"] == "literal_error":

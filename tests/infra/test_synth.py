@@ -134,9 +134,12 @@ def test_main_tells_what_it_leaves_out(
     assert stacks(tmp_path / "out") == {"huntaze-stripe-bootstrap"}
     out, err = capfd.readouterr()
     assert out == ""
-    assert [line.split(":")[1] for line in err.splitlines()] == [
-        f" left out {name}" for name in settings.ENVIRONMENTS
+    *left_out, step = err.splitlines()
+    assert left_out == [
+        f"main.py: left out {name}: environments/{name}.toml: stripe_event_source_name is not set"
+        for name in settings.ENVIRONMENTS
     ]
+    assert "Workbench > Event destinations" in step
 
 
 def test_main_writes_the_environment_asked_for(
@@ -178,6 +181,26 @@ def test_main_stops_with_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_main_tells_of_a_folder_that_it_cannot_write(
+    tmp_path: Path, bundle: ZipBundle, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
+    assert main.main(["--outdir", str(bundle.path)]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == f"main.py: can't write to {bundle.path}: File exists; choose another folder with --outdir\n"
+
+
+def test_main_tells_of_a_missing_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STRIPE_EVENT_SOURCE_NAME", raising=False)
+    monkeypatch.setenv("JSII_NODE", "node-that-is-not-there")
+    assert main.main(["--outdir", str(tmp_path)]) == 2
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == "main.py: node-that-is-not-there is not on PATH; install Node.js 20 or newer"
+
+
 def test_help_lists_every_setting(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main.main(["--help"])
@@ -190,7 +213,7 @@ def test_main_as_a_program_prints_nothing_but_its_own_lines(tmp_path: Path) -> N
     result = run(["main.py", "--outdir", str(tmp_path)], ROOT, STRIPE_EVENT_SOURCE_NAME="")
     assert result.returncode == 0
     assert result.stdout == ""
-    assert all(line.startswith("main.py: left out ") for line in result.stderr.splitlines())
+    assert all(line.startswith("main.py: ") for line in result.stderr.splitlines())
 
 
 def test_cdktf_json_runs_main() -> None:
