@@ -37,7 +37,8 @@ class Steps:
             TimeElapsedColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        silent = not self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=silent) as progress:
             step = Step(progress, name)
             yield step
         seconds = time.monotonic() - started

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
@@ -87,7 +87,7 @@ def distributions(handlers: Sequence[str], target: Target) -> list[Locked]:
 
 def _closed(wanted: set[str], lock: Mapping[str, Locked], target: Target) -> set[str]:
     """Add all that the wanted distributions require, transitively."""
-    environment = {**default_environment(), **target.markers()}
+    environment: dict[str, str] = {**cast("dict[str, str]", default_environment()), **target.markers()}
     closed: set[str] = set()
     pending = sorted(wanted)
     while pending:

@@ -55,20 +55,28 @@ Item = TypeVar("Item", Evidence, Request)
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """An event's row in `stripe_event_ledger`. `first_seen` is Unix milliseconds."""
+    """An event's row in `stripe_event_ledger`."""
 
     deliveries: int
-    first_seen: float
 
 
 @dataclass(frozen=True)
 class Observations:
-    """Everything that was seen at one moment."""
+    """Everything that was seen at one moment.
+
+    Parameters
+    ----------
+    ledger
+        The rows of the ledger's table, by event id.
+    archived
+        When the audit queue took each delivery that the ledger's bucket holds, in Unix milliseconds, by
+        envelope id.
+    """
 
     evidence: tuple[Evidence, ...] = ()
     requests: tuple[Request, ...] = ()
     ledger: Mapping[str, LedgerEntry] = field(default_factory=dict)
-    archived_envelopes: frozenset[str] = frozenset()
+    archived: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,14 +109,14 @@ def account(deliveries: Sequence[Delivery], seen: Observations) -> tuple[Row, ..
         used[delivery.event_id] += 1
         entry = seen.ledger.get(delivery.event_id)
         in_table = entry is not None and entry.deliveries >= sent[delivery.event_id]
-        audited = in_table and delivery.envelope_id in seen.archived_envelopes
-        outcome, at = _outcome(delivery, evidence[delivery.event_id], position, entry)
+        archived_at = seen.archived.get(delivery.envelope_id)
+        outcome, at = _outcome(delivery, evidence[delivery.event_id], position, archived_at)
         rows.append(
             Row(
                 delivery,
                 outcome,
                 tuple(requests[delivery.event_id]) if position == 0 else (),
-                audited,
+                in_table and archived_at is not None,
                 None if at is None else round(at - delivery.sent_at, 1),
             )
         )
@@ -116,12 +124,12 @@ def account(deliveries: Sequence[Delivery], seen: Observations) -> tuple[Row, ..
 
 
 def _outcome(
-    delivery: Delivery, evidence: Sequence[Evidence], position: int, entry: LedgerEntry | None
+    delivery: Delivery, evidence: Sequence[Evidence], position: int, archived_at: float | None
 ) -> tuple[Outcome | None, float | None]:
     if position < len(evidence):
         return evidence[position].outcome, evidence[position].at
-    if delivery.handler is None and entry is not None:
-        return "unrouted", entry.first_seen
+    if delivery.handler is None and archived_at is not None:
+        return "unrouted", archived_at
     return None, None
 
 

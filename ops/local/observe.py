@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import ChainMap
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,9 +19,7 @@ if TYPE_CHECKING:
     from ops.local.outputs import Outputs
     from ops.local.services import Services
 
-LEDGER_QUERY = """
-    SELECT event_id, deliveries, extract(epoch FROM first_seen) * 1000 FROM stripe_event_ledger
-"""
+LEDGER_QUERY = "SELECT event_id, deliveries FROM stripe_event_ledger"
 FINISHED_OUTCOMES = ("applied", "recorded", "duplicate")
 RECEIVE_BATCH = 10
 # Long enough that one reading of a queue meets no message twice.
@@ -50,7 +50,7 @@ class Observer:
         self._finished: list[Evidence] = []
         self._requests: list[Request] = []
         self._parked: dict[str, Evidence] = {}
-        self._objects: dict[str, frozenset[str]] = {}
+        self._objects: dict[str, dict[str, float]] = {}
 
     def look(self) -> Observations:
         """Return what is recorded now."""
@@ -64,7 +64,7 @@ class Observer:
             evidence=(*self._finished, *self._parked.values()),
             requests=tuple(self._requests),
             ledger=dict(self._ledger()),
-            archived_envelopes=frozenset().union(*self._objects.values()),
+            archived=dict(ChainMap(*self._objects.values())),
         )
 
     def queue_depths(self) -> dict[str, int]:
@@ -120,7 +120,9 @@ class Observer:
                 if item["Key"] not in self._objects:
                     body = self._s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
                     records = map(json.loads, gzip.decompress(body).splitlines())
-                    self._objects[item["Key"]] = frozenset(record["envelope"]["id"] for record in records)
+                    self._objects[item["Key"]] = {
+                        record["envelope"]["id"]: _milliseconds(record["received_at"]) for record in records
+                    }
 
     def _ledger(self) -> Iterator[tuple[str, LedgerEntry]]:
         with psycopg.connect(self._services.database_url, autocommit=True) as connection:
@@ -128,8 +130,8 @@ class Observer:
                 rows = connection.execute(LEDGER_QUERY).fetchall()
             except psycopg.errors.UndefinedTable:
                 return  # the audit function makes the table with its first batch
-        for event_id, deliveries, first_seen in rows:
-            yield event_id, LedgerEntry(deliveries, float(first_seen))
+        for event_id, deliveries in rows:
+            yield event_id, LedgerEntry(deliveries)
 
 
 def parked_event_id(record: dict[str, Any]) -> str:
@@ -150,6 +152,10 @@ def _finished(message: str, timestamp: float) -> Iterator[Evidence]:
     record = json.loads(message)
     if record.get("message") == "event finished" and record.get("outcome") in FINISHED_OUTCOMES:
         yield Evidence(record["event_id"], record["outcome"], timestamp)
+
+
+def _milliseconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp() * 1000
 
 
 def _request(item: dict[str, Any]) -> Request:
