@@ -1,6 +1,7 @@
 """What is deployed: settings, stacks and constructs, synthesised to Terraform.
 
-Pure: no network, no clock, and the process environment is read in `settings` alone.
+Pure: no network, no clock, and settings are read from the environment in `settings` alone
+(`fast_provider` completes the variables with which JSII starts Node.js).
 """
 
 from infra import fast_provider

@@ -116,10 +116,9 @@ def build(
         details = min(error.errors(include_url=False), key=lambda found: found["type"] == "missing")
         name = _dotted(details["loc"], known)
         origin = origins.get(name, sources[-1].origin)
-        declared = known.get(name)
-        if details["type"] == "missing" and declared:
-            raise IncompleteError(f"{origin}: {name} is not set", _next_step(declared)) from error
-        raise SettingsError(_explain(details, declared, name, origin)) from error
+        if details["type"] == "missing":
+            raise IncompleteError(f"{origin}: {name} is not set", _next_step(known[name])) from error
+        raise SettingsError(_explain(details, known.get(name), name, origin)) from error
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
