@@ -27,7 +27,7 @@ test: setup check ## Pass every check and every test
 check: setup ## Run the linters, the type checker, the import contracts and the workflow audit
 	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --quiet --check .
 	@$(VENV)/mypy
-	@$(VENV)/lint-imports --no-timing
+	@$(VENV)/lint-imports
 	@$(VENV)/zizmor --offline --quiet .github/workflows
 
 format: setup ## Format the code and mend what ruff can mend

@@ -45,5 +45,5 @@ def _crosses(alarm: Mapping[str, Any], queue_depths: Mapping[str, int]) -> bool:
     if (alarm.get("Namespace"), alarm.get("MetricName")) == VISIBLE:
         queue = next(item["Value"] for item in alarm["Dimensions"] if item["Name"] == "QueueName")
         compare = COMPARISONS[alarm["ComparisonOperator"]]
-        return compare(queue_depths.get(queue, 0), float(alarm["Threshold"]))
+        return bool(compare(queue_depths.get(queue, 0), float(alarm["Threshold"])))
     return bool(alarm["StateValue"] == "ALARM")

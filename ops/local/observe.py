@@ -89,7 +89,7 @@ class Observer:
         )
         for page in pages:
             for line in page["events"]:
-                # One function writes one closing line per delivery and millisecond: the embedded AWS gives no id.
+                # The embedded AWS gives a line no id.
                 identity = (line["logStreamName"], line["timestamp"], line["message"])
                 if identity in self._log_lines:
                     continue
