@@ -17,12 +17,12 @@ from rich.console import Console
 from ops.local import drive
 from ops.local.accounting import Row
 from ops.local.deployment import EVENT_SOURCE, Deployment, deploy
-from ops.local.folder import ROOT, run_folder
+from ops.local.envelopes import GENERATIONS, SAMPLES
+from ops.local.folder import run_folder
 from ops.local.observe import Observer
 from ops.local.services import running_services
 from ops.steps import Steps
 
-SAMPLES = ROOT / "ops" / "local" / "events"
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25
 
@@ -59,19 +59,24 @@ class Pipeline:
         return [request for request in everything if request["idempotency_key"] == event_id]
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
-        """Take every message out of a queue and return them."""
+        """Take every message out of a queue, those that an observer still hides included, and return them."""
         sqs = self.deployment.services.aws.client("sqs")
         url = self.deployment.outputs.queues[queue]
         taken: list[dict[str, Any]] = []
-        while batch := sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            AttributeNames=["All"],
-            MessageAttributeNames=["All"],
-        ).get("Messages"):
+
+        def is_empty() -> bool:
+            batch = sqs.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=10,
+                AttributeNames=["All"],
+                MessageAttributeNames=["All"],
+            ).get("Messages", [])
             for message in batch:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            taken += batch
+            taken.extend(batch)
+            return self.observer.queue_depths()[queue] == 0
+
+        wait_for(is_empty, f"{queue} is empty")
         return taken
 
 
@@ -105,8 +110,10 @@ def fresh(envelope: dict[str, Any], event_id: str) -> dict[str, Any]:
 
 
 def all_samples() -> Sequence[tuple[str, Path]]:
-    """Return each shipped sample with its generation."""
-    return [(path.parent.name, path) for path in sorted(SAMPLES.glob("*/*.json"))]
+    """Return each shipped sample that the API takes, with its generation."""
+    return [
+        (path.parent.name, path) for name in GENERATIONS for path in sorted((SAMPLES / name).glob("*.json"))
+    ]
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -90,6 +90,19 @@ def test_a_failing_api_leads_to_three_attempts_and_the_dead_letter_queue(pipelin
     assert "503" in record["responsePayload"]["errorMessage"]
 
 
+def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeline: Pipeline) -> None:
+    envelope = fresh(sample("refused", "payment_intent.succeeded--test-currency"), "evt_e2eRefused")
+    (row,) = pipeline.drive(envelope)
+    assert (row.outcome, row.audited) == ("parked", True)
+    expected = EXPECTED["refused/payment_intent.succeeded--test-currency.json"]
+    assert {request["status"] for request in pipeline.requests("evt_e2eRefused")} == {422}
+    assert all(request["body"] == expected["body"] for request in pipeline.requests("evt_e2eRefused"))
+    (message,) = pipeline.messages("huntaze-stripe-payments-dlq-dev")
+    answer = json.loads(message["Body"])["responsePayload"]
+    assert answer["errorType"] == "PermanentError"
+    assert "422" in answer["errorMessage"]
+
+
 @pytest.mark.usefixtures("working_api")
 def test_an_api_that_recovers_between_two_attempts_applies_once(pipeline: Pipeline) -> None:
     pipeline.fail(idempotency_key="evt_e2eRecovering", status=500, times=1)

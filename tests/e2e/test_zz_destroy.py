@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.e2e.conftest import Pipeline
 
 
 def test_destroy_leaves_nothing(pipeline: Pipeline) -> None:
     deployment = pipeline.deployment
     aws = deployment.services.aws
-    bucket = deployment.outputs.ledger_bucket
-    empty(aws.client("s3"), bucket)
     summary = deployment.terraform.destroy()
     assert summary.destroy == deployment.facts.resources
     assert deployment.terraform.resources() == []
@@ -26,10 +22,3 @@ def test_destroy_leaves_nothing(pipeline: Pipeline) -> None:
     assert [item["Name"] for item in aws.client("s3").list_buckets()["Buckets"]] == [
         "huntaze-stripe-terraform-state"
     ]
-
-
-def empty(client: Any, bucket: str) -> None:
-    """Delete every version of every object: a ledger that is not empty is not destroyed."""
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-            client.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
