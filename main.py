@@ -12,6 +12,7 @@ from typing import Final
 from infra import settings, settings_source
 from infra.bundle import Bundles
 from infra.errors import IncompleteError, InfraError
+from infra.names import ENVIRONMENTS
 from ops.errors import OperatorError
 
 _FAILED: Final = 1
@@ -55,7 +56,7 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
         return [settings.load(name) for name in dict.fromkeys(names)]
     complete = []
     steps = []
-    for name in settings.ENVIRONMENTS:
+    for name in ENVIRONMENTS:
         try:
             complete.append(settings.load(name))
         except IncompleteError as error:
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "environments",
         metavar="ENV",
         nargs="*",
-        help=f"one or more of {', '.join(settings.ENVIRONMENTS)}",
+        help=f"one or more of {', '.join(ENVIRONMENTS)}",
     )
     parser.add_argument(
         "--outdir",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from infra import fast_provider
 from infra.bundle import Bundles
+from infra.names import stack_name
 from infra.settings import Settings, StateSettings
 
 
@@ -34,7 +35,7 @@ def synthesise(
     # Only now: these load the bindings, which would start Node.js in their own way.
     from infra.bootstrap import BootstrapStack
     from infra.constructs.base import new_app
-    from infra.stack import EnvironmentStack, stack_name
+    from infra.stack import EnvironmentStack
 
     for settings in environments:
         # Bundles of an earlier synth would stay beside today's.

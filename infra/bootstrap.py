@@ -1,17 +1,14 @@
 """The bootstrap stack: the bucket in which the environments keep their Terraform state."""
 
-from typing import Final
-
 from cdktf import TerraformStack
 from constructs import Construct
 
-from infra.constructs.account import PROJECT, Account
+from infra.constructs.account import Account
 from infra.constructs.buckets import PrivateBucket
 from infra.constructs.outputs import Outputs
 from infra.constructs.state import keep_locally
+from infra.names import BOOTSTRAP
 from infra.settings import StateSettings
-
-BOOTSTRAP: Final = f"{PROJECT}-bootstrap"
 
 
 class BootstrapStack(TerraformStack):

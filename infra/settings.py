@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from infra import settings_source
 from infra.errors import SettingsError
+from infra.names import ENVIRONMENTS
 from infra.settings_source import hint
 
-ENVIRONMENTS: Final = ("dev", "staging", "prod")
 FOLDER: Final = Path(__file__).resolve().parent.parent / "environments"
 
 # CloudWatch Logs takes only these numbers of days (PutRetentionPolicy, retentionInDays).

@@ -6,7 +6,7 @@ from constructs import Construct
 from functions.pipeline import names, routing
 from infra import patterns
 from infra.bundle import Bundles
-from infra.constructs.account import PROJECT, Account
+from infra.constructs.account import Account
 from infra.constructs.archive import Archive
 from infra.constructs.audit import Audit
 from infra.constructs.bus_log import BusLog
@@ -21,12 +21,8 @@ from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.outputs import Outputs
 from infra.constructs.secret import PipelineSecret
 from infra.constructs.state import keep_in_bucket
+from infra.names import stack_name
 from infra.settings import FunctionSettings, Settings
-
-
-def stack_name(environment: str) -> str:
-    """The name of an environment's stack, as `cdktf deploy` takes it."""
-    return f"{PROJECT}-{environment}"
 
 
 class EnvironmentStack(TerraformStack):

@@ -9,8 +9,8 @@ from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
 from infra.constructs.base import Capability
+from infra.names import PROJECT
 
-PROJECT: Final = "huntaze-stripe"
 _COMPONENT: Final = "stripe-eventbridge"
 
 

@@ -4,13 +4,14 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.cloudwatch_log_resource_policy import CloudwatchLogResourcePolicy
 from constructs import Construct
 
-from infra.constructs.account import PROJECT, Account
+from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.policy import Statement, document
 from infra.constructs.queues import Queue
 from infra.constructs.rules import EventRule
+from infra.names import PROJECT
 
 _FAMILY = "log"
 

@@ -7,9 +7,10 @@ from cdktf_cdktf_provider_aws.kms_alias import KmsAlias
 from cdktf_cdktf_provider_aws.kms_key import KmsKey
 from constructs import Construct
 
-from infra.constructs.account import PROJECT, Account
+from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.policy import Condition, Statement, document
+from infra.names import PROJECT
 
 # Days in which a deleted key can be restored. What it encrypted is lost with it: the maximum.
 _DELETION_WINDOW_DAYS: Final = 30

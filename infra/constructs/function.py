@@ -7,8 +7,6 @@ from typing import Final
 
 from cdktf import TerraformAsset
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
-from cdktf_cdktf_provider_aws.iam_role import IamRole
-from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from cdktf_cdktf_provider_aws.lambda_event_source_mapping import (
     LambdaEventSourceMapping,
     LambdaEventSourceMappingScalingConfig,
@@ -32,8 +30,9 @@ from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.metrics import Metric
-from infra.constructs.policy import Statement, document, trust
+from infra.constructs.policy import Statement
 from infra.constructs.queues import Queue
+from infra.constructs.role import ExecutionRole
 from infra.settings import FunctionSettings
 
 # Lambda's own maximum of asynchronous retries, one and two minutes after the failure.
@@ -113,17 +112,13 @@ class PipelineFunction(Capability):
             kms_key_id=key.arn if key else None,
         )
         self.log_group = logs.name
-        role = self.add(IamRole, "role", name=self.name, assume_role_policy=trust("lambda.amazonaws.com"))
-        wanted = [
-            Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs.arn}:*"]),
-            *on_failure.grant_send(),
-            *(key.grant_use() if key else []),
-            *(_TRACING if platform.tracing else []),
-            *(_NETWORK if network else []),
-            *grants,
-        ]
-        policy = self.add(
-            IamRolePolicy, "policy", name=self.name, role=role.id, policy=document(*_distinct(wanted))
+        role = ExecutionRole(
+            self,
+            f"{family}_role",
+            name=self.name,
+            grants=[*_write_to(logs), *on_failure.grant_send(), *(key.grant_use() if key else []), *grants],
+            tracing=platform.tracing,
+            in_network=network is not None,
         )
         function = self.add(
             LambdaFunction,
@@ -160,7 +155,7 @@ class PipelineFunction(Capability):
                 else None
             ),
             # Lambda would make the log group itself, without retention, at the first invocation.
-            depends_on=[logs, policy],
+            depends_on=[logs, role.policy],
         )
         self.arn = function.arn
         self.function_name = function.function_name
@@ -222,23 +217,8 @@ class PipelineFunction(Capability):
         return Metric("AWS/Lambda", name, {"FunctionName": self.name}, statistic)
 
 
-# X-Ray and the network interfaces of a VPC function know no resource to name
-# (Service Authorization Reference: AWS X-Ray, Amazon EC2).
-_TRACING: Final = (Statement("SendTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),)
-_NETWORK: Final = (
-    Statement(
-        "JoinNetwork",
-        [
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        ],
-        ["*"],
-    ),
-)
+def _write_to(logs: CloudwatchLogGroup) -> list[Statement]:
+    return [Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs.arn}:*"])]
 
 
 def _powertools(family: str, settings: FunctionSettings, platform: Platform) -> dict[str, str]:
@@ -248,12 +228,3 @@ def _powertools(family: str, settings: FunctionSettings, platform: Platform) -> 
         "POWERTOOLS_SERVICE_NAME": family,
         "POWERTOOLS_TRACE_DISABLED": str(not platform.tracing).lower(),
     }
-
-
-def _distinct(statements: Sequence[Statement]) -> list[Statement]:
-    """Several grants may need the same key: say so once."""
-    distinct: list[Statement] = []
-    for statement in statements:
-        if statement not in distinct:
-            distinct.append(statement)
-    return distinct

@@ -12,6 +12,7 @@ import pytest
 
 from infra import settings
 from infra.app import synthesise
+from infra.names import ENVIRONMENTS
 from tests.infra.terraform_json import Stack
 
 SOURCE = "aws.partner/stripe.com/ed_test_61TestSource"
@@ -49,8 +50,8 @@ def synthesise_into(folder: Path, overrides: Mapping[str, str] | None = None) ->
     synthesise(
         folder / "cdktf.out",
         state=settings.load_state(environ=environ),
-        environments=[settings.load(name, environ=environ) for name in settings.ENVIRONMENTS],
-        bundles={name: {"handlers": bundle, "audit": bundle} for name in settings.ENVIRONMENTS},
+        environments=[settings.load(name, environ=environ) for name in ENVIRONMENTS],
+        bundles={name: {"handlers": bundle, "audit": bundle} for name in ENVIRONMENTS},
     )
     return folder / "cdktf.out"
 
@@ -72,7 +73,7 @@ def stack_of(outdir: Path) -> Callable[[str], Stack]:
     return lambda environment: Stack.read(outdir, f"huntaze-stripe-{environment}")
 
 
-@pytest.fixture(scope="session", params=settings.ENVIRONMENTS)
+@pytest.fixture(scope="session", params=ENVIRONMENTS)
 def stack(request: pytest.FixtureRequest, outdir: Path) -> Stack:
     """Each environment's stack with its shipped settings."""
     return Stack.read(outdir, f"huntaze-stripe-{request.param}")

@@ -9,6 +9,7 @@ import pytest
 
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
+from infra.names import ENVIRONMENTS
 
 SOURCE = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_1"}
 
@@ -25,7 +26,7 @@ huntaze_api_url = "https://api.example.com"
 """
 
 
-@pytest.mark.parametrize("environment", settings.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_shipped_file_lacks_nothing_but_the_event_source(environment: str) -> None:
     with pytest.raises(IncompleteError, match="stripe_event_source_name is not set"):
         settings.load(environment, environ={})
@@ -41,7 +42,7 @@ def test_missing_event_source_says_where_stripe_shows_it() -> None:
         assert wanted in message
 
 
-@pytest.mark.parametrize("environment", settings.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_only_prod_takes_live_events_and_protects_its_data(environment: str) -> None:
     loaded = settings.load(environment, environ=SOURCE)
     is_prod = environment == "prod"
@@ -53,7 +54,7 @@ def test_only_prod_takes_live_events_and_protects_its_data(environment: str) -> 
     assert loaded.huntaze_api_url == f"https://{host}"
 
 
-@pytest.mark.parametrize("environment", settings.ENVIRONMENTS)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_shipped_file_comments_on_the_required_setting(environment: str) -> None:
     text = (settings.FOLDER / f"{environment}.toml").read_text(encoding="utf-8")
     assert "# stripe_event_source_name =" in text

@@ -14,6 +14,7 @@ import pytest
 
 import main
 from infra import fast_provider, settings, settings_source
+from infra.names import ENVIRONMENTS
 from tests.infra.conftest import EVERYTHING_ON, SOURCE, ZipBundle, make_bundle, synthesise_into
 
 ROOT = Path(main.__file__).resolve().parent
@@ -121,7 +122,7 @@ def test_main_writes_every_complete_environment(
 ) -> None:
     monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
     assert main.main(["--outdir", str(tmp_path / "out")]) == 0
-    everything = {f"huntaze-stripe-{name}" for name in ("bootstrap", *settings.ENVIRONMENTS)}
+    everything = {f"huntaze-stripe-{name}" for name in ("bootstrap", *ENVIRONMENTS)}
     assert stacks(tmp_path / "out") == everything
     assert capfd.readouterr() == ("", "")
 
@@ -137,7 +138,7 @@ def test_main_tells_what_it_leaves_out(
     *left_out, step = err.splitlines()
     assert left_out == [
         f"main.py: left out {name}: environments/{name}.toml: stripe_event_source_name is not set"
-        for name in settings.ENVIRONMENTS
+        for name in ENVIRONMENTS
     ]
     assert "Workbench > Event destinations" in step
 

@@ -6,8 +6,9 @@ from typing import Final
 from cdktf_cdktf_provider_aws.cloudwatch_query_definition import CloudwatchQueryDefinition
 from constructs import Construct
 
-from infra.constructs.account import PROJECT, Account
+from infra.constructs.account import Account
 from infra.constructs.base import Capability
+from infra.names import PROJECT
 
 # A query takes no parameters: the reader puts the id in place of the three dots.
 _QUERIES: Final = {

@@ -7,10 +7,11 @@ from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
-from infra.constructs.account import PROJECT, Account
+from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.policy import Statement, deny_plain_text, document
+from infra.names import PROJECT
 
 
 class AlertTopic(Capability):
