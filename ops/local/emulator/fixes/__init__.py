@@ -38,6 +38,7 @@ FIXES = (
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
     Fix("metrics", "no metrics of rules, queues, async functions and logs; alarms ignore dimensions"),
     Fix("logs", "FilterLogEvents cuts a long answer off and gives no token for the rest"),
+    Fix("cloud-control", "an archive made with Cloud Control archives nothing"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
 )
 
