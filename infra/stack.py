@@ -156,6 +156,10 @@ class EnvironmentStack(TerraformStack):
                     {function.family: function.arn for function in monitoring.functions},
                     "Functions by family",
                 ),
+                "rule_arns": (
+                    {rule.name: rule.arn for rule in monitoring.rules},
+                    "Rules by name, the filters of a replay",
+                ),
                 "queue_urls": (
                     {queue.name: queue.url for queue in [*monitoring.dead_letters, audit.queue]},
                     "Queues by name",

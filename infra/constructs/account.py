@@ -1,6 +1,5 @@
 """Where a stack is deployed: provider, state backend, and the account that ARNs name."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
@@ -39,7 +38,6 @@ class Account(Capability):
         environment: str,
         region: str,
         only_account_id: str = "",
-        extra_tags: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id_)
         self.environment = environment
@@ -49,7 +47,7 @@ class Account(Capability):
             "aws",
             region=region,
             allowed_account_ids=[only_account_id] if only_account_id else None,
-            default_tags=[{"tags": tags(environment) | dict(extra_tags or {})}],
+            default_tags=[{"tags": tags(environment)}],
         )
         self.id = self.add(DataAwsCallerIdentity, "identity").account_id
         self.partition = self.add(DataAwsPartition, "partition").partition

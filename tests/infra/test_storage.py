@@ -179,11 +179,14 @@ def test_outputs_tell_what_operators_need(stack: Stack) -> None:
         "idempotency_table",
         "ledger_bucket",
         "queue_urls",
+        "rule_arns",
         "secret_arn",
         "topic_arn",
     }
     assert set(outputs["function_arns"]["value"]) == {"payments", "billing", "audit"}
     assert set(outputs["queue_urls"]["value"]) == {q["name"] for q in stack.of_type("aws_sqs_queue").values()}
+    rules = {rule["name"] for rule in stack.of_type("aws_cloudwatch_event_rule").values()}
+    assert set(outputs["rule_arns"]["value"]) == rules
     assert outputs["dashboard_url"]["value"].endswith(f"/HuntazeStripeEventBridge-{stack.environment}")
     assert all(output["description"] for output in outputs.values())
 

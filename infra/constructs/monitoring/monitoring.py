@@ -52,3 +52,4 @@ class Monitoring(Capability):
         self.dashboard_url = dashboard.url
         self.dead_letters = pipeline.dead_letters
         self.functions = pipeline.functions
+        self.rules = list(pipeline.rules.values())
