@@ -99,9 +99,6 @@ class Observer:
 
     def _read_dlq(self, name: str) -> None:
         """Take note of each message and leave it there."""
-        known = sum(evidence_id.startswith(f"{name}/") for evidence_id in self._parked)
-        if self._depth(name) <= known:
-            return
         while messages := self._sqs.receive_message(
             QueueUrl=self._outputs.queues[name],
             MaxNumberOfMessages=RECEIVE_BATCH,
