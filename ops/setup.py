@@ -22,6 +22,9 @@ TOOLS = ROOT / ".tools"
 STAMP = VENV / "installed-lock.sha256"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
+UNPACK_BINDINGS = (
+    "from infra import fast_provider; fast_provider.start_jsii(); import cdktf_cdktf_provider_aws._jsii"
+)
 CATEGORIES = "packages functions dev-packages"
 
 
@@ -86,6 +89,8 @@ def install() -> None:
         check=True,
         env=environment,
     )
+    # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
+    subprocess.run([VENV / "bin" / "python", "-c", UNPACK_BINDINGS], cwd=ROOT, check=True, env=environment)
     STAMP.write_text(wanted)
 
 

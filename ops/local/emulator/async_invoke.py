@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ministack.core import responses
+from ministack.core.arn import parse_arn
 from ministack.services import cloudwatch, lambda_svc
 
 logger = logging.getLogger(__name__)
@@ -52,8 +53,38 @@ class AsyncInvocations:
     def submit(self, function: Function, event: Any) -> None:
         """Queue an event for a function and return at once."""
         now = time.monotonic()
-        invocation = Invocation(now, next(self._numbers), function, event, contextvars.copy_context(), now)
-        arn = _config(function).get("FunctionArn", "")
+        self._push(Invocation(now, next(self._numbers), function, event, contextvars.copy_context(), now))
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return what is queued or running, for `restore` in another process."""
+        with self._lock:
+            lanes = dict(self._lanes)
+        now = time.monotonic()
+        return [
+            {
+                "function": arn,
+                "event": invocation.event,
+                "age": now - invocation.accepted,
+                "attempts": invocation.attempts,
+            }
+            for arn, lane in lanes.items()
+            for invocation in lane.pending()
+        ]
+
+    def restore(self, snapshot: list[dict[str, Any]]) -> None:
+        """Queue what another process left undone; functions that are gone are left out."""
+        for entry in snapshot:
+            spec = parse_arn(entry["function"])
+            name = spec.resource.removeprefix("function:")
+            function = lambda_svc._functions.get_scoped(spec.account_id, spec.region, name)
+            if function is not None:
+                now = time.monotonic()
+                number, context = next(self._numbers), contextvars.copy_context()
+                accepted, attempts = now - entry["age"], entry["attempts"]
+                self._push(Invocation(now, number, function, entry["event"], context, accepted, attempts))
+
+    def _push(self, invocation: Invocation) -> None:
+        arn = _config(invocation.function).get("FunctionArn", "")
         with self._lock:
             lane = self._lanes.setdefault(arn, _Lane())
         lane.push(invocation)
@@ -65,6 +96,7 @@ class _Lane:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: list[Invocation] = []
+        self._running: dict[int, Invocation] = {}
         self._threads = 0
         self._idle = 0
 
@@ -82,8 +114,14 @@ class _Lane:
             if invocation is None:
                 return
             again = invocation.context.run(_attempt, invocation)
+            with self._changed:
+                del self._running[invocation.number]
             if again:
                 self.push(invocation)
+
+    def pending(self) -> list[Invocation]:
+        with self._changed:
+            return [*self._waiting, *self._running.values()]
 
     def _next(self) -> Invocation | None:
         """Return the next invocation that is due, or None (and count this thread out) after an idle time."""
@@ -95,7 +133,9 @@ class _Lane:
                     if self._waiting:
                         wait = self._waiting[0].due - time.monotonic()
                         if wait <= 0:
-                            return heapq.heappop(self._waiting)
+                            invocation = heapq.heappop(self._waiting)
+                            self._running[invocation.number] = invocation
+                            return invocation
                     if not self._changed.wait(wait) and not self._waiting:
                         self._threads -= 1
                         return None

@@ -18,9 +18,11 @@ from ops.local.emulator.patching import original, replace
 
 logger = logging.getLogger(__name__)
 
+STATE_KEY = "asynchronous_invocations"
+
 
 def apply() -> None:
-    """Queue asynchronous invocations per function, those of EventBridge among them."""
+    """Queue asynchronous invocations per function, those of EventBridge among them; keep the queue's state."""
     for name in ("_execute_function", "_route_async_failure", "_account_region_from_function_config"):
         original(lambda_svc, name)
     invocations = AsyncInvocations()
@@ -28,6 +30,19 @@ def apply() -> None:
     def invoke_async_with_retry(function: dict[str, Any], event: Any) -> None:
         invocations.submit(function, event)
 
+    get_state = original(lambda_svc, "get_state")
+    load_state = original(lambda_svc, "load_persisted_state")
+
+    def get_state_with_queue() -> dict[str, Any]:
+        state: dict[str, Any] = get_state()
+        return state | {STATE_KEY: invocations.snapshot()}
+
+    def load_state_with_queue(data: dict[str, Any]) -> None:
+        load_state(data)
+        invocations.restore(data.get(STATE_KEY) or [])
+
+    replace(lambda_svc, "get_state", get_state_with_queue)
+    replace(lambda_svc, "load_persisted_state", load_state_with_queue)
     replace(lambda_svc, "invoke_async_with_retry", invoke_async_with_retry)
     replace(eventbridge, "_dispatch_to_lambda", _dispatch_to_lambda)
 
