@@ -62,8 +62,8 @@ def plan(env: Environment = "dev") -> None:
     """Print the Terraform plan of an environment and write it as Markdown to build/plans."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(env, Steps(console()))
-    console().print(Markdown(planned.markdown))
+    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()))
+    _show(planned)
     typer.echo(f"\nwritten to {planned.markdown_file.relative_to(deploys.ROOT)}")
 
 
@@ -72,7 +72,11 @@ def bootstrap(yes: Yes = False) -> None:
     """Create the bucket for the Terraform state, once per AWS account."""
     from ops import deploy as deploys
 
-    _apply(deploys.plan_bootstrap(Steps(console())), "create the state bucket", yes=yes)
+    _apply(
+        deploys.plan_bootstrap(deploys.Workspace.of_operator(), Steps(console())),
+        "create the state bucket",
+        yes=yes,
+    )
 
 
 @app.command()
@@ -80,7 +84,8 @@ def deploy(env: Environment = "dev", yes: Yes = False) -> None:
     """Plan an environment, show the plan, ask, and apply exactly that plan."""
     from ops import deploy as deploys
 
-    _apply(deploys.plan(env, Steps(console())), f"apply this to {env}", yes=yes)
+    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()))
+    _apply(planned, f"apply this to {env}", yes=yes)
 
 
 @app.command()
@@ -88,13 +93,14 @@ def destroy(env: Environment = "dev", yes: Yes = False) -> None:
     """Plan the destruction of an environment, show it, ask, and destroy."""
     from ops import deploy as deploys
 
-    _apply(deploys.plan(env, Steps(console()), destroy=True), f"DESTROY {env}", yes=yes)
+    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()), destroy=True)
+    _apply(planned, f"destroy {env}", yes=yes)
 
 
 def _apply(planned: Planned, what: str, *, yes: bool) -> None:
     from ops import deploy as deploys
 
-    console().print(Markdown(planned.markdown))
+    _show(planned)
     if planned.summary.changes == 0:
         typer.echo("nothing to do")
         return
@@ -103,8 +109,12 @@ def _apply(planned: Planned, what: str, *, yes: bool) -> None:
     if not yes and not typer.confirm(f"{what[0].upper()}{what[1:]}?"):
         raise OperatorError("nothing was changed")
     deploys.apply(planned, Steps(console()))
-    for name, value in deploys.outputs(planned).items():
+    for name, value in planned.terraform.outputs().items():
         typer.echo(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
+
+
+def _show(planned: Planned) -> None:
+    console().print(Markdown(planned.markdown_file.read_text()))
 
 
 @app.command()

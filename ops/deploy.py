@@ -1,13 +1,13 @@
-"""Plan, apply and destroy an environment in a real AWS account: `make plan`, `deploy`, `destroy`."""
+"""Plan, apply and destroy a stack: the steps that a real deploy and the local run share."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from infra.names import BOOTSTRAP, ENVIRONMENTS, stack_name
 from ops import plan_report
@@ -16,9 +16,33 @@ from ops.steps import Steps
 from ops.terraform import PlanSummary, Terraform, operator_environment
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTDIR = ROOT / "cdktf.out"
-PLANS = ROOT / "build" / "plans"
-SCRATCH = ROOT / "build" / "terraform"
+USAGE_EXIT_CODE = 2
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a deploy writes, and the environment that it runs in.
+
+    Parameters
+    ----------
+    outdir
+        Takes the synthesised stacks.
+    plans
+        Takes saved plans and their Markdown.
+    scratch
+        Takes Terraform's CLI configuration and, without a mirror, the provider.
+    """
+
+    outdir: Path
+    plans: Path
+    scratch: Path
+    environment: Mapping[str, str]
+
+    @classmethod
+    def of_operator(cls) -> Workspace:
+        """Return the checkout's own, with the operator's environment."""
+        build = ROOT / "build"
+        return cls(ROOT / "cdktf.out", build / "plans", build / "terraform", operator_environment(os.environ))
 
 
 @dataclass(frozen=True)
@@ -28,11 +52,10 @@ class Planned:
     terraform: Terraform
     file: Path
     summary: PlanSummary
-    markdown: str
     markdown_file: Path
 
 
-def plan(environment: str, steps: Steps, *, destroy: bool = False) -> Planned:
+def plan(workspace: Workspace, environment: str, steps: Steps, *, destroy: bool = False) -> Planned:
     """Synthesise and plan an environment; save the plan, and its Markdown beside it.
 
     Raises
@@ -45,54 +68,56 @@ def plan(environment: str, steps: Steps, *, destroy: bool = False) -> Planned:
             f"no environment {environment!r}: take one of {', '.join(ENVIRONMENTS)}", usage=True
         )
     with steps.step("synth"):
-        _synthesise([environment])
-    return _planned(stack_name(environment), environment, steps, destroy=destroy)
+        synthesise(workspace, [environment])
+    return plan_stack(workspace, stack_name(environment), environment, steps, destroy=destroy)
 
 
-def plan_bootstrap(steps: Steps) -> Planned:
+def plan_bootstrap(workspace: Workspace, steps: Steps) -> Planned:
     """Synthesise and plan the stack of the state bucket."""
     with steps.step("synth"):
-        _synthesise([])
-    return _planned(BOOTSTRAP, "bootstrap", steps, destroy=False)
+        synthesise(workspace, [])
+    return plan_stack(workspace, BOOTSTRAP, "bootstrap", steps)
 
 
-def apply(planned: Planned, steps: Steps) -> None:
-    """Apply exactly what was planned."""
-    with steps.step("terraform apply") as step:
-        planned.terraform.apply(planned.file, step.advance_to, planned=planned.summary)
-        step.note = f"{len(planned.terraform.resources())} resources"
-
-
-def outputs(planned: Planned) -> dict[str, Any]:
-    """Return the stack's outputs."""
-    return planned.terraform.outputs()
-
-
-def _planned(stack: str, name: str, steps: Steps, *, destroy: bool) -> Planned:
-    terraform = Terraform.at(OUTDIR / "stacks" / stack, operator_environment(os.environ), SCRATCH)
-    with steps.step("terraform init") as step:
+def plan_stack(
+    workspace: Workspace, stack: str, name: str, steps: Steps, *, destroy: bool = False
+) -> Planned:
+    """Plan a synthesised stack."""
+    terraform = Terraform.at(workspace.outdir / "stacks" / stack, workspace.environment, workspace.scratch)
+    with steps.step(f"init {name}") as step:
         terraform.init()
         step.note = (
             f"{terraform.engine.name} {terraform.engine.version}, provider from {terraform.provider_origin}"
         )
-    PLANS.mkdir(parents=True, exist_ok=True)
-    file = PLANS / f"{name}.tfplan"
-    with steps.step("terraform plan") as step:
+    workspace.plans.mkdir(parents=True, exist_ok=True)
+    file = workspace.plans / f"{name}.tfplan"
+    with steps.step(f"plan {name}") as step:
         summary = terraform.plan(file, step.advance_to, destroy=destroy)
         step.note = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
-    markdown = plan_report.render(terraform.show(file), name)
-    markdown_file = PLANS / f"{name}.md"
-    markdown_file.write_text(markdown)
-    return Planned(terraform, file, summary, markdown, markdown_file)
+    markdown_file = file.with_suffix(".md")
+    markdown_file.write_text(plan_report.render(terraform.show(file), name))
+    return Planned(terraform, file, summary, markdown_file)
 
 
-def _synthesise(environments: list[str]) -> None:
+def apply(planned: Planned, steps: Steps) -> list[str]:
+    """Apply exactly what was planned; return the addresses of the resources that there are now."""
+    with steps.step(f"apply {planned.file.stem}") as step:
+        planned.terraform.apply(planned.file, step.advance_to, planned=planned.summary)
+        resources = planned.terraform.resources()
+        step.note = f"{len(resources)} resources"
+    return resources
+
+
+def synthesise(workspace: Workspace, environments: Sequence[str]) -> None:
+    """Run `main.py`, which writes the bootstrap stack besides the environments."""
     done = subprocess.run(
-        [sys.executable, "main.py", *environments, "--outdir", str(OUTDIR)],
+        [sys.executable, "main.py", *environments, "--outdir", str(workspace.outdir)],
         cwd=ROOT,
+        env=dict(workspace.environment),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
-        raise OperatorError((done.stderr or done.stdout).strip().removeprefix("main.py: "), usage=True)
+        said = (done.stderr or done.stdout).strip() or "it said nothing"
+        raise OperatorError(said.removeprefix("main.py: "), usage=done.returncode == USAGE_EXIT_CODE)

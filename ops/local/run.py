@@ -113,8 +113,7 @@ def _keep(deployment: Deployment, console: Console) -> None:
     console.print("\nStill running, until Ctrl-C. In another shell:\n", highlight=False)
     for name, value in shell_exports(deployment).items():
         console.out(f"export {name}={shlex.quote(value)}", highlight=False)
-    console.out(f"export DATABASE_URL={shlex.quote(deployment.services.database_url)}", highlight=False)
-    console.out(f"cd {shlex.quote(str(deployment.terraform.folder))}   # terraform plan", highlight=False)
+    console.out(f"terraform -chdir={shlex.quote(str(deployment.terraform.folder))} plan", highlight=False)
     try:
         Event().wait()
     except KeyboardInterrupt:

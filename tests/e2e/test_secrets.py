@@ -56,9 +56,10 @@ def written(pipeline: Pipeline) -> Iterator[tuple[str, bytes]]:
             yield str(path), path.read_bytes()
     for path in stacks.parent.glob("*.tfstate*"):
         yield str(path), path.read_bytes()
-    plan = pipeline.deployment.services.folder / "plan"
+    plan = pipeline.deployment.planned.file
     with zipfile.ZipFile(plan) as archive:
         yield "the plan", b"\n".join(archive.read(name) for name in archive.namelist())
+    yield "the plan as Markdown", pipeline.deployment.planned.markdown_file.read_bytes()
     yield "the plan as JSON", json.dumps(terraform.show(plan)).encode()
     s3 = pipeline.deployment.services.aws.client("s3")
     body = s3.get_object(Bucket="huntaze-stripe-terraform-state", Key="huntaze-stripe-dev/terraform.tfstate")

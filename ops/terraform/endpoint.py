@@ -1,0 +1,51 @@
+"""What a stack needs besides its synthesised files where AWS_ENDPOINT_URL is an embedded AWS on loopback.
+
+S3 is addressed by path there, because a bucket's name can't be put before 127.0.0.1, and nothing checks the
+dummy credentials. Terraform merges an override file into the stack; the stack's own files stay those of a
+real deploy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+OVERRIDE_FILE = "embedded_override.tf.json"
+PROVIDER = {
+    "s3_use_path_style": True,
+    "skip_credentials_validation": True,
+    "skip_metadata_api_check": True,
+    "skip_region_validation": True,
+}
+BACKEND = {
+    "use_path_style": "true",
+    "skip_credentials_validation": "true",
+    "skip_metadata_api_check": "true",
+    "skip_region_validation": "true",
+    "skip_requesting_account_id": "true",
+}
+
+
+def is_embedded(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment leads to an AWS on this machine."""
+    return urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname in LOOPBACK_HOSTS
+
+
+def settle_override(folder: Path, environment: Mapping[str, str]) -> None:
+    """Write the override file into a stack's folder, or remove one that an earlier run left there."""
+    path = folder / OVERRIDE_FILE
+    if is_embedded(environment):
+        path.write_text(json.dumps({"provider": {"aws": PROVIDER}}, indent=2) + "\n")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def backend_options(folder: Path, environment: Mapping[str, str]) -> list[str]:
+    """Return the options of `terraform init` with which an S3 backend reaches an embedded AWS."""
+    backend = json.loads((folder / "cdk.tf.json").read_text()).get("terraform", {}).get("backend", {})
+    if "s3" not in backend or not is_embedded(environment):
+        return []
+    return [f"-backend-config={name}={value}" for name, value in BACKEND.items()]
