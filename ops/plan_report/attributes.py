@@ -1,0 +1,195 @@
+"""What changes inside one resource or output, with sensitive values hidden before anything is written.
+
+Source: Terraform, "JSON Output Format", change representation. `before_sensitive`, `after_sensitive` and
+`after_unknown` have the shape of the value, with `true` where all that lies below is meant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+from ops.plan_report.sensitive import Sensitive
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Word:
+    """What stands in place of a value."""
+
+    text: str
+
+
+SENSITIVE = Word("sensitive")
+UNKNOWN = Word("known after apply")
+ABSENT = Word("absent")
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One changed attribute: where it is, and its value before and after, or the word for it."""
+
+    path: Path
+    before: Any
+    after: Any
+
+    @property
+    def name(self) -> str:
+        """The path as Terraform writes it."""
+        return path_name(self.path)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A value with its masks, at one path, on one side of the change."""
+
+    value: Any
+    sensitive: Any
+    unknown: Any = False
+
+    def at(self, step: str | int) -> _Side:
+        value = _entry(self.value, step, ABSENT)
+        return _Side(value, _entry(self.sensitive, step, False), _entry(self.unknown, step, False))
+
+    @property
+    def is_empty(self) -> bool:
+        return self.value is ABSENT or self.value is None
+
+
+def changed(change: dict[str, Any], sensitive: Sensitive) -> Iterator[Attribute]:
+    """Yield what differs between the two sides of a change, sorted by name.
+
+    A value that either side marks as sensitive is hidden on both: a variable that was declared sensitive
+    only now has its old value unmarked in the state. So is one that holds a sensitive text.
+    """
+    before = _Side(change.get("before"), change.get("before_sensitive"))
+    after = _Side(change.get("after"), change.get("after_sensitive"), change.get("after_unknown"))
+    for attribute in _differences(before, after, ()):
+        path = tuple(takewhile(lambda step: not sensitive.is_in(step), attribute.path))
+        sides = (
+            SENSITIVE if path != attribute.path or sensitive.is_in(value) else value
+            for value in (attribute.before, attribute.after)
+        )
+        yield Attribute(path, *sides)
+
+
+def shown_path(path: Sequence[str | int], change: dict[str, Any], sensitive: Sensitive) -> Path:
+    """Return a path down to where it enters a sensitive value, whose keys are hidden too."""
+    masks = [change.get("before_sensitive"), change.get("after_sensitive")]
+    for depth, step in enumerate(path):
+        if sensitive.is_in(step) or any(mask is True for mask in masks):
+            return tuple(path[:depth])
+        masks = [_entry(mask, step, False) for mask in masks]
+    return tuple(path)
+
+
+def path_name(path: Path) -> str:
+    """Write a path as Terraform does: `environment[0].variables["a-b"]`."""
+    name = ""
+    for step in path:
+        if isinstance(step, str) and step.replace("-", "_").isidentifier():
+            name += f".{step}" if name else step
+        else:
+            name += f"[{json.dumps(step, ensure_ascii=False)}]"
+    return name
+
+
+def _differences(before: _Side, after: _Side, path: Path) -> Iterator[Attribute]:
+    unknown = _any(after.unknown)
+    if _same(before, after) and not unknown:
+        return
+    if before.sensitive is True or after.sensitive is True:
+        yield _leaf(before, after, path)
+        return
+    steps = _common_steps(before, after)
+    if steps is not None:
+        for step in steps:
+            yield from _differences(before.at(step), after.at(step), (*path, step))
+        return
+    decoded = None if unknown else _decoded(before.value, after.value)
+    if decoded is not None:
+        yield from _differences(_Side(decoded[0], False), _Side(decoded[1], False), path)
+        return
+    yield _leaf(before, after, path)
+
+
+def _leaf(before: _Side, after: _Side, path: Path) -> Attribute:
+    hidden = _any(before.sensitive) or _any(after.sensitive)
+    old = SENSITIVE if hidden and not before.is_empty else before.value
+    new = SENSITIVE if hidden and not after.is_empty else _with_unknown(after.value, after.unknown)
+    return Attribute(path, old, new)
+
+
+def _same(before: _Side, after: _Side) -> bool:
+    if before.is_empty or after.is_empty:
+        return before.is_empty and after.is_empty
+    # Type and value: Python takes 1 for True.
+    return json.dumps(before.value, sort_keys=True) == json.dumps(after.value, sort_keys=True)
+
+
+def _common_steps(before: _Side, after: _Side) -> list[str | int] | None:
+    """Return the steps into two objects or two lists of objects, or None."""
+    values = [side.value for side in (before, after) if not side.is_empty]
+    masks = (after.unknown,) if after.unknown is not True else ()
+    if values and after.unknown is not True and all(isinstance(value, dict) for value in values):
+        keys = {key for value in [*values, *masks] if isinstance(value, dict) for key in value}
+        return sorted(keys)
+    if values and after.unknown is not True and all(_is_objects(value) for value in values):
+        return list(range(max(len(value) for value in values)))
+    return None
+
+
+def _is_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _decoded(before: object, after: object) -> tuple[Any, Any] | None:
+    """Return both strings as the JSON objects that they hold, unless these are the same."""
+    if not isinstance(before, str) or not isinstance(after, str):
+        return None
+    try:
+        values = json.loads(before), json.loads(after)
+    except (ValueError, RecursionError):
+        return None
+    if values[0] == values[1] or not all(isinstance(value, dict) for value in values):
+        return None
+    return values
+
+
+def _with_unknown(value: object, unknown: object) -> Any:
+    """Put the word for an unknown value where the mask says that one stands."""
+    if unknown is True:
+        return UNKNOWN
+    if isinstance(value, dict) and isinstance(unknown, dict):
+        return {key: _inside(value.get(key), unknown.get(key)) for key in sorted({*value, *unknown})}
+    if isinstance(value, list) and isinstance(unknown, list):
+        return [_inside(item, _entry(unknown, index, False)) for index, item in enumerate(value)]
+    return value
+
+
+def _inside(value: object, unknown: object) -> Any:
+    result = _with_unknown(value, unknown)
+    return f"({result.text})" if isinstance(result, Word) else result
+
+
+def _entry(value: object, step: str | int, default: Any) -> Any:
+    if value is True:
+        return True
+    if isinstance(value, dict):
+        return value.get(step, default)
+    if isinstance(value, list) and isinstance(step, int):
+        return value[step] if step < len(value) else default
+    return default
+
+
+def _any(mask: object) -> bool:
+    """Whether a mask holds `true` anywhere."""
+    if isinstance(mask, dict):
+        return any(_any(item) for item in mask.values())
+    if isinstance(mask, list):
+        return any(_any(item) for item in mask)
+    return mask is True

@@ -1,0 +1,121 @@
+"""The changes of a plan, in the order in which a reviewer wants to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ops.plan_report.attributes import ABSENT, UNKNOWN, Attribute, Path, changed, path_name, shown_path
+from ops.plan_report.sensitive import Sensitive
+
+
+class Kind(Enum):
+    """What happens to a resource: the most dangerous first. The value is the word for people."""
+
+    DESTROY = "destroy"
+    REPLACE = "replace"
+    FORGET = "forget"
+    UPDATE = "update"
+    CREATE = "create"
+    IMPORT = "import"
+    MOVE = "move"
+    OTHER = "other"
+
+
+# Source: Terraform, "JSON Output Format", actions.
+KINDS = {
+    ("delete",): Kind.DESTROY,
+    ("delete", "create"): Kind.REPLACE,
+    ("create", "delete"): Kind.REPLACE,
+    ("create", "forget"): Kind.REPLACE,
+    ("forget",): Kind.FORGET,
+    ("update",): Kind.UPDATE,
+    ("create",): Kind.CREATE,
+}
+NOTHING = (("no-op",), ("read",))
+REASONS = {
+    "replace_because_tainted": "an earlier creation of it failed half-way",
+    "replace_by_request": "asked for with -replace",
+    "replace_by_triggers": "replace_triggered_by",
+    "delete_because_no_resource_config": "no longer in the configuration",
+    "delete_because_no_module": "its module is no longer in the configuration",
+    "delete_because_wrong_repetition": "count or for_each was added or removed",
+    "delete_because_count_index": "count became smaller",
+    "delete_because_each_key": "its key is no longer in for_each",
+    "delete_because_no_move_target": "it moved to an address that is not in the configuration",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a plan does to one resource, or to one output.
+
+    Parameters
+    ----------
+    forced_by
+        Names of the attributes that force a replacement.
+    reason
+        Why it is destroyed or replaced, where Terraform says so.
+    previous
+        The address that it moves from.
+    """
+
+    kind: Kind
+    address: str
+    forced_by: tuple[str, ...] = ()
+    reason: str = ""
+    previous: str = ""
+    attributes: tuple[Attribute, ...] = ()
+
+
+def resource_changes(plan: dict[str, Any]) -> list[Change]:
+    """Return the changes of managed resources: by kind, then in the plan's own order (by address)."""
+    order = list(Kind)
+    sensitive = Sensitive(plan)
+    found = (_resource(resource, sensitive) for resource in plan.get("resource_changes", ()))
+    return sorted(filter(None, found), key=lambda change: order.index(change.kind))
+
+
+def output_changes(plan: dict[str, Any]) -> list[Change]:
+    """Return the changes of outputs, by name."""
+    sensitive = Sensitive(plan)
+    return [
+        Change(_kind(change), name, attributes=tuple(changed(change, sensitive)))
+        for name, change in sorted(plan.get("output_changes", {}).items())
+        if tuple(change["actions"]) not in NOTHING
+    ]
+
+
+def _resource(resource: dict[str, Any], sensitive: Sensitive) -> Change | None:
+    change = resource["change"]
+    address = str(resource["address"])
+    if "deposed" in resource:
+        address += f" (deposed object {resource['deposed']})"
+    previous = str(resource.get("previous_address", ""))
+    actions = tuple(change["actions"])
+    if actions in NOTHING:
+        if "importing" in change:
+            return Change(Kind.IMPORT, address)
+        return Change(Kind.MOVE, address, previous=previous) if previous else None
+    kind = _kind(change)
+    reason = REASONS.get(resource.get("action_reason", ""), "")
+    if kind in (Kind.DESTROY, Kind.FORGET):
+        return Change(kind, address, reason=reason, previous=previous)
+    forced = [shown_path(path, change, sensitive) for path in change.get("replace_paths", ())]
+    attributes = [item for item in changed(change, sensitive) if _is_listed(item, kind, forced)]
+    forced_by = tuple(dict.fromkeys(map(path_name, forced)))
+    return Change(kind, address, forced_by, reason, previous, tuple(attributes))
+
+
+def _is_listed(attribute: Attribute, kind: Kind, forced: Sequence[Path]) -> bool:
+    """Leave out what a new object brings by itself: computed and empty attributes."""
+    if kind is Kind.UPDATE or any(attribute.path[: len(path)] == path for path in forced):
+        return True
+    is_empty = attribute.after in (None, ABSENT, [], {}) and attribute.before in (None, ABSENT)
+    return attribute.after is not UNKNOWN and not is_empty
+
+
+def _kind(change: dict[str, Any]) -> Kind:
+    return KINDS.get(tuple(change["actions"]), Kind.OTHER)

@@ -1,0 +1,147 @@
+"""The Markdown of a plan, always short enough for one GitHub comment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ops.plan_report.attributes import Attribute
+from ops.plan_report.changes import Change, Kind, output_changes, resource_changes
+from ops.plan_report.text import code, values
+
+# GitHub refuses a longer comment. We count bytes of UTF-8, which are never fewer than characters.
+MAXIMUM = 65_535
+# What the heading, the counts and the closing lines take at the very most.
+RESERVED = 2_000
+# Beyond these, one resource would crowd out the others.
+FORCING_SHOWN = 5
+ATTRIBUTES_SHOWN = 40
+PARTICIPLES = {
+    Kind.DESTROY: "destroyed",
+    Kind.REPLACE: "replaced",
+    Kind.FORGET: "forgotten",
+    Kind.UPDATE: "updated",
+    Kind.CREATE: "created",
+    Kind.IMPORT: "imported",
+    Kind.MOVE: "moved",
+    Kind.OTHER: "changed otherwise",
+}
+LOSES = frozenset({Kind.DESTROY, Kind.REPLACE})
+
+
+def marker(environment: str) -> str:
+    """Return the hidden line by which the environment's one comment is found again."""
+    return f"<!-- huntaze-plan:{environment} -->"
+
+
+def render(plan: dict[str, Any], environment: str) -> str:
+    """Return the plan as Markdown of at most `MAXIMUM` bytes.
+
+    Parameters
+    ----------
+    plan
+        What `terraform show -json PLAN` prints. No value that it marks as sensitive is written.
+    environment
+        `dev`, `staging`, `prod`, or `bootstrap`.
+    """
+    resources = resource_changes(plan)
+    outputs = output_changes(plan)
+    head = [
+        marker(environment),
+        f"## Terraform plan: {code(environment)}",
+        "",
+        f"**{summary_line(plan)}**",
+        "",
+    ]
+    if plan.get("errored"):
+        head += ["> The plan failed half-way: this is not all that would change.", ""]
+    if plan.get("deferred_changes"):
+        head += [f"> {len(plan['deferred_changes'])} changes were put off until after this apply.", ""]
+    return "\n".join([*head, *_fitting(resources, outputs)]).rstrip() + "\n"
+
+
+def summary_line(plan: dict[str, Any]) -> str:
+    """Return the plan's counts in one sentence, the losses first."""
+    counts = Counter(change.kind for change in resource_changes(plan))
+    outputs = len(output_changes(plan))
+    parts = [f"{counts[kind]} to {kind.value}" for kind in Kind if counts[kind]]
+    parts += [f"{outputs} {'output' if outputs == 1 else 'outputs'} to change"] if outputs else []
+    sentence = ", ".join(parts) or "nothing to change"
+    return f"{'The plan failed; so far: ' if plan.get('errored') else ''}{sentence}."
+
+
+def _fitting(resources: Sequence[Change], outputs: Sequence[Change]) -> list[str]:
+    """Return the list of changes, its details cut from the end where they would be too long together.
+
+    Every change first gets one line, in order, while there is room; what room is left goes to the details,
+    in the same order.
+    """
+    entries = [*resources, *outputs]
+    room = MAXIMUM - RESERVED
+    shown = 0
+    lines = [_line(change) for change in entries]
+    while shown < len(entries) and _bytes([lines[shown]]) <= room:
+        room -= _bytes([lines[shown]])
+        shown += 1
+    details: list[list[str]] = []
+    for change in entries[:shown]:
+        wanted = _details(change)
+        fits = _bytes(wanted) <= room
+        details.append(wanted if fits else [])
+        room -= _bytes(details[-1])
+    texts = [[line, *detail] for line, detail in zip(lines[:shown], details, strict=True)]
+    result = _sections(resources, texts) + _outputs(texts[len(resources) :])
+    without = sum(bool(_details(change)) for change in entries) - sum(map(bool, details))
+    if shown < len(entries):
+        result += [
+            "",
+            f"*{len(entries) - shown} more changes are left out here: the comment would be too long.*",
+        ]
+    if without:
+        result += ["", f"*The details of {without} changes are left out: see the plan in the job's log.*"]
+    return result
+
+
+def _sections(resources: Sequence[Change], texts: Sequence[list[str]]) -> list[str]:
+    result: list[str] = []
+    for kind in Kind:
+        section = [text for change, text in zip(resources, texts, strict=False) if change.kind is kind]
+        if section:
+            folds = kind is Kind.CREATE
+            result += [f"### {PARTICIPLES[kind].capitalize()}", ""]
+            result += ["<details><summary>show</summary>", ""] if folds else []
+            result += [line for text in section for line in text]
+            result += ["", "</details>", ""] if folds else [""]
+    return result
+
+
+def _outputs(texts: Sequence[list[str]]) -> list[str]:
+    return ["### Outputs", "", *(line for text in texts for line in text)] if texts else []
+
+
+def _line(change: Change) -> str:
+    because = (
+        [f"forced by {', '.join(map(code, change.forced_by[:FORCING_SHOWN]))}"] if change.forced_by else []
+    )
+    because += [change.reason] if change.reason else []
+    because += [f"moved from {code(change.previous)}"] if change.previous else []
+    strong = f"**{change.kind.value}** " if change.kind in LOSES else ""
+    return f"- {strong}{code(change.address)}{': ' if because else ''}{'; '.join(because)}"
+
+
+def _details(change: Change) -> list[str]:
+    lines = [_attribute(attribute, change) for attribute in change.attributes[:ATTRIBUTES_SHOWN]]
+    more = len(change.attributes) - ATTRIBUTES_SHOWN
+    return lines + ([f"  - *{more} more attributes*"] if more > 0 else [])
+
+
+def _attribute(attribute: Attribute, change: Change) -> str:
+    before, after = values(attribute.before, attribute.after)
+    name = f"{code(attribute.name)}: " if attribute.name else ""
+    forces = " **forces replacement**" if attribute.name in change.forced_by else ""
+    return f"  - {name}{'' if change.kind is Kind.CREATE else f'{before} → '}{after}{forces}"
+
+
+def _bytes(lines: Sequence[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)

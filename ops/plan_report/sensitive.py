@@ -1,0 +1,80 @@
+"""The sensitive texts of a plan, so that they are hidden where Terraform lost the mark as well.
+
+Terraform marks places, not values: what a resource computes from a sensitive argument is not marked, and a
+change then shows it as the value before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+# A shorter text can't be told from ordinary words: hiding every `dev` would hide the plan.
+SHORTEST = 6
+# What Go's encoder, and so Terraform's jsonencode, escapes on top of JSON.
+ESCAPED_BY_GO = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+
+
+class Sensitive:
+    """The sensitive texts of one plan, as they are and as JSON inside a string spells them."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        texts = {text for text in _marked(plan) if len(text) >= SHORTEST}
+        for _ in range(2):
+            texts |= {form for text in texts for form in _forms(text)}
+        self._texts = tuple(texts)
+
+    def is_in(self, value: object) -> bool:
+        """Whether a sensitive text occurs anywhere in a value, in its keys too."""
+        if isinstance(value, str):
+            return any(text in value for text in self._texts)
+        if isinstance(value, dict):
+            return any(self.is_in(key) or self.is_in(item) for key, item in value.items())
+        return isinstance(value, list) and any(self.is_in(item) for item in value)
+
+
+def _forms(text: str) -> Iterator[str]:
+    for ascii_only in (False, True):
+        form = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        yield form
+        for char, escape in ESCAPED_BY_GO.items():
+            form = form.replace(char, escape)
+        yield form
+
+
+def _marked(plan: dict[str, Any]) -> Iterator[str]:
+    changes = [item["change"] for key in ("resource_changes", "resource_drift") for item in plan.get(key, ())]
+    for change in [*changes, *plan.get("output_changes", {}).values()]:
+        yield from _below(change.get("before"), change.get("before_sensitive"))
+        yield from _below(change.get("after"), change.get("after_sensitive"))
+    declared = plan.get("configuration", {}).get("root_module", {}).get("variables", {})
+    for name, variable in plan.get("variables", {}).items():
+        yield from _below(variable.get("value"), declared.get(name, {}).get("sensitive", False))
+    yield from _in_state(plan.get("prior_state", {}).get("values", {}))
+
+
+def _in_state(values: dict[str, Any]) -> Iterator[str]:
+    for output in values.get("outputs", {}).values():
+        yield from _below(output.get("value"), output.get("sensitive", False))
+    pending = [values.get("root_module", {})]
+    while pending:
+        module = pending.pop()
+        pending.extend(module.get("child_modules", ()))
+        for resource in module.get("resources", ()):
+            yield from _below(resource.get("values"), resource.get("sensitive_values"))
+
+
+def _below(value: object, mask: object) -> Iterator[str]:
+    """Yield the texts that a mask marks."""
+    if mask is True and isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if mask is True:
+                yield key
+            yield from _below(item, mask.get(key) if isinstance(mask, dict) else mask)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            below = mask[index] if isinstance(mask, list) and index < len(mask) else mask is True
+            yield from _below(item, below)

@@ -1,0 +1,65 @@
+"""Text of a plan in Markdown: nothing that it holds may format, link, mention or hide anything.
+
+All of it stands in code spans: GitHub renders what is inside them as it is, and neither mentions a user nor
+links an address or an issue there. Source: GitHub Flavored Markdown, "Code spans".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ops.plan_report.attributes import Word
+
+# Long enough for an ARN; a policy document or a script is cut.
+LONGEST_VALUE = 160
+LONGEST_NAME = 300
+# How much of what two long texts have in common is shown before they part.
+CONTEXT = 30
+CUT = "…"
+BACKTICKS = re.compile("`+")
+
+
+def code(text: str, longest: int = LONGEST_NAME) -> str:
+    """Return a text as a code span, on one line and cut to `longest` characters."""
+    line = _visible(text)
+    line = line if len(line) <= longest else line[: longest - 1] + CUT
+    fence = "`" * (max((len(run) for run in BACKTICKS.findall(line)), default=0) + 1)
+    pad = " " if not line or line[0] in "` " or line[-1] in "` " else ""
+    return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def values(before: Any, after: Any) -> tuple[str, str]:
+    """Return both sides of a change. Two long texts are cut so that the place where they part is seen."""
+    texts = [_written(value) for value in (before, after)]
+    start = 0
+    if max(map(len, texts)) > LONGEST_VALUE:
+        start = max(0, _common_length(*texts) - CONTEXT)
+    sides = []
+    for value, text in zip((before, after), texts, strict=True):
+        if isinstance(value, Word):
+            sides.append(f"*({value.text})*")
+        else:
+            sides.append(code((CUT if start else "") + text[start:], LONGEST_VALUE))
+    return sides[0], sides[1]
+
+
+def _written(value: Any) -> str:
+    return "" if isinstance(value, Word) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _common_length(first: str, second: str) -> int:
+    for index, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return index
+    return min(len(first), len(second))
+
+
+def _visible(text: str) -> str:
+    """Escape what is not seen or reorders what is: line breaks, control and direction characters."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
