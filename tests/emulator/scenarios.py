@@ -155,7 +155,9 @@ def a_functions_dead_letter_queue_gets_the_event(aws: Aws) -> bool:
     functions.invoke(FunctionName=arn, InvocationType="Event", Payload='{"n": 1}')
     (message,) = parked.wait()
     attributes = message.get("MessageAttributes", {})
-    return json.loads(message["Body"]) == {"n": 1} and attributes["ErrorMessage"]["StringValue"] == "refused"
+    error = str(attributes.get("ErrorMessage", {}).get("StringValue"))
+    event: dict[str, int] = json.loads(message["Body"])
+    return event == {"n": 1} and error == "refused"
 
 
 def events_for_a_fifo_queue_are_deduplicated(aws: Aws) -> bool:

@@ -116,8 +116,8 @@ class _Lane:
             again = invocation.context.run(_attempt, invocation)
             with self._changed:
                 del self._running[invocation.number]
-            if again:
-                self.push(invocation)
+                if again:
+                    self.push(invocation)
 
     def pending(self) -> list[Invocation]:
         with self._changed:
@@ -145,11 +145,11 @@ class _Lane:
 
 def _attempt(invocation: Invocation) -> bool:
     """Invoke once; return whether to try again, with `due` set, or send a final failure on."""
-    function = invocation.function
-    config = _config(function)
-    account, region = lambda_svc._account_region_from_function_config(config)
+    account, region = lambda_svc._account_region_from_function_config(_config(invocation.function))
     responses.set_request_account_id(account)
     responses.set_request_region(region)
+    function = _today(invocation.function)
+    config = _config(function)
     settings = _invoke_config(function)
     try:
         result = lambda_svc._execute_function(function, invocation.event)
@@ -177,6 +177,15 @@ def _attempt(invocation: Invocation) -> bool:
     result = result | {"attempts": invocation.attempts, "too_old": too_old}
     _failed_for_good(settings, config, invocation.event, result)
     return False
+
+
+def _today(function: Function) -> Function:
+    """Return the function as it is now: code, concurrency and destinations may have changed since."""
+    record, config, _name = lambda_svc._get_func_record_for_ref(_config(function).get("FunctionArn", ""))
+    if not record or not config:
+        return function
+    current: Function = lambda_svc._execution_record_for_config(record, config)
+    return current
 
 
 def _failed_for_good(settings: Function, config: Function, event: Any, result: Function) -> None:

@@ -63,6 +63,8 @@ class Server:
 
     def _configure(self) -> None:
         """Set what MiniStack reads from its environment when its modules load."""
+        # The state holds secrets.
+        os.umask(0o077)
         self._discard_temporary()
         temporary = self._temporary
         temporary.mkdir(parents=True)

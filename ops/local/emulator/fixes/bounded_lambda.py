@@ -22,7 +22,7 @@ STATE_KEY = "asynchronous_invocations"
 
 
 def apply() -> None:
-    """Queue asynchronous invocations per function, those of EventBridge among them; keep the queue's state."""
+    """Queue asynchronous invocations per function, those of EventBridge among them, and keep the queues."""
     for name in ("_execute_function", "_route_async_failure", "_account_region_from_function_config"):
         original(lambda_svc, name)
     invocations = AsyncInvocations()

@@ -1,0 +1,76 @@
+"""What an alarm's state follows from."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ops.local.emulator.alarm_state import state
+from ops.local.emulator.metrics import Measurement, embedded, rule_dimensions
+
+NOW = 10_000.0
+ALARM = {
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 3,
+    "DatapointsToAlarm": 2,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    "TreatMissingData": "notBreaching",
+    "StateValue": "OK",
+}
+
+
+def points(*values: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return measurements, each given by its age in seconds and its value."""
+    return [{"Timestamp": NOW - age, "Value": value, "Unit": "Count"} for age, value in values]
+
+
+@pytest.mark.parametrize(
+    ("measured", "expected"),
+    [
+        (points(), "OK"),
+        (points((1, 1)), "OK"),
+        (points((1, 1), (61, 1)), "ALARM"),
+        (points((1, 1), (2, 1)), "OK"),
+        (points((1, 1), (200, 1)), "OK"),
+        (points((1, 0.5), (2, 0.5), (130, 1)), "ALARM"),
+    ],
+)
+def test_enough_periods_must_breach(measured: list[dict[str, Any]], expected: str) -> None:
+    assert state(ALARM, measured, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("treatment", "expected"),
+    [("missing", "INSUFFICIENT_DATA"), ("notBreaching", "OK"), ("breaching", "ALARM"), ("ignore", "OK")],
+)
+def test_missing_data_is_treated_as_asked(treatment: str, expected: str) -> None:
+    assert state(ALARM | {"TreatMissingData": treatment}, [], NOW) == expected
+
+
+def test_embedded_metrics_are_read_with_their_dimensions() -> None:
+    directive = {
+        "Namespace": "N",
+        "Dimensions": [["service"], ["service", "environment"]],
+        "Metrics": [{"Name": "Applied", "Unit": "Count"}],
+    }
+    line = {"_aws": {"CloudWatchMetrics": [directive]}, "service": "s", "environment": "e", "Applied": [1, 2]}
+    found = list(embedded(json.dumps(line)))
+    assert Measurement("N", "Applied", 1.0, "Count", {"service": "s"}) in found
+    assert Measurement("N", "Applied", 2.0, "Count", {"service": "s", "environment": "e"}) in found
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    "line", ["", "plain", '{"_aws": 1}', '{"_aws": {"CloudWatchMetrics": ', '{"message": "x"}']
+)
+def test_other_log_lines_hold_no_metrics(line: str) -> None:
+    assert list(embedded(line)) == []
+
+
+def test_only_a_rule_of_the_default_bus_goes_by_its_name_alone() -> None:
+    assert rule_dimensions({"Name": "r", "EventBusName": "default"}) == {"RuleName": "r"}
+    assert rule_dimensions({"Name": "r", "EventBusName": "b"}) == {"EventBusName": "b", "RuleName": "r"}

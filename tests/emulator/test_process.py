@@ -1,0 +1,126 @@
+"""The embedded AWS as a process: it says why it does not start, keeps its state, leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ops.local.emulator.__main__ import main
+from ops.local.emulator.errors import EmulatorError
+from ops.local.emulator.patching import replace
+from ops.local.emulator.server import check_version
+from tests.emulator.process import Emulator, running, wait_until
+from tests.emulator.resources import bus, function, invoke, queue, rule, send
+
+TELLS_ITS_PROCESS = """
+import os
+def handler(event, context):
+    return {"pid": os.getpid()}
+"""
+SLEEPS = """
+import time
+def handler(event, context):
+    time.sleep(60)
+"""
+SLEEPS_ONCE = """
+import pathlib, time
+def handler(event, context):
+    seen = pathlib.Path(event["folder"], "seen")
+    if seen.exists():
+        return seen.with_name("done").touch()
+    seen.touch()
+    time.sleep(60)
+"""
+
+
+def test_stopped_it_leaves_neither_processes_nor_unpacked_code(tmp_path: Path) -> None:
+    with running(tmp_path) as emulator:
+        arn = function(emulator.aws, TELLS_ITS_PROCESS)
+        worker = psutil.Process(invoke(emulator.aws, arn, {})["pid"])
+        assert (tmp_path / "workers" / "code").is_dir()
+    assert not worker.is_running()
+    assert not (tmp_path / "workers").exists()
+
+
+def test_killed_its_functions_end_too_even_busy_ones(tmp_path: Path) -> None:
+    with _killed(tmp_path) as emulator:
+        arn = function(emulator.aws, SLEEPS, Timeout=60)
+        emulator.aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload="{}")
+        wait_until(lambda: bool(emulator.workers()), "a worker was expected")
+        workers = emulator.workers()
+    wait_until(lambda: not any(map(_lives, workers)), f"these live on: {workers}")
+
+
+def test_state_survives_a_restart(tmp_path: Path) -> None:
+    with running(tmp_path) as emulator:
+        aws = emulator.aws
+        name, taker = bus(aws), queue(aws)
+        rule(aws, name, taker.arn)
+        arn = function(aws, TELLS_ITS_PROCESS)
+        logs = aws.client("logs")
+        logs.put_query_definition(name="kept", queryString="fields @message")
+        aws.client("s3").create_bucket(
+            Bucket="kept", CreateBucketConfiguration={"LocationConstraint": aws.region}
+        )
+        aws.client("s3").put_object(Bucket="kept", Key="object", Body=b"\x00\x01")
+        send(aws, name, {"n": 1})
+    with running(tmp_path) as emulator:
+        aws = emulator.aws
+        send(aws, name, {"n": 2})
+        url = aws.client("sqs").get_queue_url(QueueName=taker.arn.rpartition(":")[2])["QueueUrl"]
+        answer = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        details = [json.loads(message["Body"])["detail"]["n"] for message in answer["Messages"]]
+        assert details == [1, 2]
+        assert invoke(aws, arn, {})["pid"]
+        assert aws.client("s3").get_object(Bucket="kept", Key="object")["Body"].read() == b"\x00\x01"
+        queries = aws.client("logs").describe_query_definitions()["queryDefinitions"]
+        assert [query["name"] for query in queries] == ["kept"]
+
+
+def test_an_asynchronous_invocation_survives_a_restart(tmp_path: Path) -> None:
+    with running(tmp_path) as emulator:
+        arn = function(emulator.aws, SLEEPS_ONCE, Timeout=60)
+        payload = json.dumps({"folder": str(tmp_path)})
+        emulator.aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
+        wait_until((tmp_path / "seen").exists, "the function was expected to start")
+    assert not (tmp_path / "done").exists()
+    with running(tmp_path):
+        wait_until((tmp_path / "done").exists, "the event was expected to be delivered again")
+
+
+def test_an_unknown_fix_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--port", "1", "--state-dir", str(tmp_path), "--without", "rules"]) == 1
+    assert "no fix is called rules; there are: rule-arns" in capsys.readouterr().err
+
+
+def test_another_release_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: "1.6.0")
+    with pytest.raises(EmulatorError, match=r"MiniStack 1\.5\.33 is needed and 1\.6\.0 is installed"):
+        check_version()
+
+
+def test_a_fix_for_what_is_not_there_is_refused() -> None:
+    module = types.ModuleType("ministack.services.other")
+    with pytest.raises(EmulatorError, match=r"no ministack\.services\.other\._gone"):
+        replace(module, "_gone", None)
+
+
+@contextlib.contextmanager
+def _killed(folder: Path) -> Iterator[Emulator]:
+    with running(folder) as emulator:
+        yield emulator
+        emulator.process.send_signal(signal.SIGKILL)
+        emulator.process.wait()
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
