@@ -19,7 +19,7 @@ HOUR_SECONDS = 3600
 RECORDS_ITS_PROCESS = """
 import os, pathlib, time
 def handler(event, context):
-    time.sleep(0.2)
+    time.sleep(0.5)
     pathlib.Path(event["detail"]["folder"], context.aws_request_id).write_text(str(os.getpid()))
 """
 FAILS = """
