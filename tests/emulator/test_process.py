@@ -95,6 +95,18 @@ def test_an_asynchronous_invocation_survives_a_restart(tmp_path: Path) -> None:
         wait_until((tmp_path / "done").exists, "the event was expected to be delivered again")
 
 
+def test_a_message_that_was_out_comes_back_after_a_restart(tmp_path: Path) -> None:
+    with running(tmp_path) as emulator:
+        held = queue(emulator.aws, VisibilityTimeout="600")
+        held.sqs.send_message(QueueUrl=held.url, MessageBody="again")
+        assert held.sqs.receive_message(QueueUrl=held.url)["Messages"]
+    with running(tmp_path) as emulator:
+        sqs = emulator.aws.client("sqs")
+        url = sqs.get_queue_url(QueueName=held.arn.rpartition(":")[2])["QueueUrl"]
+        (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+        assert message["Body"] == "again"
+
+
 def test_an_unknown_fix_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["--port", "1", "--state-dir", str(tmp_path), "--without", "rules"]) == 1
     assert "no fix is called rules; there are: rule-arns" in capsys.readouterr().err

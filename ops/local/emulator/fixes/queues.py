@@ -5,7 +5,8 @@ of asynchronous invocations, most of the time without its lock, so that a messag
 puts messages past a FIFO queue's content-based deduplication.
 
 A batch that a function failed is visible again after the queue's visibility timeout; that is minutes for a
-queue set up as Lambda asks for. It is compressed as the delays of asynchronous retries are.
+queue set up as Lambda asks for. It is compressed as the delays of asynchronous retries are, and so it is for
+messages that were out when the emulator stopped: whoever held them is gone.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def apply() -> None:
             if handler is unlocked:
                 sqs._HANDLERS[action] = locked
     replace(eventbridge, "_dispatch_to_sqs", _dispatch_to_sqs)
+    replace(sqs, "_restore_state", _releasing(original(sqs, "_restore_state")))
     replace(lambda_svc, "_run_sqs_batch", _compressed(original(lambda_svc, "_run_sqs_batch"), lock))
 
 
@@ -69,6 +71,18 @@ def _dispatch_to_sqs(spec: Any, payload: str, parameters: Data | None = None) ->
         message["MessageGroupId"] = (parameters or {})["MessageGroupId"]
     sqs._act_send_message(message, sqs._queue_url(spec.resource))
     concurrency.esm_wake.set()
+
+
+def _releasing(restore: Callable[[Data], None]) -> Callable[[Data], None]:
+    def restore_state(data: Data) -> None:
+        restore(data)
+        now = time.time()
+        for queue in sqs._queues.all_values():
+            for message in queue["messages"]:
+                if message["receive_count"]:
+                    message["visible_at"] = min(message["visible_at"], now)
+
+    return restore_state
 
 
 def _compressed(run: Callable[..., None], lock: threading.RLock) -> Callable[..., None]:
