@@ -42,6 +42,10 @@ class Attribute:
         """The path as Terraform writes it."""
         return path_name(self.path)
 
+    def is_below(self, paths: Sequence[Path]) -> bool:
+        """Whether it is one of these paths, or part of what one of them names."""
+        return any(self.path[: len(path)] == path for path in paths)
+
 
 @dataclass(frozen=True)
 class _Side:

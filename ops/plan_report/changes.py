@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ops.plan_report.attributes import ABSENT, UNKNOWN, Attribute, Path, changed, path_name, shown_path
+from ops.plan_report.attributes import ABSENT, UNKNOWN, Attribute, Path, changed, shown_path
 from ops.plan_report.sensitive import Sensitive
 
 
@@ -55,7 +55,7 @@ class Change:
     Parameters
     ----------
     forced_by
-        Names of the attributes that force a replacement.
+        Paths of the attributes that force a replacement.
     reason
         Why it is destroyed or replaced, where Terraform says so.
     previous
@@ -64,7 +64,7 @@ class Change:
 
     kind: Kind
     address: str
-    forced_by: tuple[str, ...] = ()
+    forced_by: tuple[Path, ...] = ()
     reason: str = ""
     previous: str = ""
     attributes: tuple[Attribute, ...] = ()
@@ -101,17 +101,19 @@ def _resource(resource: dict[str, Any], sensitive: Sensitive) -> Change | None:
         return Change(Kind.MOVE, address, previous=previous) if previous else None
     kind = _kind(change)
     reason = REASONS.get(resource.get("action_reason", ""), "")
+    if kind is Kind.OTHER:
+        reason = ", ".join(filter(str.isalpha, actions))
     if kind in (Kind.DESTROY, Kind.FORGET):
         return Change(kind, address, reason=reason, previous=previous)
-    forced = [shown_path(path, change, sensitive) for path in change.get("replace_paths", ())]
+    paths = (shown_path(path, change, sensitive) for path in change.get("replace_paths", ()))
+    forced = tuple(dict.fromkeys(paths))
     attributes = [item for item in changed(change, sensitive) if _is_listed(item, kind, forced)]
-    forced_by = tuple(dict.fromkeys(map(path_name, forced)))
-    return Change(kind, address, forced_by, reason, previous, tuple(attributes))
+    return Change(kind, address, forced, reason, previous, tuple(attributes))
 
 
 def _is_listed(attribute: Attribute, kind: Kind, forced: Sequence[Path]) -> bool:
     """Leave out what a new object brings by itself: computed and empty attributes."""
-    if kind is Kind.UPDATE or any(attribute.path[: len(path)] == path for path in forced):
+    if kind is Kind.UPDATE or attribute.is_below(forced):
         return True
     is_empty = attribute.after in (None, ABSENT, [], {}) and attribute.before in (None, ABSENT)
     return attribute.after is not UNKNOWN and not is_empty

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ops.plan_report.attributes import Attribute
+from ops.plan_report.attributes import Attribute, path_name
 from ops.plan_report.changes import Change, Kind, output_changes, resource_changes
 from ops.plan_report.text import code, values
 
@@ -27,6 +27,7 @@ PARTICIPLES = {
     Kind.MOVE: "moved",
     Kind.OTHER: "changed otherwise",
 }
+INFINITIVES = {Kind.OTHER: "change otherwise"}
 LOSES = frozenset({Kind.DESTROY, Kind.REPLACE})
 
 
@@ -65,7 +66,7 @@ def summary_line(plan: dict[str, Any]) -> str:
     """Return the plan's counts in one sentence, the losses first."""
     counts = Counter(change.kind for change in resource_changes(plan))
     outputs = len(output_changes(plan))
-    parts = [f"{counts[kind]} to {kind.value}" for kind in Kind if counts[kind]]
+    parts = [f"{counts[kind]} to {INFINITIVES.get(kind, kind.value)}" for kind in Kind if counts[kind]]
     parts += [f"{outputs} {'output' if outputs == 1 else 'outputs'} to change"] if outputs else []
     sentence = ", ".join(parts) or "nothing to change"
     return f"{'The plan failed; so far: ' if plan.get('errored') else ''}{sentence}."
@@ -85,14 +86,15 @@ def _fitting(resources: Sequence[Change], outputs: Sequence[Change]) -> list[str
         room -= _bytes([lines[shown]])
         shown += 1
     details: list[list[str]] = []
+    without = sum(bool(change.attributes) for change in entries[shown:])
     for change in entries[:shown]:
         wanted = _details(change)
         fits = _bytes(wanted) <= room
         details.append(wanted if fits else [])
         room -= _bytes(details[-1])
+        without += not fits
     texts = [[line, *detail] for line, detail in zip(lines[:shown], details, strict=True)]
     result = _sections(resources, texts) + _outputs(texts[len(resources) :])
-    without = sum(bool(_details(change)) for change in entries) - sum(map(bool, details))
     if shown < len(entries):
         result += [
             "",
@@ -121,9 +123,8 @@ def _outputs(texts: Sequence[list[str]]) -> list[str]:
 
 
 def _line(change: Change) -> str:
-    because = (
-        [f"forced by {', '.join(map(code, change.forced_by[:FORCING_SHOWN]))}"] if change.forced_by else []
-    )
+    forcing = [code(path_name(path)) for path in change.forced_by[:FORCING_SHOWN]]
+    because = [f"forced by {', '.join(forcing)}"] if forcing else []
     because += [change.reason] if change.reason else []
     because += [f"moved from {code(change.previous)}"] if change.previous else []
     strong = f"**{change.kind.value}** " if change.kind in LOSES else ""
@@ -139,7 +140,7 @@ def _details(change: Change) -> list[str]:
 def _attribute(attribute: Attribute, change: Change) -> str:
     before, after = values(attribute.before, attribute.after)
     name = f"{code(attribute.name)}: " if attribute.name else ""
-    forces = " **forces replacement**" if attribute.name in change.forced_by else ""
+    forces = " **forces replacement**" if attribute.is_below(change.forced_by) else ""
     return f"  - {name}{'' if change.kind is Kind.CREATE else f'{before} → '}{after}{forces}"
 
 

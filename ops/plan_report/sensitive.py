@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 # A shorter text can't be told from ordinary words: hiding every `dev` would hide the plan.
@@ -46,8 +47,9 @@ def _forms(text: str) -> Iterator[str]:
 def _marked(plan: dict[str, Any]) -> Iterator[str]:
     changes = [item["change"] for key in ("resource_changes", "resource_drift") for item in plan.get(key, ())]
     for change in [*changes, *plan.get("output_changes", {}).values()]:
-        yield from _below(change.get("before"), change.get("before_sensitive"))
-        yield from _below(change.get("after"), change.get("after_sensitive"))
+        # Both masks on both sides: what is declared sensitive only now has its old value unmarked.
+        for value, mask in product(("before", "after"), ("before_sensitive", "after_sensitive")):
+            yield from _below(change.get(value), change.get(mask))
     declared = plan.get("configuration", {}).get("root_module", {}).get("variables", {})
     for name, variable in plan.get("variables", {}).items():
         yield from _below(variable.get("value"), declared.get(name, {}).get("sensitive", False))
@@ -71,8 +73,6 @@ def _below(value: object, mask: object) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for key, item in value.items():
-            if mask is True:
-                yield key
             yield from _below(item, mask.get(key) if isinstance(mask, dict) else mask)
     elif isinstance(value, list):
         for index, item in enumerate(value):
