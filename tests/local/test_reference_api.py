@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -245,3 +246,48 @@ def test_payment_in_the_test_currency_is_refused_for_good(api: ReferenceApi, cli
         answer = refused.send(client)
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "currency_not_supported")
     assert not api.applied()
+
+
+@pytest.mark.parametrize("depth", [40, 500, 100_000])
+def test_content_nested_too_deeply_is_refused_and_recorded(
+    api: ReferenceApi, client: httpx.Client, call: Call, depth: int
+) -> None:
+    nested = replace(call, body=b"[" * depth + b"]" * depth)
+    assert nested.send(client).status_code == 400
+    assert [recorded["status"] for recorded in client.get("/_control/requests").json()["requests"]] == [400]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"Content-Length: 9999999\r\n", 413),
+        (b"Content-Length: " + b"9" * 5000 + b"\r\n", 413),
+        (b"Content-Length: -1\r\n", 411),
+        (b"Content-Length: \xb2\r\n", 411),
+        (b"Transfer-Encoding: chunked\r\n", 411),
+    ],
+)
+def test_body_that_is_not_read_is_refused_and_recorded(api: ReferenceApi, head: bytes, status: int) -> None:
+    with raw_connection(api) as connection:
+        connection.sendall(b"POST /api/billing/invoice-paid HTTP/1.1\r\nHost: api\r\n" + head + b"\r\n")
+        assert read_to_end(connection).startswith(f"HTTP/1.1 {status} ".encode())
+    assert [(recorded.status, recorded.applied) for recorded in api.requests()] == [(status, False)]
+
+
+def test_body_cut_short_by_a_killed_caller_is_no_request(api: ReferenceApi) -> None:
+    with raw_connection(api) as connection:
+        connection.sendall(
+            b"POST /api/billing/invoice-paid HTTP/1.1\r\nHost: api\r\nContent-Length: 99\r\n\r\n{"
+        )
+        connection.shutdown(socket.SHUT_WR)
+        assert read_to_end(connection) == b""
+    assert not api.requests()
+
+
+def raw_connection(api: ReferenceApi) -> socket.socket:
+    url = httpx.URL(api.url)
+    return socket.create_connection((url.host, url.port or 0), timeout=10)
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,6 +113,13 @@ def test_another_seed_hits_other_requests(api: ReferenceApi, client: httpx.Clien
     assert hits[0] != hits[1]
 
 
+def test_faults_of_one_seed_strike_independently(api: ReferenceApi, client: httpx.Client, call: Call) -> None:
+    for status in (500, 429, 503):
+        api.fail(Fault(status=status, probability=0.2, seed=7))
+    struck = Counter(statuses(client, call, 100))
+    assert min(struck[status] for status in (500, 429, 503)) >= 5
+
+
 def test_first_matching_fault_wins_and_the_next_follows(
     api: ReferenceApi, client: httpx.Client, call: Call
 ) -> None:
@@ -192,6 +200,7 @@ def test_stopping_does_not_wait_for_a_slow_answer(call: Call) -> None:
         ({"status": 500, "probability": 0}, "probability"),
         ({"status": 500, "probability": 1.5}, "probability"),
         ({"status": 500, "body_delay": -1}, "delay"),
+        ({"status": 500, "body_delay": 1.0}, "needs a body"),
     ],
 )
 def test_fault_that_makes_no_sense_is_refused(arguments: dict[str, Any], told: str) -> None:
@@ -237,3 +246,5 @@ def test_control_requests_are_never_recorded_nor_hit(api: ReferenceApi, client: 
     assert client.get("/_control/requests").json() == {"requests": []}
     assert client.get("/_control/requests", params={"since": "x"}).status_code == 400
     assert client.get("/_control/nothing").status_code == 404
+    assert client.post("/_control/faults", content=iter([b"{}"])).status_code == 411
+    assert not api.requests()

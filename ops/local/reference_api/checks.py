@@ -15,6 +15,8 @@ EVENT_KEY = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
 API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)*")
 USER_AGENT = re.compile(r"huntaze-stripe-eventbridge/\S+")
 UNIX_SECONDS = re.compile(r"\d{1,11}")
+# The contract's deepest body has two levels. What is nested beyond this could not be written down again.
+MAXIMUM_NESTING = 32
 
 
 class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of this program
@@ -81,8 +83,8 @@ def judge(request: Received, api_key: str) -> Call:
 def readable(content: bytes) -> Any:
     """Return a body for the record: the JSON if it is some, else the text."""
     try:
-        return json.loads(content)
-    except ValueError:
+        return _shallow(json.loads(content))
+    except (ValueError, RecursionError):
         return content.decode(errors="replace")
 
 
@@ -102,12 +104,21 @@ def _header(request: Received, name: str, pattern: re.Pattern[str], expected: st
 
 def _parse(content: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except ValueError as error:
+        body = _shallow(json.loads(content, object_pairs_hook=_unique, parse_constant=_no_constant))
+    except (ValueError, RecursionError) as error:
         raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise Refusal(422, "invalid_body", "the body must be an object")
     return body
+
+
+def _shallow(value: Any, levels: int = MAXIMUM_NESTING) -> Any:
+    if isinstance(value, dict | list):
+        if not levels:
+            raise ValueError("it is nested too deeply")
+        for item in value.values() if isinstance(value, dict) else value:
+            _shallow(item, levels - 1)
+    return value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

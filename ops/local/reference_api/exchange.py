@@ -65,20 +65,18 @@ class Exchange:
             if fault is not None:
                 reply = fault.reply(reply)
             assert reply is not None
-            recorded = Recorded(
-                path=request.path,
-                idempotency_key=request.header("Idempotency-Key"),
-                headers={
-                    name: value for name, value in request.headers.items() if name.lower() != "authorization"
-                },
-                body=readable(request.content),
-                status=reply.status,
-                received_at=request.at,
-                applied=applied is not None,
-                injected=fault is not None,
-            )
-            self._remember(recorded, applied)
+            recorded = _record(request, reply, applied=applied is not None, injected=fault is not None)
             self._write(recorded, applied)
+            self._remember(recorded, applied)
+        return reply
+
+    def refuse(self, request: Received, refusal: Refusal) -> Reply:
+        """Return the reply to a request whose body is not to be read, after recording both."""
+        reply = _refused(refusal)
+        recorded = _record(request, reply, applied=False, injected=False)
+        with self._lock:
+            self._write(recorded, None)
+            self._remember(recorded, None)
         return reply
 
     def requests(self, since: int = 0) -> tuple[Recorded, ...]:
@@ -120,8 +118,7 @@ class Exchange:
             call = judge(request, self._api_key)
             self._refuse_repetition(call)
         except Refusal as refusal:
-            error = {"code": refusal.code, "message": str(refusal)}
-            return None, json_reply(refusal.status, {"error": error})
+            return None, _refused(refusal)
         applied = Applied(**dataclasses.asdict(call), at=request.at)
         return applied, json_reply(200, {"applied": True, "idempotencyKey": call.idempotency_key})
 
@@ -146,6 +143,23 @@ class Exchange:
             }
             self._journal.write(json.dumps(line) + "\n")
             self._journal.flush()
+
+
+def _refused(refusal: Refusal) -> Reply:
+    return json_reply(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
+
+
+def _record(request: Received, reply: Reply, *, applied: bool, injected: bool) -> Recorded:
+    return Recorded(
+        path=request.path,
+        idempotency_key=request.header("Idempotency-Key"),
+        headers={name: value for name, value in request.headers.items() if name.lower() != "authorization"},
+        body=readable(request.content),
+        status=reply.status,
+        received_at=request.at,
+        applied=applied,
+        injected=injected,
+    )
 
 
 def _read(journal: Path) -> Iterator[tuple[Recorded, Applied | None]]:

@@ -22,8 +22,9 @@ class Fault:
     every
         Only each nth of the requests that match.
     probability, seed
-        Only this share of them, drawn from the seed, the idempotency key and the attempt with that key:
-        the same requests fail in each run, in whatever order they arrive.
+        Only this share of them, drawn from the seed, the fault's place among those in force, the
+        idempotency key and the attempt with that key: the same requests fail in each run, in whatever
+        order they arrive, and faults of one seed strike independently of each other.
     times
         How often at most; None is until the faults are cleared.
     applies
@@ -65,6 +66,8 @@ class Fault:
             raise ValueError("status must be 200 to 599")
         if min(self.header_delay, self.body_delay) < 0:
             raise ValueError("a delay must not be negative")
+        if self.body_delay and self.status is not None and not self.body:
+            raise ValueError("body_delay needs a body that can be slow")
         if self.status is None and not self.reset and not self.applies:
             raise ValueError("a fault without status or reset gives the usual answer: set applies")
 
@@ -145,7 +148,7 @@ class FaultPlan:
 
     def add(self, fault: Fault) -> None:
         """Put a fault into force, after those that already are."""
-        self._faults.append(_Active(fault))
+        self._faults.append(_Active(fault, len(self._faults)))
 
     def clear(self) -> int:
         """Lift every fault; return how many there were."""
@@ -163,8 +166,9 @@ class FaultPlan:
 
 
 class _Active:
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, place: int) -> None:
         self.fault = fault
+        self._place = place
         self.struck = 0
         self._matched = 0
         self._attempts: Counter[str | None] = Counter()
@@ -176,8 +180,9 @@ class _Active:
         self._matched += 1
         key = request.header("Idempotency-Key")
         self._attempts[key] += 1
+        source = f"{fault.seed}:{self._place}:{key}:{self._attempts[key]}"
         # Not for secrecy: the draw must be the same in every run.
-        draw = random.Random(f"{fault.seed}:{key}:{self._attempts[key]}").random()  # noqa: S311
+        draw = random.Random(source).random()  # noqa: S311
         hit = self._matched % fault.every == 0 and draw < fault.probability
         self.struck += hit
         return hit

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ops.local.ports import LOOPBACK
+from ops.local.reference_api.checks import Refusal
 from ops.local.reference_api.exchange import Exchange
 from ops.local.reference_api.faults import fault_from_json
 from ops.local.reference_api.messages import Received, Reply, json_reply
@@ -23,6 +24,8 @@ from ops.local.reference_api.messages import Received, Reply, json_reply
 CONTROL_PREFIX = "/_control/"
 # Far above any body of the contract: EventBridge itself carries no more than 256 KiB.
 MAXIMUM_BODY_BYTES = 1024 * 1024
+# Longer numbers are not worth parsing.
+LENGTH_DIGITS = 20
 # SO_LINGER switched on with no time to linger: close() then sends a reset.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -38,6 +41,7 @@ class Server(ThreadingHTTPServer):
         self.exchange = exchange
         self.closing = threading.Event()
         self._connections: set[socket.socket] = set()
+        self._to_reset: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
         super().__init__((LOOPBACK, port), _Handler)
 
@@ -52,12 +56,21 @@ class Server(ThreadingHTTPServer):
             self._connections.add(request)
         super().process_request(request, client_address)
 
+    def reset(self, connection: socket.socket) -> None:
+        """Let a connection end in a reset as soon as its thread closes it."""
+        with self._connections_lock:
+            self._to_reset.add(connection)
+        # A client that is gone already has no use for a reset.
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection that is done; one that lingers no longer is reset, not ended politely."""
+        """Close a connection that is done; one to be reset must not be ended politely before."""
         with self._connections_lock:
             self._connections.discard(request)
-        size = len(RESET_ON_CLOSE)
-        if request.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, size) == RESET_ON_CLOSE:
+            resets = request in self._to_reset
+            self._to_reset.discard(request)
+        if resets:
             self.close_request(request)
         else:
             super().shutdown_request(request)
@@ -75,7 +88,7 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing about a client that went away, as killed and timed-out functions do."""
-        if not isinstance(sys.exception(), OSError):
+        if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
@@ -89,33 +102,37 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def _serve(self) -> None:
-        at = time.time()
+        received = Received(self.command, self.path, dict(self.headers.items()), b"", time.time())
         length = self.headers.get("Content-Length", "0" if self.command in ("GET", "DELETE") else "")
-        if not length.isdigit():
-            self._refuse_unread(HTTPStatus.LENGTH_REQUIRED)
-        elif int(length) > MAXIMUM_BODY_BYTES:
-            self._refuse_unread(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if not (length.isascii() and length.isdigit()):
+            self._refuse_unread(received, HTTPStatus.LENGTH_REQUIRED)
+        elif len(length) > LENGTH_DIGITS or int(length) > MAXIMUM_BODY_BYTES:
+            self._refuse_unread(received, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         else:
-            received = Received(
-                self.command, self.path, dict(self.headers.items()), self.rfile.read(int(length)), at
-            )
-            if self.path.startswith(CONTROL_PREFIX):
+            received = dataclasses.replace(received, content=self.rfile.read(int(length)))
+            if len(received.content) < int(length):
+                self.close_connection = True  # the client went away in mid-body: nobody asked anything
+            elif self.path.startswith(CONTROL_PREFIX):
                 self._send(_control(self.server.exchange, received))
             else:
                 self._send(self.server.exchange.answer(received))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - named by http.server
 
-    def _refuse_unread(self, status: HTTPStatus) -> None:
+    def _refuse_unread(self, received: Received, status: HTTPStatus) -> None:
         """Refuse a body that can't be read; the connection can't be used again after it."""
         self.close_connection = True
-        self._send(json_reply(status, {"error": {"code": status.name.lower(), "message": status.phrase}}))
+        if self.path.startswith(CONTROL_PREFIX):
+            self._send(json_reply(status, {"error": status.phrase}))
+        else:
+            refusal = Refusal(status.value, status.name.lower(), status.phrase)
+            self._send(self.server.exchange.refuse(received, refusal))
 
     def _send(self, reply: Reply) -> None:
         self.server.closing.wait(reply.header_delay)
         if reply.reset:
             self.close_connection = True
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            self.server.reset(self.connection)
             return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
