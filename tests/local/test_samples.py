@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,10 @@ from ops.local.envelopes import GENERATIONS, REPEATED, SAMPLES, default_set, loa
 from tests.local.reference_calls import EXPECTED_BODIES
 
 API_VERSIONS = {"acacia": "2025-01-27.acacia", "current": "2026-07-29.dahlia"}
+# Numbers that no subscriber gets: 01 99 00 in France (Arcep, plan national de numérotation, 2.5.12) and
+# 555-01xx in North America.
+FICTITIOUS_PHONE = re.compile(r"\+33199\d{6}|\+1\d{3}55501\d{2}")
+PHONE = re.compile(r"\+\d{7,15}")
 UNROUTED_TYPES = {"payout.paid", "product.created"}
 FILES = tuple(file.relative_to(SAMPLES).as_posix() for file in sorted(SAMPLES.rglob("*.json")))
 
@@ -64,6 +69,7 @@ def test_sample_names_no_person_and_no_host_that_could_be_real(name: str) -> Non
     for text in strings(envelope(name)):
         assert "@" not in text or text.endswith("@example.com"), text
         assert not text.startswith(("sk_", "rk_", "whsec_")), text
+        assert not PHONE.fullmatch(text) or FICTITIOUS_PHONE.fullmatch(text), text
 
 
 @pytest.mark.parametrize("name", FILES)
