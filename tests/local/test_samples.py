@@ -16,7 +16,7 @@ from tests.local.reference_calls import EXPECTED_BODIES
 API_VERSIONS = {"acacia": "2025-01-27.acacia", "current": "2026-07-29.dahlia"}
 # Numbers that no subscriber gets: 01 99 00 in France (Arcep, plan national de numérotation, 2.5.12) and
 # 555-01xx in North America.
-FICTITIOUS_PHONE = re.compile(r"\+33199\d{6}|\+1\d{3}55501\d{2}")
+FICTITIOUS_PHONE = re.compile(r"\+3319900\d{4}|\+1\d{3}55501\d{2}")
 PHONE = re.compile(r"\+\d{7,15}")
 UNROUTED_TYPES = {"payout.paid", "product.created"}
 FILES = tuple(file.relative_to(SAMPLES).as_posix() for file in sorted(SAMPLES.rglob("*.json")))
