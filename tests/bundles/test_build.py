@@ -1,0 +1,191 @@
+"""The bundles hold what the handlers need and nothing else, and repeat byte by byte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ops.bundles import LAMBDA, Bundle, Target, build, host_target
+from ops.bundles import builder as building
+from ops.bundles.contents import BUNDLES, distributions
+from ops.bundles.interpreter import find_interpreter
+from ops.errors import OperatorError
+
+# The budget of the design: a bundle with bytecode inside.
+MAXIMUM_BYTES = 7_000_000
+UNCHECKED_HASH = 0b01
+IMPORT = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+print(next(path for path in sys.path if path.endswith(".zip") or path.endswith("unpacked")))
+print(sys.modules["aws_lambda_powertools"].__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def built() -> Mapping[Target, Mapping[str, Bundle]]:
+    return {target: build(target) for target in (LAMBDA, host_target())}
+
+
+def names(bundle: Bundle) -> list[str]:
+    with zipfile.ZipFile(bundle.path) as archive:
+        return archive.namelist()
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_a_bundle_for_lambda_stays_within_its_budget(
+    built: Mapping[Target, Mapping[str, Bundle]], bundle: str
+) -> None:
+    assert built[LAMBDA][bundle].path.stat().st_size < MAXIMUM_BYTES
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_a_bundle_holds_no_botocore_tests_metadata_or_stubs(
+    built: Mapping[Target, Mapping[str, Bundle]], bundle: str
+) -> None:
+    for target in built:
+        held = names(built[target][bundle])
+        assert not [name for name in held if name.startswith(("boto3/", "botocore/", "s3transfer/"))]
+        assert not [name for name in held if ".dist-info/" in name or name.endswith((".pyi", "py.typed"))]
+        assert not [name for name in held if "/tests/" in name]
+        assert "functions/payments.py" in held
+
+
+def test_only_the_audit_bundle_holds_the_database_driver(
+    built: Mapping[Target, Mapping[str, Bundle]],
+) -> None:
+    held = {bundle: {name.partition("/")[0] for name in names(built[LAMBDA][bundle])} for bundle in BUNDLES}
+    assert {"psycopg", "psycopg_binary"} <= held["audit"]
+    assert not {"psycopg", "psycopg_binary"} & held["handlers"]
+    assert "httpx" in held["handlers"]
+    assert "httpx" not in held["audit"]
+
+
+def test_libraries_are_of_the_target_architecture(built: Mapping[Target, Mapping[str, Bundle]]) -> None:
+    libraries = [
+        name for name in names(built[LAMBDA]["audit"]) if ".cpython-" in name and name.endswith(".so")
+    ]
+    assert libraries
+    assert all("cpython-313-aarch64-linux-gnu" in name for name in libraries)
+
+
+def test_bytecode_is_of_the_target_and_never_checked_against_its_source(
+    built: Mapping[Target, Mapping[str, Bundle]],
+) -> None:
+    if find_interpreter(host_target()) is None:
+        pytest.skip("no interpreter to compile with")
+    tag = host_target().runtime.removeprefix("python").replace(".", "")
+    with zipfile.ZipFile(built[host_target()]["handlers"].path) as archive:
+        compiled = archive.read(f"functions/pipeline/__pycache__/routing.cpython-{tag}.pyc")
+    assert int.from_bytes(compiled[4:8], "little") == UNCHECKED_HASH
+    assert b"/var/task/functions/pipeline/routing.py" in compiled
+
+
+@pytest.mark.parametrize(
+    ("bundle", "handler"), [(bundle, handler) for bundle, handlers in BUNDLES.items() for handler in handlers]
+)
+def test_each_handler_loads_from_its_bundle_alone(
+    built: Mapping[Target, Mapping[str, Bundle]], bundle: str, handler: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(built[host_target()][bundle].path) as archive:
+        archive.extractall(folder)
+    # Of this environment only what every Lambda runtime brings is lent.
+    lent = tmp_path / "runtime"
+    lent.mkdir()
+    site = Path(next(path for path in sys.path if path.endswith("site-packages")))
+    for package in ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "jmespath", "six.py"):
+        (lent / package).symlink_to(site / package)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{folder}{os.pathsep}{lent}",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "POWERTOOLS_SERVICE_NAME": "payments",
+    }
+    # -S leaves the virtual environment's packages out.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", IMPORT, handler],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith(str(folder))
+
+
+def test_building_again_gives_the_same_bytes(
+    built: Mapping[Target, Mapping[str, Bundle]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "OUTPUT", tmp_path / "elsewhere")
+    for target in built:
+        again = build(target)
+        assert {name: item.sha256 for name, item in again.items()} == {
+            name: item.sha256 for name, item in built[target].items()
+        }
+        assert all(again[name].path.read_bytes() == built[target][name].path.read_bytes() for name in again)
+
+
+def test_what_is_up_to_date_is_not_built_again(
+    built: Mapping[Target, Mapping[str, Bundle]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert built
+    monkeypatch.setattr(building, "_build", lambda *_: pytest.fail("built again"))
+    assert build(LAMBDA) == built[LAMBDA]
+
+
+def test_a_damaged_bundle_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "OUTPUT", tmp_path)
+    first = build(host_target())
+    first["audit"].path.write_bytes(b"half a zip")
+    assert zipfile.is_zipfile(build(host_target())["audit"].path)
+
+
+def test_two_builds_at_once_give_one_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "OUTPUT", tmp_path)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(build, [host_target(), host_target()])
+    assert first == second
+    assert all(zipfile.is_zipfile(bundle.path) for bundle in first.values())
+    assert not list(tmp_path.rglob(".building-*"))
+
+
+def test_a_machine_without_the_runtime_is_told_what_it_costs() -> None:
+    line = building.bytecode_line(LAMBDA, None)
+    assert "no python3.13 on this machine" in line
+    assert "1.6 times" in line
+
+
+def test_a_shim_that_fails_is_no_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shim = tmp_path / "python3.99"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_interpreter(Target("arm64", "python3.99")) is None
+
+
+def test_an_import_that_is_not_locked_names_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.bundles.contents.locked", dict)
+    with pytest.raises(OperatorError, match=r"^functions\.\S+ imports \S+, which Pipfile's \[functions\]"):
+        distributions(("functions.payments",), LAMBDA)
+
+
+def test_an_index_that_is_out_of_reach_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "OUTPUT", tmp_path)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(
+        OperatorError, match=r"^pip can't install the functions' packages for arm64"
+    ) as failure:
+        build(LAMBDA)
+    assert "\n" not in str(failure.value)
+    assert not list(tmp_path.rglob("*.zip"))
