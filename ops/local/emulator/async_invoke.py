@@ -113,7 +113,12 @@ class _Lane:
             invocation = self._next()
             if invocation is None:
                 return
-            again = invocation.context.run(_attempt, invocation)
+            try:
+                again = invocation.context.run(_attempt, invocation)
+            except Exception:
+                # A destination that takes no record must not cost the function its thread.
+                logger.exception("the failure of an asynchronous invocation could not be recorded")
+                again = False
             with self._changed:
                 del self._running[invocation.number]
                 if again:

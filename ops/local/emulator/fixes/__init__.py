@@ -23,20 +23,21 @@ class Fix:
         importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}").apply()
 
 
+# In this order: a fix wraps what those before it put in place.
 FIXES = (
     Fix("rule-arns", "tags of rules on a bus whose name has slashes are not found"),
     Fix("partner-events", "PutPartnerEvents drops the event, and partner event sources have no state"),
     Fix("bounded-lambda", "each event for a function starts its own thread and worker process, once"),
+    Fix("queues", "queues lose messages between threads, and EventBridge's are not deduplicated"),
     Fix(
         "target-dlq",
         "an event that can't be handed to a target is dropped, whatever the target's policy says",
     ),
+    Fix("metrics", "no metrics of rules, queues, async functions and logs; alarms ignore dimensions"),
     Fix("replays", "a replay reaches every rule, whatever its FilterArns"),
     Fix("function-dlq", "a function's dead-letter queue gets the destination's record, which lacks members"),
-    Fix("queues", "queues lose messages between threads, and EventBridge's are not deduplicated"),
     Fix("workers", "functions see the emulator's packages and environment, and restart at every exception"),
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
-    Fix("metrics", "no metrics of rules, queues, async functions and logs; alarms ignore dimensions"),
     Fix("logs", "FilterLogEvents cuts a long answer off and gives no token for the rest"),
     Fix("cloud-control", "an archive made with Cloud Control archives nothing"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),

@@ -24,6 +24,8 @@ BOOLEANS = ("ActionsEnabled", "ReturnData")
 TIMES = ("StateUpdatedTimestamp", "StateTransitionedTimestamp", "AlarmConfigurationUpdatedTimestamp")
 # What MiniStack drops from a metric alarm, whatever the protocol.
 DROPPED = ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile")
+# And from a composite alarm.
+SUPPRESSOR = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 
 
 def apply() -> None:
@@ -32,7 +34,11 @@ def apply() -> None:
     put_composite = original(cloudwatch, "_put_composite_alarm")
     describe = original(cloudwatch, "_describe_alarms")
     replace(cloudwatch, "_put_metric_alarm", _translated("PutMetricAlarm", _keeping_all(put_metric)))
-    replace(cloudwatch, "_put_composite_alarm", _translated("PutCompositeAlarm", put_composite))
+    replace(
+        cloudwatch,
+        "_put_composite_alarm",
+        _translated("PutCompositeAlarm", _keeping_suppressor(put_composite)),
+    )
     replace(cloudwatch, "_describe_alarms", _translated("DescribeAlarms", describe))
 
 
@@ -65,6 +71,17 @@ def _keeping_all(put: Operation) -> Operation:
         return answer
 
     return put_metric_alarm
+
+
+def _keeping_suppressor(put: Operation) -> Operation:
+    def put_composite_alarm(params: Data, data: Data, is_cbor: bool, is_json: bool = False) -> Answer:
+        answer = put(params, data, is_cbor, is_json)
+        alarm = cloudwatch._composite_alarms.get(data.get("AlarmName", ""))
+        if answer[0] == 200 and alarm is not None:
+            alarm |= {name: data[name] for name in SUPPRESSOR if data.get(name)}
+        return answer
+
+    return put_composite_alarm
 
 
 def _nested(params: Data) -> Data:

@@ -49,6 +49,16 @@ def apply() -> None:
             description["SizeBytes"] = sum(len(json.dumps(event)) for event in events)
         return status, headers, json.dumps(description).encode()
 
+    cancel: Callable[[Data], Answer] = original(eventbridge, "_cancel_replay")
+
+    def cancel_replay(data: Data) -> Answer:
+        answer = cancel(data)
+        if answer[0] == 200:
+            # The replay's thread ends by writing COMPLETED into the record that it began with.
+            replays[data["ReplayName"]] = dict(replays[data["ReplayName"]])
+        return answer
+
+    replace(eventbridge, "_cancel_replay", cancel_replay)
     replace(eventbridge, "_dispatch_event", dispatch_event)
     replace(eventbridge, "_invoke_target", invoke_target)
     replace(eventbridge, "_describe_archive", describe_archive)

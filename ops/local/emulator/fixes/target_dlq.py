@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -46,11 +47,23 @@ def apply() -> None:
     ):
         original(owner, name)
 
+    dispatch: Callable[..., None] = original(eventbridge, "_dispatch_to_sqs")
+    last = threading.local()
+
+    def dispatch_to_sqs(spec: Any, payload: str, parameters: Data | None = None) -> None:
+        # MiniStack would log the error and drop the event.
+        try:
+            dispatch(spec, payload, parameters)
+        except sqs._Err as exc:
+            last.refusal = Refusal("SDK_CLIENT_ERROR", exc.message)
+
     def invoke_target(target: Data, event: Data, rule: Data, view: Any = None) -> None:
         view = view or eventbridge._pattern_event_view(event)
-        refusal = target_refusal(target, rule["Arn"])
-        if refusal is None:
+        last.refusal = target_refusal(target, rule["Arn"])
+        if last.refusal is None:
             invoke(target, event, rule, view)
+        refusal: Refusal | None = last.refusal
+        if refusal is None:
             return
         logger.warning("rule %s, target %s: %s", rule["Arn"], target["Arn"], refusal.message)
         _count("FailedInvocations", rule)
@@ -60,6 +73,7 @@ def apply() -> None:
             sent = _send(dead_letter, body, target["Arn"], rule["Arn"], refusal)
             _count("InvocationsSentToDlq" if sent else "InvocationsFailedToBeSentToDlq", rule)
 
+    replace(eventbridge, "_dispatch_to_sqs", dispatch_to_sqs)
     replace(eventbridge, "_invoke_target", invoke_target)
 
 
