@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ RESERVED = 2_000
 # Beyond these, one resource would crowd out the others.
 FORCING_SHOWN = 5
 ATTRIBUTES_SHOWN = 40
+# By its digest, what was approved is compared with what is applied, down to what is cut here.
+DIGEST_SHOWN = 16
 PARTICIPLES = {
     Kind.DESTROY: "destroyed",
     Kind.REPLACE: "replaced",
@@ -59,7 +62,9 @@ def render(plan: dict[str, Any], environment: str) -> str:
         head += ["> The plan failed half-way: this is not all that would change.", ""]
     if plan.get("deferred_changes"):
         head += [f"> {len(plan['deferred_changes'])} changes were put off until after this apply.", ""]
-    return "\n".join([*head, *_fitting(resources, outputs)]).rstrip() + "\n"
+    digest = hashlib.sha256(repr((resources, outputs)).encode(errors="backslashreplace")).hexdigest()
+    closing = ["", f"*All of it, also what is left out here: {code(digest[:DIGEST_SHOWN])}*"]
+    return "\n".join([*head, *_fitting(resources, outputs), *closing]) + "\n"
 
 
 def summary_line(plan: dict[str, Any]) -> str:

@@ -1,0 +1,203 @@
+"""The GitHub workflows: least permissions, pinned actions, commands that exist, and one comment each."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from ops import cli, plan_report
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+NAMES = [file.name for file in FILES]
+# PyYAML brings no types, so that it is loaded where no type checker looks.
+yaml = importlib.import_module("yaml")
+# Stands in for GitHub: keeps comments in a file, and finds them as the workflow's filter says.
+FAKE_GH = """#!/usr/bin/env python3
+import json, os, sys
+from pathlib import Path
+store = Path(os.environ["STORE"])
+comments = json.loads(store.read_text())
+arguments = sys.argv[1:]
+if "--jq" in arguments:
+    wanted = arguments[arguments.index("--jq") + 1]
+    assert '.user.login == "github-actions[bot]"' in wanted and "startswith(env.MARKER)" in wanted
+    for comment in comments:
+        if comment["user"] == "github-actions[bot]" and comment["body"].startswith(os.environ["MARKER"]):
+            print(comment["id"])
+    sys.exit()
+field = arguments[arguments.index("-F") + 1]
+body = Path(field.removeprefix("body=@")).read_text()
+method, path = arguments[arguments.index("--method") + 1 :][:2]
+if method == "POST":
+    assert path == os.environ["COMMENTS"]
+    comments.append({"id": len(comments) + 1, "user": "github-actions[bot]", "body": body})
+else:
+    base, number = path.rsplit("/", 1)
+    assert (method, base) == ("PATCH", os.environ["COMMENT"])
+    next(comment for comment in comments if comment["id"] == int(number))["body"] = body
+store.write_text(json.dumps(comments))
+"""
+
+
+def workflow(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
+    return document
+
+
+def steps(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for job in workflow(name)["jobs"].values():
+        for step in job["steps"]:
+            yield job, step
+
+
+def step_script(name: str, title: str) -> str:
+    return next(str(step["run"]) for _, step in steps(name) if step.get("name") == title)
+
+
+def test_there_is_one_workflow_each_to_test_plan_and_deploy() -> None:
+    assert NAMES == ["ci.yml", "deploy.yml", "plan.yml"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_permitted_but_what_a_job_asks_for(name: str) -> None:
+    document = workflow(name)
+    assert document["permissions"] == {}
+    for job in document["jobs"].values():
+        assert set(job["permissions"].items()) <= {
+            ("contents", "read"),
+            ("id-token", "write"),
+            ("pull-requests", "write"),
+        }
+        assert job["timeout-minutes"] <= 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_action_is_pinned_by_commit_with_its_version(name: str) -> None:
+    lines = (ROOT / ".github" / "workflows" / name).read_text().splitlines()
+    uses = [line.split("uses:")[1].strip() for line in lines if "uses:" in line]
+    assert len(uses) == sum("uses" in step for _, step in steps(name)) > 0
+    for action in uses:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+
+
+def test_one_action_has_one_commit_everywhere() -> None:
+    found = {use for file in FILES for use in re.findall(r"uses: (\S+)", file.read_text())}
+    assert len({use.split("@")[0] for use in found}) == len(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkout_keeps_no_credentials(name: str) -> None:
+    checkouts = [step for _, step in steps(name) if "checkout" in step.get("uses", "")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_script_has_an_expression_pasted_in(name: str) -> None:
+    assert not [step["run"] for _, step in steps(name) if "${{" in step.get("run", "")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_exists(name: str) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    commands: dict[str, Any] = getattr(typer.main.get_command(cli.app), "commands")  # noqa: B009 - untyped
+    scripts = [step["run"] for _, step in steps(name) if "run" in step]
+    for target in re.findall(r"\bmake ([a-z]+)", "\n".join(scripts)):
+        assert target in targets
+    for line in re.findall(r"-m ops (.*)", "\n".join(scripts)):
+        command, *options = [word for word in line.split() if not word.startswith('"')]
+        known = {option for parameter in commands[command].params for option in parameter.opts}
+        assert set(options) <= known
+
+
+def test_continuous_integration_runs_what_a_developer_runs() -> None:
+    assert [step["run"] for _, step in steps("ci.yml") if "run" in step] == ["make test"]
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec make test")
+
+
+def test_secrets_reach_only_the_step_that_applies_after_the_approval() -> None:
+    for name in ("ci.yml", "plan.yml"):
+        assert "secrets." not in (ROOT / ".github" / "workflows" / name).read_text()
+    document = workflow("deploy.yml")
+    assert document["jobs"]["apply"]["environment"] == "${{ matrix.environment }}"
+    with_secrets = [(job, step) for job, step in steps("deploy.yml") if "secrets." in json.dumps(step)]
+    assert [step["name"] for _, step in with_secrets] == ["Apply"]
+    assert with_secrets[0][0] is not document["jobs"]["plan"]
+    assert set(with_secrets[0][1]["env"]) >= {"HUNTAZE_API_KEY", "STRIPE_SECRET_KEY", "DATABASE_URL"}
+    assert "secrets." not in json.dumps({key: job for key, job in document.items() if key != "jobs"})
+
+
+def test_an_environment_is_deployed_by_one_run_at_a_time_and_never_cut_off() -> None:
+    concurrency = workflow("deploy.yml")["jobs"]["apply"]["concurrency"]
+    assert concurrency == {"group": "apply-${{ matrix.environment }}", "cancel-in-progress": False}
+
+
+def test_a_fork_is_not_planned_and_the_job_that_writes_runs_no_code_of_the_pull_request() -> None:
+    jobs = workflow("plan.yml")["jobs"]
+    assert "head.repo.full_name == github.repository" in jobs["plan"]["if"]
+    assert "pull_request_target" not in (ROOT / ".github" / "workflows" / "plan.yml").read_text()
+    assert jobs["comment"]["permissions"] == {"pull-requests": "write"}
+    assert "checkout" not in json.dumps(jobs["comment"])
+    assert "pull-requests" not in jobs["plan"]["permissions"]
+
+
+class Comments:
+    """The pull request's comments, and the workflow's own script that writes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "comments.json"
+        (folder / "plans").mkdir()
+        gh = folder / "gh"
+        gh.write_text(FAKE_GH)
+        gh.chmod(gh.stat().st_mode | stat.S_IXUSR)
+
+    def run(self, plans: dict[str, str]) -> list[dict[str, Any]]:
+        for name, text in plans.items():
+            (self.folder / "plans" / f"{name}.md").write_text(text)
+        environment = {
+            "PATH": f"{self.folder}:{os.environ['PATH']}",
+            "STORE": str(self.store),
+            "COMMENTS": "repos/o/r/issues/7/comments",
+            "COMMENT": "repos/o/r/issues/comments",
+        }
+        script = step_script("plan.yml", "Write each environment's one comment")
+        command = ["bash", "-e", "-o", "pipefail", "-c", script]
+        subprocess.run(command, cwd=self.folder, env=environment, check=True, capture_output=True)
+        comments: list[dict[str, Any]] = json.loads(self.store.read_text())
+        return comments
+
+
+def test_each_environment_keeps_one_comment_up_to_date(tmp_path: Path) -> None:
+    imitation = {"id": 1, "user": "someone", "body": f"{plan_report.marker('dev')}\nlooks alike"}
+    comments = Comments(tmp_path)
+    comments.store.write_text(json.dumps([imitation]))
+    first = {name: plan_report.render({}, name) for name in ("dev", "prod")}
+    assert [item["body"] for item in comments.run(first)] == [imitation["body"], first["dev"], first["prod"]]
+    changed = {"outputs": {}, "output_changes": {"x": {"actions": ["create"], "after": 1}}}
+    second = first | {"dev": plan_report.render(changed, "dev")}
+    assert [item["body"] for item in comments.run(second)] == [imitation["body"], *second.values()]
+
+
+def test_a_failed_plan_takes_the_comment_over(tmp_path: Path) -> None:
+    script = step_script("plan.yml", "Put the failure in the plan's place")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "staging",
+        "RUN": "https://github.example/runs/1",
+    }
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=True)
+    text = (tmp_path / "build" / "plans" / "staging.md").read_text()
+    assert text.splitlines()[0] == plan_report.marker("staging")
+    assert "[the run failed](https://github.example/runs/1)" in text
