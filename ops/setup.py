@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 PIPENV_VERSION = "2026.10.3"
@@ -74,24 +75,38 @@ def install() -> None:
     wanted = fingerprint()
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return
-    sys.stderr.write("setup: installing the locked packages into .venv (a few minutes the first time)\n")
     STAMP.unlink(missing_ok=True)
-    environment = clean_environment()
-    tool_python = TOOLS / "bin" / "python"
+    tool_python, python = TOOLS / "bin" / "python", VENV / "bin" / "python"
     if not _runs(tool_python, "-m", "pipenv", "--version"):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", TOOLS], check=True, env=environment)
-        _pip(tool_python, environment, f"pipenv=={PIPENV_VERSION}")
-    if not _runs(VENV / "bin" / "python", "--version") or not _same_version(VENV / "bin" / "python"):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True, env=environment)
-    subprocess.run(
-        [tool_python, "-m", "pipenv", "sync", "--categories", CATEGORIES],
-        cwd=ROOT,
-        check=True,
-        env=environment,
-    )
+        _step("make .tools for pipenv", sys.executable, "-m", "venv", "--clear", TOOLS)
+        _step("install pipenv", tool_python, "-m", "pip", "install", f"pipenv=={PIPENV_VERSION}")
+    if not _runs(python, "--version") or not _same_version(python):
+        _step("make .venv", sys.executable, "-m", "venv", "--clear", VENV)
+    sync = (tool_python, "-m", "pipenv", "sync", "--categories", CATEGORIES)
+    _step("install the locked packages (minutes, the first time)", *sync)
     # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
-    subprocess.run([VENV / "bin" / "python", "-c", UNPACK_BINDINGS], cwd=ROOT, check=True, env=environment)
+    _step("unpack the Terraform bindings", python, "-c", UNPACK_BINDINGS)
     STAMP.write_text(wanted)
+
+
+def _step(what: str, *command: str | Path) -> None:
+    """Run one command with a line before and after; what it says is shown where it fails."""
+    sys.stderr.write(f"setup: {what} … ")
+    sys.stderr.flush()
+    started = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    sys.stderr.write(f"{time.monotonic() - started:.1f} s\n")
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout)
+        raise SetupError(f"could not {what}; what it said stands above. Mend it and run `make setup` again")
 
 
 def fingerprint() -> str:
@@ -111,10 +126,6 @@ def clean_environment() -> dict[str, str]:
         "PIPENV_PIPFILE": str(ROOT / "Pipfile"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-
-
-def _pip(python: Path, environment: dict[str, str], *packages: str) -> None:
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True, env=environment)
 
 
 def _runs(*command: str | Path) -> bool:
