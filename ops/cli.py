@@ -80,11 +80,19 @@ def bootstrap(yes: Yes = False) -> None:
 
 
 @app.command()
-def deploy(env: Environment = "dev", yes: Yes = False) -> None:
+def deploy(
+    env: Environment = "dev",
+    yes: Yes = False,
+    approved: Annotated[
+        Path | None, typer.Option(help="Markdown of an approved plan; refuse to apply any other.")
+    ] = None,
+) -> None:
     """Plan an environment, show the plan, ask, and apply exactly that plan."""
     from ops import deploy as deploys
 
     planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()))
+    if approved is not None:
+        deploys.require_approved(planned, approved)
     _apply(planned, f"apply this to {env}", yes=yes)
 
 

@@ -99,6 +99,25 @@ def plan_stack(
     return Planned(terraform, file, summary, markdown_file)
 
 
+def require_approved(planned: Planned, approved: Path) -> None:
+    """Refuse a plan whose Markdown is not the approved one.
+
+    Raises
+    ------
+    OperatorError
+        When it differs, or the approved one can't be read.
+    """
+    try:
+        wanted = approved.read_text()
+    except OSError as error:
+        raise OperatorError(f"--approved {approved}: {error.strerror}", usage=True) from error
+    if wanted != planned.markdown_file.read_text():
+        raise OperatorError(
+            f"the plan is no longer the one in {approved}: compare {planned.markdown_file}, "
+            "and have it approved anew"
+        )
+
+
 def apply(planned: Planned, steps: Steps) -> list[str]:
     """Apply exactly what was planned; return the addresses of the resources that there are now."""
     with steps.step(f"apply {planned.file.stem}") as step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from ops.local.deployment import shell_exports
 from ops.local.folder import ROOT
@@ -44,3 +45,20 @@ def test_the_plan_of_the_first_deploy_was_written_for_a_reviewer(pipeline: Pipel
     assert markdown.startswith("<!-- huntaze-plan:dev -->")
     assert "aws_lambda_function" in markdown
     assert len(markdown) < 65_536
+
+
+def test_deploy_refuses_a_plan_that_is_not_the_approved_one(pipeline: Pipeline, tmp_path: Path) -> None:
+    approved = tmp_path / "dev.md"
+    approved.write_text("another plan")
+    done = ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: the plan is no longer the one in {approved}: compare ")
+
+
+def test_deploy_applies_the_approved_plan(pipeline: Pipeline, tmp_path: Path) -> None:
+    assert ops(pipeline, "plan", "--env", "dev").returncode == 0
+    approved = tmp_path / "dev.md"
+    approved.write_text((ROOT / "build" / "plans" / "dev.md").read_text())
+    done = ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nothing to do" in done.stdout
