@@ -26,6 +26,7 @@ from ops.errors import OperatorError
 
 OUTPUT = ROOT / "build" / "bundles"
 MANIFEST = "manifest.json"
+SCRATCH = ".building-"
 # Where Lambda unpacks a bundle: the path that tracebacks show.
 LAMBDA_TASK_ROOT = "/var/task"
 LEFT_OUT_SUFFIXES = (".pyi", ".pyc", "py.typed")
@@ -56,11 +57,14 @@ def build(target: Target, progress: Callable[[str], None] = lambda _: None) -> M
     folder = OUTPUT / target.name
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / ".lock"):
+        # Under the lock nobody else builds here: these are of a build that was killed.
+        for left in folder.glob(f"{SCRATCH}*"):
+            shutil.rmtree(left)
         digest = _digest(target)
         existing = _up_to_date(folder, digest, target)
         if existing is not None:
             return existing
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".building-") as scratch:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as scratch:
             return _build(target, folder, Path(scratch), digest, progress)
 
 
@@ -124,20 +128,31 @@ def _install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
         check=False,
     )
     if done.returncode != 0:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [
-            done.stderr.strip()
-        ]
         raise OperatorError(
-            f"pip can't install the functions' packages for {target.name}: {errors[-1]}; "
+            f"pip can't install the functions' packages for {target.name}: {_reason(done.stderr)}; "
             "check that pip reaches its package index (`pip config list`)"
         )
+
+
+def _reason(said: str) -> str:
+    """Return why pip failed, from what it said: an index that is down reads like one without the package."""
+    if "Retrying (" in said:
+        return "the package index does not answer"
+    errors = [line for line in said.splitlines() if line.startswith("ERROR")]
+    return errors[-1] if errors else " ".join(said.split())
 
 
 def _compile(interpreter: Path, site: Path) -> None:
     """Compile everything, with paths as they will be in Lambda; one process, so that the bytes repeat."""
     command = [str(interpreter), "-I", "-m", "compileall", "-q", "-j", "1"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", str(site), "-p", LAMBDA_TASK_ROOT, str(site)]
-    subprocess.run(command, check=False, capture_output=True)
+    # A package may carry a file for other versions of Python; ours must compile.
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    for source in (site / PACKAGE).rglob("*.py"):
+        if not list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")):
+            raise OperatorError(
+                f"{interpreter} can't compile {source.relative_to(site)}: {done.stdout.strip()}"
+            )
 
 
 def _files_by_distribution(site: Path) -> dict[str, dict[str, Path]]:

@@ -37,7 +37,6 @@ class Locked:
     version: str
     hashes: tuple[str, ...]
     extras: tuple[str, ...]
-    markers: str | None
 
     def requirement(self) -> str:
         """Return it as a line of a requirements file, with its hashes."""
@@ -54,7 +53,6 @@ def locked() -> dict[str, Locked]:
             version=entry["version"],
             hashes=tuple(entry["hashes"]),
             extras=tuple(entry.get("extras", ())),
-            markers=entry.get("markers"),
         )
         for name, entry in document[PACKAGE].items()
     }
@@ -94,14 +92,26 @@ def _closed(wanted: set[str], lock: Mapping[str, Locked], target: Target) -> set
         name = pending.pop()
         if name in closed or name in RUNTIME_PROVIDED:
             continue
+        if name not in lock:
+            raise OperatorError(
+                f"{name}, which the functions need on {target.name}, is not in Pipfile.lock's [functions]: "
+                "run `make lock`"
+            )
         closed.add(name)
-        for line in metadata.requires(name) or []:
+        for line in _requirements(name):
             requirement = Requirement(line)
             extras = ("", *lock[name].extras)
             marker = requirement.marker
             if marker is None or any(marker.evaluate(environment | {"extra": extra}) for extra in extras):
                 pending.append(canonicalize_name(requirement.name))
     return closed
+
+
+def _requirements(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError as error:
+        raise OperatorError(f"{name} is locked and not installed: run `make setup`") from error
 
 
 def third_party(handlers: Sequence[str]) -> set[tuple[str, str]]:

@@ -6,17 +6,24 @@ import platform
 import sys
 from dataclasses import dataclass
 
-# Lambda's Python 3.12 and later run on Amazon Linux 2023, glibc 2.34.
-GLIBC_TAGS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
+# Oldest first, so that pip takes the wheel that runs on most systems. Lambda's Python 3.12 and later have
+# glibc 2.34 (Amazon Linux 2023), Python 3.11 has 2.26.
+GLIBC_TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+LINUX = "linux"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A Lambda architecture (`arm64`, `x86_64`) and runtime (`python3.13`)."""
+    """A Lambda architecture (`arm64`, `x86_64`) and runtime (`python3.13`).
+
+    `system` differs from Lambda's own, `linux`, only where functions run on a machine of another kind: there
+    it names that kind, and pip takes what it would take for itself.
+    """
 
     architecture: str
     runtime: str
+    system: str = LINUX
 
     @property
     def python(self) -> str:
@@ -26,16 +33,12 @@ class Target:
     @property
     def name(self) -> str:
         """The name of the folder that takes the target's bundles."""
-        return f"{self.architecture}-{self.runtime}"
-
-    @property
-    def is_host(self) -> bool:
-        """Whether this interpreter, on this machine, can run it."""
-        return self == host_target()
+        name = f"{self.architecture}-{self.runtime}"
+        return name if self.system == LINUX else f"{name}-{self.system}"
 
     def pip_options(self) -> list[str]:
-        """Return the options with which pip picks wheels for it."""
-        if self.is_host:
+        """Return the options with which pip picks wheels for it, the same on every machine."""
+        if self.system != LINUX:
             return []
         options = ["--implementation", "cp", "--python-version", self.python]
         for tag in GLIBC_TAGS:
@@ -44,7 +47,7 @@ class Target:
 
     def markers(self) -> dict[str, str]:
         """Return what differs from this interpreter where a requirement's marker is evaluated."""
-        if self.is_host:
+        if self.system != LINUX:
             return {}
         return {
             "python_version": self.python,
@@ -62,6 +65,13 @@ LAMBDA = Target("arm64", "python3.13")
 
 
 def host_target() -> Target:
-    """Return the target that the embedded AWS runs functions on: this machine and interpreter."""
+    """Return the target that the embedded AWS runs functions on: this machine and interpreter.
+
+    A Linux with glibc runs Lambda's wheels. macOS and Linux with musl have wheels of their own.
+    """
     architecture = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
-    return Target(architecture, f"python{sys.version_info.major}.{sys.version_info.minor}")
+    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    system = platform.system().lower()
+    if system == LINUX and platform.libc_ver()[0] != "glibc":
+        system = "musl"
+    return Target(architecture, runtime, system)
