@@ -1,7 +1,6 @@
 """What changes inside one resource or output, with sensitive values hidden before anything is written.
 
-Source: Terraform, "JSON Output Format", change representation. `before_sensitive`, `after_sensitive` and
-`after_unknown` have the shape of the value, with `true` where all that lies below is meant.
+Source: Terraform, "JSON Output Format", change representation.
 """
 
 from __future__ import annotations
@@ -12,9 +11,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from ops.plan_report.masks import entry, marks_any
 from ops.plan_report.sensitive import Sensitive
 
 Path = tuple[str | int, ...]
+# Characters up to which an object that comes or goes whole is written whole.
+ONE_LINE = 120
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class _Side:
     unknown: Any = False
 
     def at(self, step: str | int) -> _Side:
-        value = _entry(self.value, step, ABSENT)
-        return _Side(value, _entry(self.sensitive, step, False), _entry(self.unknown, step, False))
+        value = entry(self.value, step, ABSENT)
+        return _Side(value, entry(self.sensitive, step, False), entry(self.unknown, step, False))
 
     @property
     def is_empty(self) -> bool:
@@ -87,7 +89,7 @@ def shown_path(path: Sequence[str | int], change: dict[str, Any], sensitive: Sen
     for depth, step in enumerate(path):
         if sensitive.is_in(step) or any(mask is True for mask in masks):
             return tuple(path[:depth])
-        masks = [_entry(mask, step, False) for mask in masks]
+        masks = [entry(mask, step, False) for mask in masks]
     return tuple(path)
 
 
@@ -103,13 +105,13 @@ def path_name(path: Path) -> str:
 
 
 def _differences(before: _Side, after: _Side, path: Path) -> Iterator[Attribute]:
-    unknown = _any(after.unknown)
+    unknown = marks_any(after.unknown)
     if _same(before, after) and not unknown:
         return
     if before.sensitive is True or after.sensitive is True:
         yield _leaf(before, after, path)
         return
-    steps = _common_steps(before, after)
+    steps = _common_steps(before, after, path)
     if steps is not None:
         for step in steps:
             yield from _differences(before.at(step), after.at(step), (*path, step))
@@ -122,7 +124,7 @@ def _differences(before: _Side, after: _Side, path: Path) -> Iterator[Attribute]
 
 
 def _leaf(before: _Side, after: _Side, path: Path) -> Attribute:
-    hidden = _any(before.sensitive) or _any(after.sensitive)
+    hidden = marks_any(before.sensitive) or marks_any(after.sensitive)
     old = SENSITIVE if hidden and not before.is_empty else before.value
     new = SENSITIVE if hidden and not after.is_empty else _with_unknown(after.value, after.unknown)
     return Attribute(path, old, new)
@@ -135,9 +137,13 @@ def _same(before: _Side, after: _Side) -> bool:
     return json.dumps(before.value, sort_keys=True) == json.dumps(after.value, sort_keys=True)
 
 
-def _common_steps(before: _Side, after: _Side) -> list[str | int] | None:
+def _common_steps(before: _Side, after: _Side, path: Path) -> list[str | int] | None:
     """Return the steps into two objects or two lists of objects, or None."""
     values = [side.value for side in (before, after) if not side.is_empty]
+    is_masked = any(map(marks_any, (before.sensitive, after.sensitive, after.unknown)))
+    # At the top it is the resource itself, whose attributes are told one by one.
+    if path and len(values) == 1 and _is_short(values[0]) and not is_masked:
+        return None
     masks = (after.unknown,) if after.unknown is not True else ()
     if values and after.unknown is not True and all(isinstance(value, dict) for value in values):
         keys = {key for value in [*values, *masks] if isinstance(value, dict) for key in value}
@@ -145,6 +151,13 @@ def _common_steps(before: _Side, after: _Side) -> list[str | int] | None:
     if values and after.unknown is not True and all(_is_objects(value) for value in values):
         return list(range(max(len(value) for value in values)))
     return None
+
+
+def _is_short(value: object) -> bool:
+    """Whether it is an object that reads better on one line, such as tags."""
+    if not isinstance(value, dict) or any(isinstance(item, (dict, list)) for item in value.values()):
+        return False
+    return bool(value) and len(json.dumps(value, ensure_ascii=False)) <= ONE_LINE
 
 
 def _is_objects(value: object) -> bool:
@@ -171,29 +184,10 @@ def _with_unknown(value: object, unknown: object) -> Any:
     if isinstance(value, dict) and isinstance(unknown, dict):
         return {key: _inside(value.get(key), unknown.get(key)) for key in sorted({*value, *unknown})}
     if isinstance(value, list) and isinstance(unknown, list):
-        return [_inside(item, _entry(unknown, index, False)) for index, item in enumerate(value)]
+        return [_inside(item, entry(unknown, index, False)) for index, item in enumerate(value)]
     return value
 
 
 def _inside(value: object, unknown: object) -> Any:
     result = _with_unknown(value, unknown)
     return f"({result.text})" if isinstance(result, Word) else result
-
-
-def _entry(value: object, step: str | int, default: Any) -> Any:
-    if value is True:
-        return True
-    if isinstance(value, dict):
-        return value.get(step, default)
-    if isinstance(value, list) and isinstance(step, int):
-        return value[step] if step < len(value) else default
-    return default
-
-
-def _any(mask: object) -> bool:
-    """Whether a mask holds `true` anywhere."""
-    if isinstance(mask, dict):
-        return any(_any(item) for item in mask.values())
-    if isinstance(mask, list):
-        return any(_any(item) for item in mask)
-    return mask is True

@@ -63,7 +63,7 @@ def render(plan: dict[str, Any], environment: str) -> str:
     if plan.get("deferred_changes"):
         head += [f"> {len(plan['deferred_changes'])} changes were put off until after this apply.", ""]
     digest = hashlib.sha256(repr((resources, outputs)).encode(errors="backslashreplace")).hexdigest()
-    closing = ["", f"*All of it, also what is left out here: {code(digest[:DIGEST_SHOWN])}*"]
+    closing = ["", f"*Digest of all changes: {code(digest[:DIGEST_SHOWN])}*"]
     return "\n".join([*head, *_fitting(resources, outputs), *closing]) + "\n"
 
 

@@ -60,11 +60,12 @@ def stack(tmp_path: Path) -> Stack:
 
 
 def test_a_create_lists_what_is_set(stack: Stack) -> None:
-    plan = stack.plan(data(a={"input": {"size": "${var.size}"}}))
+    plan = stack.plan(data(a={"input": {"size": "${var.size}", "list": [1]}, "triggers_replace": {"t": 1}}))
     report = plan_report.render(plan, "dev")
     assert report.splitlines()[0] == "<!-- huntaze-plan:dev -->"
     assert "**1 to create.**" in report
-    assert '- `terraform_data.a`\n  - `input.size`: `"small"`\n' in report
+    assert '- `terraform_data.a`\n  - `input.list`: `[1]`\n  - `input.size`: `"small"`\n' in report
+    assert '  - `triggers_replace`: `{"t": 1}`\n' in report
     assert plan_report.summary_line(plan) == "1 to create."
 
 
