@@ -4,6 +4,7 @@ The composition root: settings, then function bundles, then stacks.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -70,7 +71,9 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
 def _bundles(chosen: settings.Settings) -> Bundles:
     from ops import bundles
 
-    return bundles.build(bundles.Target(chosen.lambda_architecture, chosen.lambda_runtime))
+    # Lambda is Linux; the local run names this machine's system where that is another one.
+    system = os.environ.get("BUNDLE_SYSTEM") or bundles.LAMBDA.system
+    return bundles.build(bundles.Target(chosen.lambda_architecture, chosen.lambda_runtime, system))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -71,6 +71,7 @@ def local_workspace(services: Services, target: bundles.Target) -> Workspace:
         "HUNTAZE_API_URL": services.api_url,
         "LAMBDA_ARCHITECTURE": target.architecture,
         "LAMBDA_RUNTIME": target.runtime,
+        "BUNDLE_SYSTEM": target.system,
         "AWS_REGION": services.aws.region,
         "STATE_REGION": services.aws.region,
     }
@@ -92,7 +93,16 @@ def local_workspace(services: Services, target: bundles.Target) -> Workspace:
 
 def shell_exports(deployment: Deployment) -> dict[str, str]:
     """Return the variables with which `aws`, `terraform` and the ops commands reach the deployment."""
-    wanted = ("AWS_", "TF_", "STRIPE_", "HUNTAZE_API_URL", "LAMBDA_", "STATE_", "CHECKPOINT_DISABLE")
+    wanted = (
+        "AWS_",
+        "TF_",
+        "STRIPE_",
+        "HUNTAZE_API_URL",
+        "LAMBDA_",
+        "BUNDLE_",
+        "STATE_",
+        "CHECKPOINT_DISABLE",
+    )
     environment = {**deployment.workspace.environment, **deployment.terraform.environment}
     exports = {name: value for name, value in sorted(environment.items()) if name.startswith(wanted)}
     return exports | {names.DATABASE_URL: deployment.services.database_url}
