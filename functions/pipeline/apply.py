@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Characters of a body's hash that tell two states of an object apart.
 STATE_DIGITS: Final = 16
+# Whoever holds an object's lease gives it up within seconds, so the invocation's time is the limit.
+LEASE_ATTEMPTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
             lambda: take(remaining_seconds(delivery.context)),
             context=delivery.context,
             attempt_seconds=ATTEMPT_SECONDS,
+            attempts=LEASE_ATTEMPTS,
         )
     except streams.StaleEventError:
         return telemetry.STALE

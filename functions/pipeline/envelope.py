@@ -21,7 +21,8 @@ SOURCE_PREFIX = "aws.partner/stripe.com/"
 # Each of these becomes an HTTP header, so the characters are those that a header may hold.
 ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 TYPE = re.compile(r"[a-z0-9_.]{1,255}")
-API_VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# A version with beta features holds more than a date and a name: "2026-03-25.preview; feature_beta=v1".
+API_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-9])?")
 # EventBridge's own rule for the name of a replay (StartReplay, ReplayName).
 REPLAY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 

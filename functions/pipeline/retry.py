@@ -28,20 +28,28 @@ LONGEST_WAIT_SECONDS: Final = 5.0
 RECORD_SECONDS: Final = 4.0
 
 
-def retry(action: Callable[[], Result], *, context: LambdaContext, attempt_seconds: float) -> Result:
+def retry(
+    action: Callable[[], Result],
+    *,
+    context: LambdaContext,
+    attempt_seconds: float,
+    attempts: int = ATTEMPTS,
+) -> Result:
     """Run ``action`` until it succeeds, as often as is useful.
 
     Parameters
     ----------
     attempt_seconds
         How long one more attempt may take; without that time, and the time to record it, none is begun.
+    attempts
+        How many there are at most.
 
     Raises
     ------
     TransientError
         The last attempt's.
     """
-    for attempt in range(1, ATTEMPTS):
+    for attempt in range(1, attempts):
         try:
             return action()
         except TransientError as error:
