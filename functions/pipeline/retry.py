@@ -72,7 +72,7 @@ def retry(
 
 def longest_wait(attempt: int) -> float:
     """Return the upper limit, in seconds, of the wait after an attempt; the first is 1."""
-    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempt - 1))
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1))
 
 
 def remaining_seconds(context: LambdaContext) -> float:

@@ -62,7 +62,8 @@ def aws(aws_url: str) -> Aws:
 @pytest.fixture(scope="session")
 def dead_letter_queue(aws: Aws) -> str:
     """Address of the queue in which the handlers park events."""
-    return aws.client("sqs").create_queue(QueueName="huntaze-dlq-test")["QueueUrl"]
+    url: str = aws.client("sqs").create_queue(QueueName="huntaze-dlq-test")["QueueUrl"]
+    return url
 
 
 @pytest.fixture(scope="session")
