@@ -53,6 +53,3 @@ AUTHENTICATION_REFUSED: Final = "AuthenticationRefused"
 
 # Where the audit function writes in its bucket; one folder per day of receipt.
 LEDGER_PREFIX: Final = "audit/"
-
-# A replay whose name begins so applies its events again on purpose.
-FORCED_REPLAY_PREFIX: Final = "forced-"

@@ -12,7 +12,7 @@ from functions.pipeline.apply import Delivery, apply
 from functions.pipeline.config import DeliverySettings
 from functions.pipeline.envelope import StripeEvent, parse
 from functions.pipeline.errors import (
-    AuthenticationRefusedError,
+    ConfigurationError,
     EventError,
     InvalidEventError,
     PermanentError,
@@ -57,7 +57,7 @@ def process(handler: str, envelope: object, context: LambdaContext) -> dict[str,
             _park(handler, envelope, settings, subject, refusal)
             return {"outcome": telemetry.PARKED, "event_type": subject.event_type, "path": refusal.path}
     except Exception as error:
-        if isinstance(error, AuthenticationRefusedError):
+        if isinstance(error, ConfigurationError):
             config.forget()
         telemetry.failed(subject, error)
         raise

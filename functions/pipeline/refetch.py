@@ -33,11 +33,9 @@ def present_state(event: StripeEvent, *, kind: str, table: Table, reads_per_seco
     """
     _take_turn(table, reads_per_second)
     # Imported here: stripe costs a cold start more than all else together, and most never fetch.
-    from functions import stripe_api
+    from functions.stripe_api import retrieve
 
-    return stripe_api.retrieve(
-        kind, own_id(event.object), api_version=event.api_version, account=event.account
-    )
+    return retrieve(kind, own_id(event.object), api_version=event.api_version, account=event.account)
 
 
 def _take_turn(table: Table, reads_per_second: int) -> None:
@@ -46,8 +44,8 @@ def _take_turn(table: Table, reads_per_second: int) -> None:
     try:
         table.update(
             f"{KIND}#{second}",
-            "ADD reads :one SET expiration = :expiration",
-            "attribute_not_exists(reads) OR reads < :limit",
+            "SET expiration = :expiration ADD taken :one",
+            "attribute_not_exists(taken) OR taken < :limit",
             one=1,
             limit=reads_per_second,
             expiration=second + KEPT_SECONDS,
