@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -64,14 +63,15 @@ def open_ledger(environment: Environment, since: datetime) -> Ledger:
     return S3Ledger(environment, since)
 
 
-@dataclass
 class PostgresLedger:
     """The table stripe_event_ledger."""
 
-    database_url: str = field(repr=False)
-    name: str = "PostgreSQL"
-    unread: int = 0
-    progress: Progress = field(default=lambda _done, _total: None, repr=False)
+    name = "PostgreSQL"
+    unread = 0
+
+    def __init__(self, database_url: str) -> None:
+        self.progress: Progress = lambda _done, _total: None
+        self._database_url = database_url
 
     def known(self, event_ids: Collection[str]) -> set[str]:
         """Return those of the events that have a row."""
@@ -88,7 +88,7 @@ class PostgresLedger:
     def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[str, ...]]:
         try:
             with psycopg.connect(
-                self.database_url,
+                self._database_url,
                 connect_timeout=CONNECT_SECONDS,
                 application_name="huntaze-stripe",
                 prepare_threshold=None,

@@ -67,9 +67,12 @@ def reconcile(context: LambdaContext) -> dict[str, Any]:
         )
         try:
             complete = job.run(int(time.time()) - GRACE_SECONDS, context)
-        finally:
-            # A run that fails on its way also tells what it found missing.
-            _tell(job.gap)
+        except EventError:
+            # What was found on the way is told; that nothing is missing can't be said.
+            if job.gap.missing_count:
+                _tell(job.gap)
+            raise
+        _tell(job.gap)
     except EventError as error:
         logger.error("reconciliation failed", extra={"error": type(error).__name__, "reason": error.reason})
         raise
@@ -104,7 +107,8 @@ class Job:
                 self._take(batch)
                 # Other events of the batch's newest second may follow in the next one.
                 self._keep(batch.last_created)
-                if _is_short(context):
+                # A run that did not come on must not end: the next one would do the same again.
+                if _is_short(context) and self.compared_until > since:
                     return False
             self._keep(last + 1)
             if last < until and _is_short(context):
