@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from ops.commands import reconcile, replay
 from ops.errors import OperatorError
 from ops.steps import Steps
 
@@ -33,6 +34,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(replay.app, name="replay")
+app.command()(reconcile.reconcile)
 
 
 @app.command()
