@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from ops.commands import chaos as chaos_command
 from ops.errors import OperatorError
 from ops.steps import Steps
 
@@ -51,6 +52,14 @@ def local(
 
     if not run(Options(events, count, keep), console()):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def chaos(
+    seed: chaos_command.Seed = 1, events: chaos_command.Events = 2000, only: chaos_command.Only = ""
+) -> None:
+    """Let every part fail in phases on an embedded AWS, and judge what became of each event."""
+    chaos_command.command(console(), seed, events, only)
 
 
 Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
