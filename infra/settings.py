@@ -103,6 +103,19 @@ class Settings(StateSettings):
         examples=["https://api.dev.huntaze.com"],
     )
     livemode: bool = Field(False, description="Whether the events are live: others are refused")
+    order: Literal["watermark", "refetch", "off"] = Field(
+        "watermark",
+        description="How an old state of an object is kept from overwriting a newer one: watermark skips it, "
+        "refetch sends the present one as fetched from Stripe, off sends each as it comes",
+    )
+    stripe_reads_per_second: int = Field(
+        20,
+        ge=1,
+        le=90,
+        description="Objects fetched from Stripe in a second by all functions together; Stripe allows 100 "
+        "live and 25 test reads",
+        examples=[20],
+    )
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
     lambda_runtime: str = Field(
         "python3.13",

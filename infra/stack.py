@@ -83,6 +83,8 @@ class EnvironmentStack(TerraformStack):
         delivery = shared | {
             names.HUNTAZE_API_URL: settings.huntaze_api_url,
             names.LIVEMODE: str(settings.livemode).lower(),
+            names.ORDER: settings.order,
+            names.STRIPE_READS_PER_SECOND: str(settings.stripe_reads_per_second),
             names.IDEMPOTENCY_TABLE: table.name,
             names.IDEMPOTENCY_EXPIRY_SECONDS: str(expiry_seconds(settings.archive_retention_days)),
         }

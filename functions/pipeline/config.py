@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
@@ -35,6 +35,12 @@ class DeliverySettings:
     idempotency_expiry_seconds
         How long an event id is remembered; longer than the archive keeps events, so that a replay of the
         oldest one still finds its record.
+    dead_letter_queue_url
+        The handler's own dead-letter queue, where it parks what no retry can help.
+    order
+        One of :data:`functions.pipeline.names.ORDERS`.
+    stripe_reads_per_second
+        How many objects all functions of the environment together may fetch from Stripe in a second.
     """
 
     livemode: bool
@@ -42,6 +48,9 @@ class DeliverySettings:
     api_key: str = field(repr=False)
     idempotency_table: str
     idempotency_expiry_seconds: int
+    dead_letter_queue_url: str
+    order: str
+    stripe_reads_per_second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +73,14 @@ def delivery_settings() -> DeliverySettings:
         Secrets Manager did not answer.
     """
     return DeliverySettings(
-        livemode=_boolean(names.LIVEMODE),
+        livemode=_one_of(names.LIVEMODE, ("true", "false")) == "true",
         api_url=_url(names.HUNTAZE_API_URL),
         api_key=_header_value(names.HUNTAZE_API_KEY),
         idempotency_table=_required(names.IDEMPOTENCY_TABLE),
-        idempotency_expiry_seconds=_seconds(names.IDEMPOTENCY_EXPIRY_SECONDS),
+        idempotency_expiry_seconds=_positive(names.IDEMPOTENCY_EXPIRY_SECONDS),
+        dead_letter_queue_url=_url(names.DEAD_LETTER_QUEUE_URL),
+        order=_one_of(names.ORDER, names.ORDERS),
+        stripe_reads_per_second=_positive(names.STRIPE_READS_PER_SECOND),
     )
 
 
@@ -76,6 +88,12 @@ def delivery_settings() -> DeliverySettings:
 def ledger_settings() -> LedgerSettings:
     """Read the settings of the audit function; raises as :func:`delivery_settings` does."""
     return LedgerSettings(bucket=_required(names.LEDGER_BUCKET), database_url=secret(names.DATABASE_URL))
+
+
+def forget() -> None:
+    """Read everything anew at the next attempt: a key was refused, and may have been rotated since."""
+    delivery_settings.cache_clear()
+    _secret_document.cache_clear()
 
 
 def secret(key: str) -> str | None:
@@ -113,17 +131,17 @@ def _required(name: str) -> str:
     return value
 
 
-def _boolean(name: str) -> bool:
+def _one_of(name: str, values: Sequence[str]) -> str:
     value = _required(name)
-    if value not in ("true", "false"):
-        raise ConfigurationError(f"{name} must be true or false")
-    return value == "true"
+    if value not in values:
+        raise ConfigurationError(f"{name} must be one of {', '.join(values)}")
+    return value
 
 
-def _seconds(name: str) -> int:
+def _positive(name: str) -> int:
     value = _required(name)
     if not value.isdecimal() or int(value) == 0:
-        raise ConfigurationError(f"{name} must be a number of seconds above 0")
+        raise ConfigurationError(f"{name} must be a whole number above 0")
     return int(value)
 
 

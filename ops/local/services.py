@@ -123,6 +123,19 @@ def running_reference_api(folder: Path, api_key: str, port: int | None = None) -
         yield url
 
 
+@contextmanager
+def running_reference_stripe(folder: Path, secret_key: str, port: int | None = None) -> Iterator[str]:
+    """Run the reference Stripe API; yield its URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key_file = folder / "key"
+    key_file.touch(mode=0o600)
+    key_file.write_text(secret_key)
+    command = ["-m", "ops.local.reference_stripe", "--key-file", str(key_file)]
+    environment = isolated_environment(folder)
+    with _server("reference Stripe API", command, folder, environment, "/_control/requests", port) as url:
+        yield url
+
+
 def isolated_environment(folder: Path) -> dict[str, str]:
     """Return this environment without any AWS, Terraform or secret setting of the operator.
 

@@ -50,6 +50,10 @@ class Server(ThreadingHTTPServer):
         """Return the base URL, without a slash at its end."""
         return f"http://{LOOPBACK}:{self.server_address[1]}"
 
+    def control(self, request: Received) -> Reply:
+        """Answer a request of the test or tool that runs this server. Needs no key: loopback only."""
+        return _control(self.exchange, request)
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Keep track of the connection, then serve it in its own thread."""
         with self._connections_lock:
@@ -113,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             if len(received.content) < int(length):
                 self.close_connection = True  # the client went away in mid-body: nobody asked anything
             elif self.path.startswith(CONTROL_PREFIX):
-                self._send(_control(self.server.exchange, received))
+                self._send(self.server.control(received))
             else:
                 self._send(self.server.exchange.answer(received))
 

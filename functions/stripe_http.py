@@ -1,0 +1,73 @@
+"""How the stripe library reaches Stripe from here. Imports stripe: load it only where it is needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import httpx
+import stripe
+
+# Seconds. A read of one object takes a tenth of a second; a page of a hundred events one or two.
+TIMEOUT: Final = httpx.Timeout(connect=3.0, read=8.0, write=3.0, pool=1.0)
+LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=50.0)
+
+# At INFO the library logs Stripe's error messages, which can hold what a customer typed.
+logging.getLogger("stripe").setLevel(logging.WARNING)
+# The telemetry header tells Stripe about this machine and its earlier requests.
+stripe.enable_telemetry = False
+
+
+class Transport(stripe.HTTPClient):
+    """The HTTP client that the functions use anyway, in the form that the stripe library takes.
+
+    Proxies and certificate files named by the machine's environment are not used, as for the Huntaze API.
+    """
+
+    name = "httpx"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._http = httpx.Client(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+        *,
+        _usage: list[str] | None = None,
+    ) -> tuple[Any, int, Mapping[str, str]]:
+        """Send a request; the library reads status and body.
+
+        Raises
+        ------
+        stripe.APIConnectionError
+            Stripe did not answer. Without the cause: its text holds the address with its query.
+        """
+        try:
+            response = self._http.request(method, url, headers=headers, content=post_data)
+        except httpx.TransportError as error:
+            raise _no_answer(type(error).__name__) from None
+        return response.content, response.status_code, response.headers
+
+    def request_stream(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """Refuse: nothing that is read here is a stream."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+
+def _no_answer(reason: str) -> stripe.APIConnectionError:
+    make: Any = stripe.APIConnectionError  # the library leaves its parameters untyped
+    error: stripe.APIConnectionError = make(reason, should_retry=True)
+    return error
+
+
+def client(key: str, url: str) -> stripe.StripeClient:
+    """Make a client of the API at ``url``. Each call says how often it is tried again."""
+    return stripe.StripeClient(key, base_addresses={"api": url}, http_client=Transport())

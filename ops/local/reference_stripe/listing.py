@@ -1,0 +1,130 @@
+"""Stripe's list of events: its parameters, its filters and its pages.
+
+Source: Stripe's API reference, "List all events" and "Pagination".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+DEFAULT_LIMIT = 10
+MAXIMUM_LIMIT = 100
+MAXIMUM_TYPES = 20
+_CREATED = re.compile(r"created\[(gt|gte|lt|lte)\]")
+_TYPES = re.compile(r"types\[\d*\]")
+_NUMBER = re.compile(r"\d{1,12}")
+
+_BOUNDS: dict[str, Callable[[int, int], bool]] = {
+    "gt": lambda created, bound: created > bound,
+    "gte": lambda created, bound: created >= bound,
+    "lt": lambda created, bound: created < bound,
+    "lte": lambda created, bound: created <= bound,
+}
+
+
+class BadParameter(Exception):  # noqa: N818 - an answer of the API, not a failure of this program
+    """A parameter that Stripe refuses with 400."""
+
+    def __init__(self, parameter: str, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+        self.code = code
+
+
+@dataclass
+class Query:
+    """The parameters of a list request."""
+
+    limit: int = DEFAULT_LIMIT
+    starting_after: str | None = None
+    ending_before: str | None = None
+    type: str | None = None
+    types: tuple[str, ...] = ()
+    created: tuple[tuple[str, int], ...] = ()
+
+    def matches(self, event: dict[str, Any]) -> bool:
+        """Return whether an event passes the filters."""
+        if not all(_BOUNDS[bound](event["created"], value) for bound, value in self.created):
+            return False
+        if self.type is not None:
+            pattern = re.escape(self.type).replace(r"\*", ".*")
+            return re.fullmatch(pattern, event["type"]) is not None
+        return not self.types or event["type"] in self.types
+
+
+def parse(query_string: str) -> Query:
+    """Read the query string.
+
+    Raises
+    ------
+    BadParameter
+        A parameter is unknown, given with another that it excludes, or has a wrong value.
+    """
+    query = Query()
+    for name, value in parse_qsl(query_string, keep_blank_values=True):
+        if name == "limit":
+            query.limit = _limit(value)
+        elif name in ("starting_after", "ending_before", "type"):
+            setattr(query, name, value)
+        elif _TYPES.fullmatch(name):
+            query.types += (value,)
+        elif bound := _CREATED.fullmatch(name):
+            query.created += ((bound[1], _number("created", value)),)
+        else:
+            raise BadParameter(name, f"Received unknown parameter: {name}", "parameter_unknown")
+    if query.starting_after is not None and query.ending_before is not None:
+        raise BadParameter(
+            "starting_after", "Received both starting_after and ending_before parameters. Give one."
+        )
+    if query.type is not None and query.types:
+        raise BadParameter("types", "You may not specify both type and types.")
+    if len(query.types) > MAXIMUM_TYPES:
+        raise BadParameter("types", f"You may specify at most {MAXIMUM_TYPES} types.")
+    return query
+
+
+def page(events: Sequence[dict[str, Any]], query: Query) -> dict[str, Any]:
+    """Return a page of events that come newest first.
+
+    `ending_before` gives the page just before the cursor, which is newer, in the same order.
+
+    Raises
+    ------
+    BadParameter
+        The cursor is no event of the list.
+    """
+    before, after = events, events
+    if query.ending_before is not None:
+        before = events[: _position(events, "ending_before", query.ending_before)]
+        matching = [event for event in before if query.matches(event)]
+        data = matching[-query.limit :]
+    else:
+        if query.starting_after is not None:
+            after = events[_position(events, "starting_after", query.starting_after) + 1 :]
+        matching = [event for event in after if query.matches(event)]
+        data = matching[: query.limit]
+    return {"object": "list", "data": data, "has_more": len(matching) > len(data), "url": "/v1/events"}
+
+
+def _position(events: Sequence[dict[str, Any]], parameter: str, event_id: str) -> int:
+    for position, event in enumerate(events):
+        if event["id"] == event_id:
+            return position
+    raise BadParameter(parameter, f"No such event: '{event_id}'", "resource_missing")
+
+
+def _limit(value: str) -> int:
+    limit = _number("limit", value)
+    if not 1 <= limit <= MAXIMUM_LIMIT:
+        raise BadParameter("limit", f"This value must be between 1 and {MAXIMUM_LIMIT}.")
+    return limit
+
+
+def _number(parameter: str, value: str) -> int:
+    if not _NUMBER.fullmatch(value):
+        raise BadParameter(parameter, f"Invalid integer: {value}", "parameter_invalid_integer")
+    return int(value)
