@@ -202,6 +202,11 @@ def from_settings() -> StripeApi:
         raise ConfigurationError(
             f"{names.STRIPE_SECRET_KEY} is neither set nor in the secret; export it and deploy again"
         )
+    return with_key(key)
+
+
+def with_key(key: str) -> StripeApi:
+    """Return the API with a key; raises ConfigurationError as :func:`from_settings` does."""
     if not _KEY.fullmatch(key):
         raise ConfigurationError(
             f"{names.STRIPE_SECRET_KEY} holds a space, a line break or a character outside ASCII"

@@ -136,6 +136,21 @@ class Settings(StateSettings):
     audit: FunctionSettings = Field(
         FunctionSettings(memory_mb=512, timeout_seconds=60), description="The audit function"
     )
+    auto_redrive: bool = Field(
+        False, description="Hand events that failed for a time back by themselves once the API answers again"
+    )
+    auto_redrive_minutes: int = Field(
+        5, ge=1, le=1440, description="Minutes between two looks at the dead-letter queues", examples=[5]
+    )
+    auto_redrive_attempts: int = Field(
+        10, ge=1, le=100, description="How often one event is handed back at most", examples=[10]
+    )
+    auto_redrive_per_second: int = Field(
+        5, ge=1, le=100, description="Events handed back in a second at most", examples=[5]
+    )
+    redrive: FunctionSettings = Field(
+        FunctionSettings(timeout_seconds=240), description="The function that hands events back"
+    )
     audit_subnet_ids: TextList = Field(
         (),
         description="Subnets of the audit function; empty runs it outside a VPC",

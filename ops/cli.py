@@ -17,7 +17,11 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+<<<<<<< HEAD
 from ops.commands import chaos as chaos_command
+=======
+from ops.commands import reconcile, replay
+>>>>>>> i3-core
 from ops.errors import OperatorError
 from ops.steps import Steps
 
@@ -34,6 +38,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(replay.app, name="replay")
+app.command()(reconcile.reconcile)
 
 
 @app.command()

@@ -53,3 +53,28 @@ AUTHENTICATION_REFUSED: Final = "AuthenticationRefused"
 
 # Where the audit function writes in its bucket; one folder per day of receipt.
 LEDGER_PREFIX: Final = "audit/"
+
+# What the redrive function has besides the handlers' variables.
+AUTO_REDRIVE_ATTEMPTS: Final = "AUTO_REDRIVE_ATTEMPTS"
+AUTO_REDRIVE_PER_SECOND: Final = "AUTO_REDRIVE_PER_SECOND"
+DEAD_LETTER_QUEUE_URLS: Final = "DEAD_LETTER_QUEUE_URLS"
+# Without an event_type, like AuthenticationRefused.
+EVENTS_REDRIVEN: Final = "EventsRedriven"
+EVENTS_LEFT: Final = "EventsLeft"
+
+# What the reconcile function has besides the handlers' variables.
+RECONCILE: Final = "RECONCILE"
+EVENT_SOURCE_NAME: Final = "EVENT_SOURCE_NAME"
+EVENTS_QUEUE_URL: Final = "EVENTS_QUEUE_URL"
+HANDLER_FUNCTIONS: Final = "HANDLER_FUNCTIONS"
+RECONCILE_REPORT: Final = "report"
+RECONCILE_HEAL: Final = "heal"
+RECONCILE_CHECKPOINT: Final = "reconcile#checkpoint"
+# Without an event_type, like AuthenticationRefused: an alarm watches the sum.
+EVENTS_MISSING: Final = "EventsMissing"
+
+# The audit lane of all that no handler takes.
+OTHER_LANE: Final = "other"
+
+# Where forced replays are written down in the ledger bucket.
+REPLAYS_PREFIX: Final = "replays/"

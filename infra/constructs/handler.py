@@ -73,3 +73,8 @@ class Handler(Capability):
             dead_letter=self.dead_letter,
         )
         self.rule.invoke(self.function)
+
+    def grant_redrive(self) -> list[Statement]:
+        """Statements for a role that hands events of the dead-letter queue back to the function."""
+        invoke = Statement(f"Invoke{self.family.title()}", ["lambda:InvokeFunction"], [self.function.arn])
+        return [invoke, *self.dead_letter.grant_consume(sid=f"Consume{self.family.title()}")]

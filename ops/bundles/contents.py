@@ -20,9 +20,9 @@ from ops.errors import OperatorError
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "functions"
-# The handlers of each bundle; payments and billing are alike but for their routes.
+# The handlers of each bundle: in the first what calls an HTTP API, in the other what needs PostgreSQL.
 BUNDLES: Mapping[str, tuple[str, ...]] = {
-    "handlers": ("functions.payments", "functions.billing"),
+    "handlers": ("functions.payments", "functions.billing", "functions.reconcile", "functions.redrive"),
     "audit": ("functions.audit",),
 }
 # Part of every Python runtime of Lambda (AWS, "Building with Python": SDK for Python).

@@ -1,1 +1,1 @@
-"""The commands of the ops command line, one module per command or group of commands."""
+"""The sub-commands of the command line, one module each."""

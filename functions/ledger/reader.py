@@ -1,0 +1,177 @@
+"""The ledger in S3, read back: which deliveries of which events it holds, without what they say."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from functions.pipeline import aws, names
+from functions.pipeline.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Objects of one batch each take a round trip; that many are read at once, one connection each.
+READERS: Final = 10
+# Objects in these storage classes must be restored before they can be read.
+FROZEN_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+# Clocks differ by seconds: Stripe's when it makes an event, and the queue's when it takes it.
+CLOCK_SKEW: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery that the ledger holds.
+
+    Parameters
+    ----------
+    time
+        When the event came to the bus, in UTC: what a replay chooses by.
+    replayed
+        Whether a replay delivered it; an archive takes no replayed events.
+    """
+
+    event_id: str
+    event_type: str
+    time: datetime
+    replayed: bool
+
+
+class LedgerReader:
+    """Reads the ledger in a bucket, each object at most once.
+
+    Parameters
+    ----------
+    client
+        An S3 client whose connection pool holds READERS connections; it is used by threads.
+    """
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._read: set[str] = set()
+        self.frozen = 0
+        self.unreadable = 0
+
+    def new_keys(self, first: date, last: date) -> list[str]:
+        """List the objects of the days from ``first`` to ``last``, UTC, that were not listed before.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
+        """
+        found = []
+        pages = self._client.get_paginator("list_objects_v2")
+        for day in _days(first, last):
+            try:
+                for page in pages.paginate(Bucket=self._bucket, Prefix=f"{names.LEDGER_PREFIX}dt={day}/"):
+                    for item in page.get("Contents", []):
+                        if item["Key"] in self._read:
+                            continue
+                        self._read.add(item["Key"])
+                        if item.get("StorageClass") in FROZEN_CLASSES:
+                            self.frozen += 1
+                        else:
+                            found.append(item["Key"])
+            except aws.AwsError as error:
+                raise aws.fault("the ledger bucket", error) from error
+        return found
+
+    def deliveries(
+        self, keys: Collection[str], progress: Callable[[int], None] = lambda _: None
+    ) -> Iterator[Delivery]:
+        """Read objects; ``progress`` is called with how many are read.
+
+        An object that holds no ledger lines is logged and passed over: its events then count as missing.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
+        """
+        with ThreadPoolExecutor(READERS) as pool:
+            for number, found in enumerate(pool.map(self._deliveries, keys), 1):
+                progress(number)
+                yield from found
+
+    def _deliveries(self, key: str) -> list[Delivery]:
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except aws.AwsError as error:
+            raise aws.fault("the ledger bucket", error) from error
+        try:
+            return list(_parsed(gzip.decompress(body).splitlines()))
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError):
+            self.unreadable += 1
+            logger.warning("ledger object not readable", extra={"key": key})
+            return []
+
+
+class KnownEvents:
+    """The events that the ledger in S3 holds, as far as asked for.
+
+    Parameters
+    ----------
+    since
+        Unix seconds; events made before are not looked for.
+    """
+
+    def __init__(
+        self,
+        reader: LedgerReader,
+        since: int,
+        progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> None:
+        self._reader = reader
+        self._first = (datetime.fromtimestamp(since, UTC) - CLOCK_SKEW).date()
+        self._progress = progress
+        self._known: set[str] = set()
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that the ledger holds.
+
+        Reads on in the ledger only where some are not found in what was read before.
+        """
+        wanted = set(event_ids)
+        if not wanted <= self._known:
+            # An event can reach the ledger long after it was made: every day up to now may hold it.
+            keys = self._reader.new_keys(self._first, datetime.now(UTC).date())
+            found = self._reader.deliveries(keys, lambda done: self._progress(done, len(keys)))
+            self._known.update(delivery.event_id for delivery in found)
+        return wanted & self._known
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[Delivery]:
+    for line in lines:
+        record = json.loads(line)
+        envelope = record["envelope"]
+        yield Delivery(
+            event_id=record["event_id"],
+            event_type=record["event_type"],
+            time=_time(envelope.get("time"), record["received_at"]),
+            replayed="replay-name" in envelope,
+        )
+
+
+def _time(time: object, received_at: str) -> datetime:
+    """Read the envelope's time; what came without one is placed where the queue took it."""
+    for text in (time, received_at):
+        if isinstance(text, str):
+            try:
+                moment = datetime.fromisoformat(text)
+            except ValueError:
+                continue
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    raise ValueError("no time")
+
+
+def _days(first: date, last: date) -> Iterator[str]:
+    for offset in range((last - first).days + 1):
+        yield (first + timedelta(days=offset)).isoformat()

@@ -1,0 +1,14 @@
+"""Lambda function for the scheduled reconciliation; its handler is functions.reconcile.handler."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.pipeline.telemetry import logger
+from functions.reconciliation.run import reconcile
+
+
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Compare Stripe's list with the ledger; see :func:`functions.reconciliation.run.reconcile`."""
+    return reconcile(context)

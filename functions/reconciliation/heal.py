@@ -1,0 +1,130 @@
+"""The way back for a missing event: to the handler that its type belongs to, and to the audit queue.
+
+Only Stripe can put events on a partner bus, so the handler is invoked with the envelope that EventBridge
+would have made, and the same envelope goes to the audit queue. Handing an event over twice is harmless: the
+handler knows applied events, and the envelope's id follows from the event's.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.pipeline import aws, names
+from functions.pipeline.routing import ROUTES
+from functions.pipeline.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+
+# Events per second, so that a long gap does not fall on the Huntaze API at once.
+RATE: Final = 20.0
+# Any fixed id: the envelopes' ids are made from it and the events' ids.
+_NAMESPACE: Final = uuid.UUID("6f0a1a52-8d1a-5a0e-9b4e-1d7c6a1f2e3b")
+# Answers to an event that is larger than Lambda or SQS take.
+_TOO_LARGE: Final = frozenset(
+    {"RequestEntityTooLargeException", "RequestTooLargeException", "BatchRequestTooLong"}
+)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where missing events go.
+
+    Parameters
+    ----------
+    event_source
+        The partner event source, by which the handlers know Stripe's events.
+    functions
+        Handler to the function's name or ARN.
+    queue_url
+        URL of the audit's FIFO queue.
+    """
+
+    event_source: str
+    account_id: str
+    region: str
+    functions: Mapping[str, str]
+    queue_url: str
+
+
+@dataclass
+class Healer:
+    """Hands missing events over, at a bounded rate."""
+
+    destination: Destination
+    lambda_client: LambdaClient = field(repr=False)
+    sqs_client: SQSClient = field(repr=False)
+    rate: float = RATE
+    sleep: Callable[[float], None] = time.sleep
+    _next: float = 0.0
+
+    def hand_over(self, event: Mapping[str, Any]) -> bool:
+        """Invoke the event's handler and put it into the audit queue; return False where it is too large.
+
+        The audit comes last: an event that is in the ledger is no longer found as missing.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            Lambda or SQS did not answer, or refused; the event may be handed over again.
+        """
+        self._wait()
+        body = json.dumps(envelope(event, self.destination), separators=(",", ":"))
+        route = ROUTES.get(event["type"])
+        try:
+            if route is not None:
+                self.lambda_client.invoke(
+                    FunctionName=self.destination.functions[route.handler],
+                    InvocationType="Event",
+                    Payload=body.encode(),
+                )
+            self.sqs_client.send_message(
+                QueueUrl=self.destination.queue_url, MessageBody=body, MessageGroupId=lane(event["type"])
+            )
+        except aws.AwsError as error:
+            if _code(error) in _TOO_LARGE:
+                extra = {"event_id": event["id"], "event_type": event["type"]}
+                logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
+                return False
+            raise aws.fault("Lambda or the audit queue", error) from error
+        return True
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            self.sleep(self._next - now)
+        self._next = max(now, self._next) + 1 / self.rate
+
+
+def envelope(event: Mapping[str, Any], destination: Destination) -> dict[str, Any]:
+    """Wrap an event as EventBridge does; its id is the same whenever it is wrapped here."""
+    source = destination.event_source
+    return {
+        "version": "0",
+        "id": str(uuid.uuid5(_NAMESPACE, event["id"])),
+        "detail-type": event["type"],
+        "source": source,
+        "account": destination.account_id,
+        "time": datetime.fromtimestamp(event["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": destination.region,
+        "resources": [f"arn:aws:events:{destination.region}::event-source/{source}"],
+        "detail": dict(event),
+    }
+
+
+def lane(event_type: str) -> str:
+    """Return the audit lane of a type: its handler's, or the one of all others."""
+    route = ROUTES.get(event_type)
+    return names.OTHER_LANE if route is None else route.handler
+
+
+def _code(error: BaseException) -> str:
+    response = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,43 @@
+"""The settings of the reconcile function, from its environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from functions.pipeline import config, names
+
+MODES = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileSettings:
+    """What the function needs besides Stripe's key; the last three only to heal."""
+
+    heal: bool
+    ledger_bucket: str
+    table: str
+    event_source: str
+    functions: Mapping[str, str]
+    queue_url: str
+
+
+@cache
+def reconcile_settings() -> ReconcileSettings:
+    """Read the settings.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable that is missing or wrong.
+    """
+    heal = config.one_of(names.RECONCILE, MODES) == names.RECONCILE_HEAL
+    return ReconcileSettings(
+        heal=heal,
+        ledger_bucket=config.required(names.LEDGER_BUCKET),
+        table=config.required(names.IDEMPOTENCY_TABLE),
+        event_source=config.required(names.EVENT_SOURCE_NAME) if heal else "",
+        functions=config.by_handler(names.HANDLER_FUNCTIONS) if heal else {},
+        queue_url=config.required(names.EVENTS_QUEUE_URL) if heal else "",
+    )

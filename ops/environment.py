@@ -1,0 +1,186 @@
+"""A deployed environment as operators reach it: its settings, its AWS account, its resources' names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+)
+
+from functions.ledger.reader import READERS
+from infra import settings as infra_settings
+from infra.errors import InfraError
+from infra.names import PROJECT
+from infra.settings import Settings
+from ops.errors import OperatorError
+
+# People wait for these calls: an endpoint that does not answer is told within half a minute.
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=READERS,
+)
+CREDENTIALS_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
+MISSING_CODES = frozenset(
+    {
+        "404",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment; make it with :func:`connect`."""
+
+    settings: Settings
+    session: boto3.Session = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """dev, staging or prod."""
+        return self.settings.environment
+
+    @property
+    def region(self) -> str:
+        """The region of everything but the Terraform state."""
+        return self.settings.aws_region
+
+    @property
+    def bus(self) -> str:
+        """The partner event bus, which has the name of its event source."""
+        return self.settings.stripe_event_source_name
+
+    def client(self, service: str) -> Any:
+        """Return a client of an AWS service in the environment's region."""
+        make = cast("Any", self.session.client)
+        with aws_errors(service):
+            return make(service, config=CONFIG)
+
+    def resource(self, part: str) -> str:
+        """Return the name of a resource, for example huntaze-stripe-archive-dev."""
+        return f"{PROJECT}-{part}-{self.name}"
+
+    @cached_property
+    def caller(self) -> tuple[str, str]:
+        """The account id and the ARN of who asks.
+
+        Raises
+        ------
+        OperatorError
+            AWS can't be asked, or the account is not the environment's.
+        """
+        with aws_errors("who you are"):
+            answer = self.client("sts").get_caller_identity()
+        only = self.settings.aws_account_id
+        if only and answer["Account"] != only:
+            raise OperatorError(
+                f"the credentials are for account {answer['Account']}, and {self.name} is in {only}: "
+                "take those of that account"
+            )
+        return answer["Account"], answer["Arn"]
+
+    @property
+    def account_id(self) -> str:
+        """The AWS account; raises as :attr:`caller` does."""
+        return self.caller[0]
+
+    @property
+    def ledger_bucket(self) -> str:
+        """The bucket of the audit ledger; raises as :attr:`caller` does."""
+        return f"{self.resource('ledger')}-{self.account_id}"
+
+    @property
+    def secret_id(self) -> str:
+        """The secret that the functions read."""
+        return f"huntaze/stripe-eventbridge/{self.name}"
+
+
+def connect(name: str) -> Environment:
+    """Read an environment's settings; AWS is asked only when something needs it.
+
+    Raises
+    ------
+    OperatorError
+        The environment is unknown, or its settings are wrong or incomplete.
+    """
+    try:
+        settings = infra_settings.load(name)
+    except InfraError as error:
+        raise OperatorError(str(error), usage=True) from error
+    try:
+        session = boto3.Session(region_name=settings.aws_region)
+    except BotoCoreError as error:
+        profile = os.environ.get("AWS_PROFILE", "default")
+        raise OperatorError(
+            f"the AWS profile {profile!r} can't be used ({error}): check AWS_PROFILE"
+        ) from error
+    return Environment(settings, session)
+
+
+@contextmanager
+def aws_errors(what: str) -> Iterator[None]:
+    """Turn what AWS says into one line for people; `what` was asked for.
+
+    Raises
+    ------
+    OperatorError
+        With the next step. AWS's own message is told only where it names no more than resources.
+    """
+    try:
+        yield
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise OperatorError(
+            "there are no AWS credentials: export AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from error
+    except EndpointConnectionError as error:
+        url = error.kwargs.get("endpoint_url", "AWS")
+        raise OperatorError(f"{url} does not answer: check the network, and AWS_ENDPOINT_URL") from error
+    except ClientError as error:
+        raise OperatorError(_told(what, error)) from error
+    except BotoCoreError as error:
+        raise OperatorError(f"AWS could not be asked for {what} ({_line(error)})") from error
+
+
+def _told(what: str, error: ClientError) -> str:
+    details = error.response.get("Error", {})
+    code, message = details.get("Code", "an error"), _line(details.get("Message", ""))
+    if code in CREDENTIALS_CODES:
+        return f"AWS refused the credentials ({code}): log in again, then repeat the command"
+    if code in DENIED_CODES:
+        return f"AWS denied {what} ({code}): ask for the right {error.operation_name}"
+    if code in MISSING_CODES:
+        return f"{what} is not there ({code}): check --env and the account, or deploy the environment first"
+    return f"AWS refused {what} ({code}: {message})"
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())

@@ -1,0 +1,159 @@
+"""The ledger as operators read it: PostgreSQL where DATABASE_URL is exported, else the bucket in S3."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import psycopg
+
+from functions.ledger.reader import CLOCK_SKEW, KnownEvents, LedgerReader
+from functions.pipeline import names
+from functions.pipeline.errors import EventError
+from ops.environment import Environment
+from ops.errors import OperatorError
+
+CONNECT_SECONDS = 5
+STATEMENT_MILLISECONDS = 60_000
+
+Progress = Callable[[int, int], None]
+# Event type to the ids of its events.
+EventsByType = Mapping[str, Collection[str]]
+
+
+class Ledger(Protocol):
+    """What both kinds of ledger answer. Personal data is never read.
+
+    Parameters
+    ----------
+    progress
+        Called with how much of a long reading is done, and how much there is.
+    """
+
+    progress: Progress
+
+    @property
+    def name(self) -> str:
+        """Which kind it is."""
+
+    @property
+    def unread(self) -> int:
+        """How many objects could not be read, because they lie in an archive class of S3 or are damaged."""
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that the ledger holds."""
+
+    def events(self, since: datetime, until: datetime) -> EventsByType:
+        """Return the events that came to the bus from `since` to before `until`."""
+
+
+def open_ledger(environment: Environment, since: datetime) -> Ledger:
+    """Return the ledger to read; `since` is the earliest time that will be asked for.
+
+    Raises
+    ------
+    OperatorError
+        DATABASE_URL is exported and its database can't be read.
+    """
+    if database_url := os.environ.get(names.DATABASE_URL, "").strip():
+        return PostgresLedger(database_url)
+    return S3Ledger(environment, since)
+
+
+class PostgresLedger:
+    """The table stripe_event_ledger."""
+
+    name = "PostgreSQL"
+    unread = 0
+
+    def __init__(self, database_url: str) -> None:
+        self.progress: Progress = lambda _done, _total: None
+        self._database_url = database_url
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that have a row."""
+        query = "SELECT event_id FROM stripe_event_ledger WHERE event_id = ANY(%s)"
+        return {event_id for (event_id,) in self._rows(query, (list(event_ids),))}
+
+    def events(self, since: datetime, until: datetime) -> EventsByType:
+        """Return the events first seen in the window; an earlier one that came again is not told."""
+        query = "SELECT type, event_id FROM stripe_event_ledger WHERE first_seen >= %s AND first_seen < %s"
+        rows = self._rows(query, (since, until))
+        self.progress(len(rows), len(rows))
+        return _by_type(rows)
+
+    def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[str, ...]]:
+        try:
+            with psycopg.connect(
+                self._database_url,
+                connect_timeout=CONNECT_SECONDS,
+                application_name="huntaze-stripe",
+                prepare_threshold=None,
+            ) as connection:
+                connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
+                return connection.execute(query.encode(), values).fetchall()
+        except psycopg.errors.UndefinedTable:
+            # The audit function makes the table with its first batch.
+            return []
+        except psycopg.Error as error:
+            # Without the cause: psycopg's own texts quote the connection string.
+            raise OperatorError(
+                f"the ledger's PostgreSQL can't be read ({type(error).__name__}): check DATABASE_URL, "
+                "or unset it to read the ledger bucket"
+            ) from None
+
+
+class S3Ledger:
+    """The ledger bucket; each object is read once, with a progress bar."""
+
+    name = "S3"
+
+    def __init__(self, environment: Environment, since: datetime) -> None:
+        self.progress: Progress = lambda _done, _total: None
+        self._reader = LedgerReader(environment.client("s3"), environment.ledger_bucket)
+        self._known = KnownEvents(
+            self._reader, int(since.timestamp()), lambda done, total: self.progress(done, total)
+        )
+
+    @property
+    def unread(self) -> int:
+        """How many objects could not be read so far."""
+        return self._reader.frozen + self._reader.unreadable
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that an object holds."""
+        try:
+            return self._known.known(event_ids)
+        except EventError as error:
+            raise _unreadable(error) from error
+
+    def events(self, since: datetime, until: datetime) -> EventsByType:
+        """Return the events that came in the window, but for those that a replay brought."""
+        try:
+            # The queue may have taken a late one on the day after.
+            last = (until + timedelta(days=1)).date()
+            keys = self._reader.new_keys((since - CLOCK_SKEW).date(), last)
+            found = self._reader.deliveries(keys, lambda done: self.progress(done, len(keys)))
+            return _by_type(
+                (delivery.event_type, delivery.event_id)
+                for delivery in found
+                if since <= delivery.time < until and not delivery.replayed
+            )
+        except EventError as error:
+            raise _unreadable(error) from error
+
+
+def _by_type(rows: Iterable[tuple[str, ...]]) -> EventsByType:
+    found: dict[str, set[str]] = defaultdict(set)
+    for event_type, event_id in rows:
+        found[event_type].add(event_id)
+    return found
+
+
+def _unreadable(error: EventError) -> OperatorError:
+    return OperatorError(
+        f"the ledger can't be read: {error.reason}; check the credentials and --env, or export DATABASE_URL"
+    )

@@ -1,0 +1,45 @@
+"""Times as operators type them: `48h` for 48 hours ago, or `2026-11-23T08:00Z`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from ops.errors import OperatorError
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+AGO = re.compile(r"(\d{1,6})([mhd])")
+# Digits in a row are a number, but Python would read 20261123 as a day.
+DASHED = re.compile(r"\d{4}-\d{2}-\d{2}.*")
+
+
+def moment(text: str, option: str, now: datetime) -> datetime:
+    """Read a moment in UTC; a time without a zone is UTC.
+
+    Raises
+    ------
+    OperatorError
+        It is neither a span back from now, nor an ISO 8601 time.
+    """
+    written = text.strip()
+    if span := AGO.fullmatch(written):
+        return now - timedelta(**{UNITS[span[2]]: int(span[1])})
+    if DASHED.fullmatch(written):
+        try:
+            read = datetime.fromisoformat(written)
+            return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise OperatorError(
+        f"{option} {text!r} is no time: write for example 48h, 30m, 7d or 2026-11-23T08:00Z", usage=True
+    )
+
+
+def told(time: datetime) -> str:
+    """Write a time for people, in UTC."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def stamp(time: datetime) -> str:
+    """Write a time for programs, in UTC."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

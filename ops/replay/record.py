@@ -1,0 +1,57 @@
+"""Forced replays, written down in the ledger bucket: who applied what again, when and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from functions.pipeline import names
+from ops.environment import Environment, aws_errors
+from ops.moments import stamp
+from ops.replay.forecast import Forecast
+from ops.replay.rules import Rule
+
+
+def write(
+    environment: Environment,
+    name: str,
+    *,
+    reason: str,
+    rules: Sequence[Rule],
+    since: datetime,
+    until: datetime,
+    forecast: Forecast,
+    now: datetime,
+) -> str:
+    """Write a forced replay down and return the object's key.
+
+    Before it starts: a replay that is written down and did not start is a lesser harm than the reverse.
+
+    Raises
+    ------
+    OperatorError
+        The bucket does not take it; the replay must not start then.
+    """
+    key = f"{names.REPLAYS_PREFIX}dt={now.date().isoformat()}/{name}.json"
+    document = {
+        "replay": name,
+        "environment": environment.name,
+        "caller": environment.caller[1],
+        "at": stamp(now),
+        "reason": reason,
+        "since": stamp(since),
+        "until": stamp(until),
+        "rules": [rule.name for rule in rules],
+        "events": forecast.events,
+        "applied_before": forecast.applied,
+        "events_by_type": {line.event_type: line.events for line in forecast.lines},
+    }
+    with aws_errors(f"the ledger bucket {environment.ledger_bucket}"):
+        environment.client("s3").put_object(
+            Bucket=environment.ledger_bucket,
+            Key=key,
+            Body=json.dumps(document, indent=2).encode() + b"\n",
+            ContentType="application/json",
+        )
+    return key

@@ -1,0 +1,155 @@
+"""The replays of an environment: start one, look at them, wait, cancel."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from functions.pipeline import names
+from ops.environment import Environment, aws_errors
+from ops.errors import OperatorError
+from ops.replay.archive import Archive
+from ops.replay.rules import Rule
+
+# EventBridge API reference, StartReplay: ReplayName.
+NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
+RUNNING = ("STARTING", "RUNNING")
+CANCELLING = "CANCELLING"
+COMPLETED = "COMPLETED"
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A replay as EventBridge describes it; `replayed_until` is how far it came."""
+
+    name: str
+    state: str
+    since: datetime
+    until: datetime
+    replayed_until: datetime | None
+    reason: str | None
+    rule_arns: tuple[str, ...] = ()
+
+    @property
+    def forced(self) -> bool:
+        """Whether it applies events again on purpose."""
+        return self.name.startswith(names.FORCED_REPLAY_PREFIX)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it is still to come."""
+        return self.state not in (*RUNNING, CANCELLING)
+
+    @property
+    def seconds(self) -> tuple[int, int]:
+        """How many of the window's seconds are replayed, and how many it has."""
+        total = int((self.until - self.since).total_seconds())
+        if self.state == COMPLETED:
+            return total, total
+        done = 0 if self.replayed_until is None else (self.replayed_until - self.since).total_seconds()
+        return max(0, min(int(done), total)), total
+
+
+def new_name(environment: Environment, now: datetime, *, forced: bool) -> str:
+    """Make a name for a replay: which environment, and when it was started."""
+    prefix = names.FORCED_REPLAY_PREFIX if forced else ""
+    return f"{prefix}replay-{environment.name}-{now.strftime('%Y%m%dT%H%M%SZ')}"
+
+
+def start(
+    environment: Environment,
+    name: str,
+    archive: Archive,
+    rules: Sequence[Rule],
+    since: datetime,
+    until: datetime,
+    reason: str,
+) -> None:
+    """Start a replay of a window to the rules, and no others.
+
+    Raises
+    ------
+    OperatorError
+        EventBridge refuses it.
+    """
+    with aws_errors(f"to start the replay {name}"):
+        environment.client("events").start_replay(
+            ReplayName=name,
+            Description=reason[:512],
+            EventSourceArn=archive.arn,
+            EventStartTime=since,
+            EventEndTime=until,
+            Destination={"Arn": archive.bus_arn, "FilterArns": [rule.arn for rule in rules]},
+        )
+
+
+def describe(environment: Environment, name: str) -> Replay:
+    """Return a replay by its name.
+
+    Raises
+    ------
+    OperatorError
+        There is none, or the name can't be one.
+    """
+    if not NAME.fullmatch(name):
+        raise OperatorError(
+            f"{name!r} is no replay's name: `huntaze-stripe replay status` lists them", usage=True
+        )
+    with aws_errors(f"the replay {name}"):
+        return _replay(environment.client("events").describe_replay(ReplayName=name))
+
+
+def listed(environment: Environment, archive: Archive) -> list[Replay]:
+    """Return the replays of the archive, the newest window first; EventBridge keeps them for 90 days."""
+    found: list[Replay] = []
+    token: dict[str, str] = {}
+    client = environment.client("events")
+    while True:
+        with aws_errors("the list of replays"):
+            answer = client.list_replays(EventSourceArn=archive.arn, **token)
+        found += [_replay(item) for item in answer["Replays"]]
+        if not answer.get("NextToken"):
+            return sorted(found, key=lambda replay: (replay.name, replay.since), reverse=True)
+        token = {"NextToken": answer["NextToken"]}
+
+
+def wait(environment: Environment, name: str, progress: Callable[[Replay], None]) -> Replay:
+    """Look at a replay until it has ended; `progress` is told each time."""
+    while True:
+        replay = describe(environment, name)
+        progress(replay)
+        if replay.ended:
+            return replay
+        time.sleep(POLL_SECONDS)
+
+
+def cancel(environment: Environment, name: str) -> None:
+    """Ask EventBridge to stop a replay; what was replayed stays.
+
+    Raises
+    ------
+    OperatorError
+        There is none, or it has ended.
+    """
+    replay = describe(environment, name)
+    if replay.state not in RUNNING:
+        raise OperatorError(f"the replay {name} is {replay.state}: there is nothing to cancel")
+    with aws_errors(f"to cancel the replay {name}"):
+        environment.client("events").cancel_replay(ReplayName=name)
+
+
+def _replay(item: dict[str, Any]) -> Replay:
+    return Replay(
+        name=item["ReplayName"],
+        state=item["State"],
+        since=item["EventStartTime"],
+        until=item["EventEndTime"],
+        replayed_until=item.get("EventLastReplayedTime"),
+        reason=item.get("StateReason") or None,
+        rule_arns=tuple(item.get("Destination", {}).get("FilterArns", ())),
+    )

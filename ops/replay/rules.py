@@ -1,0 +1,56 @@
+"""The rules that a replay can go to, by the short names that operators type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from functions.pipeline import routing
+from ops.environment import Environment, aws_errors
+from ops.errors import OperatorError
+
+AUDIT = "audit"
+# The lane of all that no handler takes has the plain name.
+NAMES = (*routing.HANDLERS, *(f"{AUDIT}-{handler}" for handler in routing.HANDLERS), AUDIT)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the bus; `name` is its short one."""
+
+    name: str
+    arn: str
+
+    @property
+    def handler(self) -> str | None:
+        """The handler that it invokes, or None for a lane of the audit."""
+        return self.name if self.name in routing.HANDLERS else None
+
+    def takes(self, event_type: str) -> bool:
+        """Return whether the rule's pattern takes an event type."""
+        route = routing.ROUTES.get(event_type)
+        if self.name == AUDIT:
+            return route is None
+        return route is not None and route.handler == self.name.removeprefix(f"{AUDIT}-")
+
+
+def find(environment: Environment, names: Sequence[str]) -> list[Rule]:
+    """Return the rules by their short names, in the order of NAMES.
+
+    Raises
+    ------
+    OperatorError
+        A name is unknown, or EventBridge has no such rule.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise OperatorError(f"--rule {name!r} is no rule: take {', '.join(NAMES)}", usage=True)
+    found = []
+    client = environment.client("events")
+    for name in NAMES:
+        if name in names:
+            full = environment.resource(name)
+            with aws_errors(f"the rule {full}"):
+                answer = client.describe_rule(Name=full, EventBusName=environment.bus)
+            found.append(Rule(name, answer["Arn"]))
+    return found

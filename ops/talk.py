@@ -1,0 +1,43 @@
+"""How commands talk to people and to programs: JSON alone on standard output, or tables and questions."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from ops.errors import OperatorError
+
+LOG_WIDTH = "140"
+
+
+def console(*, as_json: bool) -> Console:
+    """Return the console for progress and tables; with `--json` it is standard error."""
+    stream = sys.stderr if as_json else sys.stdout
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", LOG_WIDTH))
+    return Console(file=stream, width=width)
+
+
+def show_json(document: Any) -> None:
+    """Print a document for programs."""
+    typer.echo(json.dumps(document, indent=2))
+
+
+def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
+    """Ask before something is changed.
+
+    Raises
+    ------
+    OperatorError
+        The answer is no, or nobody can be asked.
+    """
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise OperatorError("nobody can be asked here: add --yes", usage=True)
+    if not typer.confirm(question):
+        raise OperatorError("nothing was changed")

@@ -1,0 +1,378 @@
+"""The scheduled reconciliation against S3, DynamoDB, Lambda, SQS and the reference Stripe API."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from functions.ledger.records import read
+from functions.ledger.s3 import object_key
+from functions.pipeline import names
+from functions.reconciliation.gap import BATCH_SIZE
+from functions.reconciliation.heal import Destination, envelope
+from functions.reconciliation.run import FIRST_WINDOW_SECONDS, OVERLAP_SECONDS
+from ops.local.clients import Aws
+from ops.local.reference_stripe import Fault, ReferenceStripe
+from ops.local.services import REGION
+from tests.functions.conftest import Start
+from tests.functions.function import Function, FunctionError, metrics
+from tests.unit import snapshots
+
+KEY = "sk_test_reconcile"
+SOURCE = "aws.partner/stripe.com/ed_test_reconcile"
+PERSONAL = "jenny.rosen@example.com"
+HOUR = 3600
+MINUTE = 60
+LONG = 300.0
+# Less than the function keeps for the end of a batch: it stops after one.
+SHORT = 30.0
+
+_numbers = itertools.count(1)
+
+# Sends what it is invoked with to the queue in its variable.
+ECHO = """
+import boto3, json, os
+def handler(event, context):
+    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(event))
+"""
+
+
+def event(seconds_ago: float, event_type: str = "customer.updated") -> dict[str, Any]:
+    """An event that Stripe made some seconds ago."""
+    made = snapshots.envelope(
+        event_type,
+        snapshots.customer(email=PERSONAL),
+        id=f"evt_reconcile_{next(_numbers)}",
+        created=int(time.time() - seconds_ago),
+    )
+    detail: dict[str, Any] = made["detail"]
+    return detail
+
+
+@dataclass
+class World:
+    """A bucket, a table and Stripe, empty at the beginning of each test."""
+
+    aws: Aws
+    stripe: ReferenceStripe
+    start: Start
+    name: str
+
+    def function(self, **variables: str) -> Function:
+        merged = {
+            names.STRIPE_SECRET_KEY: KEY,
+            "STRIPE_API_URL": self.stripe.url,
+            names.LEDGER_BUCKET: self.name,
+            names.IDEMPOTENCY_TABLE: self.name,
+            names.RECONCILE: "report",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
+        return self.start("reconcile", **(merged | variables))
+
+    def audit(self, *events: dict[str, Any]) -> None:
+        """Let the ledger hold events, in one object."""
+        destination = Destination(SOURCE, "000000000000", REGION, {}, "")
+        records = [
+            read(
+                {
+                    "messageId": f"message-{next(_numbers)}",
+                    "body": json.dumps(envelope(each, destination)),
+                    "attributes": {"SentTimestamp": str(each["created"] * 1000 + 900)},
+                }
+            )
+            for each in events
+        ]
+        body = gzip.compress("".join(f"{record.line}\n" for record in records).encode())
+        self.aws.client("s3").put_object(Bucket=self.name, Key=object_key(records), Body=body)
+
+    def checkpoint(self) -> tuple[int, bool] | None:
+        item = (
+            self.aws.client("dynamodb")
+            .get_item(TableName=self.name, Key={"id": {"S": "reconcile#checkpoint"}})
+            .get("Item")
+        )
+        return None if item is None else (int(item["compared_until"]["N"]), item["complete"]["BOOL"])
+
+    def asked_since(self) -> list[int]:
+        """From when on Stripe was asked, once per list and in order."""
+        starts = [
+            int(part.partition("=")[2])
+            for request in self.stripe.requests()
+            for part in request.path.replace("%5B", "[").replace("%5D", "]").split("&")
+            if part.startswith("created[gte]=") or part.startswith("/v1/events?created[gte]=")
+        ]
+        return list(dict.fromkeys(starts))
+
+
+@pytest.fixture
+def world(aws: Aws, start: Start) -> Iterator[World]:
+    name = f"reconcile-{next(_numbers)}-test"
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.client("dynamodb").create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    with ReferenceStripe(KEY) as stripe:
+        yield World(aws, stripe, start, name)
+
+
+def missing_ids(function: Function) -> dict[str, list[str]]:
+    return {line["event_type"]: line["event_ids"] for line in function.new_logs("events missing")}
+
+
+def test_event_that_the_ledger_lacks_is_told_and_counted(world: World) -> None:
+    audited, lost, paid, young = event(3 * HOUR), event(2 * HOUR), event(HOUR, "invoice.paid"), event(300)
+    world.stripe.add_events(audited, lost, paid, young)
+    world.audit(audited)
+    function = world.function()
+    answer = function.invoke({}, remaining_seconds=LONG)
+    assert (answer["compared"], answer["missing"], answer["healed"]) == (3, 2, 0)
+    assert answer["complete"] is True
+    lines = function.new_lines()
+    assert {
+        line["event_type"]: line["event_ids"] for line in lines if line.get("message") == "events missing"
+    } == {
+        "customer.updated": [lost["id"]],
+        "invoice.paid": [paid["id"]],
+    }
+    assert metrics(lines)["EventsMissing"] == [
+        {
+            "value": [2.0],
+            "unit": "Count",
+            "namespace": "HuntazeStripe",
+            "dimensions": {"environment": "dev", "service": "reconcile"},
+        }
+    ]
+    for hidden in (PERSONAL, KEY):
+        assert hidden not in function.output()
+
+
+def test_whole_ledger_counts_zero_missing(world: World) -> None:
+    events = [event(HOUR * number + HOUR) for number in range(5)]
+    world.stripe.add_events(*events)
+    world.audit(*events[:3])
+    world.audit(*events[3:])
+    function = world.function()
+    assert function.invoke({}, remaining_seconds=LONG)["missing"] == 0
+    assert [found["value"] for found in metrics(function.new_lines())["EventsMissing"]] == [[0.0]]
+
+
+def test_type_that_no_rule_routes_is_not_compared(world: World) -> None:
+    world.stripe.add_events(event(HOUR, "payout.paid"))
+    assert world.function().invoke({}, remaining_seconds=LONG)["compared"] == 0
+
+
+def test_first_run_looks_a_day_back_and_the_next_goes_on_with_an_overlap(world: World) -> None:
+    function = world.function()
+    before = int(time.time())
+    first = function.invoke({}, remaining_seconds=LONG)
+    (since, *_) = world.asked_since()
+    assert 0 <= since - (before - 600 - FIRST_WINDOW_SECONDS) <= MINUTE
+    assert world.checkpoint() == (first["compared_until"], True)
+    assert 0 <= first["compared_until"] - (before - 599) <= MINUTE
+
+    asked = len(world.asked_since())
+    function.invoke({}, remaining_seconds=LONG)
+    assert world.asked_since()[asked] == first["compared_until"] - OVERLAP_SECONDS
+
+
+def test_run_that_ends_early_is_continued_without_loss(world: World) -> None:
+    # Batches end in the middle of a second, because each second has three events.
+    events = [event(5 * HOUR - number // 3) for number in range(3 * BATCH_SIZE)]
+    world.stripe.add_events(*events)
+    function = world.function()
+    answers = [function.invoke({}, remaining_seconds=SHORT)]
+    assert answers[0]["complete"] is False
+    assert world.checkpoint() == (answers[0]["compared_until"], False)
+    seen = [event_id for ids in missing_ids(function).values() for event_id in ids]
+    while not answers[-1]["complete"]:
+        answers.append(function.invoke({}, remaining_seconds=SHORT))
+        seen += [event_id for ids in missing_ids(function).values() for event_id in ids]
+        assert len(answers) < 50
+        assert answers[-1]["compared_until"] > answers[-2]["compared_until"]
+    assert set(seen) == {each["id"] for each in events}
+    assert world.checkpoint() == (answers[-1]["compared_until"], True)
+
+
+def test_stripe_that_fails_on_the_way_leaves_the_checkpoint_where_it_was_reached(world: World) -> None:
+    early, late = event(20 * HOUR), event(HOUR)
+    world.stripe.add_events(early, late)
+    function = world.function()
+    world.stripe.fail(Fault(path="/v1/events", status=401, every=6))
+    with pytest.raises(FunctionError) as caught:
+        function.invoke({}, remaining_seconds=LONG)
+    assert caught.value.kind == "ConfigurationError"
+    reached = world.checkpoint()
+    assert reached is not None
+    assert early["created"] < reached[0] <= late["created"]
+    assert missing_ids(function) == {"customer.updated": [early["id"]]}
+
+    world.stripe.clear_faults()
+    answer = function.invoke({}, remaining_seconds=LONG)
+    assert (answer["compared"], answer["complete"]) == (1, True)
+    assert missing_ids(function) == {"customer.updated": [late["id"]]}
+
+
+def test_run_that_can_not_begin_publishes_no_number(world: World) -> None:
+    world.stripe.fail(Fault(path="/v1/events", status=401))
+    function = world.function()
+    with pytest.raises(FunctionError):
+        function.invoke({}, remaining_seconds=LONG)
+    lines = function.new_lines()
+    assert "EventsMissing" not in metrics(lines)
+    (told,) = [line for line in lines if line.get("message") == "reconciliation failed"]
+    assert "STRIPE_SECRET_KEY" in told["reason"]
+    assert world.checkpoint() is None
+
+
+def test_gap_that_stripe_has_forgotten_is_told(world: World) -> None:
+    long_ago = int(time.time()) - 40 * 24 * HOUR
+    world.aws.client("dynamodb").put_item(
+        TableName=world.name,
+        Item={
+            "id": {"S": "reconcile#checkpoint"},
+            "compared_until": {"N": str(long_ago)},
+            "complete": {"BOOL": True},
+        },
+    )
+    function = world.function()
+    function.invoke({}, remaining_seconds=LONG)
+    (told,) = function.new_logs("reconciliation gap")
+    assert str(long_ago - OVERLAP_SECONDS) in told["reason"]
+
+
+def test_damaged_ledger_object_does_not_hide_the_others(world: World) -> None:
+    held = event(HOUR)
+    world.stripe.add_events(held)
+    today = datetime.now(UTC).date().isoformat()
+    s3 = world.aws.client("s3")
+    for number, body in enumerate((b"", b"no gzip", gzip.compress(b"no json\n"), gzip.compress(b"{}\n"))):
+        s3.put_object(Bucket=world.name, Key=f"audit/dt={today}/{number}.jsonl.gz", Body=body)
+    world.audit(held)
+    function = world.function()
+    assert function.invoke({}, remaining_seconds=LONG)["missing"] == 0
+    # An empty object holds no line, which is no damage.
+    assert len(function.new_logs("ledger object not readable")) == 3
+
+
+@dataclass
+class Handlers:
+    """Two functions that repeat what they are invoked with, and a FIFO queue."""
+
+    variables: dict[str, str]
+    echoes: str
+    queue: str
+    sqs: Any
+
+    def taken(self, queue: str, count: int) -> list[dict[str, Any]]:
+        """Wait for messages of a queue and delete them."""
+        found: list[dict[str, Any]] = []
+        deadline = time.monotonic() + 30
+        while len(found) < count and time.monotonic() < deadline:
+            for message in self.sqs.receive_message(
+                QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1, AttributeNames=["All"]
+            ).get("Messages", []):
+                found.append(message)
+                self.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+
+@pytest.fixture(scope="module")
+def handlers(aws: Aws) -> Handlers:
+    sqs = aws.client("sqs")
+    echoes = sqs.create_queue(QueueName="reconcile-echoes")["QueueUrl"]
+    queue = sqs.create_queue(
+        QueueName="reconcile.fifo", Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    )["QueueUrl"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("echo.py", ECHO)
+    for handler in ("payments", "billing"):
+        aws.client("lambda").create_function(
+            FunctionName=f"reconcile-{handler}",
+            Runtime="python3.13",
+            Role="arn:aws:iam::000000000000:role/echo",
+            Handler="echo.handler",
+            Code={"ZipFile": archive.getvalue()},
+            Environment={"Variables": {"QUEUE": echoes}},
+        )
+    variables = {
+        names.RECONCILE: "heal",
+        names.EVENT_SOURCE_NAME: SOURCE,
+        names.EVENTS_QUEUE_URL: queue,
+        names.HANDLER_FUNCTIONS: json.dumps(
+            {"payments": "reconcile-payments", "billing": "reconcile-billing"}
+        ),
+    }
+    return Handlers(variables, echoes, queue, sqs)
+
+
+def test_missing_events_go_to_their_handler_and_their_audit_lane(world: World, handlers: Handlers) -> None:
+    billed, paid = event(2 * HOUR), event(HOUR, "payment_intent.succeeded")
+    world.stripe.add_events(billed, paid)
+    function = world.function(**handlers.variables)
+    answer = function.invoke({}, remaining_seconds=LONG)
+    assert (answer["missing"], answer["healed"], answer["complete"]) == (2, 2, True)
+    queued = handlers.taken(handlers.queue, 2)
+    assert {
+        (message["Attributes"]["MessageGroupId"], json.loads(message["Body"])["detail"]["id"])
+        for message in queued
+    } == {("billing", billed["id"]), ("payments", paid["id"])}
+    invoked = [json.loads(message["Body"]) for message in handlers.taken(handlers.echoes, 2)]
+    assert sorted(invoked, key=str) == sorted((json.loads(message["Body"]) for message in queued), key=str)
+    (envelope_of_bill,) = [each for each in invoked if each["detail"]["id"] == billed["id"]]
+    assert envelope_of_bill["detail"] == billed
+    assert envelope_of_bill["source"] == SOURCE
+    assert envelope_of_bill["detail-type"] == "customer.updated"
+    assert PERSONAL not in function.output()
+
+
+def test_hand_over_that_fails_keeps_the_event_for_the_next_run(world: World, handlers: Handlers) -> None:
+    lost = event(2 * HOUR)
+    world.stripe.add_events(lost)
+    gone = handlers.variables | {names.EVENTS_QUEUE_URL: handlers.queue.replace("reconcile", "gone")}
+    with pytest.raises(FunctionError):
+        world.function(**gone).invoke({}, remaining_seconds=LONG)
+    reached = world.checkpoint()
+    assert reached is not None
+    assert reached[0] <= lost["created"]
+    answer = world.function(**handlers.variables).invoke({}, remaining_seconds=LONG)
+    assert answer["healed"] == 1
+    assert len(handlers.taken(handlers.queue, 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        (names.RECONCILE, ""),
+        (names.RECONCILE, "off"),
+        (names.LEDGER_BUCKET, ""),
+        (names.IDEMPOTENCY_TABLE, ""),
+        (names.EVENT_SOURCE_NAME, ""),
+        (names.EVENTS_QUEUE_URL, ""),
+        (names.HANDLER_FUNCTIONS, ""),
+        (names.HANDLER_FUNCTIONS, "[]"),
+        (names.HANDLER_FUNCTIONS, '{"payments": "only-one"}'),
+        (names.STRIPE_SECRET_KEY, ""),
+        ("STRIPE_API_URL", "http://example.com"),
+    ],
+)
+def test_wrong_variable_is_told_by_its_name(
+    world: World, handlers: Handlers, variable: str, value: str
+) -> None:
+    function = world.function(**(handlers.variables | {variable: value}))
+    with pytest.raises(FunctionError, match=variable) as caught:
+        function.invoke({}, remaining_seconds=LONG)
+    assert caught.value.kind == "ConfigurationError"
