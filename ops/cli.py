@@ -17,7 +17,11 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+<<<<<<< HEAD
+from ops.commands import chaos as chaos_command
+=======
 from ops.commands import reconcile, replay
+>>>>>>> i3-core
 from ops.errors import OperatorError
 from ops.steps import Steps
 
@@ -55,6 +59,14 @@ def local(
 
     if not run(Options(events, count, keep), console()):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def chaos(
+    seed: chaos_command.Seed = 1, events: chaos_command.Events = 2000, only: chaos_command.Only = ""
+) -> None:
+    """Let every part fail in phases on an embedded AWS, and judge what became of each event."""
+    chaos_command.command(console(), seed, events, only)
 
 
 Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]

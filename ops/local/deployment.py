@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from functions.pipeline import names
 from infra.names import BOOTSTRAP, stack_name
@@ -18,6 +20,7 @@ from ops.terraform import Terraform
 
 ENVIRONMENT = "dev"
 EVENT_SOURCE = "aws.partner/stripe.com/ed_test_61LocalRun0000000000000000"
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,13 @@ class Deployment:
         return self.planned.terraform
 
 
-def deploy(services: Services, steps: Steps) -> Deployment:
+def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SETTINGS) -> Deployment:
     """Deploy to the services' embedded AWS, the state bucket first, and plan once more.
+
+    Parameters
+    ----------
+    settings
+        Environment variables of settings that replace those of `dev`.
 
     Raises
     ------
@@ -49,7 +57,7 @@ def deploy(services: Services, steps: Steps) -> Deployment:
         built = bundles.build(target, lambda note: step.advance_to(0, None, note))
         sizes = (f"{name} {bundle.path.stat().st_size / 1e6:.1f} MB" for name, bundle in built.items())
         step.note = ", ".join(sizes)
-    workspace = local_workspace(services, target)
+    workspace = local_workspace(services, target, settings)
     with steps.step("synth"):
         synthesise(workspace, [ENVIRONMENT])
     apply(plan_stack(workspace, BOOTSTRAP, "bootstrap", steps), steps)
@@ -64,9 +72,11 @@ def deploy(services: Services, steps: Steps) -> Deployment:
     return Deployment(services, workspace, planned, outputs, facts)
 
 
-def local_workspace(services: Services, target: bundles.Target) -> Workspace:
+def local_workspace(
+    services: Services, target: bundles.Target, settings: Mapping[str, str] = NO_SETTINGS
+) -> Workspace:
     """Return the run's workspace: below its folder, with the local settings and the made-up secrets."""
-    settings = {
+    local = {
         "STRIPE_EVENT_SOURCE_NAME": EVENT_SOURCE,
         "HUNTAZE_API_URL": services.api_url,
         "LAMBDA_ARCHITECTURE": target.architecture,
@@ -87,7 +97,7 @@ def local_workspace(services: Services, target: bundles.Target) -> Workspace:
         outdir=services.folder / "cdktf.out",
         plans=services.folder / "plans",
         scratch=services.folder / "terraform",
-        environment=kept | settings | variables,
+        environment=kept | local | dict(settings) | variables,
     )
 
 
