@@ -17,11 +17,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-<<<<<<< HEAD
-from ops.commands import chaos as chaos_command
-=======
-from ops.commands import reconcile, replay
->>>>>>> i3-core
+from ops.commands import chaos, reconcile, replay
 from ops.errors import OperatorError
 from ops.steps import Steps
 
@@ -41,6 +37,7 @@ app = typer.Typer(
 
 app.add_typer(replay.app, name="replay")
 app.command()(reconcile.reconcile)
+app.command()(chaos.chaos)
 
 
 @app.command()
@@ -59,14 +56,6 @@ def local(
 
     if not run(Options(events, count, keep), console()):
         raise typer.Exit(FAILED)
-
-
-@app.command()
-def chaos(
-    seed: chaos_command.Seed = 1, events: chaos_command.Events = 2000, only: chaos_command.Only = ""
-) -> None:
-    """Let every part fail in phases on an embedded AWS, and judge what became of each event."""
-    chaos_command.command(console(), seed, events, only)
 
 
 Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
