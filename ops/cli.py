@@ -37,6 +37,7 @@ app = typer.Typer(
 
 app.add_typer(replay.app, name="replay")
 app.command()(reconcile.reconcile)
+app.command()(chaos.chaos)
 
 
 @app.command()
@@ -55,14 +56,6 @@ def local(
 
     if not run(Options(events, count, keep), console()):
         raise typer.Exit(FAILED)
-
-
-@app.command()
-def chaos(
-    seed: chaos.Seed = 1, events: chaos.Events = 2000, only: chaos.Only = ""
-) -> None:
-    """Let every part fail in phases on an embedded AWS, and judge what became of each event."""
-    chaos.command(console(), seed, events, only)
 
 
 Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]

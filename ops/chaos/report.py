@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from ops.chaos.fuzz.run import Fuzzed
 from ops.chaos.verdict import Verdict, Violation
 
 # Figures of the table, in the order in which an event passes the places that count it.
@@ -55,18 +56,19 @@ class PhaseReport:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run. `timings` are seconds per step; `fuzzed` counts examples by handler."""
+    """A whole run. `timings` are seconds per step."""
 
     seed: int
     events: int
     phases: tuple[PhaseReport, ...]
+    fuzzed: tuple[Fuzzed, ...]
     timings: Mapping[str, float]
-    fuzzed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def violations(self) -> tuple[Violation, ...]:
         """Every violation, named once however many phases saw it."""
-        return tuple(dict.fromkeys(one for phase in self.phases for one in phase.verdict.violations))
+        judged = [one for phase in self.phases for one in phase.verdict.violations]
+        return tuple(dict.fromkeys([*judged, *(one for part in self.fuzzed for one in part.violations)]))
 
     @property
     def passed(self) -> bool:
@@ -81,7 +83,8 @@ class Report:
             "passed": self.passed,
             "phases": [phase.as_json() for phase in self.phases],
             "totals": dict(self.phases[-1].verdict.figures) if self.phases else {},
-            "fuzzed": dict(self.fuzzed),
+            "fuzzed": {one.handler: dict(one.outcomes) for one in self.fuzzed},
+            "violations": [asdict(violation) for violation in self.violations],
             "timings": {step: round(seconds, 1) for step, seconds in self.timings.items()},
         }
 

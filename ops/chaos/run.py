@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 
 from ops.chaos.faults import seeded
+from ops.chaos.fuzz.run import Fuzzed, fuzz
 from ops.chaos.history import Sending, plan, unstorable
 from ops.chaos.observe import Observer
 from ops.chaos.phases import PHASES, Phase
@@ -27,15 +28,17 @@ REPORT_PATH = ROOT / "build" / "chaos" / "report.json"
 MILLISECONDS = 1000
 # A phase of fewer events meets some of its failures by luck only.
 LEAST_EVENTS_PER_PHASE = 10
-SETTINGS = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1"}
+# Outages heal themselves, as they do in prod; here within a minute of the end.
+SETTINGS = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1", "AUTO_REDRIVE_PER_SECOND": "50"}
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to run: the seed, the number of deliveries of all phases together, and which phases."""
+    """What to run: the seed, the deliveries of all phases together, fuzzed envelopes, and which phases."""
 
     seed: int = 1
     events: int = 2000
+    examples: int = 20_000
     only: tuple[str, ...] = ()
 
     @property
@@ -87,8 +90,9 @@ def run(options: Options, console: Console) -> Report:
         reports = []
         for phase, sendings in zip(phases, slices, strict=True):
             reports.append(_play(phase, sendings, stage, options.seed, steps))
+    fuzzed = _fuzz(options, steps)
     steps.timings["total"] = time.monotonic() - started
-    report = Report(options.seed, options.events, tuple(reports), steps.timings)
+    report = Report(options.seed, options.events, tuple(reports), fuzzed, steps.timings)
     write(report, REPORT_PATH)
     _print(report, console)
     return report
@@ -121,6 +125,18 @@ def _play(phase: Phase, sendings: list[Sending], stage: Stage, seed: int, steps:
         told = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
         step.note = f"{phase.title}: {told}"
     return PhaseReport(phase.name, phase.title, len(sendings), strikes, verdict, time.monotonic() - started)
+
+
+def _fuzz(options: Options, steps: Steps) -> tuple[Fuzzed, ...]:
+    """Fuzz the handlers alone on the machine, with an embedded AWS of their own."""
+    if not options.examples:
+        return ()
+    with run_folder() as folder, steps.step("fuzz the handlers") as step:
+        fuzzed = fuzz(
+            folder, options.seed, options.examples, lambda done: step.advance_to(done, options.examples)
+        )
+        step.note = f"{sum(sum(one.outcomes.values()) for one in fuzzed)} envelopes"
+    return fuzzed
 
 
 def _order(phase: Phase, world: World, seed: int) -> None:
