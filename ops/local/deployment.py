@@ -25,13 +25,14 @@ NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed environment: by which plan, with which outputs, and what Terraform said."""
+    """A deployed environment: by which plan and settings, with which outputs, and what Terraform said."""
 
     services: Services
     workspace: Workspace
     planned: Planned
     outputs: Outputs
     facts: TerraformFacts
+    settings: Mapping[str, str]
 
     @property
     def terraform(self) -> Terraform:
@@ -69,7 +70,7 @@ def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SE
         step.note = f"{second.changes} changes"
     engine = planned.terraform.engine
     facts = TerraformFacts(engine.version, engine.name, len(resources), second.changes)
-    return Deployment(services, workspace, planned, outputs, facts)
+    return Deployment(services, workspace, planned, outputs, facts, settings)
 
 
 def local_workspace(
@@ -115,4 +116,4 @@ def shell_exports(deployment: Deployment) -> dict[str, str]:
     )
     environment = {**deployment.workspace.environment, **deployment.terraform.environment}
     exports = {name: value for name, value in sorted(environment.items()) if name.startswith(wanted)}
-    return exports | {names.DATABASE_URL: deployment.services.database_url}
+    return exports | dict(deployment.settings) | {names.DATABASE_URL: deployment.services.database_url}
