@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from jsii._kernel import Kernel
 
 from infra import settings
 from infra.app import synthesise
@@ -54,6 +55,13 @@ def synthesise_into(folder: Path, overrides: Mapping[str, str] | None = None) ->
         bundles={name: {"handlers": bundle, "audit": bundle} for name in ENVIRONMENTS},
     )
     return folder / "cdktf.out"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def jsii() -> Iterator[None]:
+    """End the Node.js process behind the constructs with the tests, and not when Python is half gone."""
+    yield
+    Kernel().provider._process.stop()
 
 
 @pytest.fixture(scope="session")
