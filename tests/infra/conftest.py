@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from jsii._kernel import Kernel
+from jsii._kernel.providers.process import ProcessProvider
 
 from infra import settings
 from infra.app import synthesise
@@ -61,7 +62,9 @@ def synthesise_into(folder: Path, overrides: Mapping[str, str] | None = None) ->
 def jsii() -> Iterator[None]:
     """End the Node.js process behind the constructs with the tests, and not when Python is half gone."""
     yield
-    Kernel().provider._process.stop()
+    provider = Kernel().provider
+    assert isinstance(provider, ProcessProvider)
+    provider._process.stop()
 
 
 @pytest.fixture(scope="session")
