@@ -103,6 +103,19 @@ class Settings(StateSettings):
         examples=["https://api.dev.huntaze.com"],
     )
     livemode: bool = Field(False, description="Whether the events are live: others are refused")
+    order: Literal["watermark", "refetch", "off"] = Field(
+        "watermark",
+        description="How an old state of an object is kept from overwriting a newer one: watermark skips it, "
+        "refetch sends the present one as fetched from Stripe, off sends each as it comes",
+    )
+    stripe_reads_per_second: int = Field(
+        20,
+        ge=1,
+        le=90,
+        description="Objects fetched from Stripe in a second by all functions together; Stripe allows 100 "
+        "live and 25 test reads",
+        examples=[20],
+    )
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
     lambda_runtime: str = Field(
         "python3.13",
@@ -122,6 +135,21 @@ class Settings(StateSettings):
     billing: FunctionSettings = Field(FunctionSettings(), description="The billing function")
     audit: FunctionSettings = Field(
         FunctionSettings(memory_mb=512, timeout_seconds=60), description="The audit function"
+    )
+    auto_redrive: bool = Field(
+        False, description="Hand events that failed for a time back by themselves once the API answers again"
+    )
+    auto_redrive_minutes: int = Field(
+        5, ge=1, le=1440, description="Minutes between two looks at the dead-letter queues", examples=[5]
+    )
+    auto_redrive_attempts: int = Field(
+        10, ge=1, le=100, description="How often one event is handed back at most", examples=[10]
+    )
+    auto_redrive_per_second: int = Field(
+        5, ge=1, le=100, description="Events handed back in a second at most", examples=[5]
+    )
+    redrive: FunctionSettings = Field(
+        FunctionSettings(timeout_seconds=240), description="The function that hands events back"
     )
     audit_subnet_ids: TextList = Field(
         (),

@@ -19,6 +19,8 @@ from infra.constructs.idempotency import IdempotencyTable, expiry_seconds
 from infra.constructs.ledger import Ledger
 from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.outputs import Outputs
+from infra.constructs.policy import compact
+from infra.constructs.schedule import ScheduledFunction
 from infra.constructs.secret import PipelineSecret
 from infra.constructs.state import keep_in_bucket
 from infra.names import stack_name
@@ -83,6 +85,8 @@ class EnvironmentStack(TerraformStack):
         delivery = shared | {
             names.HUNTAZE_API_URL: settings.huntaze_api_url,
             names.LIVEMODE: str(settings.livemode).lower(),
+            names.ORDER: settings.order,
+            names.STRIPE_READS_PER_SECOND: str(settings.stripe_reads_per_second),
             names.IDEMPOTENCY_TABLE: table.name,
             names.IDEMPOTENCY_EXPIRY_SECONDS: str(expiry_seconds(settings.archive_retention_days)),
         }
@@ -129,6 +133,40 @@ class EnvironmentStack(TerraformStack):
             if settings.bus_logs
             else None
         )
+        scheduled = (
+            [
+                ScheduledFunction(
+                    self,
+                    "redrive",
+                    account=account,
+                    minutes=settings.auto_redrive_minutes,
+                    code=code["handlers"],
+                    platform=platform,
+                    settings=settings.redrive,
+                    variables={
+                        names.ENVIRONMENT: settings.environment,
+                        names.HUNTAZE_API_URL: settings.huntaze_api_url,
+                        names.IDEMPOTENCY_TABLE: table.name,
+                        names.IDEMPOTENCY_EXPIRY_SECONDS: delivery[names.IDEMPOTENCY_EXPIRY_SECONDS],
+                        names.AUTO_REDRIVE_ATTEMPTS: str(settings.auto_redrive_attempts),
+                        names.AUTO_REDRIVE_PER_SECOND: str(settings.auto_redrive_per_second),
+                        names.HANDLER_FUNCTIONS: compact(
+                            {handler.family: handler.function.name for handler in handlers}
+                        ),
+                        names.DEAD_LETTER_QUEUE_URLS: compact(
+                            {handler.family: handler.dead_letter.url for handler in handlers}
+                        ),
+                    },
+                    grants=[
+                        *table.grant_read_write(),
+                        *(grant for handler in handlers for grant in handler.grant_redrive()),
+                    ],
+                    key=key,
+                )
+            ]
+            if settings.auto_redrive
+            else []
+        )
         monitoring = Monitoring(
             self,
             "monitoring",
@@ -137,6 +175,7 @@ class EnvironmentStack(TerraformStack):
             handlers=handlers,
             audit=audit,
             bus_log=bus_log,
+            scheduled=scheduled,
             thresholds=Thresholds(
                 audit_backlog_messages=settings.audit_backlog_messages,
                 audit_backlog_seconds=settings.audit_backlog_seconds,

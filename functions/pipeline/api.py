@@ -31,17 +31,21 @@ from functions.pipeline.route import Request
 
 # Seconds. Connecting takes a round trip or three; an answer of the API is expected within its own limit of
 # 10 s; a body of 2 KB is written at once; and the only connection is never taken when a call begins.
-TIMEOUT: Final = httpx.Timeout(connect=3.0, read=10.0, write=5.0, pool=1.0)
+CONNECT_SECONDS: Final = 3.0
+READ_SECONDS: Final = 10.0
+WRITE_SECONDS: Final = 2.0
+TIMEOUT: Final = httpx.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS, write=WRITE_SECONDS, pool=1.0)
 # An execution environment handles one event at a time. Connections are given up before a load balancer
 # (60 s on AWS by default) does, so that a call rarely meets one that is just being closed.
 LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=50.0)
-# Another attempt where no connection came about: nothing was sent yet, so nothing can happen twice.
-CONNECT_RETRIES: Final = 1
 
 # An answer is read only so that its connection can be used again and an operator sees how it began.
 ANSWER_LIMIT_BYTES: Final = 16 * 1024
 ANSWER_LIMIT_SECONDS: Final = 2.0
 ANSWER_KEPT_BYTES: Final = 1024
+# The longest that an attempt takes, but for an API that sends its head byte by byte: that one meets the
+# function's time-out.
+ATTEMPT_SECONDS: Final = CONNECT_SECONDS + WRITE_SECONDS + READ_SECONDS + ANSWER_LIMIT_SECONDS
 
 CONFLICT: Final = 409
 AUTHENTICATION_REFUSED: Final = frozenset({401, 403})
@@ -56,7 +60,7 @@ def build_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
     settings decide where the API key goes.
     """
     return httpx.Client(
-        transport=transport or httpx.HTTPTransport(limits=LIMITS, retries=CONNECT_RETRIES, trust_env=False),
+        transport=transport or httpx.HTTPTransport(limits=LIMITS, trust_env=False),
         timeout=TIMEOUT,
         trust_env=False,
         headers={

@@ -39,7 +39,7 @@ _CONFIGURATION_CODES: Final = frozenset(
 AwsError = (BotoCoreError, ClientError)
 
 
-SERVICES: Final = ("dynamodb", "s3", "secretsmanager")
+SERVICES: Final = ("dynamodb", "lambda", "s3", "secretsmanager", "sqs")
 
 
 class _Loader(Loader):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
 
 from functions.pipeline import aws, names
 from functions.pipeline.errors import ConfigurationError
+from functions.pipeline.route import HANDLERS
 
 # What an HTTP header may hold without quoting; a line break from a copied key would end up in an error text.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
@@ -35,6 +36,12 @@ class DeliverySettings:
     idempotency_expiry_seconds
         How long an event id is remembered; longer than the archive keeps events, so that a replay of the
         oldest one still finds its record.
+    dead_letter_queue_url
+        The handler's own dead-letter queue, where it parks what no retry can help.
+    order
+        One of :data:`functions.pipeline.names.ORDERS`.
+    stripe_reads_per_second
+        How many objects all functions of the environment together may fetch from Stripe in a second.
     """
 
     livemode: bool
@@ -42,6 +49,9 @@ class DeliverySettings:
     api_key: str = field(repr=False)
     idempotency_table: str
     idempotency_expiry_seconds: int
+    dead_letter_queue_url: str
+    order: str
+    stripe_reads_per_second: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +74,27 @@ def delivery_settings() -> DeliverySettings:
         Secrets Manager did not answer.
     """
     return DeliverySettings(
-        livemode=_boolean(names.LIVEMODE),
-        api_url=_url(names.HUNTAZE_API_URL),
+        livemode=one_of(names.LIVEMODE, ("true", "false")) == "true",
+        api_url=url(names.HUNTAZE_API_URL),
         api_key=_header_value(names.HUNTAZE_API_KEY),
-        idempotency_table=_required(names.IDEMPOTENCY_TABLE),
-        idempotency_expiry_seconds=_seconds(names.IDEMPOTENCY_EXPIRY_SECONDS),
+        idempotency_table=required(names.IDEMPOTENCY_TABLE),
+        idempotency_expiry_seconds=positive(names.IDEMPOTENCY_EXPIRY_SECONDS),
+        dead_letter_queue_url=url(names.DEAD_LETTER_QUEUE_URL),
+        order=one_of(names.ORDER, names.ORDERS),
+        stripe_reads_per_second=positive(names.STRIPE_READS_PER_SECOND),
     )
 
 
 @cache
 def ledger_settings() -> LedgerSettings:
     """Read the settings of the audit function; raises as :func:`delivery_settings` does."""
-    return LedgerSettings(bucket=_required(names.LEDGER_BUCKET), database_url=secret(names.DATABASE_URL))
+    return LedgerSettings(bucket=required(names.LEDGER_BUCKET), database_url=secret(names.DATABASE_URL))
+
+
+def forget() -> None:
+    """Read everything anew at the next attempt: a key was refused, and may have been rotated since."""
+    delivery_settings.cache_clear()
+    _secret_document.cache_clear()
 
 
 def secret(key: str) -> str | None:
@@ -85,7 +104,7 @@ def secret(key: str) -> str | None:
 
 @cache
 def _secret_document() -> Mapping[str, str]:
-    secret_id = _required(names.SECRET_ID)
+    secret_id = required(names.SECRET_ID)
     try:
         answer = (
             aws.session().client("secretsmanager", config=aws.CONFIG).get_secret_value(SecretId=secret_id)
@@ -106,29 +125,44 @@ def _variable(name: str) -> str:
     return os.environ.get(name, "").strip()
 
 
-def _required(name: str) -> str:
+def required(name: str) -> str:
+    """Read a variable that must be set; raises ConfigurationError, as the functions below do."""
     value = _variable(name)
     if not value:
         raise ConfigurationError(f"{name} is not set; deploy the environment's stack again")
     return value
 
 
-def _boolean(name: str) -> bool:
-    value = _required(name)
-    if value not in ("true", "false"):
-        raise ConfigurationError(f"{name} must be true or false")
-    return value == "true"
+def one_of(name: str, values: Sequence[str]) -> str:
+    """Read a variable that is one of some words."""
+    value = required(name)
+    if value not in values:
+        raise ConfigurationError(f"{name} must be one of {', '.join(values)}")
+    return value
 
 
-def _seconds(name: str) -> int:
-    value = _required(name)
+def positive(name: str) -> int:
+    """Read a variable that is a whole number above 0."""
+    value = required(name)
     if not value.isdecimal() or int(value) == 0:
-        raise ConfigurationError(f"{name} must be a number of seconds above 0")
+        raise ConfigurationError(f"{name} must be a whole number above 0")
     return int(value)
 
 
-def _url(name: str) -> str:
-    value = _required(name).rstrip("/")
+def by_handler(name: str) -> Mapping[str, str]:
+    """Read a variable that is a JSON object with a text for each handler."""
+    try:
+        value = json.loads(required(name))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or any(not isinstance(value.get(each), str) for each in HANDLERS):
+        raise ConfigurationError(f"{name} must be a JSON object of {', '.join(HANDLERS)}")
+    return value
+
+
+def url(name: str) -> str:
+    """Read a variable that is a web address without a query."""
+    value = required(name).rstrip("/")
     try:
         parts = urlsplit(value)
         plain = bool(parts.hostname) and not (

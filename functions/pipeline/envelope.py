@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from functions.pipeline.errors import InvalidEventError, LivemodeMismatchError
+from functions.pipeline.names import FORCED_REPLAY_PREFIX
 from functions.pipeline.objects import INT64_LIMIT
 
 Kind = TypeVar("Kind")
@@ -20,7 +21,10 @@ SOURCE_PREFIX = "aws.partner/stripe.com/"
 # Each of these becomes an HTTP header, so the characters are those that a header may hold.
 ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 TYPE = re.compile(r"[a-z0-9_.]{1,255}")
-API_VERSION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# A version with beta features holds more than a date and a name: "2026-03-25.preview; feature_beta=v1".
+API_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-9])?")
+# EventBridge's own rule for the name of a replay (StartReplay, ReplayName).
+REPLAY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class StripeEvent:
         The connected account for a Connect event, else None.
     object
         ``data.object``, the Stripe object as the dict that it is.
+    forced_by
+        Name of the replay that applies the event again on purpose, else None.
     """
 
     id: str
@@ -45,6 +51,7 @@ class StripeEvent:
     created: int
     account: str | None
     object: Mapping[str, Any] = field(repr=False)
+    forced_by: str | None = None
 
 
 def parse(envelope: object, *, livemode: bool) -> StripeEvent:
@@ -80,12 +87,23 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
         api_version=_matching(detail, "detail.api_version", API_VERSION),
         created=_unix_seconds(detail, "detail.created"),
         account=None if detail.get("account") is None else _matching(detail, "detail.account", ID),
+        forced_by=_forced_by(envelope),
         object=_of_type(data, "detail.data.object", dict, "an object"),
     )
     if _of_type(detail, "detail.livemode", bool, "true or false") is not livemode:
         expected = str(livemode).lower()
         raise LivemodeMismatchError("detail.livemode", f"must be {expected} in this environment")
     return event
+
+
+def _forced_by(envelope: Mapping[str, Any]) -> str | None:
+    """Read the name that EventBridge writes into replayed events, where it is one that forces."""
+    name = envelope.get("replay-name")
+    if not isinstance(name, str) or not name.startswith(FORCED_REPLAY_PREFIX):
+        return None
+    if not REPLAY.fullmatch(name):
+        raise InvalidEventError("replay-name", f"must match {REPLAY.pattern}")
+    return name
 
 
 def _of_type(parent: Mapping[str, Any], path: str, kind: type[Kind], called: str) -> Kind:

@@ -7,11 +7,9 @@ again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
@@ -24,7 +22,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyPersistenceLayerError,
 )
 
-from functions.pipeline import aws, names
+from functions.pipeline import aws, names, table
 from functions.pipeline.config import DeliverySettings
 from functions.pipeline.errors import TransientError
 from functions.pipeline.telemetry import logger
@@ -32,9 +30,6 @@ from functions.pipeline.telemetry import logger
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-HASH: Final = "sha256"
-TABLE: Final = "the idempotency table"
 
 
 class Records(DynamoDBPersistenceLayer):
@@ -48,7 +43,7 @@ class Records(DynamoDBPersistenceLayer):
         try:
             super()._delete_record(data_record)
         except aws.AwsError as error:
-            logger.warning("record not deleted", extra={"reason": str(aws.fault(TABLE, error))})
+            logger.warning("record not deleted", extra={"reason": str(aws.fault(table.RESOURCE, error))})
 
 
 def once(
@@ -74,7 +69,7 @@ def once(
     config = IdempotencyConfig(
         raise_on_no_idempotency_key=True,
         expires_after_seconds=settings.idempotency_expiry_seconds,
-        hash_function=HASH,
+        hash_function=table.HASH,
         lambda_context=context,
         response_hook=lambda result, _record: repeated(result),
     )
@@ -90,27 +85,26 @@ def once(
     except IdempotencyAlreadyInProgressError as error:
         raise TransientError("another invocation is applying this event") from error
     except IdempotencyInconsistentStateError as error:
-        raise TransientError(f"{TABLE} changed while it was read") from error
+        raise TransientError(f"{table.RESOURCE} changed while it was read") from error
     except IdempotencyPersistenceLayerError as error:
-        raise aws.fault(TABLE, error.__cause__ or error) from error
+        raise aws.fault(table.RESOURCE, error.__cause__ or error) from error
     return result
 
 
 def idempotency_id(handler: str, event_id: str) -> str:
-    """Build the table's key for an event of a handler, as Powertools does."""
-    return f"{handler}#{hashlib.new(HASH, json.dumps(event_id).encode()).hexdigest()}"
+    """Build the table's key for an event of a handler, as Powertools does.
+
+    ``event_id`` is the idempotency key, which for an event of a forced replay has the replay's name in it.
+    """
+    return f"{handler}#{table.digest(event_id)}"
 
 
 @cache
-def records(table: str) -> Records:
+def records(name: str) -> Records:
     """Make the records of a table, with the one DynamoDB client of the function."""
-    try:
-        client = aws.session().client("dynamodb", config=aws.CONFIG)
-    except aws.AwsError as error:
-        raise aws.fault(TABLE, error) from error
     return Records(
-        table_name=table,
+        table_name=name,
         key_attr=names.IDEMPOTENCY_KEY_ATTRIBUTE,
         expiry_attr=names.IDEMPOTENCY_EXPIRY_ATTRIBUTE,
-        boto3_client=client,
+        boto3_client=table.client(),
     )

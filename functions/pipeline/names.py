@@ -11,6 +11,9 @@ SECRET_ID: Final = "SECRET_ID"
 IDEMPOTENCY_TABLE: Final = "IDEMPOTENCY_TABLE"
 IDEMPOTENCY_EXPIRY_SECONDS: Final = "IDEMPOTENCY_EXPIRY_SECONDS"
 LIVEMODE: Final = "LIVEMODE"
+DEAD_LETTER_QUEUE_URL: Final = "DEAD_LETTER_QUEUE_URL"
+ORDER: Final = "ORDER"
+STRIPE_READS_PER_SECOND: Final = "STRIPE_READS_PER_SECOND"
 LEDGER_BUCKET: Final = "LEDGER_BUCKET"
 
 # Keys of the secret's JSON document; an environment variable of the same name wins.
@@ -18,6 +21,15 @@ HUNTAZE_API_KEY: Final = "HUNTAZE_API_KEY"
 STRIPE_SECRET_KEY: Final = "STRIPE_SECRET_KEY"
 DATABASE_URL: Final = "DATABASE_URL"
 SECRET_KEYS: Final = (HUNTAZE_API_KEY, STRIPE_SECRET_KEY, DATABASE_URL)
+
+# How an older state of an object is kept from overwriting a newer one; see functions.pipeline.streams.
+WATERMARK: Final = "watermark"
+REFETCH: Final = "refetch"
+OFF: Final = "off"
+ORDERS: Final = (WATERMARK, REFETCH, OFF)
+
+# A replay whose name begins so applies its events again; without it a replay applies nothing twice.
+FORCED_REPLAY_PREFIX: Final = "forced-"
 
 # Attributes of the idempotency table.
 IDEMPOTENCY_KEY_ATTRIBUTE: Final = "id"
@@ -32,6 +44,8 @@ DIMENSION_EVENT_TYPE: Final = "event_type"
 EVENTS_APPLIED: Final = "EventsApplied"
 EVENTS_RECORDED: Final = "EventsRecorded"
 DUPLICATES_SKIPPED: Final = "DuplicatesSkipped"
+STALE_SKIPPED: Final = "StaleSkipped"
+EVENTS_PARKED: Final = "EventsParked"
 EVENTS_FAILED: Final = "EventsFailed"
 EVENT_AGE: Final = "EventAge"
 API_LATENCY: Final = "ApiLatency"
@@ -40,8 +54,13 @@ AUTHENTICATION_REFUSED: Final = "AuthenticationRefused"
 # Where the audit function writes in its bucket; one folder per day of receipt.
 LEDGER_PREFIX: Final = "audit/"
 
-# A replay whose name begins so applies its events again on purpose.
-FORCED_REPLAY_PREFIX: Final = "forced-"
+# What the redrive function has besides the handlers' variables.
+AUTO_REDRIVE_ATTEMPTS: Final = "AUTO_REDRIVE_ATTEMPTS"
+AUTO_REDRIVE_PER_SECOND: Final = "AUTO_REDRIVE_PER_SECOND"
+DEAD_LETTER_QUEUE_URLS: Final = "DEAD_LETTER_QUEUE_URLS"
+# Without an event_type, like AuthenticationRefused.
+EVENTS_REDRIVEN: Final = "EventsRedriven"
+EVENTS_LEFT: Final = "EventsLeft"
 
 # What the reconcile function has besides the handlers' variables.
 RECONCILE: Final = "RECONCILE"

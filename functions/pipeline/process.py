@@ -6,12 +6,19 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import config, telemetry
-from functions.pipeline.api import HuntazeApi, shared_client
+from functions.pipeline import config, parking, telemetry
+from functions.pipeline.api import shared_client
+from functions.pipeline.apply import Delivery, apply
+from functions.pipeline.config import DeliverySettings
 from functions.pipeline.envelope import StripeEvent, parse
-from functions.pipeline.errors import EventError, InvalidEventError
+from functions.pipeline.errors import (
+    ConfigurationError,
+    EventError,
+    InvalidEventError,
+    PermanentError,
+)
 from functions.pipeline.idempotency import idempotency_id, once, records
-from functions.pipeline.route import Request, Route
+from functions.pipeline.route import Route
 from functions.pipeline.routing import ROUTES
 
 if TYPE_CHECKING:
@@ -26,10 +33,14 @@ LAMBDA_INIT: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
 def process(handler: str, envelope: object, context: LambdaContext) -> dict[str, Any]:
     """Apply the event of an envelope once, and return what became of it.
 
+    What no retry can help goes into the handler's dead-letter queue at once; where the queue does not take
+    it, Lambda's way there remains.
+
     Returns
     -------
     dict
-        ``outcome`` (applied, recorded or duplicate), ``event_type`` and ``path`` (None without a call).
+        ``outcome`` (applied, recorded, duplicate, stale or parked), ``event_type`` and ``path`` (None
+        without a call).
 
     Raises
     ------
@@ -40,24 +51,16 @@ def process(handler: str, envelope: object, context: LambdaContext) -> dict[str,
     subject = telemetry.begin(envelope)
     try:
         settings = config.delivery_settings()
-        event = parse(envelope, livemode=settings.livemode)
-        request = _route(event, handler).request(event.object)
-        result = once(
-            _apply,
-            handler=handler,
-            settings=settings,
-            context=context,
-            repeated=_as_duplicate,
-            idempotency_key=event.id,
-            event=event,
-            request=request,
-            api=HuntazeApi(settings.api_url, settings.api_key),
-        )
+        try:
+            return _deliver(handler, envelope, context, settings)
+        except (InvalidEventError, PermanentError) as refusal:
+            _park(handler, envelope, settings, subject, refusal)
+            return {"outcome": telemetry.PARKED, "event_type": subject.event_type, "path": refusal.path}
     except Exception as error:
+        if isinstance(error, ConfigurationError):
+            config.forget()
         telemetry.failed(subject, error)
         raise
-    telemetry.finished(event, result["outcome"])
-    return result
 
 
 def warm_up() -> None:
@@ -73,21 +76,51 @@ def warm_up() -> None:
             records(config.delivery_settings().idempotency_table)
 
 
+def _deliver(
+    handler: str, envelope: object, context: LambdaContext, settings: DeliverySettings
+) -> dict[str, Any]:
+    event = parse(envelope, livemode=settings.livemode)
+    route = _route(event, handler)
+    result = once(
+        apply,
+        handler=handler,
+        settings=settings,
+        context=context,
+        repeated=_as_duplicate,
+        idempotency_key=event.id if event.forced_by is None else f"{event.id}:{event.forced_by}",
+        delivery=Delivery(event, route, route.request(event.object), settings, context),
+    )
+    telemetry.finished(event, result["outcome"])
+    return result
+
+
+def _park(
+    handler: str,
+    envelope: object,
+    settings: DeliverySettings,
+    subject: telemetry.Subject,
+    refusal: EventError,
+) -> None:
+    try:
+        parking.park(
+            settings.dead_letter_queue_url,
+            handler=handler,
+            subject=subject,
+            envelope=envelope,
+            refusal=refusal,
+        )
+    except EventError as error:
+        telemetry.logger.warning("event not parked", extra={"reason": error.reason})
+        # What Lambda writes into its own dead-letter record is why the event was refused.
+        raise refusal from error
+    telemetry.parked(subject, refusal)
+
+
 def _route(event: StripeEvent, handler: str) -> Route:
     route = ROUTES.get(event.type)
     if route is None or route.handler != handler:
         raise InvalidEventError("detail.type", f"is no type that the {handler} function takes")
     return route
-
-
-def _apply(
-    *, idempotency_key: str, event: StripeEvent, request: Request | None, api: HuntazeApi
-) -> dict[str, Any]:
-    if request is None:
-        return {"outcome": telemetry.RECORDED, "event_type": event.type, "path": None}
-    with telemetry.api_latency():
-        api.post(request, event, idempotency_key)
-    return {"outcome": telemetry.APPLIED, "event_type": event.type, "path": request.path}
 
 
 def _as_duplicate(result: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,13 @@ def post(path: str, **body: Accessor) -> Call:
     return Call(path, MappingProxyType(body))
 
 
+# What a second event means, by type. A word for a whole type is enough, because Stripe's types are facts
+# about one object.
+ONCE: Final = "once"  # the effect happens once per object, whatever number of events tell of it
+LATEST: Final = "latest"  # a stream of states: an older one never overwrites a newer one
+EACH: Final = "each"  # every event counts
+REPEATS: Final = (ONCE, LATEST, EACH)
+
 # No call: the event is recorded as handled, and audited like every other.
 RECORDED: Final = None
 
@@ -50,6 +57,8 @@ class Route:
         The type, as Stripe spells it.
     handler
         The function that the type's rule invokes.
+    repeat
+        What a second event about the same object means: one of ``REPEATS``.
     action
         The call, or None where the event is only recorded; a checkout session means different things by
         its mode, so there it is one of these for each mode.
@@ -57,7 +66,13 @@ class Route:
 
     event_type: str
     handler: str
+    repeat: str
     action: Call | Mapping[str, Call | None] | None
+
+    @property
+    def stream(self) -> str:
+        """The kind of object that the type tells of: all before the type's last word."""
+        return self.event_type.rpartition(".")[0]
 
     @property
     def variants(self) -> Mapping[str, Call | None]:
@@ -95,6 +110,10 @@ def table(*rows: Route) -> Mapping[str, Route]:
         if row.handler not in HANDLERS:
             raise ValueError(
                 f"routing table: {row.event_type} goes to {row.handler!r}; handlers are {', '.join(HANDLERS)}"
+            )
+        if row.repeat not in REPEATS:
+            raise ValueError(
+                f"routing table: {row.event_type} repeats {row.repeat!r}; take one of {', '.join(REPEATS)}"
             )
         routes[row.event_type] = row
     return MappingProxyType(routes)

@@ -1,7 +1,8 @@
 """The routing table: each Stripe event type with its handler, its API path and the body sent there.
 
 The one place where a type is routed: infra builds the EventBridge patterns from it, and the handlers map
-events by it. A new type is a new row. Imports no third-party package.
+events by it. A new type is a new row. Imports no third-party package. A row's third word says what a second
+event about the same object means; see :mod:`functions.pipeline.route`.
 
 Left column: the key that the Huntaze API takes. Right column: how it is read from the event's object, by
 Stripe's API reference for that object. Amounts are integers in the currency's minor unit, times Unix
@@ -11,7 +12,19 @@ seconds, and an absent value is sent as null.
 from __future__ import annotations
 
 from functions.pipeline.objects import boolean, group, integer, metadata, own_id, reference, text
-from functions.pipeline.route import BILLING, HANDLERS, PAYMENTS, RECORDED, Route, post, table, types_of
+from functions.pipeline.route import (
+    BILLING,
+    EACH,
+    HANDLERS,
+    LATEST,
+    ONCE,
+    PAYMENTS,
+    RECORDED,
+    Route,
+    post,
+    table,
+    types_of,
+)
 
 __all__ = ["BILLING", "HANDLERS", "PAYMENTS", "ROUTES", "Route", "event_types"]
 
@@ -43,20 +56,20 @@ CHARGE_FAILURE = group(
 # A table is read by its rows; one argument a line would hide them.
 # fmt: off
 ROUTES = table(
-    Route("payment_intent.succeeded", PAYMENTS, post("/api/billing/payment-succeeded",
+    Route("payment_intent.succeeded", PAYMENTS, ONCE, post("/api/billing/payment-succeeded",
         paymentIntentId=own_id, amount=integer("amount"), currency=text("currency"), customerId=CUSTOMER,
         metadata=metadata)),
-    Route("payment_intent.payment_failed", PAYMENTS, post("/api/billing/payment-failed",
+    Route("payment_intent.payment_failed", PAYMENTS, EACH, post("/api/billing/payment-failed",
         objectId=own_id, customerId=CUSTOMER, amount=integer("amount"), failureReason=INTENT_FAILURE,
         metadata=metadata)),
-    Route("payment_intent.canceled", PAYMENTS, post("/api/billing/payment-canceled",
+    Route("payment_intent.canceled", PAYMENTS, ONCE, post("/api/billing/payment-canceled",
         paymentIntentId=own_id, customerId=CUSTOMER, amount=integer("amount"), metadata=metadata)),
     # payment_intent.succeeded carries the business fact; a second call would count the payment twice.
-    Route("charge.succeeded", PAYMENTS, RECORDED),
-    Route("charge.failed", PAYMENTS, post("/api/billing/payment-failed",
+    Route("charge.succeeded", PAYMENTS, ONCE, RECORDED),
+    Route("charge.failed", PAYMENTS, EACH, post("/api/billing/payment-failed",
         objectId=own_id, customerId=CUSTOMER, amount=integer("amount"), failureReason=CHARGE_FAILURE,
         metadata=metadata)),
-    Route("checkout.session.completed", PAYMENTS, {
+    Route("checkout.session.completed", PAYMENTS, ONCE, {
         "subscription": post("/api/billing/subscription-created",
             sessionId=own_id, customerId=CUSTOMER, subscriptionId=reference("subscription"),
             metadata=metadata),
@@ -65,36 +78,37 @@ ROUTES = table(
             metadata=metadata),
         "setup": RECORDED,
     }),
-    Route("checkout.session.expired", PAYMENTS, post("/api/billing/checkout-expired",
+    Route("checkout.session.expired", PAYMENTS, ONCE, post("/api/billing/checkout-expired",
         sessionId=own_id, customerId=CUSTOMER, metadata=metadata)),
 
-    Route("customer.subscription.created", BILLING, post("/api/billing/subscription-created",
+    Route("customer.subscription.created", BILLING, ONCE, post("/api/billing/subscription-created",
         subscriptionId=own_id, customerId=CUSTOMER, status=text("status"),
         currentPeriodStart=PERIOD_START, currentPeriodEnd=PERIOD_END, priceId=PRICE, metadata=metadata)),
-    Route("customer.subscription.updated", BILLING, post("/api/billing/subscription-updated",
+    Route("customer.subscription.updated", BILLING, LATEST, post("/api/billing/subscription-updated",
         subscriptionId=own_id, customerId=CUSTOMER, status=text("status"),
         currentPeriodStart=PERIOD_START, currentPeriodEnd=PERIOD_END, priceId=PRICE,
         cancelAtPeriodEnd=boolean("cancel_at_period_end"), metadata=metadata)),
-    Route("customer.subscription.deleted", BILLING, post("/api/billing/subscription-deleted",
+    Route("customer.subscription.deleted", BILLING, ONCE, post("/api/billing/subscription-deleted",
         subscriptionId=own_id, customerId=CUSTOMER, canceledAt=integer("canceled_at"), metadata=metadata)),
-    Route("customer.subscription.trial_will_end", BILLING, post("/api/billing/trial-will-end",
+    Route("customer.subscription.trial_will_end", BILLING, EACH, post("/api/billing/trial-will-end",
         subscriptionId=own_id, customerId=CUSTOMER, trialEnd=integer("trial_end"), metadata=metadata)),
-    Route("invoice.paid", BILLING, post("/api/billing/invoice-paid",
+    Route("invoice.paid", BILLING, ONCE, post("/api/billing/invoice-paid",
         invoiceId=own_id, customerId=CUSTOMER, subscriptionId=INVOICE_SUBSCRIPTION,
         amountPaid=integer("amount_paid"), currency=text("currency"),
         periodStart=integer("period_start"), periodEnd=integer("period_end"), metadata=metadata)),
-    Route("invoice.payment_failed", BILLING, post("/api/billing/invoice-payment-failed",
+    Route("invoice.payment_failed", BILLING, EACH, post("/api/billing/invoice-payment-failed",
         invoiceId=own_id, customerId=CUSTOMER, subscriptionId=INVOICE_SUBSCRIPTION,
         amountDue=integer("amount_due"), attemptCount=integer("attempt_count"),
         nextPaymentAttempt=integer("next_payment_attempt"), metadata=metadata)),
-    Route("invoice.payment_action_required", BILLING, post("/api/billing/invoice-payment-action-required",
+    Route("invoice.payment_action_required", BILLING, EACH, post(
+        "/api/billing/invoice-payment-action-required",
         invoiceId=own_id, customerId=CUSTOMER, subscriptionId=INVOICE_SUBSCRIPTION,
         hostedInvoiceUrl=text("hosted_invoice_url"), metadata=metadata)),
-    Route("customer.created", BILLING, post("/api/billing/customer-created",
+    Route("customer.created", BILLING, ONCE, post("/api/billing/customer-created",
         customerId=own_id, email=text("email"), name=text("name"), metadata=metadata)),
-    Route("customer.updated", BILLING, post("/api/billing/customer-updated",
+    Route("customer.updated", BILLING, LATEST, post("/api/billing/customer-updated",
         customerId=own_id, email=text("email"), name=text("name"), metadata=metadata)),
-    Route("customer.deleted", BILLING, post("/api/billing/customer-deleted",
+    Route("customer.deleted", BILLING, ONCE, post("/api/billing/customer-deleted",
         customerId=own_id, metadata=metadata)),
 )
 # fmt: on

@@ -1,8 +1,8 @@
 """What a delivery leaves in logs and metrics.
 
-One log line per attempt, "event finished" or "event failed", found by the Stripe event id, which is its
-correlation id. Lines and metrics hold ids, types, statuses and our own words, never a value of the Stripe
-object: no e-mail, name, card or key.
+One log line per invocation, "event finished", "event parked" or "event failed", found by the Stripe event
+id, which is its correlation id; and "attempt failed" for each attempt before the last. Lines and metrics hold
+ids, types, statuses and our own words, never a value of the Stripe object: no e-mail, name, card or key.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ from functions.pipeline.routing import ROUTES
 APPLIED: Final = "applied"
 RECORDED: Final = "recorded"
 DUPLICATE: Final = "duplicate"
+STALE: Final = "stale"
+PARKED: Final = "parked"
 
 _COUNTED_AS: Final = {
     APPLIED: names.EVENTS_APPLIED,
     RECORDED: names.EVENTS_RECORDED,
     DUPLICATE: names.DUPLICATES_SKIPPED,
+    STALE: names.STALE_SKIPPED,
 }
 
 # The event_type of what the routing table does not know: metrics by any type a sender makes up would be
@@ -76,13 +79,19 @@ def finished(event: StripeEvent, outcome: str) -> None:
     """Tell that a delivery ended well, and how old its event is."""
     age_ms = max(0, round((time.time() - event.created) * 1000))
     metrics.add_metric(_COUNTED_AS[outcome], MetricUnit.Count, 1)
-    if outcome != DUPLICATE:
+    if outcome not in (DUPLICATE, STALE):
         # A replayed event is as old as its archive; it says nothing about how fast the pipeline is.
         metrics.add_metric(names.EVENT_AGE, MetricUnit.Milliseconds, age_ms)
     logger.info(
         "event finished",
         extra={"outcome": outcome, "event_id": event.id, "event_type": event.type, "age_ms": age_ms},
     )
+
+
+def parked(subject: Subject, refusal: EventError) -> None:
+    """Tell that an event was put into the dead-letter queue by the handler itself."""
+    metrics.add_metric(names.EVENTS_PARKED, MetricUnit.Count, 1)
+    _tell("event parked", subject, refusal)
 
 
 def failed(subject: Subject, error: Exception) -> None:
@@ -97,9 +106,13 @@ def failed(subject: Subject, error: Exception) -> None:
             default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
         ):
             pass
+    _tell("event failed", subject, error)
+
+
+def _tell(message: str, subject: Subject, error: Exception) -> None:
     known = error if isinstance(error, EventError) else EventError("an error that no code path expects")
     logger.error(
-        "event failed",
+        message,
         extra={
             "event_id": subject.event_id,
             "event_type": subject.event_type,

@@ -74,12 +74,12 @@ class PipelineFunction(Capability):
     """One handler as a Lambda function.
 
     An exception goes through Lambda's retries and then, with its reason, to `on_failure`: a
-    standard queue, which is all that a destination can be.
+    standard queue, which is all that a destination can be. Without one there are no retries either.
 
     Parameters
     ----------
     family
-        Name of the handler module: payments, billing or audit.
+        Name of the handler module, for example payments.
     grants
         What its role may do besides writing its logs and parking failures.
     """
@@ -96,7 +96,7 @@ class PipelineFunction(Capability):
         settings: FunctionSettings,
         variables: Mapping[str, str],
         grants: Sequence[Statement],
-        on_failure: Queue,
+        on_failure: Queue | None,
         key: Key | None,
         network: Network | None = None,
     ) -> None:
@@ -116,7 +116,12 @@ class PipelineFunction(Capability):
             self,
             f"{family}_role",
             name=self.name,
-            grants=[*_write_to(logs), *on_failure.grant_send(), *(key.grant_use() if key else []), *grants],
+            grants=[
+                *_write_to(logs),
+                *(on_failure.grant_send() if on_failure else []),
+                *(key.grant_use() if key else []),
+                *grants,
+            ],
             tracing=platform.tracing,
             in_network=network is not None,
         )
@@ -163,12 +168,16 @@ class PipelineFunction(Capability):
             LambdaFunctionEventInvokeConfig,
             "async",
             function_name=function.function_name,
-            maximum_retry_attempts=_ASYNC_RETRIES,
+            maximum_retry_attempts=_ASYNC_RETRIES if on_failure else 0,
             maximum_event_age_in_seconds=platform.max_event_age_seconds,
-            destination_config=LambdaFunctionEventInvokeConfigDestinationConfig(
-                on_failure=LambdaFunctionEventInvokeConfigDestinationConfigOnFailure(
-                    destination=on_failure.arn
+            destination_config=(
+                LambdaFunctionEventInvokeConfigDestinationConfig(
+                    on_failure=LambdaFunctionEventInvokeConfigDestinationConfigOnFailure(
+                        destination=on_failure.arn
+                    )
                 )
+                if on_failure
+                else None
             ),
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from constructs import Construct
 
+from functions.pipeline import names
 from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
@@ -56,7 +57,7 @@ class Handler(Capability):
             code=code,
             platform=platform,
             settings=settings,
-            variables=variables,
+            variables={**variables, names.DEAD_LETTER_QUEUE_URL: self.dead_letter.url},
             grants=grants,
             on_failure=self.dead_letter,
             key=key,
@@ -72,3 +73,8 @@ class Handler(Capability):
             dead_letter=self.dead_letter,
         )
         self.rule.invoke(self.function)
+
+    def grant_redrive(self) -> list[Statement]:
+        """Statements for a role that hands events of the dead-letter queue back to the function."""
+        invoke = Statement(f"Invoke{self.family.title()}", ["lambda:InvokeFunction"], [self.function.arn])
+        return [invoke, *self.dead_letter.grant_consume(sid=f"Consume{self.family.title()}")]

@@ -70,8 +70,9 @@ def deny_plain_text(service: str, *resources: str, action: str = "*") -> Stateme
     )
 
 
-def trust(service: str) -> str:
-    """The trust policy of a role that one AWS service assumes."""
-    rendered = Statement("AllowService", ["sts:AssumeRole"], [], {"Service": service}).render()
+def trust(service: str, *, for_account: str | None = None) -> str:
+    """The trust policy of a role that one AWS service assumes, for resources of one account if it says so."""
+    condition = {"StringEquals": {"aws:SourceAccount": for_account}} if for_account else {}
+    rendered = Statement("AllowService", ["sts:AssumeRole"], [], {"Service": service}, condition).render()
     del rendered["Resource"]
     return compact({"Version": _VERSION, "Statement": [rendered]})

@@ -94,15 +94,15 @@ class Queue(Capability):
         send = Statement("SendToQueue", ["sqs:SendMessage"], [self.arn])
         return [send, *(self._key.grant_use() if self._key else [])]
 
-    def grant_consume(self) -> list[Statement]:
-        """Statements for the role of a function that an event source mapping feeds from this queue."""
+    def grant_consume(self, sid: str = "ConsumeQueue") -> list[Statement]:
+        """Statements for the role of a function that takes messages out of this queue."""
         actions = [
             "sqs:ChangeMessageVisibility",
             "sqs:DeleteMessage",
             "sqs:GetQueueAttributes",
             "sqs:ReceiveMessage",
         ]
-        consume = Statement("ConsumeQueue", actions, [self.arn])
+        consume = Statement(sid, actions, [self.arn])
         return [consume, *(self._key.grant_use() if self._key else [])]
 
     def metric_visible(self) -> Metric:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "functions"
 # The handlers of each bundle: in the first what calls an HTTP API, in the other what needs PostgreSQL.
 BUNDLES: Mapping[str, tuple[str, ...]] = {
-    "handlers": ("functions.payments", "functions.billing", "functions.reconcile"),
+    "handlers": ("functions.payments", "functions.billing", "functions.reconcile", "functions.redrive"),
     "audit": ("functions.audit",),
 }
 # Part of every Python runtime of Lambda (AWS, "Building with Python": SDK for Python).

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-Outcome = Literal["applied", "recorded", "duplicate", "parked", "unrouted"]
-OUTCOMES: tuple[Outcome, ...] = ("applied", "recorded", "duplicate", "parked", "unrouted")
+Outcome = Literal["applied", "recorded", "duplicate", "stale", "parked", "unrouted"]
+OUTCOMES: tuple[Outcome, ...] = ("applied", "recorded", "duplicate", "stale", "parked", "unrouted")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ops.local.services import Services
 
 LEDGER_QUERY = "SELECT event_id, deliveries FROM stripe_event_ledger"
-FINISHED_OUTCOMES = ("applied", "recorded", "duplicate")
+FINISHED_OUTCOMES = ("applied", "recorded", "duplicate", "stale")
 RECEIVE_BATCH = 10
 # Long enough that one reading of a queue meets no message twice.
 PEEK_SECONDS = 5
@@ -132,8 +132,11 @@ class Observer:
 
 
 def parked_event_id(record: dict[str, Any]) -> str:
-    """Return the Stripe event id of a dead-letter record: an envelope, or Lambda's on-failure record."""
-    envelope = record.get("requestPayload", record)
+    """Return the Stripe event id of a dead-letter record.
+
+    EventBridge puts the bare envelope there, Lambda its on-failure record, the handler a parked message.
+    """
+    envelope = record.get("requestPayload") or record.get("envelope") or record
     return str(envelope["detail"]["id"])
 
 

@@ -81,7 +81,7 @@ def events_table(rows: Sequence[Row]) -> Table:
     """Return a table with one line per event type, in the order first sent, and one of totals."""
     table = Table(title="What became of every delivery", title_justify="left")
     table.add_column("event type", no_wrap=True)
-    for heading in ("sent", "applied", "recorded", "duplicate", "parked", "unrouted", "audited"):
+    for heading in ("sent", *OUTCOMES, "audited"):
         table.add_column(heading, justify="right")
     table.add_column("p50 ms", justify="right")
     table.add_column("p99 ms", justify="right")

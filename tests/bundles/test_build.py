@@ -17,6 +17,7 @@ from ops.bundles import builder as building
 from ops.bundles.contents import BUNDLES, distributions
 from ops.bundles.interpreter import find_interpreter
 from ops.errors import OperatorError
+from ops.local.reference_stripe import ReferenceStripe
 
 # The budget of the design: a bundle with bytecode inside.
 MAXIMUM_BYTES = 7_000_000
@@ -26,6 +27,15 @@ import importlib, sys
 importlib.import_module(sys.argv[1])
 print(next(path for path in sys.path if path.endswith(".zip") or path.endswith("unpacked")))
 print(sys.modules["aws_lambda_powertools"].__file__)
+"""
+
+FETCH = """
+import sys
+from functions.stripe_api import StripeApi
+key, url = sys.argv[1:]
+state = StripeApi(key, url).retrieve("subscription", "sub_1", api_version="2026-03-25.dahlia")
+import stripe
+print(state["status"], stripe.__file__)
 """
 
 
@@ -88,17 +98,11 @@ def test_bytecode_is_of_the_target_and_never_checked_against_its_source(
     assert b"/var/task/functions/pipeline/routing.py" in compiled
 
 
-@pytest.mark.parametrize(
-    ("bundle", "handler"), [(bundle, handler) for bundle, handlers in BUNDLES.items() for handler in handlers]
-)
-def test_each_handler_loads_from_its_bundle_alone(
-    built: Mapping[Target, Mapping[str, Bundle]], bundle: str, handler: str, tmp_path: Path
-) -> None:
-    folder = tmp_path / "unpacked"
-    with zipfile.ZipFile(built[host_target()][bundle].path) as archive:
+def run_from(bundle: Bundle, folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Unpack a bundle and run code with nothing but it and what every Lambda runtime brings."""
+    with zipfile.ZipFile(bundle.path) as archive:
         archive.extractall(folder)
-    # Of this environment only what every Lambda runtime brings is lent.
-    lent = tmp_path / "runtime"
+    lent = folder.with_name("runtime")
     lent.mkdir()
     site = Path(next(path for path in sys.path if path.endswith("site-packages")))
     for package in ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "jmespath", "six.py"):
@@ -110,16 +114,38 @@ def test_each_handler_loads_from_its_bundle_alone(
         "POWERTOOLS_SERVICE_NAME": "payments",
     }
     # -S leaves the virtual environment's packages out.
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", IMPORT, handler],
+    return subprocess.run(
+        [sys.executable, "-S", "-c", code, *arguments],
         env=environment,
-        cwd=tmp_path,
+        cwd=folder.parent,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("bundle", "handler"), [(bundle, handler) for bundle, handlers in BUNDLES.items() for handler in handlers]
+)
+def test_each_handler_loads_from_its_bundle_alone(
+    built: Mapping[Target, Mapping[str, Bundle]], bundle: str, handler: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "unpacked"
+    done = run_from(built[host_target()][bundle], folder, IMPORT, handler)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith(str(folder))
+
+
+def test_objects_are_fetched_from_stripe_by_the_bundle_alone(
+    built: Mapping[Target, Mapping[str, Bundle]], tmp_path: Path
+) -> None:
+    with ReferenceStripe("sk_test_bundle") as stripe:
+        stripe.put({"id": "sub_1", "object": "subscription", "status": "active"})
+        done = run_from(
+            built[host_target()]["handlers"], tmp_path / "unpacked", FETCH, "sk_test_bundle", stripe.url
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["active", str(tmp_path / "unpacked" / "stripe" / "__init__.py")]
 
 
 def test_building_again_gives_the_same_bytes(

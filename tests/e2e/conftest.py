@@ -103,9 +103,10 @@ def sample(generation: str, name: str) -> dict[str, Any]:
 
 
 def fresh(envelope: dict[str, Any], event_id: str) -> dict[str, Any]:
-    """Return the envelope with another event id."""
+    """Return the envelope with another event id, about an object of its own."""
     renamed = copy.deepcopy(envelope)
     renamed["detail"]["id"] = event_id
+    renamed["detail"]["data"]["object"]["id"] += event_id.removeprefix("evt_")
     return renamed
 
 

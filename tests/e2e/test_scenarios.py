@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from functions.pipeline import retry
 from ops.local.deployment import EVENT_SOURCE
 from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for
 
@@ -78,7 +80,9 @@ def test_a_failing_api_leads_to_three_attempts_and_the_dead_letter_queue(pipelin
     pipeline.fail(idempotency_key="evt_e2eFailing", status=503)
     (row,) = pipeline.drive(fresh(sample("current", "invoice.payment_failed"), "evt_e2eFailing"))
     assert (row.outcome, row.audited) == ("parked", True)
-    assert [request["status"] for request in pipeline.requests("evt_e2eFailing")] == [503] * LAMBDA_ATTEMPTS
+    assert [request["status"] for request in pipeline.requests("evt_e2eFailing")] == [503] * (
+        LAMBDA_ATTEMPTS * retry.ATTEMPTS
+    )
     parked = {
         record["requestPayload"]["detail"]["id"]: record
         for message in pipeline.messages("huntaze-stripe-billing-dlq-dev")
@@ -95,12 +99,23 @@ def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeli
     (row,) = pipeline.drive(envelope)
     assert (row.outcome, row.audited) == ("parked", True)
     expected = EXPECTED["refused/payment_intent.succeeded--test-currency.json"]
-    assert {request["status"] for request in pipeline.requests("evt_e2eRefused")} == {422}
-    assert all(request["body"] == expected["body"] for request in pipeline.requests("evt_e2eRefused"))
+    (request,) = pipeline.requests("evt_e2eRefused")
+    assert request["status"] == 422
+    refused_id = envelope["detail"]["data"]["object"]["id"]
+    assert request["body"] == expected["body"] | {"paymentIntentId": refused_id}
     (message,) = pipeline.messages("huntaze-stripe-payments-dlq-dev")
-    answer = json.loads(message["Body"])["responsePayload"]
-    assert answer["errorType"] == "PermanentError"
-    assert "422" in answer["errorMessage"]
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes == {
+        "reason": "the API answered 422",
+        "error": "PermanentError",
+        "status": "422",
+        "endpoint": expected["path"],
+        "event_id": "evt_e2eRefused",
+        "event_type": "payment_intent.succeeded",
+    }
+    body = json.loads(message["Body"])
+    assert "currency_not_supported" in body["parked"]["answer"]
+    assert body["envelope"]["detail"] == envelope["detail"]
 
 
 @pytest.mark.usefixtures("working_api")
@@ -109,6 +124,35 @@ def test_an_api_that_recovers_between_two_attempts_applies_once(pipeline: Pipeli
     (row,) = pipeline.drive(fresh(sample("acacia", "payment_intent.succeeded"), "evt_e2eRecovering"))
     assert row.outcome == "applied"
     assert [request["status"] for request in pipeline.requests("evt_e2eRecovering")] == [500, 200]
+
+
+@pytest.mark.usefixtures("working_api")
+def test_an_api_that_recovers_between_two_invocations_applies_once(pipeline: Pipeline) -> None:
+    pipeline.fail(idempotency_key="evt_e2eRecoveringLate", status=500, times=retry.ATTEMPTS)
+    (row,) = pipeline.drive(fresh(sample("acacia", "payment_intent.succeeded"), "evt_e2eRecoveringLate"))
+    assert row.outcome == "applied"
+    statuses = [request["status"] for request in pipeline.requests("evt_e2eRecoveringLate")]
+    assert statuses == [500] * retry.ATTEMPTS + [200]
+
+
+def test_a_second_event_of_the_same_effect_is_a_duplicate(pipeline: Pipeline) -> None:
+    first = fresh(sample("current", "invoice.paid"), "evt_e2eEffect")
+    second = copy.deepcopy(first)
+    second["detail"]["id"] = "evt_e2eEffectAgain"
+    (row,) = pipeline.drive(first)
+    (repeated,) = pipeline.drive(second)
+    assert (row.outcome, repeated.outcome, repeated.audited) == ("applied", "duplicate", True)
+    assert pipeline.requests("evt_e2eEffectAgain") == []
+
+
+def test_an_older_state_never_overwrites_a_newer_one(pipeline: Pipeline) -> None:
+    newer = fresh(sample("current", "customer.updated"), "evt_e2eNewer")
+    older = copy.deepcopy(newer)
+    older["detail"] |= {"id": "evt_e2eOlder", "created": newer["detail"]["created"] - 1}
+    (row,) = pipeline.drive(newer)
+    (stale,) = pipeline.drive(older)
+    assert (row.outcome, stale.outcome, stale.audited) == ("applied", "stale", True)
+    assert pipeline.requests("evt_e2eOlder") == []
 
 
 @pytest.mark.usefixtures("working_api")

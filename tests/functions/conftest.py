@@ -60,6 +60,13 @@ def aws(aws_url: str) -> Aws:
 
 
 @pytest.fixture(scope="session")
+def dead_letter_queue(aws: Aws) -> str:
+    """Address of the queue in which the handlers park events."""
+    url: str = aws.client("sqs").create_queue(QueueName="huntaze-dlq-test")["QueueUrl"]
+    return url
+
+
+@pytest.fixture(scope="session")
 def running_api() -> Iterator[ReferenceApi]:
     with ReferenceApi(API_KEY) as server:
         yield server
@@ -72,9 +79,10 @@ def api(running_api: ReferenceApi) -> Iterator[ReferenceApi]:
 
 
 @pytest.fixture(scope="session")
-def environment(folder: Path, aws_url: str, aws: Aws, running_api: ReferenceApi) -> dict[str, str]:
+def environment(
+    folder: Path, aws_url: str, dead_letter_queue: str, running_api: ReferenceApi
+) -> dict[str, str]:
     """The variables that the deployed stack sets, all secrets in the secret."""
-    del aws  # the table, the bucket and the secret must be there
     return isolated_environment(folder / "function") | {
         "AWS_ENDPOINT_URL": aws_url,
         names.ENVIRONMENT: "dev",
@@ -84,9 +92,44 @@ def environment(folder: Path, aws_url: str, aws: Aws, running_api: ReferenceApi)
         names.IDEMPOTENCY_TABLE: TABLE,
         names.IDEMPOTENCY_EXPIRY_SECONDS: DAYS_100,
         names.LEDGER_BUCKET: BUCKET,
+        names.DEAD_LETTER_QUEUE_URL: dead_letter_queue,
+        names.ORDER: names.WATERMARK,
+        names.STRIPE_READS_PER_SECOND: "20",
         "POWERTOOLS_METRICS_NAMESPACE": names.METRICS_NAMESPACE,
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
+
+
+class Parked:
+    """The handlers' dead-letter queue."""
+
+    def __init__(self, aws: Aws, url: str) -> None:
+        self._sqs = aws.client("sqs")
+        self._url = url
+
+    def take(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
+        """Take every message out: its attributes and its body."""
+        taken = []
+        while messages := self._sqs.receive_message(
+            QueueUrl=self._url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for message in messages:
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                attributes = message.get("MessageAttributes", {})
+                taken.append(
+                    (
+                        {name: value["StringValue"] for name, value in attributes.items()},
+                        json.loads(message["Body"]),
+                    )
+                )
+        return taken
+
+
+@pytest.fixture
+def parked(aws: Aws, dead_letter_queue: str) -> Parked:
+    queue = Parked(aws, dead_letter_queue)
+    queue.take()
+    return queue
 
 
 Start = Callable[..., Function]
@@ -132,7 +175,10 @@ def database_url(database_server: str) -> Iterator[str]:
 
 
 def fresh(event_type: str, stripe_object: dict[str, Any], **detail: Any) -> dict[str, Any]:
-    """An envelope with an event id and an envelope id that no other test has."""
+    """An envelope about an object that no other test has, with an event id and an envelope id of its own."""
     number = next(_numbers)
+    object_id = stripe_object.get("id")
+    if isinstance(object_id, str):
+        stripe_object = stripe_object | {"id": f"{object_id}_{number}"}
     made = snapshots.envelope(event_type, stripe_object, id=f"evt_fn_{number}", **detail)
     return made | {"id": f"envelope-{number}"}

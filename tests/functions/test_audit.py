@@ -117,13 +117,13 @@ def test_batch_is_one_object_of_lines_and_a_row_per_event(aws: Aws, start: Start
         "delivery_ids": [paid["id"]],
         "deliveries": 1,
         "type": "invoice.paid",
-        "object_id": "in_1",
+        "object_id": paid["detail"]["data"]["object"]["id"],
         "customer_id": "cus_1",
         "api_version": stripe.CURRENT,
         "payload": paid["detail"],
     }
     assert found[event_id(unrouted)]["customer_id"] is None
-    assert found[event_id(created)]["customer_id"] == "cus_1"
+    assert found[event_id(created)]["customer_id"] == created["detail"]["data"]["object"]["id"]
 
 
 def test_audited_events_are_found_in_the_log_by_their_id(start: Start) -> None:

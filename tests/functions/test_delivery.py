@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from functions.pipeline.idempotency import idempotency_id
 from ops.local.clients import Aws
 from ops.local.reference_api import NO_ANSWER, Fault, Recorded, ReferenceApi
-from tests.functions.conftest import API_KEY, SECRET, TABLE, Start, fresh
+from tests.functions.conftest import API_KEY, SECRET, TABLE, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError, metrics
 from tests.unit import snapshots as stripe
 
@@ -50,7 +51,7 @@ def test_event_is_applied_with_the_contracts_request(api: ReferenceApi, payments
     (request,) = requests_for(api, envelope)
     assert (request.path, request.applied) == ("/api/billing/payment-succeeded", True)
     assert request.body == {
-        "paymentIntentId": "pi_1",
+        "paymentIntentId": envelope["detail"]["data"]["object"]["id"],
         "amount": 2599,
         "currency": "eur",
         "customerId": "cus_1",
@@ -150,68 +151,97 @@ def test_event_without_a_call_is_recorded(api: ReferenceApi, payments: Function)
 
 @pytest.mark.parametrize("event_type", ["invoice.paid", "payout.paid", "made.up"])
 def test_type_of_another_handler_never_calls_the_api(
-    api: ReferenceApi, aws: Aws, payments: Function, event_type: str
+    api: ReferenceApi, aws: Aws, payments: Function, parked: Parked, event_type: str
 ) -> None:
     payments.new_lines()
     envelope = fresh(event_type, stripe.invoice(stripe.CURRENT))
-    with pytest.raises(FunctionError, match=r"detail\.type is no type that the payments function takes"):
-        payments.invoke(envelope)
+    assert payments.invoke(envelope)["outcome"] == "parked"
     assert requests_for(api, envelope) == []
     assert record_of(aws, "payments", envelope) is None
-    (failed,) = metrics(payments.new_lines())["EventsFailed"]
+    (found,) = metrics(payments.new_lines())["EventsParked"]
     known = event_type if event_type == "invoice.paid" else "unrouted"
-    assert failed["dimensions"]["event_type"] == known
+    assert found["dimensions"]["event_type"] == known
+    ((attributes, _),) = parked.take()
+    assert attributes["reason"] == "detail.type is no type that the payments function takes"
 
 
-def test_invalid_event_names_the_field_and_calls_nothing(
-    api: ReferenceApi, aws: Aws, payments: Function
+def test_invalid_event_is_parked_with_the_field_that_is_wrong(
+    api: ReferenceApi, aws: Aws, payments: Function, parked: Parked
 ) -> None:
     payments.new_lines()
     envelope = fresh("payment_intent.succeeded", stripe.payment_intent(amount="2599"))
-    with pytest.raises(FunctionError) as caught:
-        payments.invoke(envelope)
-    assert caught.value.kind == "InvalidEventError"
-    assert caught.value.message == "detail.data.object.amount must be an integer"
+    assert payments.invoke(envelope) == {
+        "outcome": "parked",
+        "event_type": "payment_intent.succeeded",
+        "path": None,
+    }
     assert requests_for(api, envelope) == []
     assert record_of(aws, "payments", envelope) is None
-    (line,) = payments.new_logs("event failed")
-    assert (line["error"], line["reason"]) == ("InvalidEventError", caught.value.message)
+    (line,) = payments.new_logs("event parked")
+    reason = "detail.data.object.amount must be an integer"
+    assert (line["error"], line["reason"]) == ("InvalidEventError", reason)
     assert "status" not in line, "there was no answer"
+    ((attributes, body),) = parked.take()
+    assert attributes == {
+        "reason": reason,
+        "error": "InvalidEventError",
+        "event_id": event_id(envelope),
+        "event_type": "payment_intent.succeeded",
+    }
+    assert body == {
+        "parked": {
+            "reason": reason,
+            "error": "InvalidEventError",
+            "status": None,
+            "endpoint": None,
+            "answer": None,
+            "handler": "payments",
+        },
+        "envelope": envelope,
+    }
 
 
 @pytest.mark.parametrize("event", [None, [], "text", {}, {"detail": {"id": ["x"], "type": {"a": 1}}}])
-def test_what_is_no_envelope_fails_as_an_invalid_event(payments: Function, event: Any) -> None:
-    with pytest.raises(FunctionError) as caught:
-        payments.invoke(event)
-    assert caught.value.kind == "InvalidEventError"
-    line = payments.new_logs("event failed")[-1]
+def test_what_is_no_envelope_is_parked_as_it_is(payments: Function, parked: Parked, event: Any) -> None:
+    assert payments.invoke(event)["outcome"] == "parked"
+    line = payments.new_logs("event parked")[-1]
     assert line["event_type"] == "unrouted"
     assert "event_id" not in line
     assert "correlation_id" not in line, "the id of an earlier event must not stay"
+    ((attributes, body),) = parked.take()
+    assert set(attributes) == {"reason", "error"}
+    assert body["envelope"] == event
 
 
-def test_live_event_in_a_test_environment_is_refused(api: ReferenceApi, payments: Function) -> None:
-    envelope = paid(livemode=True)
-    with pytest.raises(FunctionError) as caught:
-        payments.invoke(envelope)
-    assert caught.value.kind == "LivemodeMismatchError"
-    assert requests_for(api, envelope) == []
-
-
-def test_refused_event_leaves_no_record_and_its_reason(
-    api: ReferenceApi, aws: Aws, payments: Function
+def test_live_event_in_a_test_environment_is_parked(
+    api: ReferenceApi, payments: Function, parked: Parked
 ) -> None:
-    api.fail(Fault(status=422, body='{"error": "unknown customer ada@example.com"}', times=1))
+    envelope = paid(livemode=True)
+    assert payments.invoke(envelope)["outcome"] == "parked"
+    assert requests_for(api, envelope) == []
+    ((attributes, _),) = parked.take()
+    assert attributes["error"] == "LivemodeMismatchError"
+    assert attributes["reason"] == "detail.livemode must be false in this environment"
+
+
+def test_refused_event_is_parked_with_the_apis_answer(
+    api: ReferenceApi, aws: Aws, payments: Function, parked: Parked
+) -> None:
+    answer = '{"error": "unknown customer ada@example.com"}' + "x" * 2000
+    api.fail(Fault(status=422, body=answer, times=1))
     payments.new_lines()
     envelope = paid()
-    with pytest.raises(FunctionError) as caught:
-        payments.invoke(envelope)
-    assert (caught.value.kind, caught.value.message) == ("PermanentError", "the API answered 422")
+    assert payments.invoke(envelope) == {
+        "outcome": "parked",
+        "event_type": "payment_intent.succeeded",
+        "path": "/api/billing/payment-succeeded",
+    }
+    assert statuses_for(api, envelope) == [422], "the same request gets the same answer"
     assert record_of(aws, "payments", envelope) is None
     lines = payments.new_lines()
     (line,) = [line for line in lines if "message" in line]
     wanted = {
-        "message": "event failed",
+        "message": "event parked",
         "level": "ERROR",
         "event_id": event_id(envelope),
         "correlation_id": event_id(envelope),
@@ -222,8 +252,32 @@ def test_refused_event_leaves_no_record_and_its_reason(
         "path": "/api/billing/payment-succeeded",
     }
     assert {key: line[key] for key in wanted} == wanted
+    assert set(metrics(lines)) == {"EventsParked", "ApiLatency"}
+    ((attributes, body),) = parked.take()
+    assert attributes == {
+        "reason": "the API answered 422",
+        "error": "PermanentError",
+        "status": "422",
+        "endpoint": "/api/billing/payment-succeeded",
+        "event_id": event_id(envelope),
+        "event_type": "payment_intent.succeeded",
+    }
+    assert body["parked"]["answer"] == answer[:1024]
+    assert payments.invoke(body["envelope"])["outcome"] == "applied", "the parked event is free to go"
+
+
+def test_event_that_cannot_be_parked_is_left_to_lambda(
+    api: ReferenceApi, start: Start, dead_letter_queue: str
+) -> None:
+    function = start("payments", DEAD_LETTER_QUEUE_URL=f"{dead_letter_queue}-that-is-not-there")
+    api.fail(Fault(status=422, times=1))
+    with pytest.raises(FunctionError) as caught:
+        function.invoke(paid())
+    assert (caught.value.kind, caught.value.message) == ("PermanentError", "the API answered 422")
+    lines = function.new_lines()
+    (warning,) = [line for line in lines if line.get("message") == "event not parked"]
+    assert warning["reason"].startswith("the dead-letter queue ")
     assert set(metrics(lines)) == {"EventsFailed", "ApiLatency"}
-    assert payments.invoke(envelope)["outcome"] == "applied", "the next attempt is free to go"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -247,19 +301,67 @@ def test_refused_key_is_counted_for_the_whole_function(
     assert failed["dimensions"] == DIMENSIONS | {"event_type": "payment_intent.succeeded"}
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_attempt_after_a_transient_failure_carries_the_same_key(
+def test_rotated_key_heals_without_a_new_start(api: ReferenceApi, aws: Aws, start: Start) -> None:
+    secrets = aws.client("secretsmanager")
+    secrets.create_secret(Name="rotated", SecretString='{"HUNTAZE_API_KEY": "hk_old"}')
+    function = start("payments", SECRET_ID="rotated")
+    envelope = paid()
+    with pytest.raises(FunctionError) as caught:
+        function.invoke(envelope)
+    assert caught.value.kind == "AuthenticationRefusedError"
+    assert statuses_for(api, envelope) == [401], "no retry of ours can mend a key"
+    secrets.put_secret_value(SecretId="rotated", SecretString=json.dumps({"HUNTAZE_API_KEY": API_KEY}))
+    assert function.invoke(envelope)["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_transient_failure_is_tried_again_with_the_same_key(
     api: ReferenceApi, payments: Function, status: int
 ) -> None:
-    api.fail(Fault(status=status, times=1))
+    api.fail(Fault(status=status, times=2))
+    payments.new_lines()
+    envelope = paid()
+    assert payments.invoke(envelope)["outcome"] == "applied"
+    first, second, third = requests_for(api, envelope)
+    assert [request.status for request in (first, second, third)] == [status, status, 200]
+    assert first.body == second.body == third.body
+    lines = payments.new_lines()
+    told = [line for line in lines if line.get("message") == "attempt failed"]
+    assert [(line["attempt"], line["status"]) for line in told] == [(1, status), (2, status)]
+    assert 0 <= told[0]["wait_ms"] <= 250
+    assert 0 <= told[1]["wait_ms"] <= 500
+    assert [len(latency["value"]) for latency in metrics(lines)["ApiLatency"]] == [3]
+
+
+def test_api_that_keeps_failing_is_left_to_lambda(api: ReferenceApi, payments: Function) -> None:
+    api.fail(Fault(status=503))
     envelope = paid()
     with pytest.raises(FunctionError) as caught:
         payments.invoke(envelope)
-    assert caught.value.kind == "TransientError"
+    assert (caught.value.kind, caught.value.message) == ("TransientError", "the API answered 503")
+    assert statuses_for(api, envelope) == [503] * 4
+    api.clear_faults()
     assert payments.invoke(envelope)["outcome"] == "applied"
-    first, second = requests_for(api, envelope)
-    assert (first.status, first.applied, second.applied) == (status, False, True)
-    assert first.body == second.body
+
+
+def test_retry_after_is_waited_for(api: ReferenceApi, payments: Function) -> None:
+    api.fail(Fault(status=429, headers={"Retry-After": "2"}, times=1))
+    envelope = paid()
+    assert payments.invoke(envelope)["outcome"] == "applied"
+    refused, applied = requests_for(api, envelope)
+    assert applied.received_at - refused.received_at >= 2
+
+
+@pytest.mark.parametrize(("retry_after", "remaining_seconds"), [("60", 30.0), ("0", 18.0)])
+def test_attempt_without_the_time_for_it_is_not_begun(
+    api: ReferenceApi, payments: Function, retry_after: str, remaining_seconds: float
+) -> None:
+    api.fail(Fault(status=503, headers={"Retry-After": retry_after}, times=1))
+    envelope = paid()
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(envelope, remaining_seconds=remaining_seconds)
+    assert caught.value.kind == "TransientError"
+    assert statuses_for(api, envelope) == [503]
 
 
 def test_connection_reset_after_the_api_applied_is_not_applied_twice(
@@ -267,9 +369,6 @@ def test_connection_reset_after_the_api_applied_is_not_applied_twice(
 ) -> None:
     api.fail(Fault(applies=True, reset=True, times=1))
     envelope = paid()
-    with pytest.raises(FunctionError) as caught:
-        payments.invoke(envelope)
-    assert caught.value.kind == "TransientError"
     assert payments.invoke(envelope)["outcome"] == "applied"
     assert statuses_for(api, envelope) == [NO_ANSWER, 409]
     assert [request.applied for request in requests_for(api, envelope)] == [True, False]

@@ -53,6 +53,8 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
         names.DUPLICATES_SKIPPED: BY_TYPE,
         names.EVENTS_APPLIED: BY_TYPE,
         names.EVENTS_FAILED: BY_TYPE,
+        names.EVENTS_PARKED: BY_TYPE,
+        names.STALE_SKIPPED: BY_TYPE,
         names.EVENTS_RECORDED: BY_TYPE,
         names.EVENT_AGE: BY_TYPE,
     },

@@ -43,7 +43,7 @@ def test_restarted_api_knows_what_it_applied_and_was_asked(tmp_path: Path) -> No
     call = sample_call("current/invoice.paid.json")
     journal = tmp_path / "journal.jsonl"
     with ReferenceApi(API_KEY, journal) as api, httpx.Client(base_url=api.url, trust_env=False) as client:
-        call.with_body(amountPaid=None).send(client)
+        call.with_body(amountPaid="2490").send(client)
         call.send(client)
         before = (api.requests(), api.applied())
     assert API_KEY not in journal.read_text()

@@ -80,10 +80,16 @@ def test_report_json_has_the_documented_form(tmp_path: Path) -> None:
 
 
 def test_table_counts_each_outcome_in_its_column() -> None:
-    rows = [row("applied"), row("duplicate"), row("parked"), row(None, audited=False, latency_ms=None)]
+    rows = [
+        row("applied"),
+        row("duplicate"),
+        row("stale"),
+        row("parked"),
+        row(None, audited=False, latency_ms=None),
+    ]
     table = events_table(rows)
     cells = [next(iter(column.cells)) for column in table.columns]
-    assert cells == ["invoice.paid", "4", "1", "0", "1", "1", "0", "3", "12", "12"]
+    assert cells == ["invoice.paid", "5", "1", "0", "1", "1", "1", "0", "4", "12", "12"]
 
 
 def test_percentiles_lie_between_the_smallest_and_the_largest_value() -> None:

@@ -19,6 +19,9 @@ GOOD = {
     "IDEMPOTENCY_TABLE": "table",
     "IDEMPOTENCY_EXPIRY_SECONDS": "8640000",
     "SECRET_ID": "arn:secret",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/dlq",
+    "ORDER": "watermark",
+    "STRIPE_READS_PER_SECOND": "20",
 }
 
 
@@ -77,6 +80,9 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         api_key="hk_from_environment",
         idempotency_table="table",
         idempotency_expiry_seconds=8640000,
+        dead_letter_queue_url=GOOD["DEAD_LETTER_QUEUE_URL"],
+        order="watermark",
+        stripe_reads_per_second=20,
     )
     assert secret.calls == 0
     assert "hk_from_environment" not in repr(settings)
@@ -101,6 +107,16 @@ def test_secret_is_read_once_for_all_its_values(monkeypatch: pytest.MonkeyPatch)
     assert config.delivery_settings().api_key == "hk"
     assert secret.calls == 1
     assert "postgresql" not in repr(config.ledger_settings())
+
+
+def test_forgotten_settings_are_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, HUNTAZE_API_KEY="")
+    secret = use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk_old"})
+    assert config.delivery_settings().api_key == "hk_old"
+    secret.answer = json.dumps({"HUNTAZE_API_KEY": "hk_rotated"})
+    assert config.delivery_settings().api_key == "hk_old"
+    config.forget()
+    assert config.delivery_settings().api_key == "hk_rotated"
 
 
 def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +147,12 @@ def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch
         ("IDEMPOTENCY_EXPIRY_SECONDS", "0"),
         ("IDEMPOTENCY_EXPIRY_SECONDS", "-1"),
         ("IDEMPOTENCY_EXPIRY_SECONDS", "100d"),
+        ("DEAD_LETTER_QUEUE_URL", ""),
+        ("DEAD_LETTER_QUEUE_URL", "huntaze-stripe-payments-dlq-dev"),
+        ("ORDER", ""),
+        ("ORDER", "sometimes"),
+        ("STRIPE_READS_PER_SECOND", "0"),
+        ("STRIPE_READS_PER_SECOND", "many"),
     ],
 )
 def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from functions.pipeline import aws, idempotency
+from functions.pipeline import table as idempotency_table
 from functions.pipeline.config import DeliverySettings
 from functions.pipeline.errors import ConfigurationError, EventError, PermanentError, TransientError
 from functions.pipeline.idempotency import idempotency_id, once
@@ -21,6 +22,9 @@ SETTINGS = DeliverySettings(
     api_key="hk",
     idempotency_table="table",
     idempotency_expiry_seconds=100,
+    dead_letter_queue_url="https://sqs.example.com/dlq",
+    order="watermark",
+    stripe_reads_per_second=20,
 )
 TIMEOUT = ConnectTimeoutError(endpoint_url="https://dynamodb")
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "DynamoDB")
@@ -79,9 +83,11 @@ class FakeTable:
 def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTable]:
     fake = FakeTable()
     monkeypatch.setattr(aws, "session", lambda: fake)
-    idempotency.records.cache_clear()
+    for cached in (idempotency.records, idempotency_table.client):
+        cached.cache_clear()
     yield fake
-    idempotency.records.cache_clear()
+    for cached in (idempotency.records, idempotency_table.client):
+        cached.cache_clear()
 
 
 def run(function: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from functions.pipeline.errors import InvalidEventError
 from functions.pipeline.objects import own_id
-from functions.pipeline.route import BILLING, PAYMENTS, Request, Route, post, table
+from functions.pipeline.route import BILLING, ONCE, PAYMENTS, Request, Route, post, table
 from functions.pipeline.routing import ROUTES, event_types
 from tests.unit import snapshots as stripe
 
@@ -491,14 +491,14 @@ def test_unknown_handler_has_no_types() -> None:
 
 
 def test_type_routed_twice_stops_the_table() -> None:
-    row = Route("invoice.paid", BILLING, post("/x", id=own_id))
+    row = Route("invoice.paid", BILLING, ONCE, post("/x", id=own_id))
     with pytest.raises(ValueError, match=r"invoice\.paid is routed twice"):
         table(row, row)
 
 
 def test_row_to_an_unknown_handler_stops_the_table() -> None:
     with pytest.raises(ValueError, match="'refunds'"):
-        table(Route("charge.refunded", "refunds", None))
+        table(Route("charge.refunded", "refunds", ONCE, None))
 
 
 def test_routes_cannot_be_changed() -> None:

@@ -76,14 +76,22 @@ def _deliveries(pipeline: Pipeline) -> list[Graph]:
         ),
         ("Throughput: events applied, by type", "events", _by_type(pipeline, names.EVENTS_APPLIED, "Sum")),
         (
-            "Recorded and duplicates, by type",
+            "Recorded and skipped, by type",
             "events",
             [
                 *_by_type(pipeline, names.EVENTS_RECORDED, "Sum", told=" recorded"),
                 *_by_type(pipeline, names.DUPLICATES_SKIPPED, "Sum", told=" duplicate"),
+                *_by_type(pipeline, names.STALE_SKIPPED, "Sum", told=" stale"),
             ],
         ),
-        ("Failed attempts, by type", "attempts", _by_type(pipeline, names.EVENTS_FAILED, "Sum")),
+        (
+            "Failed invocations and parked events, by type",
+            "events",
+            [
+                *_by_type(pipeline, names.EVENTS_FAILED, "Sum", told=" failed"),
+                *_by_type(pipeline, names.EVENTS_PARKED, "Sum", told=" parked"),
+            ],
+        ),
         (
             "Lambda invocations",
             "invocations",

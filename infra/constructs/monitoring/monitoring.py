@@ -16,6 +16,7 @@ from infra.constructs.monitoring.dashboard import Dashboard
 from infra.constructs.monitoring.queries import SavedQueries
 from infra.constructs.monitoring.topic import AlertTopic
 from infra.constructs.monitoring.watched import Pipeline, Thresholds, alarms
+from infra.constructs.schedule import ScheduledFunction
 
 
 class Monitoring(Capability):
@@ -31,12 +32,13 @@ class Monitoring(Capability):
         handlers: Sequence[Handler],
         audit: Audit,
         bus_log: BusLog | None,
+        scheduled: Sequence[ScheduledFunction],
         thresholds: Thresholds,
         emails: Sequence[str],
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
-        pipeline = Pipeline(account, bus, handlers, audit, bus_log)
+        pipeline = Pipeline(account, bus, handlers, audit, bus_log, scheduled)
         topic = AlertTopic(self, "alerts", account=account, emails=emails, key=key)
         alarm = Alarms(
             self, "alarm", account=account, topic_arn=topic.arn, alarms=alarms(pipeline, thresholds)

@@ -13,13 +13,13 @@ from infra.names import PROJECT
 # A query takes no parameters: the reader puts the id in place of the three dots.
 _QUERIES: Final = {
     "event-story": """\
-fields @timestamp, service, level, message, outcome, event_type, error, reason, status, path, age_ms
+fields @timestamp, service, level, message, attempt, outcome, event_type, error, reason, status, path, age_ms
 | filter correlation_id = "evt_..."
 | sort @timestamp asc
 | limit 1000
 """,
     "failures-by-type": """\
-filter message = "event failed"
+filter message in ["event failed", "event parked"]
 | stats count(*) as attempts, count_distinct(event_id) as events, max(@timestamp) as latest
     by event_type, service, error, reason, status
 | sort attempts desc

@@ -15,6 +15,7 @@ from infra.constructs.metrics import MINUTE, Metric
 from infra.constructs.monitoring.alarms import BELOW, Alarm
 from infra.constructs.queues import Queue
 from infra.constructs.rules import EventRule
+from infra.constructs.schedule import ScheduledFunction
 
 # One event that keeps failing makes three errors, then lies in its dead-letter queue, which has
 # an alarm of its own. One error more is something that concerns several events.
@@ -45,6 +46,7 @@ class Pipeline:
     handlers: Sequence[Handler]
     audit: Audit
     bus_log: BusLog | None = None
+    scheduled: Sequence[ScheduledFunction] = ()
 
     @property
     def rules(self) -> dict[str, EventRule]:
@@ -55,7 +57,11 @@ class Pipeline:
 
     @property
     def functions(self) -> list[PipelineFunction]:
-        return [*(handler.function for handler in self.handlers), self.audit.function]
+        return [
+            *(handler.function for handler in self.handlers),
+            self.audit.function,
+            *(scheduled.function for scheduled in self.scheduled),
+        ]
 
     @property
     def dead_letters(self) -> list[Queue]:
@@ -85,6 +91,7 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
         watched += _of_rule(short, rule)
     for function in pipeline.functions:
         watched += _of_function(function)
+    watched += [_of_schedule(scheduled) for scheduled in pipeline.scheduled]
     watched += [_of_dead_letter(queue) for queue in pipeline.dead_letters]
     watched += _of_backlog(pipeline.audit.queue, thresholds)
     watched += [
@@ -167,6 +174,18 @@ def _of_function(function: PipelineFunction) -> list[Alarm]:
             1,
         ),
     ]
+
+
+def _of_schedule(scheduled: ScheduledFunction) -> Alarm:
+    return Alarm(
+        f"{scheduled.function.family}-not-running",
+        f"The {scheduled.function.family} function did not run although its schedule asks for a run every "
+        f"{scheduled.minutes} minutes. Look at the schedule and its role.",
+        scheduled.metric_runs(),
+        1,
+        comparison=BELOW,
+        silence_is_bad=True,
+    )
 
 
 def _of_dead_letter(queue: Queue) -> Alarm:

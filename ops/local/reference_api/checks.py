@@ -12,7 +12,7 @@ from ops.local.reference_api.contract import CONTRACT, REFUSED_CURRENCY
 from ops.local.reference_api.messages import Received
 
 EVENT_KEY = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
-API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)*")
+API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}([.;][!-~ ]*)?")
 USER_AGENT = re.compile(r"huntaze-stripe-eventbridge/\S+")
 UNIX_SECONDS = re.compile(r"\d{1,11}")
 # The contract's deepest body has two levels. What is nested beyond this could not be written down again.
@@ -135,11 +135,12 @@ def _check_body(path: str, event_type: str, body: dict[str, Any]) -> None:
     expected = CONTRACT[path][event_type]
     problems = [f"{name} is missing" for name in expected if name not in body]
     problems += [f"{name} is unknown" for name in body if name not in expected]
-    problems += [
-        f"{name} must be {kind.name}"
-        for name, kind in expected.items()
-        if name in body and not kind.accepts(body[name])
-    ]
+    own_id = next(iter(expected))
+    for name, kind in expected.items():
+        if name == own_id and name in body and not kind.accepts(body[name]):
+            problems.append(f"{name} must be {kind.name}")
+        elif body.get(name) is not None and not kind.accepts(body[name]):
+            problems.append(f"{name} must be {kind.name} or null")
     if problems:
         raise Refusal(422, "invalid_body", "; ".join(problems))
     if body.get("currency") == REFUSED_CURRENCY:

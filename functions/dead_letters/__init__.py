@@ -1,0 +1,1 @@
+"""Dead-letter queues as operators and the redrive function see them: records, kinds of failure, ways back."""

@@ -1,0 +1,98 @@
+"""A dead-letter queue, read without losing anything: what is not deleted comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from functions.dead_letters.records import DeadLetter, read
+from functions.pipeline import aws
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+RECEIVE_BATCH: Final = 10  # SQS gives no more at once
+RESOURCE: Final = "the dead-letter queue"
+
+
+@dataclass(frozen=True)
+class DeadLetterQueue:
+    """The queue at ``url``, called ``name`` by people."""
+
+    name: str
+    url: str
+    client: SQSClient = field(repr=False)
+
+    def take(
+        self, *, seconds: int, most: int | None = None, told: Callable[[int], None] = lambda _count: None
+    ) -> list[DeadLetter]:
+        """Receive what is visible, hide it from others for ``seconds``, and return it, oldest first.
+
+        ``told`` hears how many messages each call of SQS brought. A FIFO queue gives no more than one
+        batch of each message group before that is deleted or given back.
+
+        Raises
+        ------
+        EventError
+            The queue did not answer, or refused; what was taken is given back.
+        """
+        taken: dict[str, DeadLetter] = {}
+        try:
+            while most is None or len(taken) < most:
+                wanted = RECEIVE_BATCH if most is None else min(RECEIVE_BATCH, most - len(taken))
+                messages = self.client.receive_message(
+                    QueueUrl=self.url,
+                    MaxNumberOfMessages=wanted,
+                    VisibilityTimeout=seconds,
+                    MessageAttributeNames=["All"],
+                    MessageSystemAttributeNames=["All"],
+                ).get("Messages", [])
+                taken |= {message["MessageId"]: read(message) for message in messages}
+                told(len(messages))
+                if not messages:
+                    break
+        except aws.AwsError as error:
+            self.give_back(taken.values())
+            raise aws.fault(RESOURCE, error) from error
+        except BaseException:
+            self.give_back(taken.values())
+            raise
+        return sorted(taken.values(), key=lambda letter: letter.failed_at)
+
+    def delete(self, letter: DeadLetter) -> None:
+        """Delete a message. Raises as :meth:`take` does."""
+        try:
+            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
+        except aws.AwsError as error:
+            raise aws.fault(RESOURCE, error) from error
+
+    def give_back(self, letters: Iterable[DeadLetter]) -> None:
+        """Show messages to others again at once. One that can't be is shown when its time is over."""
+        waiting = list(letters)
+        for place in range(0, len(waiting), RECEIVE_BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                for number, letter in enumerate(waiting[place : place + RECEIVE_BATCH])
+            ]
+            try:
+                self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]  # the stub wants its own dict type
+            except aws.AwsError:
+                return
+
+
+class Pace:
+    """At most so many steps a second."""
+
+    def __init__(self, per_second: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._gap = 1 / per_second
+        self._sleep = sleep
+        self._next = 0.0
+
+    def wait(self) -> None:
+        """Wait until the next step may be taken."""
+        now = time.monotonic()
+        if now < self._next:
+            self._sleep(self._next - now)
+        self._next = max(now, self._next) + self._gap

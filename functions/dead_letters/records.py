@@ -1,0 +1,177 @@
+"""What lies in a dead-letter queue, whoever put it there, as one record.
+
+=====================  ==========================================================================
+EventBridge            the envelope, and why it could not be handed over as message attributes
+Lambda                 an on-failure record: the envelope, and how the last attempt ended
+the handler itself     a parked message: the envelope, and why no retry can help
+SQS, from the audit    the envelope alone, after its receives
+=====================  ==========================================================================
+
+A message that is none of these is a record too, of kind ``unknown`` and without an envelope: an operator
+must see it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from functions.pipeline.envelope import ID, TYPE
+
+# By what a redrive can do about it.
+TRANSIENT: Final = "transient"  # it failed for a time; the same event may succeed now
+PERMANENT: Final = "permanent"  # the event or the API's answer must change first
+CONFIGURATION: Final = "configuration"  # a key, a permission or a setting must change first
+UNKNOWN: Final = "unknown"  # an error that no code path expects; look at the function's log
+KINDS: Final = (TRANSIENT, PERMANENT, CONFIGURATION, UNKNOWN)
+
+_KIND_OF_ERROR: Final[Mapping[str, str]] = {
+    "TransientError": TRANSIENT,
+    "PermanentError": PERMANENT,
+    "InvalidEventError": PERMANENT,
+    "LivemodeMismatchError": PERMANENT,
+    "ConfigurationError": CONFIGURATION,
+    "AuthenticationRefusedError": CONFIGURATION,
+    # How Lambda names a function that was cut off (AWS Lambda, "Understanding the Lambda execution
+    # environment lifecycle") and one that could not be loaded.
+    "Sandbox.Timedout": TRANSIENT,
+    "Runtime.ExitError": TRANSIENT,
+    "Runtime.OutOfMemory": TRANSIENT,
+    "Runtime.ImportModuleError": CONFIGURATION,
+    "Runtime.HandlerNotFound": CONFIGURATION,
+}
+# Errors of ours: their messages hold no value of the event. Another one's may.
+_OURS: Final = frozenset(name for name in _KIND_OF_ERROR if "." not in name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeadLetter:
+    """One message of a dead-letter queue; the same message received twice is two of them.
+
+    Parameters
+    ----------
+    receipt
+        With which the message is deleted or given back.
+    failed_at
+        When it came into the queue, in Unix seconds.
+    event_id, event_type
+        As far as the envelope tells them.
+    kind
+        One of ``KINDS``.
+    reason
+        One sentence, free of the event's values.
+    error
+        Class of the error, or EventBridge's error code.
+    status, endpoint
+        The API's answer, where it was one.
+    envelope
+        What the handler was or would have been invoked with; None where the message holds none.
+    body
+        The whole message, as it is in the queue.
+    """
+
+    message_id: str
+    receipt: str = field(repr=False)
+    failed_at: float
+    event_id: str | None
+    event_type: str | None
+    kind: str
+    reason: str
+    error: str | None
+    status: int | None
+    endpoint: str | None
+    envelope: Any = field(repr=False)
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    kind: str
+    reason: str
+    error: str | None = None
+    status: int | None = None
+    endpoint: str | None = None
+
+
+def read(message: Mapping[str, Any]) -> DeadLetter:
+    """Read a received message, with all its attributes; it never fails."""
+    attributes = {
+        name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
+    }
+    envelope, failure = _understood(message["Body"], attributes)
+    detail = envelope.get("detail") if isinstance(envelope, dict) else None
+    detail = detail if isinstance(detail, dict) else {}
+    event_id, event_type = detail.get("id"), detail.get("type")
+    return DeadLetter(
+        message_id=message["MessageId"],
+        receipt=message["ReceiptHandle"],
+        failed_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+        event_id=event_id if isinstance(event_id, str) and ID.fullmatch(event_id) else None,
+        event_type=event_type if isinstance(event_type, str) and TYPE.fullmatch(event_type) else None,
+        kind=failure.kind,
+        reason=failure.reason,
+        error=failure.error,
+        status=failure.status,
+        endpoint=failure.endpoint,
+        envelope=envelope,
+        body=message["Body"],
+    )
+
+
+def _understood(body: str, attributes: Mapping[str, str]) -> tuple[Any, _Failure]:
+    try:
+        record = json.loads(body)
+    except (ValueError, RecursionError):
+        return None, _Failure(UNKNOWN, "the message is no JSON")
+    if not isinstance(record, dict):
+        return None, _Failure(UNKNOWN, "the message is no record of a failure")
+    if isinstance(record.get("parked"), dict) and "envelope" in record:
+        return record["envelope"], _parked(record["parked"])
+    if "requestPayload" in record:
+        return record["requestPayload"], _on_failure(record)
+    if "detail" not in record:
+        return None, _Failure(UNKNOWN, "the message is no record of a failure")
+    if "ERROR_CODE" in attributes:
+        return record, _not_handed_over(attributes)
+    return record, _Failure(UNKNOWN, "it could not be stored in the ledger")
+
+
+def _parked(parked: Mapping[str, Any]) -> _Failure:
+    error, status, endpoint = (parked.get(name) for name in ("error", "status", "endpoint"))
+    return _Failure(
+        _KIND_OF_ERROR.get(str(error), UNKNOWN),
+        str(parked.get("reason")),
+        str(error),
+        status if isinstance(status, int) else None,
+        endpoint if isinstance(endpoint, str) else None,
+    )
+
+
+def _on_failure(record: Mapping[str, Any]) -> _Failure:
+    """Read a record of AWS Lambda, "Capturing records of asynchronous invocations"."""
+    payload = record.get("responsePayload")
+    payload = payload if isinstance(payload, dict) else {}
+    error, message = payload.get("errorType"), str(payload.get("errorMessage", ""))
+    context = record.get("requestContext")
+    condition = context.get("condition") if isinstance(context, dict) else None
+    if error is None and "Task timed out" in message:
+        error = "Sandbox.Timedout"
+    if error is None:
+        # The last attempt never ran: the function had no concurrency left for it, or it was too old.
+        return _Failure(TRANSIENT, f"Lambda gave up before the function ran ({condition})", str(condition))
+    kind = _KIND_OF_ERROR.get(str(error), UNKNOWN)
+    return _Failure(kind, message if error in _OURS else f"the function ended with {error}", str(error))
+
+
+def _not_handed_over(attributes: Mapping[str, str]) -> _Failure:
+    """Read the attributes of Amazon EventBridge, "Using dead-letter queues to process undelivered events"."""
+    code = attributes["ERROR_CODE"]
+    denied = code in ("NO_PERMISSIONS", "NO_RESOURCE", "RESOURCE_NOT_FOUND", "ACCESS_DENIED")
+    told = attributes.get("ERROR_MESSAGE", "")
+    return _Failure(
+        CONFIGURATION if denied else TRANSIENT,
+        f"EventBridge could not hand it over ({code}{': ' if told else ''}{told})",
+        code,
+    )

@@ -1,0 +1,144 @@
+"""The way back: a dead letter's envelope goes to its handler again, and the message is deleted after that.
+
+A handler is invoked and waited for, so that what it answers decides about the message. Between its answer
+and the deletion the event is in both places, never in none; handing it over twice is harmless, because the
+handler knows what it has applied.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.dead_letters.queue import DeadLetterQueue
+from functions.dead_letters.records import CONFIGURATION, PERMANENT, TRANSIENT, UNKNOWN, DeadLetter
+from functions.pipeline import aws
+from functions.pipeline.errors import ConfigurationError
+from functions.reconciliation.heal import lane
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+
+DONE: Final = ("applied", "recorded", "duplicate", "stale")
+PARKED: Final = "parked"
+QUEUED: Final = "queued"
+FAILED: Final = "failed"
+# What can become of a dead letter that is handed back.
+RESULTS: Final = (*DONE, QUEUED, PARKED, FAILED)
+
+_KINDS: Final = {
+    "TransientError": TRANSIENT,
+    "ConfigurationError": CONFIGURATION,
+    "AuthenticationRefusedError": CONFIGURATION,
+    "PermanentError": PERMANENT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one dead letter.
+
+    Parameters
+    ----------
+    outcome
+        One of ``RESULTS``: what the handler said; ``queued`` for the audit; ``parked`` where the handler
+        refused it again and has put a new message with the new reason into the queue; ``failed`` where
+        the message stays.
+    kind, reason
+        Of a failure.
+    """
+
+    outcome: str
+    kind: str | None = None
+    reason: str | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the message has done its duty and was deleted."""
+        return self.outcome != FAILED
+
+
+@dataclass(frozen=True)
+class ToHandler:
+    """Hands envelopes to a Lambda function and waits for its answer."""
+
+    function: str
+    client: LambdaClient = field(repr=False)
+
+    def hand_over(self, letter: DeadLetter) -> Result:
+        """Invoke the function with the original envelope.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            Lambda did not answer, or refused.
+        """
+        try:
+            answer = self.client.invoke(
+                FunctionName=self.function,
+                InvocationType="RequestResponse",
+                Payload=json.dumps(letter.envelope).encode(),
+            )
+            document = _document(answer["Payload"].read())
+        except aws.AwsError as error:
+            raise aws.fault(f"the function {self.function}", error) from error
+        if answer.get("FunctionError"):
+            error_type = str(document.get("errorType", "an error"))
+            known = error_type in _KINDS
+            reason = str(document.get("errorMessage")) if known else f"the function ended with {error_type}"
+            return Result(FAILED, _KINDS.get(error_type, UNKNOWN), reason)
+        outcome = document.get("outcome")
+        if outcome in DONE or outcome == PARKED:
+            return Result(outcome)
+        return Result(FAILED, UNKNOWN, "the function answered something else than an outcome")
+
+
+@dataclass(frozen=True)
+class ToAuditQueue:
+    """Puts envelopes into the audit's FIFO queue."""
+
+    url: str
+    client: SQSClient = field(repr=False)
+
+    def hand_over(self, letter: DeadLetter) -> Result:
+        """Send the envelope in its type's lane. Raises as :meth:`ToHandler.hand_over` does."""
+        try:
+            self.client.send_message(
+                QueueUrl=self.url,
+                MessageBody=json.dumps(letter.envelope, separators=(",", ":")),
+                MessageGroupId=lane(letter.event_type or ""),
+                # The queue would take the same content for a repetition within five minutes.
+                MessageDeduplicationId=str(uuid.uuid4()),
+            )
+        except aws.AwsError as error:
+            raise aws.fault("the audit queue", error) from error
+        return Result(QUEUED)
+
+
+def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: ToHandler | ToAuditQueue) -> Result:
+    """Hand one dead letter back, and delete it where that has settled it.
+
+    Raises
+    ------
+    ConfigurationError
+        The target or the queue refuses whoever asks; every other letter would meet the same.
+    TransientError
+        They did not answer.
+    """
+    if letter.envelope is None:
+        return Result(FAILED, UNKNOWN, "the message holds no envelope: purge it, which writes it to a file")
+    result = target.hand_over(letter)
+    if result.settled:
+        queue.delete(letter)
+    return result
+
+
+def _document(payload: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(payload)
+    except ValueError as error:
+        raise ConfigurationError("the function answered something else than JSON") from error
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,160 @@
+"""How one event is applied: its effect, its object's order, and the call of the API with its attempts.
+
+Runs inside the event's idempotency record, so that two deliveries of one event are never here together.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.pipeline import effects, names, streams, telemetry
+from functions.pipeline.api import ATTEMPT_SECONDS, HuntazeApi
+from functions.pipeline.config import DeliverySettings
+from functions.pipeline.envelope import StripeEvent
+from functions.pipeline.errors import EventError, PermanentError
+from functions.pipeline.objects import own_id
+from functions.pipeline.refetch import present_state
+from functions.pipeline.retry import remaining_seconds, retry
+from functions.pipeline.route import LATEST, ONCE, Request, Route
+from functions.pipeline.table import Table, digest
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# Characters of a body's hash that tell two states of an object apart.
+STATE_DIGITS: Final = 16
+# Whoever holds an object's lease gives it up within seconds, so the invocation's time is the limit.
+LEASE_ATTEMPTS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to the API.
+
+    Parameters
+    ----------
+    request
+        The call that the event's own object leads to; None where no call is due.
+    """
+
+    event: StripeEvent
+    route: Route
+    request: Request | None
+    settings: DeliverySettings
+    context: LambdaContext
+
+    @property
+    def table(self) -> Table:
+        """The idempotency table."""
+        return Table(self.settings.idempotency_table, self.settings.idempotency_expiry_seconds)
+
+    @property
+    def object(self) -> tuple[str | None, ...]:
+        """Identify the object that the event is about."""
+        return self.event.account, self.route.stream, own_id(self.event.object)
+
+
+def apply(*, idempotency_key: str, delivery: Delivery) -> dict[str, Any]:
+    """Apply an event and return what became of it: ``outcome``, ``event_type`` and ``path``.
+
+    Raises
+    ------
+    EventError
+        Why it was not applied.
+    """
+    request = delivery.request
+    if request is None:
+        outcome = telemetry.RECORDED
+    elif delivery.route.repeat == ONCE:
+        outcome = _once(delivery, request, idempotency_key)
+    elif delivery.route.repeat == LATEST:
+        outcome = _latest(delivery, request, idempotency_key)
+    else:
+        outcome = _call(delivery, request, idempotency_key)
+    return {
+        "outcome": outcome,
+        "event_type": delivery.event.type,
+        "path": request.path if request else None,
+    }
+
+
+def _once(delivery: Delivery, request: Request, idempotency_key: str) -> str:
+    # A forced replay brings the effect about again, and once more only.
+    about = (*delivery.object, delivery.event.type, request.path, delivery.event.forced_by)
+    effect = effects.claim(delivery.table, idempotency_key, *about)
+    if not effect.done:
+        try:
+            _call(delivery, request, effect.idempotency_key)
+        except PermanentError:
+            if effect.idempotency_key == idempotency_key:
+                effect.release()
+            raise
+        effect.settle()
+    # The effect belongs to the event whose key it has, whichever event's call brought it about.
+    return telemetry.APPLIED if effect.idempotency_key == idempotency_key else telemetry.DUPLICATE
+
+
+def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
+    order = delivery.settings.order
+    if order == names.OFF:
+        return _call(delivery, request, idempotency_key)
+    stream = streams.stream(delivery.table, idempotency_key, delivery.event.created, *delivery.object)
+    take = stream.hold if order == names.REFETCH else stream.advance
+    try:
+        retry(
+            lambda: take(remaining_seconds(delivery.context)),
+            context=delivery.context,
+            attempt_seconds=ATTEMPT_SECONDS,
+            attempts=LEASE_ATTEMPTS,
+        )
+    except streams.StaleEventError:
+        return telemetry.STALE
+    try:
+        if order == names.REFETCH:
+            outcome = _call_with_present_state(delivery, idempotency_key)
+        else:
+            outcome = _call(delivery, request, idempotency_key)
+    except PermanentError:
+        stream.refused()
+        raise
+    except EventError:
+        with suppress(EventError):  # the lease ends by itself; why the event failed is what counts
+            stream.let_go()
+        raise
+    stream.applied()
+    return outcome
+
+
+def _call_with_present_state(delivery: Delivery, idempotency_key: str) -> str:
+    route = delivery.route
+    state = retry(
+        lambda: present_state(
+            delivery.event,
+            kind=route.stream.rpartition(".")[2],
+            table=delivery.table,
+            reads_per_second=delivery.settings.stripe_reads_per_second,
+        ),
+        context=delivery.context,
+        attempt_seconds=ATTEMPT_SECONDS,
+    )
+    if state.get("deleted") is True:
+        # There is nothing to update; the deletion is an event of its own.
+        return telemetry.STALE
+    request = route.request(state)
+    if request is None:
+        return telemetry.RECORDED
+    # The next attempt may meet a newer state, and one key stands for one body.
+    return _call(delivery, request, f"{idempotency_key}:{digest(dict(request.body))[:STATE_DIGITS]}")
+
+
+def _call(delivery: Delivery, request: Request, idempotency_key: str) -> str:
+    api = HuntazeApi(delivery.settings.api_url, delivery.settings.api_key)
+
+    def attempt() -> None:
+        with telemetry.api_latency():
+            api.post(request, delivery.event, idempotency_key)
+
+    retry(attempt, context=delivery.context, attempt_seconds=ATTEMPT_SECONDS)
+    return telemetry.APPLIED

@@ -1,0 +1,62 @@
+"""The handler's dead-letter queue, as the handler itself uses it: for what no retry can help.
+
+A parked message holds the original envelope, so that it can be handed to the handler again once its reason
+is gone, and the reason as attributes, so that an operator can sort the queue without reading any body.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.pipeline import aws
+from functions.pipeline.errors import EventError, PermanentError
+from functions.pipeline.telemetry import UNROUTED, Subject
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
+
+RESOURCE: Final = "the dead-letter queue"
+
+
+def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, refusal: EventError) -> None:
+    """Put an envelope into the dead-letter queue with the reason why it was refused.
+
+    Raises
+    ------
+    TransientError, ConfigurationError
+        The queue did not take it.
+    """
+    reason = {
+        "reason": refusal.reason,
+        "error": type(refusal).__name__,
+        "status": refusal.status,
+        "endpoint": refusal.path,
+    }
+    answer = refusal.answer if isinstance(refusal, PermanentError) else None
+    body = {"parked": {**reason, "answer": answer, "handler": handler}, "envelope": envelope}
+    event_type = None if subject.event_type == UNROUTED else subject.event_type
+    try:
+        _client().send_message(
+            QueueUrl=queue_url,
+            MessageBody=json.dumps(body, separators=(",", ":")),
+            MessageAttributes=_attributes({**reason, "event_id": subject.event_id, "event_type": event_type}),
+        )
+    except aws.AwsError as error:
+        raise aws.fault(RESOURCE, error) from error
+
+
+def _attributes(values: dict[str, Any]) -> dict[str, MessageAttributeValueTypeDef]:
+    """Write what is known as message attributes; SQS takes no empty one."""
+    return {
+        name: {"DataType": "String", "StringValue": str(value)}
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+@cache
+def _client() -> SQSClient:
+    return aws.session().client("sqs", config=aws.CONFIG)

@@ -1,0 +1,104 @@
+"""A function that runs by the clock: EventBridge Scheduler invokes it every so many minutes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from cdktf_cdktf_provider_aws.iam_role import IamRole
+from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
+from cdktf_cdktf_provider_aws.scheduler_schedule import (
+    SchedulerSchedule,
+    SchedulerScheduleFlexibleTimeWindow,
+    SchedulerScheduleTarget,
+    SchedulerScheduleTargetRetryPolicy,
+)
+from constructs import Construct
+
+from infra.constructs.account import Account
+from infra.constructs.base import Capability
+from infra.constructs.encryption import Key
+from infra.constructs.function import Code, PipelineFunction, Platform
+from infra.constructs.metrics import Metric
+from infra.constructs.policy import Statement, document, trust
+from infra.settings import FunctionSettings
+
+_HOUR_SECONDS: Final = 3600
+# A run that could not be started is worth a second try; the next one does the same work anyway.
+_START_RETRIES: Final = 2
+
+
+class ScheduledFunction(Capability):
+    """A handler module that Scheduler invokes every `minutes`.
+
+    Each run takes up where the last one ended, so a failed run is neither retried nor parked: an alarm
+    tells of it, and of runs that did not happen.
+
+    Parameters
+    ----------
+    id_
+        Name of the handler module, for example reconcile.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        minutes: int,
+        code: Code,
+        platform: Platform,
+        settings: FunctionSettings,
+        variables: Mapping[str, str],
+        grants: Sequence[Statement],
+        key: Key | None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.minutes = minutes
+        self.function = PipelineFunction(
+            self,
+            f"{id_}_function",
+            account=account,
+            family=id_,
+            code=code,
+            platform=platform,
+            settings=settings,
+            variables=variables,
+            grants=grants,
+            on_failure=None,
+            key=key,
+        )
+        name = account.name(f"{id_}-schedule")
+        role = self.add(
+            IamRole,
+            "schedule_role",
+            name=name,
+            assume_role_policy=trust("scheduler.amazonaws.com", for_account=account.id),
+        )
+        self.add(
+            IamRolePolicy,
+            "schedule_role_policy",
+            name=name,
+            role=role.id,
+            policy=document(Statement("InvokeFunction", ["lambda:InvokeFunction"], [self.function.arn])),
+        )
+        self.add(
+            SchedulerSchedule,
+            "schedule",
+            name=name,
+            description=f"Runs the {id_} function",
+            schedule_expression=f"rate({minutes} minute{'s' if minutes > 1 else ''})",
+            flexible_time_window=SchedulerScheduleFlexibleTimeWindow(mode="OFF"),
+            target=SchedulerScheduleTarget(
+                arn=self.function.arn,
+                role_arn=role.arn,
+                input="{}",
+                retry_policy=SchedulerScheduleTargetRetryPolicy(
+                    maximum_event_age_in_seconds=max(60, minutes * 60), maximum_retry_attempts=_START_RETRIES
+                ),
+            ),
+        )
+
+    def metric_runs(self) -> Metric:
+        """Runs in a time in which several were due."""
+        period = max(_HOUR_SECONDS, -(-3 * self.minutes * 60 // _HOUR_SECONDS) * _HOUR_SECONDS)
+        return self.function.metric_invocations().over(period=period)

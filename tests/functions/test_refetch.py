@@ -1,0 +1,202 @@
+"""With order = "refetch" an object's present state is sent, as the real stripe library fetches it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from functions.pipeline import names
+from ops.local.clients import Aws
+from ops.local.reference_api import Fault, ReferenceApi
+from ops.local.reference_stripe import ReferenceStripe
+from tests.functions.conftest import API_KEY, Parked, Start, fresh
+from tests.functions.function import Function, FunctionError
+from tests.functions.test_delivery import event_id
+from tests.functions.test_repeats import customer_updated
+from tests.unit import snapshots
+
+STRIPE_KEY = "sk_test_refetch"
+SECRET = "huntaze/stripe-eventbridge/refetch"
+
+
+@pytest.fixture(scope="module")
+def running_stripe() -> Iterator[ReferenceStripe]:
+    with ReferenceStripe(STRIPE_KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def stripe(running_stripe: ReferenceStripe) -> Iterator[ReferenceStripe]:
+    yield running_stripe
+    running_stripe.clear()
+
+
+@pytest.fixture(scope="module")
+def secret(aws: Aws) -> str:
+    keys = {names.HUNTAZE_API_KEY: API_KEY, names.STRIPE_SECRET_KEY: STRIPE_KEY}
+    aws.client("secretsmanager").create_secret(Name=SECRET, SecretString=json.dumps(keys))
+    return SECRET
+
+
+@pytest.fixture(scope="module")
+def refetching(start: Start, running_stripe: ReferenceStripe, secret: str) -> Function:
+    return start("billing", ORDER=names.REFETCH, STRIPE_API_URL=running_stripe.url, SECRET_ID=secret)
+
+
+def requests_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[Any]:
+    """The API's requests for an event, whichever state of the object each of them brought."""
+    return [
+        request
+        for request in api.requests()
+        if (request.idempotency_key or "").partition(":")[0] == event_id(envelope)
+    ]
+
+
+def object_of(envelope: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = envelope["detail"]["data"]["object"]
+    return found
+
+
+def test_present_state_is_sent_in_place_of_the_events(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function
+) -> None:
+    old = customer_updated(age=5, name="old")
+    older = customer_updated(old, age=9, name="older")
+    stripe.put(object_of(old) | {"name": "present"})
+    for envelope in (old, older):
+        assert refetching.invoke(envelope)["outcome"] == "applied"
+        (request,) = requests_for(api, envelope)
+        assert request.body["name"] == "present"
+    assert refetching.invoke(old)["outcome"] == "duplicate"
+
+
+@pytest.mark.parametrize("api_version", snapshots.GENERATIONS)
+def test_subscription_is_fetched_in_the_events_api_version(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function, api_version: str
+) -> None:
+    envelope = fresh(
+        "customer.subscription.updated", snapshots.subscription(api_version), api_version=api_version
+    )
+    for generation in snapshots.GENERATIONS:
+        state = snapshots.subscription(generation, id=object_of(envelope)["id"], status="paused")
+        stripe.put(state, api_version=generation)
+    assert refetching.invoke(envelope)["outcome"] == "applied"
+    (request,) = requests_for(api, envelope)
+    assert request.body["status"] == "paused"
+    assert request.body["currentPeriodEnd"] == snapshots.PERIOD_END
+
+
+def test_object_of_a_connected_account_is_fetched_there(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function
+) -> None:
+    envelope = fresh("customer.updated", snapshots.customer(), account="acct_connected")
+    stripe.put(object_of(envelope) | {"name": "elsewhere"}, account="acct_connected")
+    assert refetching.invoke(envelope)["outcome"] == "applied"
+    (request,) = requests_for(api, envelope)
+    assert request.body["name"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(status=500), Fault(status=429), Fault(reset=True)], ids=["500", "429", "reset"]
+)
+def test_event_is_never_guessed_while_stripe_cannot_be_reached(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function, fault: Fault
+) -> None:
+    envelope = customer_updated(name="guessed")
+    stripe.put(object_of(envelope) | {"name": "present"})
+    stripe.fail(fault)
+    with pytest.raises(FunctionError) as caught:
+        refetching.invoke(envelope)
+    assert caught.value.kind == "TransientError"
+    assert requests_for(api, envelope) == []
+    stripe.clear_faults()
+    assert refetching.invoke(envelope)["outcome"] == "applied"
+
+
+def test_refused_stripe_key_is_a_matter_of_configuration_that_a_new_key_heals(
+    api: ReferenceApi, aws: Aws, stripe: ReferenceStripe, start: Start
+) -> None:
+    secrets = aws.client("secretsmanager")
+    keys = {names.HUNTAZE_API_KEY: API_KEY, names.STRIPE_SECRET_KEY: "sk_test_revoked"}
+    secrets.create_secret(Name="revoked", SecretString=json.dumps(keys))
+    function = start("billing", ORDER=names.REFETCH, STRIPE_API_URL=stripe.url, SECRET_ID="revoked")
+    envelope = customer_updated()
+    stripe.put(object_of(envelope))
+    with pytest.raises(FunctionError) as caught:
+        function.invoke(envelope)
+    assert caught.value.kind == "ConfigurationError"
+    assert requests_for(api, envelope) == []
+    rotated = json.dumps(keys | {names.STRIPE_SECRET_KEY: STRIPE_KEY})
+    secrets.put_secret_value(SecretId="revoked", SecretString=rotated)
+    assert function.invoke(envelope)["outcome"] == "applied"
+
+
+def test_object_that_stripe_does_not_know_is_parked(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function, parked: Parked
+) -> None:
+    envelope = customer_updated()
+    assert refetching.invoke(envelope)["outcome"] == "parked"
+    assert requests_for(api, envelope) == []
+    ((attributes, _),) = parked.take()
+    assert attributes["status"] == "404"
+    assert attributes["endpoint"] == "/v1/customers/{id}"
+
+
+def test_deleted_object_has_no_state_to_send(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function
+) -> None:
+    envelope = customer_updated()
+    stripe.put({"id": object_of(envelope)["id"], "object": "customer", "deleted": True})
+    assert refetching.invoke(envelope)["outcome"] == "stale"
+    assert requests_for(api, envelope) == []
+
+
+def test_attempt_that_meets_a_newer_state_is_another_call(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function
+) -> None:
+    envelope = customer_updated()
+    stripe.put(object_of(envelope) | {"name": "first"})
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError):
+        refetching.invoke(envelope)
+    stripe.put(object_of(envelope) | {"name": "second"})
+    assert refetching.invoke(envelope)["outcome"] == "applied"
+    assert api.state()[object_of(envelope)["id"]].body["name"] == "second"
+
+
+def test_reads_stay_below_the_limit_of_all_functions_together(
+    stripe: ReferenceStripe, start: Start, secret: str
+) -> None:
+    functions = [
+        start(
+            "billing",
+            ORDER=names.REFETCH,
+            STRIPE_API_URL=stripe.url,
+            SECRET_ID=secret,
+            STRIPE_READS_PER_SECOND="2",
+        )
+        for _ in range(2)
+    ]
+    envelopes = [customer_updated() for _ in range(6)]
+    for envelope in envelopes:
+        stripe.put(object_of(envelope))
+    before = len(stripe.requests())
+    for place in range(0, len(envelopes), 2):
+        for function, envelope in zip(functions, envelopes[place : place + 2], strict=True):
+            function.send(envelope)
+        assert [function.result()["outcome"] for function in functions] == ["applied", "applied"]
+    read = [request.received_at for request in stripe.requests()[before:]]
+    assert len(read) == len(envelopes)
+    # Two in each second of the clock: six take three such seconds.
+    assert max(read) - min(read) > 1
+
+
+def test_other_types_are_never_fetched(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function
+) -> None:
+    before = len(stripe.requests())
+    assert refetching.invoke(fresh("customer.created", snapshots.customer()))["outcome"] == "applied"
+    assert len(stripe.requests()) == before

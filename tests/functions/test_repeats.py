@@ -1,0 +1,220 @@
+"""What a second event about the same object means: once, latest, each; and a forced replay."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import pytest
+
+from functions.pipeline import names
+from ops.local.reference_api import Fault, ReferenceApi
+from tests.functions.conftest import Parked, Start, fresh
+from tests.functions.function import Function, FunctionError, metrics
+from tests.functions.test_delivery import event_id, paid, requests_for, statuses_for, wait_for_requests
+from tests.unit import snapshots as stripe
+
+CREATED = 1_775_037_600
+_numbers = itertools.count(1)
+
+
+def second_event(envelope: dict[str, Any], **detail: Any) -> dict[str, Any]:
+    """Another event, with an id of its own, about the object of an envelope."""
+    number = next(_numbers)
+    made = envelope["detail"] | {"id": f"{event_id(envelope)}_second_{number}", **detail}
+    return envelope | {"id": f"second-{number}", "detail": made}
+
+
+def customer_updated(of: dict[str, Any] | None = None, *, age: int = 0, **fields: Any) -> dict[str, Any]:
+    """A customer's state ``age`` seconds before the newest; of the same customer as another envelope's."""
+    if of is None:
+        return fresh("customer.updated", stripe.customer(**fields), created=CREATED - age)
+    changed = of["detail"]["data"]["object"] | fields
+    return second_event(of, created=CREATED - age, data={"object": changed})
+
+
+def test_second_event_of_one_effect_is_a_duplicate(api: ReferenceApi, payments: Function) -> None:
+    first = paid()
+    second = second_event(first)
+    assert payments.invoke(first)["outcome"] == "applied"
+    payments.new_lines()
+    assert payments.invoke(second)["outcome"] == "duplicate"
+    assert requests_for(api, second) == []
+    assert set(metrics(payments.new_lines())) == {"DuplicatesSkipped"}
+    assert payments.invoke(second)["outcome"] == "duplicate"
+
+
+def test_effects_of_other_types_paths_and_accounts_are_their_own(
+    api: ReferenceApi, payments: Function
+) -> None:
+    succeeded = paid()
+    session = fresh("checkout.session.completed", stripe.session("payment"))
+    object_of = session["detail"]["data"]["object"]
+    for envelope in (
+        succeeded,
+        second_event(succeeded, type="payment_intent.canceled") | {"detail-type": "payment_intent.canceled"},
+        second_event(succeeded, account="acct_1"),
+        second_event(succeeded, account="acct_2"),
+        session,
+        second_event(session, data={"object": object_of | {"mode": "subscription", "subscription": "sub_1"}}),
+    ):
+        assert payments.invoke(envelope)["outcome"] == "applied"
+        assert statuses_for(api, envelope) == [200]
+
+
+def test_every_event_counts_where_the_table_says_so(api: ReferenceApi, payments: Function) -> None:
+    first = fresh("charge.failed", stripe.charge())
+    for envelope in (first, second_event(first)):
+        assert payments.invoke(envelope)["outcome"] == "applied"
+        assert statuses_for(api, envelope) == [200]
+
+
+def test_effect_that_the_api_refused_is_free_for_another_event(
+    api: ReferenceApi, payments: Function, parked: Parked
+) -> None:
+    api.fail(Fault(status=422, times=1))
+    first = paid()
+    second = second_event(first)
+    assert payments.invoke(first)["outcome"] == "parked"
+    assert payments.invoke(second)["outcome"] == "applied"
+    assert statuses_for(api, second) == [200]
+    assert payments.invoke(first)["outcome"] == "duplicate"
+    assert len(parked.take()) == 1
+
+
+def test_effect_of_unknown_end_is_settled_under_the_first_events_key(
+    api: ReferenceApi, payments: Function
+) -> None:
+    # The API applies the first event each time and its answer is lost each time.
+    api.fail(Fault(applies=True, reset=True, times=4))
+    first = paid()
+    second = second_event(first)
+    with pytest.raises(FunctionError):
+        payments.invoke(first)
+    assert payments.invoke(second)["outcome"] == "duplicate"
+    assert requests_for(api, second) == []
+    assert [request.applied for request in requests_for(api, first)] == [True, False, False, False, False]
+    assert payments.invoke(first)["outcome"] == "applied", "its effect is"
+    assert len(requests_for(api, first)) == 5
+
+
+def outcome_in_the_end(function: Function, envelope: dict[str, Any]) -> str:
+    """Invoke until what a killed function held is free again."""
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            return str(function.invoke(envelope)["outcome"])
+        except FunctionError as error:
+            held = (
+                "another event of the same object is being applied",
+                "another invocation is applying this event",
+            )
+            assert error.message in held  # noqa: PT017 (retried)
+            assert time.monotonic() < deadline, "it never became free"
+            time.sleep(0.1)
+
+
+def test_older_state_is_stale_and_a_tie_passes(api: ReferenceApi, billing: Function) -> None:
+    newest = customer_updated(name="newest")
+    tie = customer_updated(newest, name="tie")
+    older = customer_updated(newest, age=1, name="older")
+    newer = customer_updated(newest, age=-1, name="newer")
+    outcomes = []
+    billing.new_lines()
+    for envelope in (newest, older, tie, newer, tie, older):
+        outcomes.append(billing.invoke(envelope)["outcome"])
+    assert outcomes == ["applied", "stale", "applied", "applied", "duplicate", "duplicate"]
+    assert requests_for(api, older) == []
+    (stale,) = metrics(billing.new_lines())["StaleSkipped"]
+    assert stale["dimensions"]["event_type"] == "customer.updated"
+    customer = newest["detail"]["data"]["object"]["id"]
+    assert api.state()[customer].body["name"] == "newer"
+
+
+def test_order_may_be_off(api: ReferenceApi, start: Start) -> None:
+    function = start("billing", ORDER=names.OFF)
+    newest = customer_updated()
+    older = customer_updated(newest, age=1)
+    assert [function.invoke(envelope)["outcome"] for envelope in (newest, older)] == ["applied", "applied"]
+
+
+def test_states_of_one_object_are_applied_one_at_a_time(
+    api: ReferenceApi, billing: Function, start: Start
+) -> None:
+    older = customer_updated(age=1, name="older")
+    newer = customer_updated(older, name="newer")
+    api.fail(Fault(header_delay=1.0, applies=True, times=1))
+    other = start("billing")
+    billing.send(older)
+    wait_for_requests(api, older, 1)
+    assert other.invoke(newer)["outcome"] == "applied", "it waited for the lease"
+    assert billing.result()["outcome"] == "applied"
+    assert api.state()[older["detail"]["data"]["object"]["id"]].body["name"] == "newer"
+
+
+def test_older_state_waits_for_a_newer_one_of_unknown_end(api: ReferenceApi, billing: Function) -> None:
+    newer = customer_updated(name="newer")
+    older = customer_updated(newer, age=1, name="older")
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError):
+        billing.invoke(newer)
+    with pytest.raises(FunctionError) as caught:
+        billing.invoke(older)
+    assert (caught.value.kind, caught.value.message) == (
+        "TransientError",
+        "a newer event of the same object is not settled",
+    )
+    assert requests_for(api, older) == []
+    assert billing.invoke(newer)["outcome"] == "applied"
+    assert billing.invoke(older)["outcome"] == "stale"
+
+
+def test_older_state_is_applied_where_the_api_refused_the_newer_one(
+    api: ReferenceApi, billing: Function, parked: Parked
+) -> None:
+    newer = customer_updated(name="newer")
+    older = customer_updated(newer, age=1, name="older")
+    api.fail(Fault(status=422, times=1))
+    assert billing.invoke(newer)["outcome"] == "parked"
+    assert billing.invoke(older)["outcome"] == "applied"
+    assert len(parked.take()) == 1
+
+
+def test_killed_functions_lease_ends_with_its_time(
+    api: ReferenceApi, billing: Function, start: Start
+) -> None:
+    older = customer_updated(age=1, name="older")
+    newer = customer_updated(older, name="newer")
+    api.fail(Fault(applies=True, header_delay=20.0, times=1))
+    killed = start("billing")
+    killed.send(older, remaining_seconds=1.0)
+    wait_for_requests(api, older, 1)
+    killed.kill()
+    assert outcome_in_the_end(billing, newer) == "applied"
+    assert outcome_in_the_end(billing, older) == "stale"
+
+
+def test_forced_replay_applies_again_once_per_replay(api: ReferenceApi, payments: Function) -> None:
+    envelope = paid()
+    second = second_event(envelope)
+    payments.invoke(envelope)
+    for name in ("forced-one", "forced-two"):
+        replayed = envelope | {"id": f"{envelope['id']}-{name}", "replay-name": name}
+        assert payments.invoke(replayed)["outcome"] == "applied"
+        assert payments.invoke(replayed)["outcome"] == "duplicate"
+        assert payments.invoke(second | {"replay-name": name})["outcome"] == "duplicate"
+    keys = [request.idempotency_key for request in api.requests()]
+    assert [key for key in keys if key and key.startswith(event_id(envelope))] == [
+        event_id(envelope),
+        f"{event_id(envelope)}:forced-one",
+        f"{event_id(envelope)}:forced-two",
+    ]
+
+
+def test_forced_replay_never_brings_an_older_state_back(api: ReferenceApi, billing: Function) -> None:
+    newest = customer_updated(name="newest")
+    older = customer_updated(newest, age=1, name="older")
+    assert billing.invoke(newest)["outcome"] == "applied"
+    for envelope, outcome in ((older, "stale"), (newest, "applied")):
+        assert billing.invoke(envelope | {"replay-name": "forced-state"})["outcome"] == outcome
