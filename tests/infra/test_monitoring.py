@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from functions.pipeline import names, routing
-from tests.infra.conftest import SOURCE
+from tests.infra.conftest import SCHEDULED, SOURCE
 from tests.infra.terraform_json import Stack, statements
 
 RULE = {"EventBusName", "RuleName"}
@@ -53,6 +53,7 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
         names.DUPLICATES_SKIPPED: BY_TYPE,
         names.EVENTS_APPLIED: BY_TYPE,
         names.EVENTS_FAILED: BY_TYPE,
+        names.EVENTS_MISSING: BY_SERVICE,
         names.EVENTS_PARKED: BY_TYPE,
         names.STALE_SKIPPED: BY_TYPE,
         names.EVENTS_RECORDED: BY_TYPE,
@@ -61,6 +62,10 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
 }
 FAMILIES = ("payments", "billing", "audit")
 RULES = ("payments", "billing", "audit-payments", "audit-billing", "audit-other")
+
+
+def families(stack: Stack) -> tuple[str, ...]:
+    return (*FAMILIES, *SCHEDULED[stack.environment])
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def resources_by_dimension(stack: Stack) -> dict[str, set[str]]:
         "QueueName": {queue["name"] for queue in stack.of_type("aws_sqs_queue").values()},
         "environment": {stack.environment},
         "event_type": set(routing.ROUTES),
-        "service": set(FAMILIES),
+        "service": {*FAMILIES, "reconcile"},
     }
 
 
@@ -207,9 +212,11 @@ def test_heartbeat_is_off_unless_set(stack: Stack, secured: Stack) -> None:
     assert heartbeat["treat_missing_data"] == "breaching"
 
 
-def test_silence_of_a_failure_metric_is_no_alarm(stack: Stack) -> None:
+def test_silence_is_an_alarm_only_of_what_runs_by_the_clock(stack: Stack) -> None:
     alarms = stack.of_type("aws_cloudwatch_metric_alarm").values()
-    assert {found["treat_missing_data"] for found in alarms} == {"notBreaching"}
+    silence = {found["alarm_name"] for found in alarms if found["treat_missing_data"] == "breaching"}
+    clock = SCHEDULED[stack.environment]
+    assert silence == {f"huntaze-stripe-{family}-not-running-{stack.environment}" for family in clock}
 
 
 def test_alarms_tell_the_topic_and_the_person_what_to_do(stack: Stack) -> None:
@@ -273,7 +280,7 @@ def test_dashboard_shows_what_the_operators_asked_for(stack: Stack) -> None:
 def test_dashboard_shows_median_and_slowest_function_durations(stack: Stack) -> None:
     [widget] = [w for w in widgets(stack) if w["properties"]["title"] == "Function duration"]
     shown = {(row[3], row[-1]["stat"]) for row in widget["properties"]["metrics"]}
-    functions = [f"huntaze-stripe-{family}-{stack.environment}" for family in FAMILIES]
+    functions = [f"huntaze-stripe-{family}-{stack.environment}" for family in families(stack)]
     assert shown == {(function, statistic) for function in functions for statistic in ("p50", "p99")}
 
 
@@ -302,7 +309,7 @@ def test_queries_search_the_logs_of_all_functions(stack: Stack) -> None:
     queries = {q["name"]: q for q in stack.of_type("aws_cloudwatch_query_definition").values()}
     start = f"huntaze-stripe/{stack.environment}"
     assert set(queries) == {f"{start}/event-story", f"{start}/failures-by-type"}
-    groups = {f"${{aws_cloudwatch_log_group.{family}_function_logs.name}}" for family in FAMILIES}
+    groups = {f"${{aws_cloudwatch_log_group.{family}_function_logs.name}}" for family in families(stack)}
     for query in queries.values():
         assert set(query["log_group_names"]) == groups
     assert "correlation_id" in queries[f"{start}/event-story"]["query_string"]
