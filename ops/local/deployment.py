@@ -103,6 +103,7 @@ def shell_exports(deployment: Deployment) -> dict[str, str]:
         "HUNTAZE_API_URL",
         "LAMBDA_",
         "BUNDLE_",
+        "RECONCILE",
         "STATE_",
         "CHECKPOINT_DISABLE",
     )
