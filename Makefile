@@ -10,7 +10,7 @@ OPS := $(VENV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local test check format lock bundles synth bootstrap plan deploy destroy clean
+.PHONY: help setup local chaos test check format lock bundles synth bootstrap plan deploy destroy clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ setup: ## Install everything into .venv from Pipfile.lock
 
 local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=DIR COUNT=N KEEP=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)
+
+chaos: setup ## Let every part fail on an embedded AWS and judge what became of each event (SEED=N EVENTS_TOTAL=N)
+	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")
 
 test: setup check ## Pass every check and every test
 	@$(VENV)/python -m pytest -n 2 --dist loadgroup

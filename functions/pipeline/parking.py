@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import aws
-from functions.pipeline.errors import EventError, PermanentError
+from functions.pipeline.errors import EventError, InvalidEventError, PermanentError
 from functions.pipeline.telemetry import UNROUTED, Subject
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
     ------
     TransientError, ConfigurationError
         The queue did not take it.
+    InvalidEventError
+        It can't be written as a message.
     """
     reason = {
         "reason": refusal.reason,
@@ -39,9 +41,14 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
     body = {"parked": {**reason, "answer": answer, "handler": handler}, "envelope": envelope}
     event_type = None if subject.event_type == UNROUTED else subject.event_type
     try:
+        message = json.dumps(body, separators=(",", ":"))
+    except RecursionError:
+        # What can just be read may be nested too deeply to be written again, inside a message.
+        raise InvalidEventError("the envelope", "is nested too deeply to be parked") from None
+    try:
         _client().send_message(
             QueueUrl=queue_url,
-            MessageBody=json.dumps(body, separators=(",", ":")),
+            MessageBody=message,
             MessageAttributes=_attributes({**reason, "event_id": subject.event_id, "event_type": event_type}),
         )
     except aws.AwsError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from functions.pipeline import names
 from infra.names import BOOTSTRAP, stack_name
@@ -18,17 +20,19 @@ from ops.terraform import Terraform
 
 ENVIRONMENT = "dev"
 EVENT_SOURCE = "aws.partner/stripe.com/ed_test_61LocalRun0000000000000000"
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed environment: by which plan, with which outputs, and what Terraform said."""
+    """A deployed environment: by which plan and settings, with which outputs, and what Terraform said."""
 
     services: Services
     workspace: Workspace
     planned: Planned
     outputs: Outputs
     facts: TerraformFacts
+    settings: Mapping[str, str]
 
     @property
     def terraform(self) -> Terraform:
@@ -36,8 +40,13 @@ class Deployment:
         return self.planned.terraform
 
 
-def deploy(services: Services, steps: Steps) -> Deployment:
+def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SETTINGS) -> Deployment:
     """Deploy to the services' embedded AWS, the state bucket first, and plan once more.
+
+    Parameters
+    ----------
+    settings
+        Environment variables of settings that replace those of `dev`.
 
     Raises
     ------
@@ -49,7 +58,7 @@ def deploy(services: Services, steps: Steps) -> Deployment:
         built = bundles.build(target, lambda note: step.advance_to(0, None, note))
         sizes = (f"{name} {bundle.path.stat().st_size / 1e6:.1f} MB" for name, bundle in built.items())
         step.note = ", ".join(sizes)
-    workspace = local_workspace(services, target)
+    workspace = local_workspace(services, target, settings)
     with steps.step("synth"):
         synthesise(workspace, [ENVIRONMENT])
     apply(plan_stack(workspace, BOOTSTRAP, "bootstrap", steps), steps)
@@ -61,12 +70,14 @@ def deploy(services: Services, steps: Steps) -> Deployment:
         step.note = f"{second.changes} changes"
     engine = planned.terraform.engine
     facts = TerraformFacts(engine.version, engine.name, len(resources), second.changes)
-    return Deployment(services, workspace, planned, outputs, facts)
+    return Deployment(services, workspace, planned, outputs, facts, settings)
 
 
-def local_workspace(services: Services, target: bundles.Target) -> Workspace:
+def local_workspace(
+    services: Services, target: bundles.Target, settings: Mapping[str, str] = NO_SETTINGS
+) -> Workspace:
     """Return the run's workspace: below its folder, with the local settings and the made-up secrets."""
-    settings = {
+    local = {
         "STRIPE_EVENT_SOURCE_NAME": EVENT_SOURCE,
         "HUNTAZE_API_URL": services.api_url,
         "LAMBDA_ARCHITECTURE": target.architecture,
@@ -90,7 +101,7 @@ def local_workspace(services: Services, target: bundles.Target) -> Workspace:
         outdir=services.folder / "cdktf.out",
         plans=services.folder / "plans",
         scratch=services.folder / "terraform",
-        environment=kept | settings | variables,
+        environment=kept | local | dict(settings) | variables,
     )
 
 
@@ -109,4 +120,4 @@ def shell_exports(deployment: Deployment) -> dict[str, str]:
     )
     environment = {**deployment.workspace.environment, **deployment.terraform.environment}
     exports = {name: value for name, value in sorted(environment.items()) if name.startswith(wanted)}
-    return exports | {names.DATABASE_URL: deployment.services.database_url}
+    return exports | dict(deployment.settings) | {names.DATABASE_URL: deployment.services.database_url}

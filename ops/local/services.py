@@ -29,6 +29,7 @@ STOP_DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.05
 START_ATTEMPTS = 3
 ASYNC_RETRY_BASE_SECONDS = "1"
+JOURNAL = "journal.jsonl"
 
 
 class ServiceError(OperatorError):
@@ -88,10 +89,18 @@ def running_services(folder: Path) -> Iterator[Services]:
 
 
 @contextmanager
-def running_emulator(folder: Path, port: int | None = None) -> Iterator[str]:
-    """Run the embedded AWS with its state below `folder`; yield its URL."""
+def running_emulator(
+    folder: Path, port: int | None = None, retry_base_seconds: str = ASYNC_RETRY_BASE_SECONDS
+) -> Iterator[str]:
+    """Run the embedded AWS with its state below `folder`; yield its URL.
+
+    Parameters
+    ----------
+    retry_base_seconds
+        Delay before Lambda's first retry of an asynchronous invocation; the next is twice as long.
+    """
     environment = isolated_environment(folder) | {
-        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": ASYNC_RETRY_BASE_SECONDS,
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": retry_base_seconds,
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
@@ -108,7 +117,7 @@ def running_reference_api(folder: Path, api_key: str, port: int | None = None) -
     key_file.touch(mode=0o600)
     key_file.write_text(api_key)
     command = ["-m", "ops.local.reference_api", "--key-file", str(key_file)]
-    command += ["--journal", str(folder / "journal.jsonl")]
+    command += ["--journal", str(folder / JOURNAL)]
     environment = isolated_environment(folder)
     with _server("reference API", command, folder, environment, "/_control/requests", port) as url:
         yield url

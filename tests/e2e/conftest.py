@@ -25,6 +25,8 @@ from ops.steps import Steps
 
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25
+# The way back is deployed, and runs when a scenario says so.
+SETTINGS = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1440"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def pipeline() -> Iterator[Pipeline]:
     """Deploy once; everything is gone when the last scenario has run."""
     with run_folder() as folder, running_services(folder) as services:
         drive.register_source(services.aws, EVENT_SOURCE)
-        deployment = deploy(services, Steps(Console(quiet=True)))
+        deployment = deploy(services, Steps(Console(quiet=True)), SETTINGS)
         yield Pipeline(deployment, Observer(services, deployment.outputs, since=time.time() * 1000))
 
 

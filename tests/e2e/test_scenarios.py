@@ -119,6 +119,26 @@ def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeli
 
 
 @pytest.mark.usefixtures("working_api")
+def test_an_outage_heals_itself_once_the_api_answers_again(pipeline: Pipeline) -> None:
+    queue = "huntaze-stripe-payments-dlq-dev"
+    pipeline.messages(queue)
+    pipeline.fail(idempotency_key="evt_e2eOutage", status=503)
+    (row,) = pipeline.drive(fresh(sample("current", "payment_intent.succeeded"), "evt_e2eOutage"))
+    assert row.outcome == "parked"
+    pipeline.clear_faults()
+    functions = pipeline.deployment.services.aws.client("lambda")
+
+    def heals() -> bool:
+        answer = functions.invoke(FunctionName="huntaze-stripe-redrive-dev", Payload=b"{}")
+        # The observer hides a message for some seconds while it looks.
+        return bool(json.loads(answer["Payload"].read()) == {"left": 0, "applied": 1})
+
+    wait_for(heals, "the redrive function sees the message")
+    assert pipeline.requests("evt_e2eOutage")[-1]["status"] == 200
+    assert pipeline.observer.queue_depths()[queue] == 0
+
+
+@pytest.mark.usefixtures("working_api")
 def test_an_api_that_recovers_between_two_attempts_applies_once(pipeline: Pipeline) -> None:
     pipeline.fail(idempotency_key="evt_e2eRecovering", status=500, times=1)
     (row,) = pipeline.drive(fresh(sample("acacia", "payment_intent.succeeded"), "evt_e2eRecovering"))

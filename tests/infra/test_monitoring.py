@@ -64,10 +64,6 @@ FAMILIES = ("payments", "billing", "audit")
 RULES = ("payments", "billing", "audit-payments", "audit-billing", "audit-other")
 
 
-def families(stack: Stack) -> tuple[str, ...]:
-    return (*FAMILIES, *SCHEDULED[stack.environment])
-
-
 @dataclass(frozen=True)
 class Used:
     where: str
@@ -280,7 +276,7 @@ def test_dashboard_shows_what_the_operators_asked_for(stack: Stack) -> None:
 def test_dashboard_shows_median_and_slowest_function_durations(stack: Stack) -> None:
     [widget] = [w for w in widgets(stack) if w["properties"]["title"] == "Function duration"]
     shown = {(row[3], row[-1]["stat"]) for row in widget["properties"]["metrics"]}
-    functions = [f"huntaze-stripe-{family}-{stack.environment}" for family in families(stack)]
+    functions = [made["function_name"] for made in stack.of_type("aws_lambda_function").values()]
     assert shown == {(function, statistic) for function in functions for statistic in ("p50", "p99")}
 
 
@@ -309,7 +305,8 @@ def test_queries_search_the_logs_of_all_functions(stack: Stack) -> None:
     queries = {q["name"]: q for q in stack.of_type("aws_cloudwatch_query_definition").values()}
     start = f"huntaze-stripe/{stack.environment}"
     assert set(queries) == {f"{start}/event-story", f"{start}/failures-by-type"}
-    groups = {f"${{aws_cloudwatch_log_group.{family}_function_logs.name}}" for family in families(stack)}
+    functions = stack.of_type("aws_lambda_function")
+    groups = {f"${{aws_cloudwatch_log_group.{address}_logs.name}}" for address in functions}
     for query in queries.values():
         assert set(query["log_group_names"]) == groups
     assert "correlation_id" in queries[f"{start}/event-story"]["query_string"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,14 +33,14 @@ class Bucket:
         day: date = TODAY,
         written: datetime = NOW,
         storage: str = "STANDARD",
-        **envelope: Any,
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
         lines = [
             {
                 "received_at": "2026-04-01T10:00:05.123+00:00",
                 "event_id": event_id,
                 "event_type": "invoice.paid",
-                "envelope": {"time": "2026-04-01T10:00:04Z", **envelope},
+                "envelope": {"time": "2026-04-01T10:00:04Z", **more},
             }
             for event_id in event_ids
         ]
@@ -141,8 +142,8 @@ def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) ->
 
 def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> None:
     bucket.add("live", "evt_1")
-    bucket.add("replayed", "evt_2", **{"replay-name": "again"})
-    bucket.add("timeless", "evt_3", time=None)
+    bucket.add("replayed", "evt_2", more={"replay-name": "again"})
+    bucket.add("timeless", "evt_3", more={"time": None})
     read = ledger(bucket)
     found = list(read.deliveries(read.new_keys(TODAY, TODAY, NOW - timedelta(days=1))))
     at = datetime(2026, 4, 1, 10, 0, 4, tzinfo=UTC)

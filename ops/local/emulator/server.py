@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from ops.local.emulator.errors import EmulatorError
 from ops.local.emulator.fixes import Fix
@@ -99,6 +100,8 @@ class Server:
         from hypercorn.config import Config
         from ministack.app import app
 
+        from ops.local.emulator.front import Front
+
         config = Config()
         config.bind = [f"{LOOPBACK}:{self.port}"]
         config.keep_alive_timeout = KEEP_ALIVE_SECONDS
@@ -107,7 +110,7 @@ class Server:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(app, config, shutdown_trigger=stop.wait)
+        await serve(cast(Any, Front(app)), config, shutdown_trigger=stop.wait)
 
     def _stop_workers(self) -> None:
         from ministack.core import lambda_runtime

@@ -28,6 +28,8 @@ RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "
 LOG_SECONDS = 2.0
 DEFAULT_TIMEOUT_SECONDS = 3
 DEFAULT_MEMORY_MB = 128
+# MiniStack's words for a process that ended in mid-invocation.
+PROCESS_DIED = "Worker process died"
 
 _code_lock = threading.Lock()
 
@@ -90,6 +92,11 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has
         except RuntimeError as exc:
             failure = {"errorMessage": str(exc), "errorType": "Runtime.ImportModuleError"}
             return {"status": "error", "error": str(exc), "failure": failure, "log": self._init_log()}
+        if result.get("error") == PROCESS_DIED:
+            result["failure"] = {
+                "errorType": "Runtime.ExitError",
+                "errorMessage": f"RequestId: {request_id} Error: Runtime exited with error: signal: killed",
+            }
         if "failure" in result:
             result |= {"status": "error", "error": result["failure"]["errorMessage"]}
         return result

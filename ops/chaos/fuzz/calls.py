@@ -1,0 +1,60 @@
+"""Whether a call of the Huntaze API has the contract's path, keys and JSON types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ops.local.reference_api import Recorded
+from ops.local.reference_api.contract import (
+    AMOUNT,
+    BOOLEAN,
+    CONTRACT,
+    FAILURE_REASON,
+    INTEGER,
+    METADATA,
+    TIME,
+    Kind,
+)
+
+INTEGERS = (AMOUNT, INTEGER, TIME)
+
+
+def wrong_types(call: Recorded) -> list[str]:
+    """Return what is wrong with a call; an object's id may have any form, but must be a text."""
+    event_type = call.header("X-Stripe-Event-Type") or ""
+    expected = CONTRACT.get(call.path, {}).get(event_type)
+    if expected is None:
+        return [f"{event_type!r} is no type of {call.path}"]
+    if not isinstance(call.body, dict):
+        return ["the body is no JSON object"]
+    return [*_wrong_headers(call), *_wrong_values(expected, call.body)]
+
+
+def _wrong_headers(call: Recorded) -> Iterator[str]:
+    if not (call.header("X-Stripe-Event-Created") or "").isdecimal():
+        yield "X-Stripe-Event-Created is no number"
+    yield from (
+        f"{name} is empty" for name in ("Idempotency-Key", "X-Stripe-Api-Version") if not call.header(name)
+    )
+
+
+def _wrong_values(expected: Mapping[str, Kind], body: Mapping[str, Any]) -> Iterator[str]:
+    if body.keys() != expected.keys():
+        yield f"the keys are {', '.join(body)} instead of {', '.join(expected)}"
+        return
+    own_id = next(iter(expected))
+    for name, kind in expected.items():
+        value = body[name]
+        if value is None and name != own_id:
+            continue
+        if not _is_right(kind, value):
+            yield f"{name} is {type(value).__name__}"
+
+
+def _is_right(kind: Kind, value: Any) -> bool:
+    if kind in INTEGERS:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (BOOLEAN, METADATA, FAILURE_REASON):
+        return kind.accepts(value)
+    return isinstance(value, str)

@@ -1,0 +1,128 @@
+"""Fuzz both handlers at once: an embedded AWS for both, and a process for each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from functions.pipeline import names
+from functions.pipeline.routing import HANDLERS
+from ops.chaos.verdict import Violation
+from ops.errors import OperatorError
+from ops.local.clients import Aws
+from ops.local.folder import ROOT
+from ops.local.services import REGION, isolated_environment, running_emulator
+
+TABLE = "fuzz"
+SECONDS_OF_AN_HOUR = "3600"
+# Of an envelope that broke a promise, what a report shows.
+SHOWN_CHARACTERS = 2000
+
+
+@dataclass(frozen=True)
+class Fuzzed:
+    """What became of one handler's examples: how often each outcome came, and what broke."""
+
+    handler: str
+    outcomes: Mapping[str, int]
+    what: str = ""
+    envelope: str = field(default="", repr=False)
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """The broken promise, if there is one, with the smallest envelope that breaks it."""
+        if not self.what:
+            return ()
+        return (Violation("fuzz", self.handler, "", f"{self.what}: {self.envelope[:SHOWN_CHARACTERS]}"),)
+
+
+def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]) -> tuple[Fuzzed, ...]:
+    """Try `examples` envelopes, half of them with each handler.
+
+    Parameters
+    ----------
+    folder
+        Takes what the embedded AWS and the handlers write.
+    progress
+        Called with the number of envelopes tried so far.
+
+    Raises
+    ------
+    OperatorError
+        When a process ends without a result; the message is its last line.
+    """
+    done = dict.fromkeys(HANDLERS, 0)
+
+    def advance(handler: str, count: int) -> None:
+        done[handler] = count
+        progress(sum(done.values()))
+
+    with running_emulator(folder / "aws") as url, ThreadPoolExecutor(len(HANDLERS)) as pool:
+        aws = Aws(url, REGION)
+        aws.client("dynamodb").create_table(
+            TableName=TABLE,
+            AttributeDefinitions=[{"AttributeName": names.IDEMPOTENCY_KEY_ATTRIBUTE, "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": names.IDEMPOTENCY_KEY_ATTRIBUTE, "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        share = examples // len(HANDLERS)
+        running = [
+            pool.submit(_fuzz_one, handler, _environment(folder, aws, handler), seed, share, advance)
+            for handler in HANDLERS
+        ]
+        return tuple(one.result() for one in running)
+
+
+def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
+    queue = aws.client("sqs").create_queue(QueueName=f"fuzz-{handler}")["QueueUrl"]
+    return isolated_environment(folder) | {
+        "AWS_ENDPOINT_URL": aws.url,
+        names.ENVIRONMENT: "dev",
+        names.LIVEMODE: "false",
+        names.SECRET_ID: "none",
+        names.IDEMPOTENCY_TABLE: TABLE,
+        names.IDEMPOTENCY_EXPIRY_SECONDS: SECONDS_OF_AN_HOUR,
+        names.DEAD_LETTER_QUEUE_URL: queue,
+        names.ORDER: names.WATERMARK,
+        names.STRIPE_READS_PER_SECOND: "20",
+        "POWERTOOLS_METRICS_NAMESPACE": names.METRICS_NAMESPACE,
+        "POWERTOOLS_SERVICE_NAME": handler,
+        "POWERTOOLS_LOG_LEVEL": "DEBUG",
+    }
+
+
+def _fuzz_one(
+    handler: str,
+    environment: Mapping[str, str],
+    seed: int,
+    examples: int,
+    advance: Callable[[str, int], None],
+) -> Fuzzed:
+    command = ["-m", "ops.chaos.fuzz", handler, "--examples", str(examples), "--seed", str(seed)]
+    last: dict[str, Any] = {}
+    with subprocess.Popen(
+        [sys.executable, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        env=dict(environment),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            last = json.loads(line)
+            advance(handler, last.get("done", examples))
+        complaints = process.stderr.read().strip().splitlines()
+    if "outcomes" not in last:
+        raise OperatorError(
+            f"fuzzing {handler} broke off: {complaints[-1] if complaints else 'it said nothing'}"
+        )
+    return Fuzzed(handler, last["outcomes"], last.get("what", ""), last.get("envelope", ""))

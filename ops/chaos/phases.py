@@ -1,0 +1,118 @@
+"""The phases of a chaos run in their order: what fails, and what is done while events come in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ops.chaos import faults
+from ops.chaos.faults import Failure
+from ops.chaos.stage import Stage
+
+# A killed handler's record stays in progress until its function's time-out, and Lambda's last retry comes
+# six seconds after the first attempt: of four seconds, the record is free again by then.
+DEADLY_TIMEOUT_SECONDS = 4
+# The time-out that dev has; retries inside the invocation need it.
+USUAL_TIMEOUT_SECONDS = 30
+AWAY_SECONDS = 2.0
+WINDOWS = 3
+# How long nobody but the pipeline itself may be at work until all is well again: its schedule wakes up once
+# a minute, and takes what lies there at a bounded rate.
+HEALING_SECONDS = 240.0
+
+
+def _send_all(stage: Stage) -> None:
+    stage.send()
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of a run.
+
+    Parameters
+    ----------
+    name
+        One word for the report.
+    play
+        What is done: at least, the events are sent.
+    cold
+        Whether the embedded AWS is restarted before, so that every function starts cold.
+    healed
+        Whether at the end nothing transient may lie in a dead-letter queue.
+    timeout_seconds
+        The handlers' time-out.
+    """
+
+    name: str
+    title: str
+    failures: tuple[Failure, ...] = ()
+    play: Callable[[Stage], None] = _send_all
+    cold: bool = False
+    healed: bool = False
+    timeout_seconds: int = USUAL_TIMEOUT_SECONDS
+
+    @property
+    def silence_seconds(self) -> float | None:
+        """How long nothing may move before the verdict is final; None is the usual time."""
+        return HEALING_SECONDS if self.healed else None
+
+
+def _refused_in_windows(stage: Stage) -> None:
+    part = max(1, len(stage.pending) // (2 * WINDOWS))
+    for _ in range(WINDOWS):
+        stage.world.api.stop()
+        stage.send(part)
+        time.sleep(AWAY_SECONDS)
+        stage.world.api.start()
+        stage.send(part)
+    stage.send()
+
+
+def _database_away(stage: Stage) -> None:
+    stage.send(len(stage.pending) // 2)
+    stage.world.postgres.stop()
+    stage.send(len(stage.pending) // 2)
+    time.sleep(AWAY_SECONDS)
+    stage.world.postgres.start()
+    stage.send()
+
+
+def _poison(stage: Stage) -> None:
+    part = len(stage.pending) // 3
+    for body in ("no envelope", '{"detail": {"id": 7}}'):
+        stage.send(part)
+        stage.send_poison(body)
+    stage.send()
+
+
+def _outage(stage: Stage) -> None:
+    stage.world.api.stop()
+    first = len(stage.sent)
+    stage.send()
+    try:
+        stage.wait_until_exhausted(stage.sent[first:])
+    finally:
+        stage.world.api.start()
+
+
+PHASES = (
+    Phase("calm", "nothing fails", healed=True),
+    Phase("errors", "5xx and garbage", (faults.ERRORS, faults.GARBAGE)),
+    Phase("throttled", "429 with Retry-After", (faults.TOO_MANY,)),
+    Phase("slow", "late headers, slow bodies", (faults.SLOW_HEADERS, faults.SLOW_BODIES)),
+    Phase("resets", "connections reset", (faults.RESET_BEFORE, faults.RESET_AFTER)),
+    Phase("refused", "connections refused in windows", play=_refused_in_windows),
+    Phase(
+        "deaths",
+        "handlers are killed",
+        (faults.DIES_BEFORE_CALL, faults.DIES_BEFORE_RECORD, faults.DIES_PARKING),
+        timeout_seconds=DEADLY_TIMEOUT_SECONDS,
+    ),
+    Phase("table", "DynamoDB and SQS fail", (faults.TABLE_THROTTLES, faults.TABLE_FAILS, faults.QUEUE_FAILS)),
+    Phase("secrets", "restart, then Secrets Manager fails", (faults.SECRET_FAILS,), cold=True),
+    Phase("database", "PostgreSQL away in mid-batch", play=_database_away),
+    Phase("poison", "poison records in the audit queue", play=_poison),
+    Phase("outage", "API away until every retry is used up", play=_outage, healed=True),
+    Phase("restarted", "restart, then nothing fails", cold=True, healed=True),
+)

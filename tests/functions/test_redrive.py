@@ -1,0 +1,271 @@
+"""The redrive function, with real queues and functions that answer as their events say."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from functions.pipeline import names
+from ops.local.clients import Aws
+from ops.local.reference_api import Fault, ReferenceApi
+from tests.functions.conftest import TABLE, Start
+from tests.functions.function import FunctionError, metrics
+from tests.unit import snapshots
+
+# A handler whose answer stands in the event; it tells a queue in which order it was invoked.
+HANDLER = """
+import json, os
+import boto3
+
+class TransientError(Exception): ...
+class ConfigurationError(Exception): ...
+
+def handler(envelope, context):
+    detail = envelope["detail"]
+    boto3.client("sqs").send_message(QueueUrl=os.environ["SEEN"], MessageBody=detail["id"])
+    answer = detail["answer"]
+    if answer == "transient":
+        raise TransientError("the API answered 503")
+    if answer == "configuration":
+        raise ConfigurationError("no key")
+    if answer == "bug":
+        raise KeyError("ada@example.com")
+    return {"outcome": answer}
+"""
+LONG = 200.0
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class World:
+    """Two handlers with a dead-letter queue each, made for one test."""
+
+    aws: Aws
+    seen: str
+    queues: dict[str, str]
+    variables: dict[str, str]
+
+    def fail(self, answer: str, *, family: str = "payments", error: str = "TransientError") -> str:
+        """Put an event into a queue as Lambda does, and return its id."""
+        event_id = f"evt_redrive_{next(_numbers)}"
+        envelope = snapshots.envelope("invoice.paid", {"id": "in_1"}, id=event_id, answer=answer)
+        record = {
+            "requestContext": {"condition": "RetriesExhausted"},
+            "requestPayload": envelope,
+            "responsePayload": {"errorType": error, "errorMessage": "the API answered 503"},
+        }
+        self.put(record, family)
+        return event_id
+
+    def put(self, record: Any, family: str = "payments") -> None:
+        sqs = self.aws.client("sqs")
+        sqs.send_message(QueueUrl=self.queues[family], MessageBody=json.dumps(record))
+
+    def left(self, family: str = "payments") -> int:
+        """How many messages are visible at once."""
+        attributes = self.aws.client("sqs").get_queue_attributes(
+            QueueUrl=self.queues[family],
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0", "a message was not given back"
+        return int(attributes["ApproximateNumberOfMessages"])
+
+    def invoked(self) -> list[str]:
+        """The ids of the events that reached a handler since the last call, in order."""
+        sqs = self.aws.client("sqs")
+        found: list[tuple[int, str]] = []
+        while messages := sqs.receive_message(
+            QueueUrl=self.seen, MaxNumberOfMessages=10, MessageSystemAttributeNames=["SentTimestamp"]
+        ).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=self.seen, ReceiptHandle=message["ReceiptHandle"])
+                found.append((int(message["Attributes"]["SentTimestamp"]), message["Body"]))
+        return [event_id for _, event_id in sorted(found, key=lambda item: item[0])]
+
+
+@pytest.fixture
+def world(aws: Aws) -> Iterator[World]:
+    number = next(_numbers)
+    sqs, functions = aws.client("sqs"), aws.client("lambda")
+    seen = sqs.create_queue(QueueName=f"redrive-seen-{number}")["QueueUrl"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("answering.py", HANDLER)
+    queues, handlers = {}, {}
+    for family in ("payments", "billing"):
+        name = f"redrive-{family}-{number}"
+        queues[family] = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+        functions.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role="arn:aws:iam::000000000000:role/answering",
+            Handler="answering.handler",
+            Code={"ZipFile": archive.getvalue()},
+            Environment={"Variables": {"SEEN": seen}},
+        )
+        handlers[family] = name
+    variables = {
+        names.HANDLER_FUNCTIONS: json.dumps(handlers),
+        names.DEAD_LETTER_QUEUE_URLS: json.dumps(queues),
+        names.AUTO_REDRIVE_ATTEMPTS: "2",
+        names.AUTO_REDRIVE_PER_SECOND: "50",
+    }
+    yield World(aws, seen, queues, variables)
+    for name in handlers.values():
+        functions.delete_function(FunctionName=name)
+
+
+def test_transient_failures_are_handed_back_oldest_first(world: World, start: Start) -> None:
+    first = world.fail("applied", family="billing")
+    time.sleep(0.01)  # SQS stamps in milliseconds
+    second = world.fail("duplicate")
+    time.sleep(0.01)
+    third = world.fail("stale", family="billing")
+    function = start("redrive", **world.variables)
+    assert function.invoke({}, remaining_seconds=LONG) == {
+        "left": 0,
+        "applied": 1,
+        "duplicate": 1,
+        "stale": 1,
+    }
+    assert world.invoked() == [first, second, third]
+    assert (world.left(), world.left("billing")) == (0, 0)
+    lines = function.new_lines()
+    told = [line for line in lines if line.get("message") == "event handed back"]
+    assert [(line["correlation_id"], line["outcome"]) for line in told] == [
+        (first, "applied"),
+        (second, "duplicate"),
+        (third, "stale"),
+    ]
+    found = metrics(lines)
+    assert found["EventsRedriven"][0]["value"] == [3.0]
+    assert found["EventsLeft"][0]["value"] == [0.0]
+    assert found["EventsRedriven"][0]["dimensions"] == {"service": "redrive", "environment": "dev"}
+
+
+@pytest.mark.parametrize("error", ["PermanentError", "ConfigurationError", "KeyError"])
+def test_what_a_person_must_mend_stays(world: World, start: Start, error: str) -> None:
+    world.fail("applied", error=error)
+    world.put({"parked": {"reason": "x", "error": "InvalidEventError"}, "envelope": {}})
+    world.put("no record")
+    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 0}
+    assert world.invoked() == []
+    assert world.left() == 3
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"reset": True}], ids=str)
+def test_nothing_is_handed_back_while_the_api_is_away(
+    world: World, start: Start, api: ReferenceApi, fault: dict[str, Any]
+) -> None:
+    world.fail("applied")
+    api.fail(Fault(**fault))
+    function = start("redrive", **world.variables)
+    assert function.invoke({}, remaining_seconds=LONG) == {}
+    assert (world.left(), world.invoked()) == (1, [])
+    api.clear_faults()
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 1}
+
+
+def test_event_is_handed_back_so_many_times_at_most(world: World, start: Start) -> None:
+    event_id = world.fail("transient")
+    function = start("redrive", **world.variables)
+    for _ in range(3):
+        function.invoke({}, remaining_seconds=LONG)
+    assert world.invoked() == [event_id, event_id]
+    assert world.left() == 1
+    assert [line["correlation_id"] for line in function.new_logs("left to a person")] == [event_id]
+
+
+def test_api_that_fails_again_ends_the_run(world: World, start: Start) -> None:
+    for _ in range(5):
+        world.fail("transient")
+    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 5, "failed": 3}
+    assert world.left() == 5
+
+
+def test_single_failures_do_not_end_the_run(world: World, start: Start) -> None:
+    for answer in ("transient", "transient", "applied", "bug", "transient", "applied"):
+        world.fail(answer)
+        time.sleep(0.01)
+    function = start("redrive", **world.variables)
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "failed": 4, "applied": 2}
+    assert "ada@example.com" not in function.output()
+
+
+def test_event_that_the_handler_parks_again_leaves_one_message(world: World, start: Start) -> None:
+    # The handler has put a message of its own into the queue before it answers so.
+    world.fail("parked")
+    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 0, "parked": 1}
+    assert world.left() == 0
+
+
+def test_rate_is_kept(world: World, start: Start) -> None:
+    for _ in range(5):
+        world.fail("applied")
+    variables = world.variables | {names.AUTO_REDRIVE_PER_SECOND: "4"}
+    started = time.monotonic()
+    assert start("redrive", **variables).invoke({}, remaining_seconds=LONG)["applied"] == 5
+    assert time.monotonic() - started >= 1
+
+
+def test_run_ends_before_its_time_does(world: World, start: Start) -> None:
+    world.fail("applied")
+    answer = start("redrive", **world.variables).invoke({}, remaining_seconds=30.0)
+    assert answer == {"left": 1}
+    assert (world.left(), world.invoked()) == (1, [])
+
+
+def test_function_that_is_not_there_loses_nothing(world: World, start: Start) -> None:
+    world.fail("applied")
+    missing = json.dumps({"payments": "no-such-function", "billing": "no-such-function"})
+    function = start("redrive", **world.variables | {names.HANDLER_FUNCTIONS: missing})
+    with pytest.raises(FunctionError) as caught:
+        function.invoke({}, remaining_seconds=LONG)
+    assert caught.value.kind == "ConfigurationError"
+    assert "the function no-such-function answered ResourceNotFoundException" in caught.value.message
+    assert world.left() == 1
+
+
+def test_killed_run_loses_nothing(world: World, start: Start) -> None:
+    events = {world.fail("applied") for _ in range(8)}
+    function = start("redrive", **world.variables | {names.AUTO_REDRIVE_PER_SECOND: "2"})
+    function.send({}, remaining_seconds=3.0 + 65)
+    deadline = time.monotonic() + 20
+    seen: list[str] = []
+    while len(seen) < 2:
+        seen += world.invoked()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    function.kill()
+    attributes = world.aws.client("sqs").get_queue_attributes(
+        QueueUrl=world.queues["payments"],
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )["Attributes"]
+    held = sum(int(value) for value in attributes.values())
+    assert held >= len(events) - len(set(seen))
+
+
+def test_count_of_attempts_ends_by_itself(world: World, aws: Aws, start: Start) -> None:
+    world.fail("transient")
+    start("redrive", **world.variables).invoke({}, remaining_seconds=LONG)
+    items = aws.client("dynamodb").scan(TableName=TABLE)["Items"]
+    counts = [item for item in items if item["id"]["S"].startswith("redrives#")]
+    assert counts
+    assert all(int(item["expiration"]["N"]) > time.time() for item in counts)
+
+
+@pytest.mark.parametrize("variable", ["HANDLER_FUNCTIONS", "DEAD_LETTER_QUEUE_URLS", "AUTO_REDRIVE_ATTEMPTS"])
+@pytest.mark.parametrize("value", ["", "0", "{}", "no json"])
+def test_wrong_setting_is_told_by_its_name(world: World, start: Start, variable: str, value: str) -> None:
+    with pytest.raises(FunctionError) as caught:
+        start("redrive", **world.variables | {variable: value}).invoke({}, remaining_seconds=LONG)
+    assert caught.value.kind == "ConfigurationError"
+    assert caught.value.message.startswith(variable)

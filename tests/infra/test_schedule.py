@@ -1,0 +1,113 @@
+"""The functions that run by the clock: who may run them, how often, and what they may do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from functions.pipeline import names
+from tests.infra.conftest import synthesise_into
+from tests.infra.terraform_json import Stack, statements
+from tests.infra.test_functions import LOGS
+
+REDRIVE_ACTIONS = LOGS | {
+    "dynamodb:DeleteItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "lambda:InvokeFunction",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+}
+
+
+@pytest.fixture(scope="module")
+def prod(outdir: Path) -> Stack:
+    return Stack.read(outdir, "huntaze-stripe-prod")
+
+
+def test_outages_heal_themselves_in_prod_alone(outdir: Path) -> None:
+    for environment, on in (("dev", False), ("staging", False), ("prod", True)):
+        functions = (
+            Stack.read(outdir, f"huntaze-stripe-{environment}").of_type("aws_lambda_function").values()
+        )
+        names_of = {made["function_name"] for made in functions}
+        assert (f"huntaze-stripe-redrive-{environment}" in names_of) is on
+
+
+def test_schedule_invokes_the_function_and_nothing_else(prod: Stack) -> None:
+    schedule = prod.named("aws_scheduler_schedule", "huntaze-stripe-redrive-schedule-prod")
+    function = prod.named("aws_lambda_function", "huntaze-stripe-redrive-prod")
+    assert function["handler"] == "functions.redrive.handler"
+    assert schedule["schedule_expression"] == "rate(5 minutes)"
+    assert schedule["flexible_time_window"] == {"mode": "OFF"}
+    assert schedule["target"]["arn"] == "${aws_lambda_function.redrive_function.arn}"
+    assert schedule["target"]["retry_policy"]["maximum_event_age_in_seconds"] == 300
+    role = prod.named("aws_iam_role_policy", "huntaze-stripe-redrive-schedule-prod")
+    (statement,) = statements(role["policy"])
+    assert statement["Action"] == ["lambda:InvokeFunction"]
+    assert statement["Resource"] == ["${aws_lambda_function.redrive_function.arn}"]
+    trust = json.loads(
+        prod.named("aws_iam_role", "huntaze-stripe-redrive-schedule-prod")["assume_role_policy"]
+    )
+    assert trust["Statement"][0]["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Statement"][0]["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "${data.aws_caller_identity.account_identity.account_id}"}
+    }
+
+
+def test_run_that_failed_is_left_to_the_next(prod: Stack) -> None:
+    address = prod.address("aws_lambda_function", "huntaze-stripe-redrive-prod")
+    (config,) = [
+        found
+        for found in prod.of_type("aws_lambda_function_event_invoke_config").values()
+        if found["function_name"] == f"${{{address}.function_name}}"
+    ]
+    assert config["maximum_retry_attempts"] == 0
+    assert "destination_config" not in config
+
+
+def test_redrive_may_do_nothing_more_than_hand_back(prod: Stack) -> None:
+    granted = prod.role_statements("huntaze-stripe-redrive-prod")
+    assert {action for statement in granted for action in statement["Action"]} == REDRIVE_ACTIONS
+    resources = {resource for statement in granted for resource in statement["Resource"]}
+    assert resources == {
+        "${aws_cloudwatch_log_group.redrive_function_logs.arn}:*",
+        "${aws_dynamodb_table.idempotency.arn}",
+        "${aws_lambda_function.payments_function.arn}",
+        "${aws_lambda_function.billing_function.arn}",
+        "${aws_sqs_queue.payments_dlq.arn}",
+        "${aws_sqs_queue.billing_dlq.arn}",
+    }
+    sids = [statement["Sid"] for statement in granted]
+    assert len(sids) == len(set(sids))
+
+
+def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:
+    variables = prod.named("aws_lambda_function", "huntaze-stripe-redrive-prod")["environment"]["variables"]
+    assert json.loads(variables[names.HANDLER_FUNCTIONS]) == {
+        family: f"huntaze-stripe-{family}-prod" for family in ("payments", "billing")
+    }
+    assert json.loads(variables[names.DEAD_LETTER_QUEUE_URLS]) == {
+        family: f"${{aws_sqs_queue.{family}_dlq.url}}" for family in ("payments", "billing")
+    }
+    assert (variables[names.AUTO_REDRIVE_ATTEMPTS], variables[names.AUTO_REDRIVE_PER_SECOND]) == ("10", "5")
+    assert names.SECRET_ID not in variables
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expression", "period"), [("1", "rate(1 minute)", 3600), ("60", "rate(60 minutes)", 10800)]
+)
+def test_alarm_tells_that_it_does_not_run(tmp_path: Path, minutes: str, expression: str, period: int) -> None:
+    overrides = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": minutes}
+    stack = Stack.read(synthesise_into(tmp_path, overrides), "huntaze-stripe-dev")
+    assert stack.only("aws_scheduler_schedule")["schedule_expression"] == expression
+    alarm = stack.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-redrive-not-running-dev")
+    assert alarm["metric_name"] == "Invocations"
+    assert alarm["dimensions"] == {"FunctionName": "huntaze-stripe-redrive-dev"}
+    assert (alarm["comparison_operator"], alarm["threshold"]) == ("LessThanThreshold", 1)
+    assert (alarm["period"], alarm["treat_missing_data"]) == (period, "breaching")
