@@ -83,7 +83,7 @@ def test_each_type_has_one_audit_lane_and_at_most_one_handler(event_type: str) -
 
 
 def replay(**changes: Any) -> Replay:
-    values = {
+    values: dict[str, Any] = {
         "name": "replay-dev-1",
         "state": "RUNNING",
         "since": NOW - HOUR,
