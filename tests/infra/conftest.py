@@ -30,6 +30,9 @@ EVERYTHING_ON = {
     "BUS_LOGS": "true",
 }
 
+# The functions that run by the clock, by the shipped settings.
+SCHEDULED = {"dev": (), "staging": ("reconcile",), "prod": ("redrive", "reconcile")}
+
 
 @dataclass(frozen=True)
 class ZipBundle:
