@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
@@ -70,4 +71,7 @@ def _no_answer(reason: str) -> stripe.APIConnectionError:
 
 def client(key: str, url: str) -> stripe.StripeClient:
     """Make a client of the API at ``url``. Each call says how often it is tried again."""
-    return stripe.StripeClient(key, base_addresses={"api": url}, http_client=Transport())
+    transport = Transport()
+    # A client is kept as long as the process lives, and the library never closes one.
+    atexit.register(transport.close)
+    return stripe.StripeClient(key, base_addresses={"api": url}, http_client=transport)
