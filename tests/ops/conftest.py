@@ -38,7 +38,8 @@ def variables(dead_letter_world: World, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def person(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The same in this process; `monkeypatch`, to change it."""
+    """The same in this process; `monkeypatch`, to change it. The embedded SQS needs no long polling."""
+    monkeypatch.setattr("functions.dead_letters.queue.WAIT_SECONDS", 0)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
