@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).resolve().parent
+TEMPORARY = TESTS.parent / "build" / "tests"
 
 
-def pytest_configure() -> None:
-    """Let processes that the tests start know Ctrl-C, also where this one was started in the background.
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare the process for what the tests start."""
+    _know_ctrl_c()
+    # An xdist worker inherits the folder of the process that started it.
+    if not hasattr(config, "workerinput"):
+        _keep_temporary_files_in_the_checkout(config)
 
-    A shell without job control starts such a process with SIGINT ignored, and its children inherit that.
+
+def _know_ctrl_c() -> None:
+    """Take SIGINT seriously also where a shell without job control started this in the background.
+
+    Such a process ignores it, and so do those that it starts.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _keep_temporary_files_in_the_checkout(config: pytest.Config) -> None:
+    TEMPORARY.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(dir=TEMPORARY)
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,13 +25,14 @@ NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed environment: by which plan, with which outputs, and what Terraform said."""
+    """A deployed environment: by which plan and settings, with which outputs, and what Terraform said."""
 
     services: Services
     workspace: Workspace
     planned: Planned
     outputs: Outputs
     facts: TerraformFacts
+    settings: Mapping[str, str]
 
     @property
     def terraform(self) -> Terraform:
@@ -69,7 +70,7 @@ def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SE
         step.note = f"{second.changes} changes"
     engine = planned.terraform.engine
     facts = TerraformFacts(engine.version, engine.name, len(resources), second.changes)
-    return Deployment(services, workspace, planned, outputs, facts)
+    return Deployment(services, workspace, planned, outputs, facts, settings)
 
 
 def local_workspace(
@@ -84,6 +85,9 @@ def local_workspace(
         "BUNDLE_SYSTEM": target.system,
         "AWS_REGION": services.aws.region,
         "STATE_REGION": services.aws.region,
+        # Deployed, and invoked by who wants it: there is no Stripe to ask by the clock here.
+        "RECONCILE": "heal",
+        "RECONCILE_MINUTES": "1440",
     }
     secrets = {
         names.HUNTAZE_API_KEY: services.secrets.huntaze_api_key,
@@ -110,9 +114,10 @@ def shell_exports(deployment: Deployment) -> dict[str, str]:
         "HUNTAZE_API_URL",
         "LAMBDA_",
         "BUNDLE_",
+        "RECONCILE",
         "STATE_",
         "CHECKPOINT_DISABLE",
     )
     environment = {**deployment.workspace.environment, **deployment.terraform.environment}
     exports = {name: value for name, value in sorted(environment.items()) if name.startswith(wanted)}
-    return exports | {names.DATABASE_URL: deployment.services.database_url}
+    return exports | dict(deployment.settings) | {names.DATABASE_URL: deployment.services.database_url}

@@ -149,7 +149,8 @@ def test_forced_replay_is_named_and_written_down_with_who_and_why(
         "applied_before": 1,
         "events_by_type": {"payment_intent.succeeded": 1},
     }
-    wait_for(lambda: len(outcomes(pipeline, "evt_e2eForced")) == 2, "the forced replay")
+    wait_for(lambda: outcomes(pipeline, "evt_e2eForced") == ["applied"] * 2, "the forced replay")
+    assert keys(pipeline, "evt_e2eForced") == ["evt_e2eForced", f"evt_e2eForced:{name}"]
 
 
 def test_window_outside_the_archive_is_refused(pipeline: Pipeline, command: Command) -> None:
@@ -239,3 +240,36 @@ def test_table_for_people_names_the_gap(
     assert done.code == 1
     assert "evt_e2eTable" in done.out
     assert "1 events are missing: --heal hands them over" in done.out
+
+
+@pytest.fixture
+def reconcile_function(pipeline: Pipeline, stripe: ReferenceStripe) -> Iterator[str]:
+    """The deployed function, asking the reference Stripe API instead of Stripe's own."""
+    functions = pipeline.deployment.services.aws.client("lambda")
+    name = "huntaze-stripe-reconcile-dev"
+    deployed = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    redirected = {**deployed, "STRIPE_API_URL": stripe.url}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": redirected})
+    yield name
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": deployed})
+
+
+def test_deployed_function_finds_and_heals_the_gap_by_itself(
+    pipeline: Pipeline, stripe: ReferenceStripe, reconcile_function: str
+) -> None:
+    lost = made_by_stripe("customer.created", "evt_e2eScheduledCustomer", seconds_ago=1200)
+    paid = made_by_stripe("payment_intent.succeeded", "evt_e2eScheduledPayment", seconds_ago=1000)
+    stripe.add_events(lost, paid)
+    functions = pipeline.deployment.services.aws.client("lambda")
+
+    def invoke() -> dict[str, Any]:
+        answer = functions.invoke(FunctionName=reconcile_function, Payload=b"{}")
+        body: dict[str, Any] = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, body
+        return body
+
+    first = invoke()
+    assert (first["missing"], first["healed"], first["complete"]) == (2, 2, True)
+    wait_for(lambda: outcomes(pipeline, lost["id"], paid["id"]) == ["applied"] * 2, "the handlers")
+    wait_for(lambda: invoke()["missing"] == 0, "the ledger")
+    assert keys(pipeline, paid["id"]) == [paid["id"]]
