@@ -42,3 +42,8 @@ def told(time: datetime) -> str:
 def stamp(time: datetime) -> str:
     """Write a time for programs, in UTC."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp_of(seconds: float) -> str:
+    """Write Unix seconds for programs, in UTC."""
+    return stamp(datetime.fromtimestamp(seconds, UTC))

@@ -237,7 +237,7 @@ def test_function_that_is_not_there_loses_nothing(world: World, start: Start) ->
 def test_killed_run_loses_nothing(world: World, start: Start) -> None:
     events = {world.fail("applied") for _ in range(8)}
     function = start("redrive", **world.variables | {names.AUTO_REDRIVE_PER_SECOND: "2"})
-    function.send({}, remaining_seconds=3.0 + 65)
+    function.send({}, remaining_seconds=8.0 + 65)
     deadline = time.monotonic() + 20
     seen: list[str] = []
     while len(seen) < 2:
