@@ -20,12 +20,19 @@ class Failure:
 
 def api(name: str, *orders: Order) -> Failure:
     """Name a failure of the Huntaze API."""
-    return Failure(name, "api", orders)
+    return Failure(name, "api", (*_surely_once(orders[0]), *orders))
 
 
 def aws(name: str, *orders: Order) -> Failure:
     """Name a failure of AWS, or of a function at a call of AWS."""
-    return Failure(name, "aws", orders)
+    return Failure(name, "aws", (*_surely_once(orders[0]), *orders))
+
+
+def _surely_once(order: Order) -> tuple[Order, ...]:
+    """Return an order that strikes the first call, where the given one strikes by chance only."""
+    if "probability" not in order:
+        return ()
+    return ({name: value for name, value in order.items() if name != "probability"} | {"times": 1},)
 
 
 def seeded(order: Mapping[str, Any], seed: int) -> Order:

@@ -113,16 +113,17 @@ def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[Sendin
 def _play(phase: Phase, sendings: list[Sending], stage: Stage, seed: int, steps: Steps) -> PhaseReport:
     started = time.monotonic()
     with steps.step(phase.name) as step:
-        stage.progress = step.advance_to
+        stage.progress, stage.marks = step.advance_to, {}
         if phase.cold:
             stage.world.restart_emulator()
+            stage.mark("embedded AWS restarts")
         stage.limit_handlers(phase.timeout_seconds)
         _order(phase, stage.world, seed)
         stage.pending = list(sendings)
         phase.play(stage)
         silence = phase.silence_seconds or SILENCE_SECONDS
         verdict = stage.settle(healed=phase.healed, silence=silence)
-        strikes = _strikes(phase, stage.world)
+        strikes = {**_strikes(phase, stage.world), **stage.marks}
         verdict = replace(verdict, violations=(*verdict.violations, *_idle(phase, strikes)))
         told = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
         step.note = f"{phase.title}: {told}"

@@ -31,7 +31,8 @@ def test_every_promise_is_kept_whatever_fails(report: Report) -> None:
 @pytest.mark.timeout(900)
 def test_every_failure_struck(report: Report) -> None:
     strikes = {name: count for phase in report.phases for name, count in phase.strikes.items()}
-    assert set(strikes) == {failure.name for phase in PHASES for failure in phase.failures}
+    assert set(strikes) >= {failure.name for phase in PHASES for failure in phase.failures}
+    assert strikes["deliveries in dead-letter queues"] > EVENTS / len(PHASES) / 2
     assert min(strikes.values()) > 0
 
 
