@@ -127,6 +127,8 @@ def _play(phase: Phase, sendings: list[Sending], stage: Stage, seed: int, steps:
         verdict = replace(verdict, violations=(*verdict.violations, *_idle(phase, strikes)))
         told = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
         step.note = f"{phase.title}: {told}"
+    if not verdict.passed:
+        steps.console.print(violations_table(verdict.violations))
     return PhaseReport(phase.name, phase.title, len(sendings), strikes, verdict, time.monotonic() - started)
 
 
