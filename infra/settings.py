@@ -25,6 +25,8 @@ _LOG_RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+# The redrive function hands nothing over in less than a handler's time and 20 s; this much more it looks.
+_REDRIVE_SPARE_SECONDS: Final = 30
 _LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 _FIND_SOURCE_NAME: Final = (
@@ -149,7 +151,9 @@ class Settings(StateSettings):
         5, ge=1, le=100, description="Events handed back in a second at most", examples=[5]
     )
     redrive: FunctionSettings = Field(
-        FunctionSettings(timeout_seconds=240), description="The function that hands events back"
+        FunctionSettings(timeout_seconds=240),
+        validate_default=True,
+        description="The function that hands events back",
     )
     audit_subnet_ids: TextList = Field(
         (),
@@ -237,6 +241,18 @@ class Settings(StateSettings):
         if url.username or url.password:
             raise ValueError("holds credentials, which would end up in the state")
         return value.rstrip("/")
+
+    @field_validator("redrive")
+    @classmethod
+    def _has_time_for_a_handler(cls, value: FunctionSettings, info: ValidationInfo) -> FunctionSettings:
+        handlers = [found for name in ("payments", "billing") if (found := info.data.get(name))]
+        least = max((each.timeout_seconds for each in handlers), default=0) + _REDRIVE_SPARE_SECONDS
+        if info.data.get("auto_redrive") and value.timeout_seconds < least:
+            raise ValueError(
+                f"has timeout_seconds = {value.timeout_seconds}, too little to wait for a handler; write "
+                f"{least} or more, or turn auto_redrive off"
+            )
+        return value
 
     @field_validator("log_retention_days")
     @classmethod
