@@ -25,13 +25,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from functions.pipeline import config, names
-from functions.pipeline.api import retry_after
 from functions.pipeline.envelope import ID
 from functions.pipeline.errors import (
     ConfigurationError,
     EventError,
     InvalidEventError,
-    PermanentError,
     TransientError,
 )
 
@@ -62,8 +60,6 @@ PAGE_ATTEMPTS: Final = 5
 BACKOFF_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 10.0
 
-_REFUSED: Final = frozenset({401, 403})
-_TRANSIENT: Final = frozenset({408, 409, 425, 429})
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -161,17 +157,19 @@ class StripeApi:
         client = _client(self.key, self.url)
         import stripe
 
-        failure: EventError | None = None
+        from functions.stripe_http import failure
+
+        fault: EventError | None = None
         try:
             answer = client.raw_request("get", path, **options)
             document = json.loads(answer.body)
         except stripe.StripeError as error:
-            failure = _failure(error, told or path)
+            fault = failure(error, told or path)
         except (ValueError, RecursionError):
-            failure = TransientError("Stripe answered something else than JSON", path=told or path)
+            fault = TransientError("Stripe answered something else than JSON", path=told or path)
         # Raised here, without a cause: the library's errors hold the whole answer.
-        if failure is not None:
-            raise failure
+        if fault is not None:
+            raise fault
         if not isinstance(document, dict):
             raise TransientError("Stripe answered something else than an object", path=told or path)
         return document
@@ -233,36 +231,6 @@ def _client(key: str, url: str) -> stripe.StripeClient:
     from functions.stripe_http import client
 
     return client(key, url)
-
-
-def _failure(error: stripe.StripeError, path: str) -> EventError:
-    import stripe
-
-    status = error.http_status
-    if status is None:
-        name = error.user_message if isinstance(error, stripe.APIConnectionError) else type(error).__name__
-        return TransientError(f"Stripe could not be reached ({name})", path=path)
-    if status in _REFUSED:
-        return ConfigurationError(
-            f"Stripe answered {status}; check {names.STRIPE_SECRET_KEY} in the secret, "
-            "and that the key may read customers, subscriptions and events",
-            status=status,
-            path=path,
-        )
-    if status in _TRANSIENT or not 400 <= status <= 499:
-        wait = retry_after(dict(error.headers or {}).get("retry-after"))
-        return TransientError(f"Stripe answered {status}", status=status, path=path, retry_after=wait)
-    return PermanentError(f"Stripe answered {status}", status=status, path=path, answer=_words(error))
-
-
-def _words(error: stripe.StripeError) -> str:
-    """Keep of an answer what can hold nothing of a customer: Stripe's own words for programs."""
-    document = error.json_body if isinstance(error.json_body, dict) else {}
-    told = document.get("error")
-    told = told if isinstance(told, dict) else {}
-    return json.dumps(
-        {name: told[name] for name in ("type", "code", "param") if isinstance(told.get(name), str)}
-    )
 
 
 def _is_event(value: object) -> bool:

@@ -155,6 +155,18 @@ class Settings(StateSettings):
         validate_default=True,
         description="The function that hands events back",
     )
+    reconcile: Literal["off", "report", "heal"] = Field(
+        "off",
+        description="Compare Stripe's own list of events with the ledger: report tells what is missing, heal "
+        "also hands it to the handlers and the audit; both need STRIPE_SECRET_KEY",
+    )
+    reconcile_minutes: int = Field(
+        60, ge=10, le=1440, description="Minutes between two comparisons with Stripe's list", examples=[60]
+    )
+    reconciliation: FunctionSettings = Field(
+        FunctionSettings(memory_mb=512, timeout_seconds=300),
+        description="The function that compares with Stripe's list",
+    )
     audit_subnet_ids: TextList = Field(
         (),
         description="Subnets of the audit function; empty runs it outside a VPC",

@@ -20,6 +20,7 @@ from infra.constructs.ledger import Ledger
 from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.outputs import Outputs
 from infra.constructs.policy import compact
+from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.schedule import ScheduledFunction
 from infra.constructs.secret import PipelineSecret
 from infra.constructs.state import keep_in_bucket
@@ -61,6 +62,7 @@ class EnvironmentStack(TerraformStack):
             account=account,
             version=settings.secret_version,
             recovery_days=settings.secret_recovery_days,
+            asks_stripe=settings.reconcile != names.OFF or settings.order == names.REFETCH,
             key=key,
         )
         ledger = Ledger(
@@ -170,6 +172,27 @@ class EnvironmentStack(TerraformStack):
             if settings.auto_redrive
             else []
         )
+        if settings.reconcile != names.OFF:
+            scheduled.append(
+                Reconciliation(
+                    self,
+                    "reconcile",
+                    account=account,
+                    minutes=settings.reconcile_minutes,
+                    heal=settings.reconcile == names.RECONCILE_HEAL,
+                    source=source,
+                    code=code["handlers"],
+                    platform=platform,
+                    settings=settings.reconciliation,
+                    variables=shared,
+                    table=table,
+                    secret=secret,
+                    ledger=ledger,
+                    handlers=handlers,
+                    queue=audit.queue,
+                    key=key,
+                )
+            )
         monitoring = Monitoring(
             self,
             "monitoring",

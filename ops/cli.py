@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from ops.commands import chaos, reconcile, replay
+from ops.commands import chaos, dlq, reconcile, replay
 from ops.errors import OperatorError
 from ops.steps import Steps
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 
 app.add_typer(replay.app, name="replay")
+app.add_typer(dlq.app, name="dlq")
 app.command()(reconcile.reconcile)
 app.command()(chaos.chaos)
 

@@ -79,11 +79,11 @@ class Environment:
         """The partner event bus, which has the name of its event source."""
         return self.settings.stripe_event_source_name
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config = CONFIG) -> Any:
         """Return a client of an AWS service in the environment's region."""
         make = cast("Any", self.session.client)
         with aws_errors(service):
-            return make(service, config=CONFIG)
+            return make(service, config=config)
 
     def resource(self, part: str) -> str:
         """Return the name of a resource, for example huntaze-stripe-archive-dev."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -22,14 +23,12 @@ def moment(text: str, option: str, now: datetime) -> datetime:
         It is neither a span back from now, nor an ISO 8601 time.
     """
     written = text.strip()
-    if span := AGO.fullmatch(written):
-        return now - timedelta(**{UNITS[span[2]]: int(span[1])})
-    if DASHED.fullmatch(written):
-        try:
+    with contextlib.suppress(ValueError, OverflowError):
+        if span := AGO.fullmatch(written):
+            return now - timedelta(**{UNITS[span[2]]: int(span[1])})
+        if DASHED.fullmatch(written):
             read = datetime.fromisoformat(written)
             return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
     raise OperatorError(
         f"{option} {text!r} is no time: write for example 48h, 30m, 7d or 2026-11-23T08:00Z", usage=True
     )
@@ -43,3 +42,8 @@ def told(time: datetime) -> str:
 def stamp(time: datetime) -> str:
     """Write a time for programs, in UTC."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp_of(seconds: float) -> str:
+    """Write Unix seconds for programs, in UTC."""
+    return stamp(datetime.fromtimestamp(seconds, UTC))

@@ -37,7 +37,12 @@ def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
     """
     if yes:
         return
-    if as_json or not sys.stdin.isatty():
-        raise OperatorError("nobody can be asked here: add --yes", usage=True)
+    check_somebody(as_json=as_json)
     if not typer.confirm(question):
         raise OperatorError("nothing was changed")
+
+
+def check_somebody(*, as_json: bool) -> None:
+    """Refuse to go on where nobody can be asked. Raises as :func:`confirm` does."""
+    if as_json or not sys.stdin.isatty():
+        raise OperatorError("nobody can be asked here: add --yes", usage=True)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 RECEIVE_BATCH: Final = 10  # SQS gives no more at once
+# Without a wait SQS asks only some of its servers, and may answer "nothing" where there is something
+# (Amazon SQS, "Short and long polling").
+WAIT_SECONDS: Final = 1
 RESOURCE: Final = "the dead-letter queue"
 
 
@@ -46,6 +49,7 @@ class DeadLetterQueue:
                     QueueUrl=self.url,
                     MaxNumberOfMessages=wanted,
                     VisibilityTimeout=seconds,
+                    WaitTimeSeconds=WAIT_SECONDS,
                     MessageAttributeNames=["All"],
                     MessageSystemAttributeNames=["All"],
                 ).get("Messages", [])
@@ -70,10 +74,14 @@ class DeadLetterQueue:
 
     def give_back(self, letters: Iterable[DeadLetter]) -> None:
         """Show messages to others again at once. One that can't be is shown when its time is over."""
+        self.hide(letters, seconds=0)
+
+    def hide(self, letters: Iterable[DeadLetter], *, seconds: int) -> None:
+        """Hide messages that were taken for so many seconds from now; one that can't be keeps its time."""
         waiting = list(letters)
         for place in range(0, len(waiting), RECEIVE_BATCH):
             entries = [
-                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": seconds}
                 for number, letter in enumerate(waiting[place : place + RECEIVE_BATCH])
             ]
             try:

@@ -69,7 +69,9 @@ class DeadLetter:
     envelope
         What the handler was or would have been invoked with; None where the message holds none.
     body
-        The whole message, as it is in the queue.
+        The text of the message, as it is in the queue.
+    attributes, system_attributes
+        What its sender and SQS tell about it.
     """
 
     message_id: str
@@ -84,6 +86,8 @@ class DeadLetter:
     endpoint: str | None
     envelope: Any = field(repr=False)
     body: str = field(repr=False)
+    attributes: Mapping[str, str] = field(repr=False)
+    system_attributes: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ def read(message: Mapping[str, Any]) -> DeadLetter:
         endpoint=failure.endpoint,
         envelope=envelope,
         body=message["Body"],
+        attributes=attributes,
+        system_attributes=message["Attributes"],
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from functions.dead_letters.queue import DeadLetterQueue
 from functions.dead_letters.records import CONFIGURATION, PERMANENT, TRANSIENT, UNKNOWN, DeadLetter
@@ -28,6 +28,8 @@ QUEUED: Final = "queued"
 FAILED: Final = "failed"
 # What can become of a dead letter that is handed back.
 RESULTS: Final = (*DONE, QUEUED, PARKED, FAILED)
+
+NO_ENVELOPE: Final = "the message holds no envelope: purge it, which writes it to a file"
 
 _KINDS: Final = {
     "TransientError": TRANSIENT,
@@ -59,6 +61,13 @@ class Result:
     def settled(self) -> bool:
         """Whether the message has done its duty and was deleted."""
         return self.outcome != FAILED
+
+
+class WayBack(Protocol):
+    """Where a queue's letters are handed to."""
+
+    def hand_over(self, letter: DeadLetter, /) -> Result:
+        """Hand a letter's envelope over, and tell what became of it."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ class ToAuditQueue:
         return Result(QUEUED)
 
 
-def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: ToHandler | ToAuditQueue) -> Result:
+def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: WayBack) -> Result:
     """Hand one dead letter back, and delete it where that has settled it.
 
     Raises
@@ -129,8 +138,11 @@ def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: ToHandler | ToAu
         They did not answer.
     """
     if letter.envelope is None:
-        return Result(FAILED, UNKNOWN, "the message holds no envelope: purge it, which writes it to a file")
-    result = target.hand_over(letter)
+        return Result(FAILED, UNKNOWN, NO_ENVELOPE)
+    try:
+        result = target.hand_over(letter)
+    except RecursionError:
+        return Result(FAILED, UNKNOWN, "the envelope is nested too deeply to be handed over: purge it")
     if result.settled:
         queue.delete(letter)
     return result

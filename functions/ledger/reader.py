@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ READERS: Final = 10
 FROZEN_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 # Clocks differ by seconds: Stripe's when it makes an event, and the queue's when it takes it.
 CLOCK_SKEW: Final = timedelta(minutes=5)
+# A month has thousands of objects to list: not for each batch that lacks an event.
+REFRESH_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,10 @@ class LedgerReader:
         self.frozen = 0
         self.unreadable = 0
 
-    def new_keys(self, first: date, last: date) -> list[str]:
+    def new_keys(self, first: date, last: date, written_since: datetime) -> list[str]:
         """List the objects of the days from ``first`` to ``last``, UTC, that were not listed before.
+
+        What was written before ``written_since`` is left out: it can't hold an event made after that.
 
         Raises
         ------
@@ -73,7 +78,7 @@ class LedgerReader:
             try:
                 for page in pages.paginate(Bucket=self._bucket, Prefix=f"{names.LEDGER_PREFIX}dt={day}/"):
                     for item in page.get("Contents", []):
-                        if item["Key"] in self._read:
+                        if item["Key"] in self._read or item["LastModified"] < written_since:
                             continue
                         self._read.add(item["Key"])
                         if item.get("StorageClass") in FROZEN_CLASSES:
@@ -130,21 +135,25 @@ class KnownEvents:
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> None:
         self._reader = reader
-        self._first = (datetime.fromtimestamp(since, UTC) - CLOCK_SKEW).date()
+        self._since = datetime.fromtimestamp(since, UTC) - CLOCK_SKEW
+        self._next_look = 0.0
         self._progress = progress
         self._known: set[str] = set()
 
     def known(self, event_ids: Collection[str]) -> set[str]:
         """Return those of the events that the ledger holds.
 
-        Reads on in the ledger only where some are not found in what was read before.
+        Reads on in the ledger only where some are not found in what was read before, and not twice in
+        REFRESH_SECONDS: events that are asked for had minutes to come.
         """
         wanted = set(event_ids)
-        if not wanted <= self._known:
+        if not wanted <= self._known and time.monotonic() >= self._next_look:
             # An event can reach the ledger long after it was made: every day up to now may hold it.
-            keys = self._reader.new_keys(self._first, datetime.now(UTC).date())
+            today = datetime.now(UTC).date()
+            keys = self._reader.new_keys(self._since.date(), today, self._since)
             found = self._reader.deliveries(keys, lambda done: self._progress(done, len(keys)))
             self._known.update(delivery.event_id for delivery in found)
+            self._next_look = time.monotonic() + REFRESH_SECONDS
         return wanted & self._known
 
 
@@ -160,9 +169,9 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[Delivery]:
         )
 
 
-def _time(time: object, received_at: str) -> datetime:
+def _time(of_envelope: object, received_at: str) -> datetime:
     """Read the envelope's time; what came without one is placed where the queue took it."""
-    for text in (time, received_at):
+    for text in (of_envelope, received_at):
         if isinstance(text, str):
             try:
                 moment = datetime.fromisoformat(text)

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 RATE: Final = 20.0
 # Any fixed id: the envelopes' ids are made from it and the events' ids.
 _NAMESPACE: Final = uuid.UUID("6f0a1a52-8d1a-5a0e-9b4e-1d7c6a1f2e3b")
-# Answers to an event that is larger than Lambda or SQS take.
-_TOO_LARGE: Final = frozenset(
-    {"RequestEntityTooLargeException", "RequestTooLargeException", "BatchRequestTooLong"}
-)
+# EventBridge carries no larger entry, and the audit queue takes no larger message.
+MAXIMUM_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,12 @@ class Healer:
         TransientError, ConfigurationError
             Lambda or SQS did not answer, or refused; the event may be handed over again.
         """
-        self._wait()
         body = json.dumps(envelope(event, self.destination), separators=(",", ":"))
+        if len(body) > MAXIMUM_BYTES:
+            extra = {"event_id": event["id"], "event_type": event["type"]}
+            logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
+            return False
+        self._wait()
         route = ROUTES.get(event["type"])
         try:
             if route is not None:
@@ -89,10 +91,6 @@ class Healer:
                 QueueUrl=self.destination.queue_url, MessageBody=body, MessageGroupId=lane(event["type"])
             )
         except aws.AwsError as error:
-            if _code(error) in _TOO_LARGE:
-                extra = {"event_id": event["id"], "event_type": event["type"]}
-                logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
-                return False
             raise aws.fault("Lambda or the audit queue", error) from error
         return True
 
@@ -123,8 +121,3 @@ def lane(event_type: str) -> str:
     """Return the audit lane of a type: its handler's, or the one of all others."""
     route = ROUTES.get(event_type)
     return names.OTHER_LANE if route is None else route.handler
-
-
-def _code(error: BaseException) -> str:
-    response = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", ""))

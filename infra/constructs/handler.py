@@ -74,7 +74,10 @@ class Handler(Capability):
         )
         self.rule.invoke(self.function)
 
+    def grant_invoke(self) -> list[Statement]:
+        """Statements for a role that hands events to the function itself."""
+        return [Statement(f"Invoke{self.family.title()}", ["lambda:InvokeFunction"], [self.function.arn])]
+
     def grant_redrive(self) -> list[Statement]:
         """Statements for a role that hands events of the dead-letter queue back to the function."""
-        invoke = Statement(f"Invoke{self.family.title()}", ["lambda:InvokeFunction"], [self.function.arn])
-        return [invoke, *self.dead_letter.grant_consume(sid=f"Consume{self.family.title()}")]
+        return [*self.grant_invoke(), *self.dead_letter.grant_consume(sid=f"Consume{self.family.title()}")]

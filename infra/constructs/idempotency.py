@@ -62,6 +62,13 @@ class IdempotencyTable(Capability):
         access = Statement("KeepIdempotencyRecords", actions, [self.arn])
         return [access, *(self._key.grant_use() if self._key else [])]
 
+    def grant_checkpoint(self) -> list[Statement]:
+        """Statements for a role that keeps one item and never touches another's record."""
+        keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.RECONCILE_CHECKPOINT]}}
+        actions = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        access = Statement("KeepCheckpoint", actions, [self.arn], condition=keys)
+        return [access, *(self._key.grant_use() if self._key else [])]
+
 
 def expiry_seconds(archive_retention_days: int) -> int:
     """Seconds that a record must live so that no replay can apply its event again."""

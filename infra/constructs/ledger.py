@@ -52,3 +52,12 @@ class Ledger(Capability):
         """Statements for a role that adds ledger objects."""
         put = Statement("AddToLedger", ["s3:PutObject"], [f"{self.arn}/{names.LEDGER_PREFIX}*"])
         return [put, *(self._key.grant_use() if self._key else [])]
+
+    def grant_read(self) -> list[Statement]:
+        """Statements for a role that reads ledger objects."""
+        return [
+            Statement("ReadLedger", ["s3:GetObject"], [f"{self.arn}/{names.LEDGER_PREFIX}*"]),
+            # Without the right to list, S3 also refuses to say that an object is not there.
+            Statement("ListLedger", ["s3:ListBucket"], [self.arn]),
+            *(self._key.grant_use() if self._key else []),
+        ]

@@ -100,5 +100,12 @@ class ScheduledFunction(Capability):
 
     def metric_runs(self) -> Metric:
         """Runs in a time in which several were due."""
-        period = max(_HOUR_SECONDS, -(-3 * self.minutes * 60 // _HOUR_SECONDS) * _HOUR_SECONDS)
-        return self.function.metric_invocations().over(period=period)
+        return self.function.metric_invocations().over(period=self._period())
+
+    def metric_failed_runs(self) -> Metric:
+        """Runs that failed, in the same time."""
+        return self.function.metric_errors().over(period=self._period())
+
+    def _period(self) -> int:
+        """Three runs, in whole hours and seconds."""
+        return max(_HOUR_SECONDS, -(-3 * self.minutes * 60 // _HOUR_SECONDS) * _HOUR_SECONDS)

@@ -1,5 +1,6 @@
 """The secret with the API key, the Stripe key and the database URL."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from cdktf import TerraformVariable
@@ -18,6 +19,11 @@ _PURPOSE: Final = {
     names.STRIPE_SECRET_KEY: "Secret key of the Stripe account; empty where nothing asks Stripe",
     names.DATABASE_URL: "PostgreSQL URL of the ledger; empty keeps the ledger in S3 alone",
 }
+_ALWAYS_REQUIRED: Final = {names.HUNTAZE_API_KEY: "the bearer key of the Huntaze API"}
+_REQUIRED: Final = _ALWAYS_REQUIRED | {
+    names.STRIPE_SECRET_KEY: 'which reconcile and order = "refetch" need, or set reconcile = "off" and '
+    'order = "watermark"'
+}
 
 
 class PipelineSecret(Capability):
@@ -25,6 +31,11 @@ class PipelineSecret(Capability):
 
     Terraform keeps neither in the plan nor in the state, so the values stand nowhere but in the
     secret. It can't see a changed value for the same reason: raising `version` writes anew.
+
+    Parameters
+    ----------
+    asks_stripe
+        Whether a function asks Stripe: then Stripe's key must not be empty.
     """
 
     def __init__(
@@ -35,6 +46,7 @@ class PipelineSecret(Capability):
         account: Account,
         version: int,
         recovery_days: int,
+        asks_stripe: bool,
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
@@ -48,7 +60,7 @@ class PipelineSecret(Capability):
             kms_key_id=key.arn if key else None,
         )
         for variable in names.SECRET_KEYS:
-            self._variable(scope, variable)
+            self._variable(scope, variable, _REQUIRED if asks_stripe else _ALWAYS_REQUIRED)
         members = ",".join(f"{variable}=var.{variable}" for variable in names.SECRET_KEYS)
         self.add(
             SecretsmanagerSecretVersion,
@@ -64,14 +76,14 @@ class PipelineSecret(Capability):
         read = Statement("ReadSecret", ["secretsmanager:GetSecretValue"], [self.arn])
         return [read, *(self._key.grant_use() if self._key else [])]
 
-    def _variable(self, scope: Construct, name: str) -> None:
+    def _variable(self, scope: Construct, name: str, required: Mapping[str, str]) -> None:
         # The default lets Terraform refuse a missing value with our message instead of a prompt.
         variable = TerraformVariable(
             scope, name, type="string", default="", description=_PURPOSE[name], sensitive=True
         )
         variable.add_override("ephemeral", True)
-        if name == names.HUNTAZE_API_KEY:
+        if name in required:
             variable.add_validation(
                 condition=f'${{var.{name} != ""}}',
-                error_message=f"{name} is empty; export TF_VAR_{name}, the bearer key of the Huntaze API.",
+                error_message=f"{name} is empty; export TF_VAR_{name}, {required[name]}.",
             )

@@ -57,6 +57,8 @@ class Options:
                 f"no phase is called {', '.join(unknown)}; there are {', '.join(known)}", usage=True
             )
         chosen = tuple(phase for phase in PHASES if not self.only or phase.name in self.only)
+        if self.examples < 0:
+            raise OperatorError(f"{self.examples} examples can't be tried: give 0 or more", usage=True)
         least = LEAST_EVENTS_PER_PHASE * len(chosen)
         if self.events < least:
             raise OperatorError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from functions.reconciliation.gap import GRACE_SECONDS
 from ops import moments, talk
 from ops.errors import OperatorError
 from ops.steps import Steps
@@ -21,7 +22,7 @@ FAILED = 1
 SHOWN_IDS = 5
 # Stripe lists the last 30 days; what was made in the last minutes may still be on its way.
 KEPT = timedelta(days=30)
-GRACE = timedelta(minutes=10)
+GRACE = timedelta(seconds=GRACE_SECONDS)
 
 
 def reconcile(

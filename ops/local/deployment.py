@@ -85,6 +85,9 @@ def local_workspace(
         "BUNDLE_SYSTEM": target.system,
         "AWS_REGION": services.aws.region,
         "STATE_REGION": services.aws.region,
+        # Deployed, and invoked by who wants it: there is no Stripe to ask by the clock here.
+        "RECONCILE": "heal",
+        "RECONCILE_MINUTES": "1440",
     }
     secrets = {
         names.HUNTAZE_API_KEY: services.secrets.huntaze_api_key,
@@ -111,6 +114,7 @@ def shell_exports(deployment: Deployment) -> dict[str, str]:
         "HUNTAZE_API_URL",
         "LAMBDA_",
         "BUNDLE_",
+        "RECONCILE",
         "STATE_",
         "CHECKPOINT_DISABLE",
     )

@@ -46,6 +46,10 @@ class EnvelopeError(OperatorError):
         self.faults = faults
 
 
+# At some 3 KB each, and as much again for what became of it.
+MOST_DELIVERIES = 100_000
+
+
 @dataclass(frozen=True)
 class Delivery:
     """One sending of an envelope; the note says for people which one it is."""
@@ -127,11 +131,14 @@ def multiplied(deliveries: Iterable[Delivery], count: int) -> tuple[Delivery, ..
     Raises
     ------
     EnvelopeError
-        When `count` is less than 1.
+        When `count` is less than 1, or makes more deliveries than a run can hold in memory.
     """
     if count < 1:
         raise EnvelopeError(f"COUNT={count} sends nothing: give 1 or more")
     originals = tuple(deliveries)
+    if len(originals) * count > MOST_DELIVERIES:
+        most = MOST_DELIVERIES // len(originals)
+        raise EnvelopeError(f"COUNT={count} is more than this run can send: give at most {most}")
     copies = list(originals)
     for number in range(2, count + 1):
         fresh = FreshIds(f"copy {number}", (name for each in originals for name in own_ids(each.envelope)))

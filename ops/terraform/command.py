@@ -97,11 +97,11 @@ class Terraform:
     ) -> PlanSummary:
         """Plan, save the plan to `out` where given, and return its counts.
 
-        A missing HUNTAZE_API_KEY is filled in: a plan neither reads nor stores an ephemeral value, and
-        whoever only reviews needs no key. An apply of that plan asks for the real one.
+        A missing HUNTAZE_API_KEY or STRIPE_SECRET_KEY is filled in: a plan neither reads nor stores an
+        ephemeral value, and whoever only reviews needs no key. An apply of that plan asks for the real one.
         """
-        key = f"TF_VAR_{names.HUNTAZE_API_KEY}"
-        environment = {key: PLAN_ONLY} | dict(self.environment)
+        keys = (names.HUNTAZE_API_KEY, names.STRIPE_SECRET_KEY)
+        environment = {f"TF_VAR_{key}": PLAN_ONLY for key in keys} | dict(self.environment)
         options = ["-out", str(out.resolve())] if out else []
         options += ["-destroy"] if destroy else []
         return self._stream(["plan", "-detailed-exitcode", *options], progress, environment, (0, CHANGES))

@@ -257,7 +257,7 @@ def ledger_records(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
     """Read every record of the ledger's bucket; each key names its day."""
     s3 = pipeline.deployment.services.aws.client("s3")
     bucket = pipeline.deployment.outputs.ledger_bucket
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="audit/"):
         for item in page["Contents"]:
             assert item["Key"].startswith(f"audit/dt={datetime.now(UTC):%Y-%m-}")
             body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()

@@ -16,6 +16,8 @@ from tests.emulator.process import wait_until
 from tests.emulator.resources import ACCOUNT, bus, function, invoke, queue, rule, send, unique
 
 HOUR_SECONDS = 3600
+# MiniStack looks for schedules that are due every 10 s.
+SCHEDULE_SECONDS = 12.0
 RECORDS_ITS_PROCESS = """
 import os, pathlib, time
 def handler(event, context):
@@ -281,6 +283,24 @@ def a_query_can_be_saved(aws: Aws) -> bool:
     return [one["queryString"] for one in found] == ["fields @message"] and left == []
 
 
+def a_schedule_invokes_its_function_with_its_input(aws: Aws) -> bool:
+    parked = queue(aws)
+    arn = function(aws, FAILS, DeadLetterConfig={"TargetArn": parked.arn})
+    aws.client("lambda").put_function_event_invoke_config(FunctionName=arn, MaximumRetryAttempts=0)
+    aws.client("scheduler").create_schedule(
+        Name=unique("schedule"),
+        ScheduleExpression="at(2026-01-01T00:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": arn, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/schedule", "Input": '{"n": 1}'},
+    )
+    deadline = time.monotonic() + SCHEDULE_SECONDS
+    while time.monotonic() < deadline:
+        if messages := parked.messages():
+            return [json.loads(message["Body"]) for message in messages] == [{"n": 1}]
+        time.sleep(0.2)
+    return False
+
+
 SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "rule-arns": rules_on_a_bus_with_slashes_have_tags,
     "partner-events": partner_events_reach_the_bus_of_their_source,
@@ -294,6 +314,7 @@ SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "metrics": an_alarm_follows_its_own_metric,
     "logs": filtering_logs_gives_every_page,
     "cloud-control": an_archive_of_cloud_control_archives,
+    "schedules": a_schedule_invokes_its_function_with_its_input,
     "saved-queries": a_query_can_be_saved,
 }
 

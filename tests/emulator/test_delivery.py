@@ -108,6 +108,9 @@ def test_partner_events_are_archived_by_pattern_and_replayed_by_time(aws: Aws) -
     assert (replayed["detail"], replayed["replay-name"]) == ({"n": 1}, replay)
     wait_until(lambda: _replay(aws, replay)["State"] == "COMPLETED", "the replay was expected to complete")
     assert int(_replay(aws, replay)["EventLastReplayedTime"].timestamp()) == now - 50
+    (listed,) = [each for each in events.list_replays()["Replays"] if each["ReplayName"] == replay]
+    times = ("EventStartTime", "EventEndTime", "EventLastReplayedTime")
+    assert [listed[time] for time in times] == [_replay(aws, replay)[time] for time in times]
 
 
 def test_a_replay_to_an_unknown_rule_is_refused(aws: Aws) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from jsii._kernel import Kernel
+from jsii._kernel.providers.process import ProcessProvider
 
 from infra import settings
 from infra.app import synthesise
@@ -27,6 +29,9 @@ EVERYTHING_ON = {
     "AWS_ACCOUNT_ID": "123456789012",
     "BUS_LOGS": "true",
 }
+
+# The functions that run by the clock, by the shipped settings.
+SCHEDULED = {"dev": (), "staging": ("reconcile",), "prod": ("redrive", "reconcile")}
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,15 @@ def synthesise_into(folder: Path, overrides: Mapping[str, str] | None = None) ->
         bundles={name: {"handlers": bundle, "audit": bundle} for name in ENVIRONMENTS},
     )
     return folder / "cdktf.out"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def jsii() -> Iterator[None]:
+    """End the Node.js process behind the constructs with the tests, and not when Python is half gone."""
+    yield
+    provider = Kernel().provider
+    assert isinstance(provider, ProcessProvider)
+    provider._process.stop()
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def test_outages_heal_themselves_in_prod_alone(outdir: Path) -> None:
 
 
 def test_schedule_invokes_the_function_and_nothing_else(prod: Stack) -> None:
-    schedule = prod.only("aws_scheduler_schedule")
+    schedule = prod.named("aws_scheduler_schedule", "huntaze-stripe-redrive-schedule-prod")
     function = prod.named("aws_lambda_function", "huntaze-stripe-redrive-prod")
     assert function["handler"] == "functions.redrive.handler"
     assert schedule["schedule_expression"] == "rate(5 minutes)"

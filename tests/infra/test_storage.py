@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.infra.conftest import SCHEDULED
 from tests.infra.terraform_json import Stack, statements
 
 
@@ -164,8 +165,16 @@ def test_an_empty_api_key_is_refused(stack: Stack) -> None:
     [validation] = stack.document["variable"]["HUNTAZE_API_KEY"]["validation"]
     assert validation["condition"] == '${var.HUNTAZE_API_KEY != ""}'
     assert "export" in validation["error_message"]
-    for optional in ("STRIPE_SECRET_KEY", "DATABASE_URL"):
-        assert "validation" not in stack.document["variable"][optional]
+    assert "validation" not in stack.document["variable"]["DATABASE_URL"]
+
+
+def test_an_empty_stripe_key_is_refused_where_stripe_is_asked(stack: Stack) -> None:
+    variable = stack.document["variable"]["STRIPE_SECRET_KEY"]
+    assert ("validation" in variable) is (stack.environment != "dev")
+    for validation in variable.get("validation", []):
+        assert validation["condition"] == '${var.STRIPE_SECRET_KEY != ""}'
+        assert "export TF_VAR_STRIPE_SECRET_KEY" in validation["error_message"]
+        assert 'reconcile = "off"' in validation["error_message"]
 
 
 def test_outputs_tell_what_operators_need(stack: Stack) -> None:
@@ -183,7 +192,7 @@ def test_outputs_tell_what_operators_need(stack: Stack) -> None:
         "secret_arn",
         "topic_arn",
     }
-    families = {"payments", "billing", "audit"} | ({"redrive"} if stack.environment == "prod" else set())
+    families = {"payments", "billing", "audit", *SCHEDULED[stack.environment]}
     assert set(outputs["function_arns"]["value"]) == families
     assert set(outputs["queue_urls"]["value"]) == {q["name"] for q in stack.of_type("aws_sqs_queue").values()}
     rules = {rule["name"] for rule in stack.of_type("aws_cloudwatch_event_rule").values()}

@@ -238,3 +238,8 @@ JSON = st.recursive(
 @given(JSON)
 def test_value_without_ids_is_rewritten_to_itself(value: Any) -> None:
     assert FreshIds("copy 2").rewritten(value) == value
+
+
+def test_more_than_a_run_can_hold_is_refused_before_it_is_made() -> None:
+    with pytest.raises(EnvelopeError, match="COUNT=99999999999 is more than this run can send: give at most"):
+        multiplied(default_set(), 99999999999)

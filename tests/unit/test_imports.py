@@ -27,12 +27,12 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("handler", ["payments", "billing", "audit"])
+@pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile"])
 def test_handler_loads_no_heavy_library(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & HEAVY == set()
 
 
-@pytest.mark.parametrize("handler", ["payments", "billing"])
+@pytest.mark.parametrize("handler", ["payments", "billing", "reconcile"])
 def test_event_handlers_do_not_load_the_database_driver(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & {"psycopg", "psycopg_binary"} == set()
 
@@ -45,6 +45,6 @@ def test_audit_imports_the_database_driver_where_it_is_needed() -> None:
     assert "psycopg" in loaded_by("functions.ledger.postgres")
 
 
-@pytest.mark.parametrize("handler", ["payments", "billing", "audit"])
+@pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile"])
 def test_handler_loads_nothing_of_the_tools(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & TOOLS == set()

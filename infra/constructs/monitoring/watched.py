@@ -14,12 +14,15 @@ from infra.constructs.handler import Handler
 from infra.constructs.metrics import MINUTE, Metric
 from infra.constructs.monitoring.alarms import BELOW, Alarm
 from infra.constructs.queues import Queue
+from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.rules import EventRule
 from infra.constructs.schedule import ScheduledFunction
 
 # One event that keeps failing makes three errors, then lies in its dead-letter queue, which has
 # an alarm of its own. One error more is something that concerns several events.
 _ERRORS: Final = 4
+# A failed run is made up for by the next; two of three are no accident.
+_FAILED_RUNS: Final = 2
 # Throttles are retried; a quarter of an hour of them is a concurrency that is too small.
 _THROTTLED_PERIODS: Final = 3
 # A function that comes so near to its time-out will soon be cut off.
@@ -91,7 +94,8 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
         watched += _of_rule(short, rule)
     for function in pipeline.functions:
         watched += _of_function(function)
-    watched += [_of_schedule(scheduled) for scheduled in pipeline.scheduled]
+    for scheduled in pipeline.scheduled:
+        watched += _of_schedule(scheduled)
     watched += [_of_dead_letter(queue) for queue in pipeline.dead_letters]
     watched += _of_backlog(pipeline.audit.queue, thresholds)
     watched += [
@@ -183,16 +187,36 @@ def _of_lost_events(function: PipelineFunction) -> list[Alarm]:
     ]
 
 
-def _of_schedule(scheduled: ScheduledFunction) -> Alarm:
-    return Alarm(
-        f"{scheduled.function.family}-not-running",
-        f"The {scheduled.function.family} function did not run although its schedule asks for a run every "
-        f"{scheduled.minutes} minutes. Look at the schedule and its role.",
-        scheduled.metric_runs(),
-        1,
-        comparison=BELOW,
-        silence_is_bad=True,
-    )
+def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
+    family = scheduled.function.family
+    watched = [
+        Alarm(
+            f"{family}-not-running",
+            f"The {family} function did not run although its schedule asks for a run every "
+            f"{scheduled.minutes} minutes. Look at the schedule and its role.",
+            scheduled.metric_runs(),
+            1,
+            comparison=BELOW,
+            silence_is_bad=True,
+        ),
+        Alarm(
+            f"{family}-failing",
+            f"The {family} function failed twice in the time of three runs; its log tells with what.",
+            scheduled.metric_failed_runs(),
+            _FAILED_RUNS,
+        ),
+    ]
+    if isinstance(scheduled, Reconciliation):
+        watched.append(
+            Alarm(
+                "events-missing",
+                "Events that Stripe made were not in the ledger. `huntaze-stripe reconcile` lists them; with "
+                'reconcile = "heal" they were handed over already, else it does so with --heal.',
+                scheduled.metric_missing(),
+                1,
+            )
+        )
+    return watched
 
 
 def _of_dead_letter(queue: Queue) -> Alarm:

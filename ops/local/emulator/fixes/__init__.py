@@ -40,6 +40,7 @@ FIXES = (
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
     Fix("logs", "FilterLogEvents cuts a long answer off and gives no token for the rest"),
     Fix("cloud-control", "an archive made with Cloud Control archives nothing"),
+    Fix("schedules", "a schedule is taken for a rule, fails for want of a bus, and loses its input"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
 )
 

@@ -1,7 +1,7 @@
 """A replay reaches only the rules that it names, can be cancelled, and says how far it came.
 
 Source: EventBridge API reference, ReplayDestination ("FilterArns: a list of ARNs for rules to replay events
-to"), DescribeReplay and DescribeArchive.
+to"), DescribeReplay, Replay (what ListReplays lists) and DescribeArchive.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from ops.local.emulator.patching import original, replace
 
 Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
+
+# What a list tells of a replay besides its name, source and state.
+TIMES = ("EventStartTime", "EventEndTime", "EventLastReplayedTime", "ReplayEndTime")
 
 
 def apply() -> None:
@@ -58,6 +61,17 @@ def apply() -> None:
             replays[data["ReplayName"]] = dict(replays[data["ReplayName"]])
         return answer
 
+    list_ = original(eventbridge, "_list_replays")
+
+    def list_replays(data: Data) -> Answer:
+        status, headers, body = list_(data)
+        answer = json.loads(body)
+        for listed in answer.get("Replays", []):
+            replay = replays[listed["ReplayName"]]
+            listed |= {time: replay[time] for time in TIMES if replay.get(time)}
+        return status, headers, json.dumps(answer).encode()
+
+    replace(eventbridge, "_list_replays", list_replays)
     replace(eventbridge, "_cancel_replay", cancel_replay)
     replace(eventbridge, "_dispatch_event", dispatch_event)
     replace(eventbridge, "_invoke_target", invoke_target)

@@ -1,0 +1,87 @@
+"""The scheduled comparison of Stripe's own list of events with the ledger."""
+
+from collections.abc import Mapping, Sequence
+
+from constructs import Construct
+
+from functions.pipeline import names
+from infra.constructs.account import Account
+from infra.constructs.encryption import Key
+from infra.constructs.function import Code, Platform
+from infra.constructs.handler import Handler
+from infra.constructs.idempotency import IdempotencyTable
+from infra.constructs.ledger import Ledger
+from infra.constructs.metrics import Metric
+from infra.constructs.policy import compact
+from infra.constructs.queues import Queue
+from infra.constructs.schedule import ScheduledFunction
+from infra.constructs.secret import PipelineSecret
+from infra.settings import FunctionSettings
+
+
+class Reconciliation(ScheduledFunction):
+    """The function reconcile: it reads Stripe and the ledger, and heals the gap where `heal` is set.
+
+    Where it only reports it may neither invoke a handler nor send to the audit queue.
+
+    Parameters
+    ----------
+    source
+        The partner event source, which the envelopes of missing events name.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        minutes: int,
+        heal: bool,
+        source: str,
+        code: Code,
+        platform: Platform,
+        settings: FunctionSettings,
+        variables: Mapping[str, str],
+        table: IdempotencyTable,
+        secret: PipelineSecret,
+        ledger: Ledger,
+        handlers: Sequence[Handler],
+        queue: Queue,
+        key: Key | None,
+    ) -> None:
+        mode = names.RECONCILE_HEAL if heal else names.RECONCILE_REPORT
+        reading = {
+            names.RECONCILE: mode,
+            names.LEDGER_BUCKET: ledger.name,
+            names.IDEMPOTENCY_TABLE: table.name,
+        }
+        healing = {
+            names.EVENT_SOURCE_NAME: source,
+            names.EVENTS_QUEUE_URL: queue.url,
+            names.HANDLER_FUNCTIONS: compact({each.family: each.function.name for each in handlers}),
+        }
+        grants = [*table.grant_checkpoint(), *secret.grant_read(), *ledger.grant_read()]
+        if heal:
+            grants += [*queue.grant_send(), *(grant for each in handlers for grant in each.grant_invoke())]
+        super().__init__(
+            scope,
+            id_,
+            account=account,
+            minutes=minutes,
+            code=code,
+            platform=platform,
+            settings=settings,
+            variables={**variables, **reading, **(healing if heal else {})},
+            grants=grants,
+            key=key,
+        )
+        self._environment = account.environment
+
+    def metric_missing(self) -> Metric:
+        """Events that Stripe made and the ledger lacked, healed ones included."""
+        dimensions = {
+            names.DIMENSION_SERVICE: self.function.family,
+            names.DIMENSION_ENVIRONMENT: self._environment,
+        }
+        return Metric(names.METRICS_NAMESPACE, names.EVENTS_MISSING, dimensions)

@@ -1,0 +1,194 @@
+"""`huntaze-stripe dlq`: look into the dead-letter queues, hand events back, purge."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops import talk
+
+CODES = (
+    "Exit codes: 0 done, 1 failed or something is left, 2 called wrongly, 130 interrupted (143 by SIGTERM)."
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help=f"Look into the dead-letter queues, hand events back, purge. {CODES}",
+)
+
+Env = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
+Names = Annotated[
+    list[str] | None, typer.Option("--queue", help="Only this queue, for example payments-dlq; repeatable.")
+]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--kind", help="transient, permanent, configuration or unknown; repeatable."),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Only letters whose reason contains this text.")]
+Types = Annotated[list[str] | None, typer.Option("--type", help="Only this event type; repeatable.")]
+Ids = Annotated[list[str] | None, typer.Option("--event-id", help="Only this event; repeatable.")]
+OlderThan = Annotated[
+    str, typer.Option("--older-than", help="Only what lies there for so long: 2h, 30m, 7d, or an ISO time.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]
+
+
+@app.command(name="list")
+def list_(
+    env: Env = "dev",
+    queue: Names = None,
+    kind: Kinds = None,
+    reason: Reason = "",
+    event_type: Types = None,
+    event_id: Ids = None,
+    older_than: OlderThan = "",
+    as_json: Json = False,
+) -> None:
+    """Count the letters by queue, kind of failure, reason and event type.
+
+    All messages are given back to their queues at once. Exit codes: 0 done, 1 failed, 2 called wrongly,
+    130 interrupted (143 by SIGTERM).
+    """
+    from ops.dlq import documents, telling
+    from ops.dlq.session import Filters, begin
+
+    filters = Filters(queue, kind, reason, event_type, event_id, older_than)
+    run = begin(env, filters, as_json=as_json)
+    letters, counts = run.look()
+    if as_json:
+        talk.show_json(
+            {
+                "environment": env,
+                "letters": len(letters),
+                "groups": documents.groups_document(letters, run.now),
+                "queues": documents.queues_document(counts, run.queues),
+            }
+        )
+    else:
+        telling.show_groups(run.console, letters, run.now)
+    telling.show_unseen(run.console, counts, run.queues)
+
+
+@app.command()
+def show(
+    env: Env = "dev",
+    queue: Names = None,
+    kind: Kinds = None,
+    reason: Reason = "",
+    event_type: Types = None,
+    event_id: Ids = None,
+    older_than: OlderThan = "",
+    reveal: Annotated[bool, typer.Option("--reveal", help="Show personal data too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print letters whole, oldest first; without --reveal, what may be personal is shown as ***.
+
+    All messages are given back to their queues at once. Exit codes: 0 done, 1 failed, 2 called wrongly,
+    130 interrupted (143 by SIGTERM).
+    """
+    from ops.dlq import documents, telling
+    from ops.dlq.session import Filters, begin
+
+    filters = Filters(queue, kind, reason, event_type, event_id, older_than)
+    run = begin(env, filters, as_json=as_json)
+    letters, counts = run.look()
+    shown = [documents.letter_document(letter, its, reveal=reveal) for letter, its in letters]
+    if as_json:
+        talk.show_json(shown)
+    else:
+        for document in shown:
+            talk.show_json(document)
+        run.console.print(f"{len(shown)} letters", highlight=False)
+    telling.show_unseen(run.console, counts, run.queues)
+
+
+@app.command()
+def redrive(
+    env: Env = "dev",
+    queue: Names = None,
+    kind: Kinds = None,
+    reason: Reason = "",
+    event_type: Types = None,
+    event_id: Ids = None,
+    older_than: OlderThan = "",
+    rate: Annotated[str, typer.Option("--rate", help="Events in a second at most, up to 100.")] = "5",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Hand events back, oldest first: to their handler, or to the audit's queue.
+
+    A message is deleted when its event is settled; one that fails stays. Ctrl-C ends the work after the
+    event in hand and gives the rest back. Exit codes: 0 all done, 1 failed or something is left, 2 called
+    wrongly, 130 interrupted (143 by SIGTERM).
+    """
+    from ops.dlq import documents, interrupts, redriving, session, telling, ways
+
+    per_second = session.rate(rate)
+    filters = session.Filters(queue, kind, reason, event_type, event_id, older_than)
+    run = session.begin(env, filters, as_json=as_json)
+    back = ways.ways(run.environment, run.queues)
+    wanted = run.ask(lambda number: f"Hand {number} events back?", dry_run=dry_run, yes=yes)
+    if wanted is None:
+        return
+    with interrupts.interruption() as interrupted:
+        work = redriving.hand_back(run.queues, wanted, back, per_second, run.steps, interrupted)
+    telling.show_work(run.console, work)
+    telling.show_unseen(run.console, work.counts, run.queues)
+    if as_json:
+        talk.show_json(run.document(interrupted) | documents.work_document(work))
+    left = (
+        f"{work.left} events stay in their queues: `huntaze-stripe dlq list` tells why" if work.left else None
+    )
+    run.end(interrupted, work.stopped, left, work.counts.all_unseen)
+
+
+@app.command()
+def purge(
+    env: Env = "dev",
+    queue: Names = None,
+    kind: Kinds = None,
+    reason: Reason = "",
+    event_type: Types = None,
+    event_id: Ids = None,
+    older_than: OlderThan = "",
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="New file for the messages; default build/purged/ENV-TIME.jsonl."),
+    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Write letters whole to a new file that only you can read, then delete them from their queues.
+
+    The file holds personal data. Exit codes: 0 all done, 1 failed or something is left, 2 called wrongly,
+    130 interrupted (143 by SIGTERM).
+    """
+    from ops.dlq import documents, interrupts, purging, telling
+    from ops.dlq.session import Filters, begin
+
+    filters = Filters(queue, kind, reason, event_type, event_id, older_than)
+    run = begin(env, filters, as_json=as_json)
+    target = file or purging.default_file(env, datetime.now(UTC))
+    if not dry_run:
+        purging.check_new(target)
+    wanted = run.ask(
+        lambda number: f"Delete {number} letters, after writing them to {target}?", dry_run=dry_run, yes=yes
+    )
+    if wanted is None:
+        return
+    with interrupts.interruption() as interrupted:
+        work = purging.purge(run.queues, wanted, target, run.steps, interrupted)
+    told = f", all {work.written} that were chosen are in {target}" if work.written else ""
+    run.console.print(f"{work.deleted} letters deleted{told}", highlight=False, markup=False)
+    telling.show_unseen(run.console, work.counts, run.queues)
+    if as_json:
+        talk.show_json(run.document(interrupted) | documents.purge_document(work))
+    left = f"{work.left} letters are in the file and still in their queues" if work.left else None
+    run.end(interrupted, work.stopped, left, work.counts.all_unseen)

@@ -1,0 +1,139 @@
+"""Personal data out of what is shown: only what is known to be harmless stays.
+
+A string stays where both its key and its form are on the list; a number where its key is. So an e-mail
+address does not stay because it stands under `id`, and a date of birth not because it is a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Any
+
+MASKED = "***"
+# No event of Stripe is nested so deeply; Python's own limit is ten times that.
+DEEPEST = 100
+
+_WORD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+# Stripe's ids by the prefixes that Stripe's API reference shows, and no longer ones that hold a secret.
+_STRIPE_ID = re.compile(
+    r"(acct|ba|bps|ch|cn|cs|cus|di|dp|evt|ii|il|in|mandate|pi|pm|po|price|prod|promo|prv|py|pyr|re|req|sa|seti"
+    r"|setatt|si|src|sub|sub_sched|txi|txn|txr|card|plan|du|ca|cpmt|inpay|iauth|tr|trr|we)"
+    r"_((test|live)_)?[A-Za-z0-9]{1,96}"
+)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+_ARN = re.compile(r"arn:aws[a-z-]*:[A-Za-z0-9:/_.$-]{1,400}")
+_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,80}")
+_VERSION = re.compile(r"[0-9$A-Z][A-Za-z0-9_.-]{0,39}")
+_PATH = re.compile(r"/api/[a-z/-]{1,80}")
+_DIGITS = re.compile(r"\d{1,12}")
+
+
+def _forms(keys: str, *forms: re.Pattern[str]) -> dict[str, tuple[re.Pattern[str], ...]]:
+    return dict.fromkeys(keys.split(), forms)
+
+
+_STRINGS = {
+    # Stripe's objects: ids and references, enumerations, currencies.
+    **_forms("id", _STRIPE_ID, _UUID),
+    **_forms(
+        "account application balance_transaction charge checkout_session customer default_payment_method "
+        "destination dispute event_id idempotency_key invoice invoiceitem invoice_item latest_charge "
+        "latest_invoice mandate payment_intent payment_method payout plan price product refund request "
+        "setup_intent source source_charge subscription subscription_item transfer",
+        _STRIPE_ID,
+    ),
+    **_forms(
+        "billing_reason billing_scheme cancellation_reason capture_method code collection_method "
+        "confirmation_method currency decline_code event_type failure_code interval mode network_status "
+        "object outcome payment_status pricing_type proration_behavior reason risk_level setup_future_usage "
+        "status submit_type type usage_type",
+        _WORD,
+    ),
+    **_forms("detail-type", _WORD),
+    **_forms("api_version", _VERSION),
+    # EventBridge's envelope.
+    **_forms("version", _VERSION),
+    **_forms("time timestamp", _TIME),
+    **_forms("region", re.compile(r"[a-z]{2}(-[a-z]+)+-\d")),
+    **_forms("resources", _ARN),
+    **_forms("replay-name", re.compile(r"(forced-)?replay-[a-z]+-[0-9TZ]{16}")),
+    # What EventBridge, Lambda and SQS tell about a failure.
+    **_forms("RULE_ARN TARGET_ARN functionArn DeadLetterQueueSourceArn", _ARN),
+    **_forms("ERROR_CODE EXHAUSTED_RETRY_CONDITION condition errorType error functionError", _CLASS),
+    **_forms("RETRY_ATTEMPTS ApproximateReceiveCount", _DIGITS),
+    **_forms("SentTimestamp ApproximateFirstReceiveTimestamp", re.compile(r"\d{13}")),
+    **_forms("requestId MessageDeduplicationId", _UUID, re.compile(r"[0-9a-f]{64}")),
+    **_forms("executedVersion", re.compile(r"\$LATEST|\d{1,12}")),
+    **_forms("MessageGroupId handler", _WORD),
+    **_forms("endpoint", _PATH),
+}
+# The envelope's source is the partner event source, its account the AWS account.
+_STRINGS["source"] = (_STRIPE_ID, re.compile(r"aws\.partner/stripe\.com/ed_[A-Za-z0-9_]{1,200}"))
+_STRINGS["account"] = (_STRIPE_ID, re.compile(r"\d{12}"))
+_STRINGS["status"] = (_WORD, re.compile(r"\d{3}"))
+
+_NUMBERS = re.compile(
+    r"(unit_)?amount(_[a-z_]+)?|[a-z_]+_amount|subtotal|total|balance|fee|tax|quantity|created|period|start|end"
+    r"|[a-z_]+_(at|start|end|count|percent|attempt|anchor)|status|statusCode|approximateInvokeCount"
+    r"|pending_webhooks"
+)
+# Keys are Stripe's, or somebody's own; one that is no plain word may be anything.
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+# Below these the merchant, or his customer, has written what he liked.
+_FREE = frozenset({"metadata", "custom_fields", "custom_text", "answer"})
+
+
+class TooDeepError(ValueError):
+    """A document is nested more deeply than can be shown."""
+
+
+def masked(document: Any, *, words: Collection[str] = ()) -> Any:
+    """Return a JSON document without personal data; `words` are sentences of ours, which stay.
+
+    Raises
+    ------
+    TooDeepError
+        It is nested too deeply.
+    """
+    return _value(document, "", frozenset(words), free=False, depth=0)
+
+
+def check_depth(document: Any) -> None:
+    """Refuse a document that can't be written as JSON again. Raises as :func:`masked` does."""
+    level: list[Any] = [document]
+    for _ in range(DEEPEST):
+        level = [below for each in level for below in _below(each)]
+        if not level:
+            return
+    raise TooDeepError
+
+
+def _below(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _value(value: Any, key: str, words: frozenset[str], *, free: bool, depth: int) -> Any:
+    if depth >= DEEPEST:
+        raise TooDeepError
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, dict):
+        return {
+            name if _KEY.fullmatch(name) else MASKED: _value(
+                below, name, words, free=free or name in _FREE, depth=depth + 1
+            )
+            for name, below in value.items()
+        }
+    if isinstance(value, list):
+        return [_value(below, key, words, free=free, depth=depth + 1) for below in value]
+    if isinstance(value, str):
+        return value if value in words or (not free and _harmless(value, key)) else MASKED
+    return value if not free and _NUMBERS.fullmatch(key) else MASKED
+
+
+def _harmless(value: str, key: str) -> bool:
+    return any(form.fullmatch(value) for form in _STRINGS.get(key, ()))

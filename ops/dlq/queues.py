@@ -1,0 +1,98 @@
+"""The dead-letter queues of an environment, by the short names that operators type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from functions.dead_letters.queue import DeadLetterQueue
+from functions.pipeline import names, routing
+from infra.names import PROJECT
+from ops.environment import MISSING_CODES, Environment, aws_errors
+from ops.errors import OperatorError
+
+FIFO = ".fifo"
+HANDLER_QUEUES = {f"{handler}-dlq": handler for handler in routing.HANDLERS}
+AUDIT_QUEUES = (*(f"audit-{lane}-dlq" for lane in (*routing.HANDLERS, names.OTHER_LANE)), f"audit-dlq{FIFO}")
+# The bus has one where it is encrypted with a key of ours, the log where the bus is logged.
+BUS_QUEUE, LOG_QUEUE = "bus-dlq", "log-dlq"
+NAMES = (*HANDLER_QUEUES, *AUDIT_QUEUES, BUS_QUEUE, LOG_QUEUE)
+OPTIONAL = (BUS_QUEUE, LOG_QUEUE)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A dead-letter queue; `name` is its short one, `letters` reads it."""
+
+    name: str
+    letters: DeadLetterQueue
+
+    @property
+    def fifo(self) -> bool:
+        """Whether it shows one batch of each message group at a time."""
+        return self.name.endswith(FIFO)
+
+    def size(self) -> int:
+        """How many messages it holds, hidden ones included, as far as SQS knows.
+
+        Raises
+        ------
+        OperatorError
+            SQS can't be asked.
+        """
+        wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        client: Any = self.letters.client
+        with aws_errors(f"the queue {self.letters.name}"):
+            answer = client.get_queue_attributes(QueueUrl=self.letters.url, AttributeNames=wanted)
+        return sum(int(answer["Attributes"][name]) for name in wanted)
+
+
+def find(environment: Environment, chosen: Sequence[str]) -> list[Queue]:
+    """Return the chosen queues, or all of the environment, in the order of NAMES.
+
+    Raises
+    ------
+    OperatorError
+        A name is unknown, or a queue that must be there is not.
+    """
+    asked = {_short(environment, name) for name in chosen}
+    client = environment.client("sqs")
+    found = []
+    for name in NAMES:
+        if asked and name not in asked:
+            continue
+        full = full_name(environment, name)
+        url = _url(client, full, optional=name in OPTIONAL and name not in asked)
+        if url is not None:
+            found.append(Queue(name, DeadLetterQueue(full, url, client)))
+    return found
+
+
+def full_name(environment: Environment, name: str) -> str:
+    """Return a queue's name in AWS."""
+    return environment.resource(name.removesuffix(FIFO)) + (FIFO if name.endswith(FIFO) else "")
+
+
+def _short(environment: Environment, name: str) -> str:
+    """Read a queue's name; alarms tell the one that it has in AWS."""
+    by_full = {full_name(environment, short): short for short in NAMES}
+    short = by_full.get(name, name)
+    if short in NAMES:
+        return short
+    other = " of another environment: correct --env or" if name.startswith(PROJECT) else ":"
+    raise OperatorError(
+        f"--queue {name!r} is no dead-letter queue{other} take {', '.join(NAMES)}", usage=True
+    )
+
+
+def _url(client: Any, full: str, *, optional: bool) -> str | None:
+    with aws_errors(f"the queue {full}"):
+        try:
+            return str(client.get_queue_url(QueueName=full)["QueueUrl"])
+        except ClientError as error:
+            if optional and error.response.get("Error", {}).get("Code") in MISSING_CODES:
+                return None
+            raise

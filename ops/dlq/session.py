@@ -1,0 +1,167 @@
+"""What the four commands have in common: the options read, the queues found, a look, a question, an end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import typer
+from rich.console import Console
+
+from functions.dead_letters.records import DeadLetter
+from ops import environment as environments
+from ops import talk
+from ops.dlq import choice as choices
+from ops.dlq import documents, telling
+from ops.dlq import queues as places
+from ops.dlq.choice import Choice
+from ops.dlq.interrupts import Interruption, interruption
+from ops.dlq.queues import Queue
+from ops.dlq.rounds import Letters, Seen, look
+from ops.environment import Environment
+from ops.errors import OperatorError
+from ops.steps import Steps
+
+FASTEST = 100.0
+
+Wanted = Callable[[DeadLetter, Queue], bool]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The filters as they were typed."""
+
+    queues: Sequence[str] | None
+    kinds: Sequence[str] | None
+    reason: str
+    event_types: Sequence[str] | None
+    event_ids: Sequence[str] | None
+    older_than: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command at work; make it with :func:`begin`."""
+
+    environment: Environment
+    queues: list[Queue]
+    choice: Choice
+    console: Console
+    steps: Steps
+    as_json: bool
+    now: float
+
+    def look(self) -> tuple[Letters, Seen]:
+        """Return the chosen letters; they are back in their queues by then.
+
+        Raises
+        ------
+        OperatorError
+            A queue can't be read.
+        typer.Exit
+            Somebody interrupted.
+        """
+        with interruption() as interrupted:
+            found = look(self.queues, self.choice, self.steps, interrupted)
+        if interrupted:
+            raise typer.Exit(interrupted.exit_code)
+        return found
+
+    def ask(self, question: Callable[[str], str], *, dry_run: bool, yes: bool) -> Wanted | None:
+        """Show what is chosen and ask, unless `yes`; return what may be touched, or None for nothing.
+
+        The question is told how many letters there are. Of FIFO queues all that is chosen may be touched:
+        they do not show it at once.
+
+        Raises
+        ------
+        OperatorError
+            The answer is no, or nobody can be asked.
+        """
+        if yes and not dry_run:
+            return lambda letter, _queue: self.choice.takes(letter)
+        if not dry_run:
+            talk.check_somebody(as_json=self.as_json)
+        letters, counts = self.look()
+        telling.show_groups(self.console, letters, self.now)
+        telling.show_unseen(self.console, counts, self.queues)
+        if dry_run:
+            self.console.print("dry run: nothing was changed", highlight=False)
+            if self.as_json:
+                begin = {"environment": self.environment.name, "dry_run": True, "letters": len(letters)}
+                groups = documents.groups_document(letters, self.now)
+                talk.show_json(begin | {"unseen": counts.all_unseen, "groups": groups})
+            return None
+        more = " at least" if counts.all_unseen else ""
+        talk.confirm(question(f"{len(letters)}{more}"), yes=False, as_json=self.as_json)
+        shown = {letter.message_id for letter, _ in letters}
+        return lambda letter, queue: self.choice.takes(letter) and (queue.fifo or letter.message_id in shown)
+
+    def document(self, interrupted: Interruption) -> dict[str, object]:
+        """Return the begin of the document about what was done."""
+        return {"environment": self.environment.name, "dry_run": False, "interrupted": bool(interrupted)}
+
+    def end(
+        self, interrupted: Interruption, stopped: OperatorError | None, left: str | None, unseen: int
+    ) -> None:
+        """End the command by what has come of it.
+
+        Raises
+        ------
+        OperatorError
+            Something failed, is left, or was not seen.
+        typer.Exit
+            Somebody interrupted.
+        """
+        if interrupted:
+            raise typer.Exit(interrupted.exit_code)
+        if stopped is not None:
+            raise stopped
+        if left is not None:
+            raise OperatorError(left)
+        if unseen:
+            raise OperatorError(f"{unseen} messages were not seen: repeat the command in a few minutes")
+
+
+def begin(env: str, filters: Filters, *, as_json: bool) -> Session:
+    """Read the options and find the queues.
+
+    Raises
+    ------
+    OperatorError
+        An option is wrong, or a queue is not there.
+    """
+    now = datetime.now(UTC)
+    choice = choices.read(
+        kinds=filters.kinds or (),
+        reason=filters.reason,
+        event_types=filters.event_types or (),
+        event_ids=filters.event_ids or (),
+        older_than=filters.older_than,
+        now=now,
+    )
+    environment = environments.connect(env)
+    queues = places.find(environment, filters.queues or ())
+    console = talk.console(as_json=as_json)
+    return Session(environment, queues, choice, console, Steps(console), as_json, now.timestamp())
+
+
+def rate(text: str) -> float:
+    """Read how many events may be handed back in a second.
+
+    Raises
+    ------
+    OperatorError
+        It is no number, or out of bounds.
+    """
+    try:
+        per_second = float(text)
+    except ValueError:
+        per_second = math.nan
+    if not 0 < per_second <= FASTEST:
+        raise OperatorError(
+            f"--rate {text!r} is no rate: write a number of events in a second, up to {FASTEST:g}", usage=True
+        )
+    return per_second

@@ -1,0 +1,548 @@
+"""The dlq commands with real queues and functions of an embedded AWS: nothing is lost, nobody is exposed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.dead_letters.queue import DeadLetterQueue
+from functions.dead_letters.redrive import ToHandler
+from functions.pipeline.errors import TransientError
+from ops.dlq.interrupts import interruption
+from ops.dlq.queues import Queue
+from ops.dlq.taking import holding
+from ops.local.folder import ROOT
+from tests.ops.command import Done, run
+from tests.ops.dead_letters import AUDIT, PERSONAL, REQUIRED, World, full
+
+DEADLINE_SECONDS = 60.0
+
+
+class Terminal(io.StringIO):
+    """A person's keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def dlq(person: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a dlq command in this process."""
+
+    def command(*arguments: str) -> Done:
+        return run(["dlq", *arguments], person, capsys)
+
+    return command
+
+
+def begin(variables: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
+    """Start a dlq command as a program of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops", "dlq", *arguments],
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(condition: Any) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def fill(world: World) -> dict[str, str]:
+    """Put each shape of a dead letter, and garbage, into the queues; return event ids by what they are."""
+    made = {
+        "transient": world.failed(),
+        "bug": world.failed(queue="billing-dlq", error="KeyError"),
+        "configuration": world.failed(queue="billing-dlq", error="ConfigurationError"),
+        "parked": world.parked(),
+        "throttled": world.not_handed_over(),
+        "lane": world.not_handed_over("audit-other-dlq", event_type="payout.paid"),
+        "audit": world.audited(),
+    }
+    for garbage in ("no json [red]", "{}", '"text"', "[" * 5000, '{"detail": null}'):
+        world.put("billing-dlq", garbage)
+    return made
+
+
+def test_list_groups_by_queue_kind_reason_and_type_and_gives_everything_back(world: World, dlq: Any) -> None:
+    fill(world)
+    for _ in range(12):
+        world.failed()
+    done = dlq("list", "--json")
+    document = json.loads(done.out)
+    assert (done.code, document["environment"], document["letters"]) == (0, "dev", 24)
+    groups = {
+        (group["queue"], group["kind"], group["reason"], group["event_type"]): group["letters"]
+        for group in document["groups"]
+    }
+    assert groups == {
+        ("payments-dlq", "transient", "the API answered 503", "invoice.paid"): 13,
+        (
+            "payments-dlq",
+            "permanent",
+            "detail.id must match [A-Za-z0-9_-]{1,255}",
+            "payment_intent.succeeded",
+        ): 1,
+        (
+            "payments-dlq",
+            "transient",
+            "EventBridge could not hand it over (THROTTLING: Rate exceeded)",
+            "invoice.paid",
+        ): 1,
+        ("billing-dlq", "unknown", "the function ended with KeyError", "invoice.paid"): 1,
+        ("billing-dlq", "configuration", "the API answered 503", "invoice.paid"): 1,
+        ("billing-dlq", "unknown", "the message is no JSON", None): 2,
+        ("billing-dlq", "unknown", "the message is no record of a failure", None): 2,
+        ("billing-dlq", "unknown", "it could not be stored in the ledger", None): 1,
+        (
+            "audit-other-dlq",
+            "transient",
+            "EventBridge could not hand it over (THROTTLING: Rate exceeded)",
+            "payout.paid",
+        ): 1,
+        ("audit-dlq.fifo", "unknown", "it could not be stored in the ledger", "invoice.paid"): 1,
+    }
+    assert [queue["queue"] for queue in document["queues"]] == list(REQUIRED)
+    assert {queue["unseen"] for queue in document["queues"]} == {0}
+    assert world.counts() == (15, 0)
+    assert world.counts("billing-dlq") == (7, 0)
+
+
+def test_list_is_a_table_for_people(world: World, dlq: Any) -> None:
+    fill(world)
+    done = dlq("list")
+    assert (done.code, done.err) == (0, "")
+    assert "detail.id must match [A-Za-z0-9_-]{1,255}" in done.out
+    assert "it could not be stored in the ledger" in done.out
+
+
+def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World, dlq: Any) -> None:
+    for _ in range(13):
+        world.audited()
+    done = dlq("list")
+    assert done.code == 0
+    assert "3 more messages of audit-dlq.fifo were not seen" in done.out
+    assert world.counts("audit-dlq.fifo") == (13, 0)
+
+
+@pytest.mark.parametrize(
+    ("filters", "chosen"),
+    [
+        (["--kind", "permanent"], {"parked"}),
+        (["--kind", "transient", "--queue", "payments-dlq"], {"transient", "throttled"}),
+        (["--queue", "audit-other-dlq", "--queue", "audit-dlq.fifo"], {"lane", "audit"}),
+        (["--queue", full("audit-other-dlq")], {"lane"}),
+        (["--reason", "KEYERROR"], {"bug"}),
+        (["--type", "payout.paid", "--type", "payment_intent.succeeded"], {"lane", "parked"}),
+        (["--event-id", "{transient}", "--event-id", "{audit}"], {"transient", "audit"}),
+        (["--older-than", "1h"], set()),
+        (["--older-than", "2100-01-01", "--kind", "configuration"], {"configuration"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_filters_choose(world: World, dlq: Any, filters: list[str], chosen: set[str]) -> None:
+    made = fill(world)
+    done = dlq("show", "--json", *(each.format(**made) for each in filters))
+    assert done.code == 0
+    assert {letter["event_id"] for letter in json.loads(done.out)} == {made[name] for name in chosen}
+
+
+def test_show_masks_whatever_may_be_personal(world: World, dlq: Any) -> None:
+    world.failed(error="KeyError")
+    world.parked()
+    world.not_handed_over()
+    world.audited()
+    world.put("payments-dlq", f"garbage of {PERSONAL[0]}")
+    world.put(
+        "payments-dlq", json.dumps({"detail": {PERSONAL[0]: 1985, "id": PERSONAL[1]}}), note=PERSONAL[1]
+    )
+    for arguments in (["show"], ["show", "--json"], ["list"], ["list", "--json"]):
+        done = dlq(*arguments)
+        assert done.code == 0
+        for personal in PERSONAL:
+            assert personal not in done.out + done.err
+    letters = json.loads(dlq("show", "--json").out)
+    assert len(letters) == 6
+    envelope = letters[0]["message"]["requestPayload"]
+    assert envelope["source"] == "aws.partner/stripe.com/ed_test_unit"
+    shown = envelope["detail"]["data"]["object"]
+    assert (shown["id"], shown["object"], shown["email"], shown["client_secret"]) == (
+        "cus_1",
+        "customer",
+        "***",
+        "***",
+    )
+    assert (shown["amount"], shown["currency"], shown["status"], shown["delinquent"]) == (
+        2599,
+        "eur",
+        "active",
+        False,
+    )
+    assert shown["metadata"] == {"note": "***", "amount": "***", "status": "***"}
+    assert shown["dob"] == {"year": "***"}
+    assert envelope["detail"]["created"] == 1_775_037_600
+    context = letters[0]["message"]["requestContext"]
+    assert context == {"condition": "RetriesExhausted", "approximateInvokeCount": 3}
+    assert letters[0]["message"]["responsePayload"] == {
+        "errorType": "KeyError",
+        "errorMessage": "***",
+        "stackTrace": ["***"],
+    }
+    assert letters[1]["message"]["parked"]["answer"] == "***"
+    assert letters[1]["message"]["parked"]["endpoint"] == "/api/billing/payment-succeeded"
+    assert letters[2]["attributes"]["ERROR_CODE"] == "THROTTLING"
+    assert letters[2]["attributes"]["RULE_ARN"].startswith("arn:aws:events:")
+    by_reason = {letter["reason"]: letter for letter in letters}
+    assert by_reason["the message is no JSON"]["message"] == "***"
+
+
+def test_show_reveals_on_request(world: World, dlq: Any) -> None:
+    event_id = world.parked()
+    world.put("payments-dlq", f"garbage of {PERSONAL[0]}")
+    letters = json.loads(dlq("show", "--json", "--reveal").out)
+    assert letters[0]["event_id"] == event_id
+    assert letters[0]["message"]["parked"]["answer"] == f"{PERSONAL[0]} is unknown"
+    assert letters[0]["message"]["envelope"]["detail"]["data"]["object"]["name"] == PERSONAL[1]
+    assert letters[1]["message"] == f"garbage of {PERSONAL[0]}"
+    assert world.counts() == (2, 0)
+
+
+def test_redrive_hands_every_letter_back_on_its_way_oldest_first(world: World, dlq: Any) -> None:
+    first = world.failed(queue="billing-dlq")
+    second = world.not_handed_over()
+    third = world.parked()
+    lanes = [world.not_handed_over(queue, event_type="payout.paid") for queue in AUDIT[:3]]
+    audited = [world.audited() for _ in range(13)] + [world.audited("payments", event_type="charge.failed")]
+    done = dlq("redrive", "--yes", "--json", "--rate", "100")
+    document = json.loads(done.out)
+    assert (done.code, document["left"], document["unseen"]) == (0, 0, 0)
+    outcomes = {name: count for name, count in document["outcomes"].items() if count}
+    assert outcomes == {"applied": 3, "queued": 17}
+    assert world.invoked() == [first, second, third]
+    messages = world.taken("events.fifo")
+    assert sorted(json.loads(message["Body"])["detail"]["id"] for message in messages) == sorted(
+        lanes + audited
+    )
+    groups = {json.loads(m["Body"])["detail-type"]: m["Attributes"]["MessageGroupId"] for m in messages}
+    assert groups == {"payout.paid": "other", "invoice.paid": "billing", "charge.failed": "payments"}
+    assert all(world.counts(queue) == (0, 0) for queue in REQUIRED)
+
+
+def test_redrive_tells_each_outcome_and_keeps_what_failed(world: World, dlq: Any) -> None:
+    for answer in ("applied", "recorded", "duplicate", "stale", "parked", "transient", "bug", "nonsense"):
+        world.failed(answer)
+    world.put("payments-dlq", "garbage")
+    done = dlq("redrive", "--yes", "--rate", "100", "--json")
+    document = json.loads(done.out)
+    assert document["outcomes"] == {
+        "applied": 1,
+        "recorded": 1,
+        "duplicate": 1,
+        "stale": 1,
+        "queued": 0,
+        "parked": 1,
+        "failed": 4,
+    }
+    assert {failure["reason"] for failure in document["failures"]} == {
+        "the API answered 503",
+        "the function ended with KeyError",
+        "the function answered something else than an outcome",
+        "the message holds no envelope: purge it, which writes it to a file",
+    }
+    assert (done.code, document["left"]) == (1, 4)
+    assert done.err.splitlines()[-1].startswith("error: 4 events stay in their queues")
+    assert world.counts() == (4, 0)
+    assert PERSONAL[0] not in done.out + done.err
+
+
+def test_failing_heads_of_a_fifo_queue_do_not_keep_others_from_being_handed_back(
+    world: World, dlq: Any
+) -> None:
+    for _ in range(3):
+        world.put("audit-dlq.fifo", "garbage", "billing")
+    events = [world.audited() for _ in range(12)]
+    done = dlq("redrive", "--yes", "--json", "--rate", "100")
+    document = json.loads(done.out)
+    assert (done.code, document["outcomes"]["queued"], document["left"]) == (1, 12, 3)
+    messages = world.taken("events.fifo")
+    assert [json.loads(message["Body"])["detail"]["id"] for message in messages] == events
+    assert world.counts("audit-dlq.fifo") == (3, 0)
+
+
+def test_redrive_touches_only_what_is_chosen(world: World, dlq: Any) -> None:
+    chosen = world.failed()
+    world.parked()
+    assert dlq("redrive", "--yes", "--event-id", chosen).code == 0
+    assert world.invoked() == [chosen]
+    assert world.counts() == (1, 0)
+
+
+def test_dry_runs_change_nothing(world: World, dlq: Any, tmp_path: Path) -> None:
+    world.failed()
+    for command in (["redrive"], ["purge", "--file", str(tmp_path / "new.jsonl")]):
+        done = dlq(*command, "--dry-run", "--json")
+        document = json.loads(done.out)
+        assert (done.code, document["dry_run"], document["letters"]) == (0, True, 1)
+        assert document["groups"][0]["reason"] == "the API answered 503"
+    assert (world.counts(), world.invoked(), list(tmp_path.glob("*.jsonl"))) == ((1, 0), [], [])
+
+
+def test_rate_is_kept(world: World, dlq: Any) -> None:
+    for _ in range(5):
+        world.failed()
+    started = time.monotonic()
+    assert dlq("redrive", "--yes", "--rate", "2", "--queue", "payments-dlq").code == 0
+    assert time.monotonic() - started >= 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_redrive_gives_back_what_was_not_handed_over(
+    world: World, variables: dict[str, str], number: int, code: int
+) -> None:
+    events = [world.failed() for _ in range(30)]
+    process = begin(variables, "redrive", "--yes", "--json", "--rate", "4")
+    seen: list[str] = []
+    until(lambda: len(seen.extend(world.invoked()) or seen) >= 3)  # type: ignore[func-returns-value]
+    process.send_signal(number)
+    out, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert process.returncode == code, err
+    assert "interrupted: finishing the step in hand" in err
+    assert "Traceback" not in err
+    document = json.loads(out)
+    seen += world.invoked()
+    applied = document["outcomes"]["applied"]
+    assert document["interrupted"] is True
+    assert 3 <= applied < 30
+    assert seen == events[:applied]
+    assert document["not_tried"] == 30 - applied
+    assert world.counts() == (30 - applied, 0)
+
+
+def test_interrupt_lets_the_event_in_hand_end(world: World, variables: dict[str, str]) -> None:
+    world.failed("slow")
+    world.failed()
+    process = begin(variables, "redrive", "--yes")
+    seen: list[str] = []
+    until(lambda: bool(seen.extend(world.invoked()) or seen))  # type: ignore[func-returns-value]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, world.counts()) == (130, (1, 0)), err
+    assert "not tried" in out
+
+
+def test_interrupted_list_gives_everything_back(world: World, variables: dict[str, str]) -> None:
+    for _ in range(5):
+        world.failed()
+    process = begin(variables, "list")
+    until(lambda: world.counts()[1] == 5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, world.counts()) == (130, (5, 0)), err
+    assert "Traceback" not in err
+    assert "Dead letters" not in out
+
+
+def test_two_runs_at_once_hand_nothing_over_twice(world: World, variables: dict[str, str]) -> None:
+    events = [world.failed() for _ in range(40)]
+    processes = [begin(variables, "redrive", "--yes", "--json", "--rate", "50") for _ in range(2)]
+    documents = [json.loads(process.communicate(timeout=DEADLINE_SECONDS)[0]) for process in processes]
+    assert sorted(world.invoked()) == sorted(events)
+    assert sum(document["outcomes"]["applied"] for document in documents) == 40
+    assert sum(document["left"] for document in documents) == 0
+    assert world.counts() == (0, 0)
+
+
+def test_held_letters_are_told_as_unseen(world: World, dlq: Any) -> None:
+    for _ in range(2):
+        world.failed()
+    world.sqs.receive_message(QueueUrl=world.urls["payments-dlq"], VisibilityTimeout=60)
+    done = dlq("redrive", "--yes", "--json")
+    document = json.loads(done.out)
+    assert (done.code, document["outcomes"]["applied"], document["unseen"]) == (1, 1, 1)
+    assert done.err.splitlines()[-1].startswith("error: 1 messages were not seen")
+
+
+def test_purge_writes_messages_whole_and_deletes_them(world: World, dlq: Any, tmp_path: Path) -> None:
+    event_id = world.not_handed_over()
+    world.put("payments-dlq", "garbage [red]", note="x")
+    audited = [world.audited() for _ in range(12)]
+    file = tmp_path / "purged {1} [2].jsonl"
+    done = dlq("purge", "--yes", "--json", "--file", str(file))
+    assert done.code == 0
+    document = json.loads(done.out)
+    assert (document["file"], document["written"], document["deleted"], document["left"]) == (
+        str(file),
+        14,
+        14,
+        0,
+    )
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [line["event_id"] for line in lines] == [event_id, None, *audited]
+    assert lines[0]["attributes"]["ERROR_CODE"] == "THROTTLING"
+    assert json.loads(lines[0]["body"])["detail"]["data"]["object"]["email"] == PERSONAL[0]
+    assert (lines[1]["body"], lines[1]["attributes"]) == ("garbage [red]", {"note": "x"})
+    assert lines[2]["system_attributes"]["MessageGroupId"] == "billing"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert all(world.counts(queue) == (0, 0) for queue in REQUIRED)
+
+
+def test_messages_are_on_the_disk_before_the_first_is_deleted(
+    world: World, dlq: Any, person: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    events = [world.failed() for _ in range(3)]
+    file = tmp_path / "purged.jsonl"
+    synced: list[int] = []
+    found: list[list[str]] = []
+    fsync, delete = os.fsync, DeadLetterQueue.delete
+
+    def noted_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(descriptor)
+
+    def noted_delete(queue: DeadLetterQueue, letter: Any) -> None:
+        assert len(synced) == 2, "the file and its folder"
+        found.append([json.loads(line)["event_id"] for line in file.read_text().splitlines()])
+        delete(queue, letter)
+
+    person.setattr("ops.dlq.purging.os.fsync", noted_fsync)
+    person.setattr(DeadLetterQueue, "delete", noted_delete)
+    assert dlq("purge", "--yes", "--file", str(file)).code == 0
+    assert found == [events] * 3
+
+
+def test_disk_that_takes_nothing_keeps_every_message(
+    world: World, dlq: Any, person: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    world.failed()
+
+    def full_disk(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    person.setattr("ops.dlq.purging.os.fsync", full_disk)
+    done = dlq("purge", "--yes", "--file", str(tmp_path / "purged.jsonl"))
+    assert (done.code, world.counts()) == (1, (1, 0))
+    assert "can't be written (No space left on device)" in done.err
+
+
+def test_purge_goes_to_build_by_default(
+    world: World, dlq: Any, person: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    person.chdir(tmp_path)
+    world.failed()
+    assert dlq("purge", "--yes").code == 0
+    (file,) = (tmp_path / "build" / "purged").iterdir()
+    assert file.name.startswith("dev-2")
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_purge_of_nothing_writes_no_file(world: World, dlq: Any, tmp_path: Path) -> None:
+    world.failed()
+    file = tmp_path / "purged.jsonl"
+    done = dlq("purge", "--yes", "--json", "--kind", "permanent", "--file", str(file))
+    assert (done.code, json.loads(done.out)["file"], file.exists()) == (0, None, False)
+    assert world.counts() == (1, 0)
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 0), ("n\n", 1, 1), ("", 1, 1)])
+def test_redrive_asks(
+    world: World, dlq: Any, person: pytest.MonkeyPatch, answer: str, code: int, left: int
+) -> None:
+    world.failed()
+    person.setattr(sys, "stdin", Terminal(answer))
+    done = dlq("redrive")
+    assert (done.code, world.counts()) == (code, (left, 0))
+    assert "Hand 1 events back?" in done.out
+
+
+def test_every_command_tells_its_exit_codes(dlq: Any) -> None:
+    for command in ("list", "show", "redrive", "purge"):
+        done = dlq(command, "--help")
+        text = " ".join(done.out.replace("│", " ").split())
+        assert "Exit codes: 0" in text
+        assert "130 interrupted" in text
+
+
+def test_second_interrupt_ends_at_once_and_loses_nothing(world: World, variables: dict[str, str]) -> None:
+    for answer in ("slow", "applied", "applied"):
+        world.failed(answer)
+    process = begin(variables, "redrive", "--yes")
+    until(lambda: bool(world.invoked()))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=DEADLINE_SECONDS)
+    assert (process.returncode, world.counts()) == (130, (3, 0)), err
+    assert "Traceback" not in err
+
+
+def test_queues_of_the_bus_and_of_its_log_are_there_where_they_are_deployed(world: World, dlq: Any) -> None:
+    for name in ("bus-dlq", "log-dlq"):
+        world.urls[name] = world.sqs.create_queue(QueueName=full(name))["QueueUrl"]
+    try:
+        routed = world.not_handed_over("bus-dlq", event_type="invoice.paid")
+        other = world.not_handed_over("bus-dlq", event_type="payout.paid")
+        world.not_handed_over("log-dlq")
+        queues = [queue["queue"] for queue in json.loads(dlq("list", "--json").out)["queues"]]
+        assert queues == [*REQUIRED, "bus-dlq", "log-dlq"]
+        done = dlq("redrive", "--yes", "--json", "--rate", "100")
+        document = json.loads(done.out)
+        assert (done.code, document["outcomes"]["applied"], document["outcomes"]["queued"]) == (1, 1, 1)
+        assert document["failures"][0]["reason"].startswith("the log is written by EventBridge alone")
+        assert world.invoked() == [routed]
+        bodies = [json.loads(message["Body"])["detail"]["id"] for message in world.taken("events.fifo")]
+        assert bodies == [routed, other]
+        assert (world.counts("bus-dlq"), world.counts("log-dlq")) == ((0, 0), (1, 0))
+    finally:
+        for name in ("bus-dlq", "log-dlq"):
+            world.sqs.delete_queue(QueueUrl=world.urls.pop(name))
+
+
+def test_aws_that_answers_no_more_ends_the_run_with_everything_given_back(
+    world: World, dlq: Any, person: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        world.failed()
+
+    def away(_self: ToHandler, _letter: Any) -> None:
+        raise TransientError("the function could not be reached (ReadTimeoutError)")
+
+    person.setattr(ToHandler, "hand_over", away)
+    done = dlq("redrive", "--yes", "--json", "--rate", "100")
+    document = json.loads(done.out)
+    assert (done.code, document["outcomes"]["failed"], document["not_tried"], document["left"]) == (
+        1,
+        3,
+        3,
+        6,
+    )
+    assert "could not be reached (ReadTimeoutError): repeat the command" in done.err.splitlines()[-1]
+    assert world.counts() == (6, 0)
+
+
+def test_letters_are_held_as_long_as_the_work_takes(world: World) -> None:
+    world.failed()
+    queue = Queue("payments-dlq", DeadLetterQueue("payments", world.urls["payments-dlq"], world.sqs))
+    with interruption() as interrupted, holding(2) as held:
+        held.take([queue], interrupted, lambda _count: None)
+        for _ in range(6):
+            time.sleep(0.5)
+            held.keep()
+            assert world.counts() == (0, 1)
+    assert world.counts() == (1, 0)

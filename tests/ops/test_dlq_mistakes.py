@@ -1,0 +1,160 @@
+"""What someone is told who calls dlq wrongly, or where something is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.local.ports import free_port
+from tests.ops.command import run
+from tests.ops.dead_letters import REQUIRED, World
+from tests.ops.refusing import refusing
+
+COMMANDS = ("list", "show", "redrive --yes", "purge --yes")
+
+
+@pytest.fixture(scope="module")
+def queues_of_prod(dead_letter_world: World) -> Iterator[None]:
+    """prod has its dead-letter queues, and neither functions nor the audit's queue; staging has nothing."""
+    sqs = dead_letter_world.sqs
+    urls = []
+    for name in REQUIRED:
+        fifo = name.endswith(".fifo")
+        full = f"huntaze-stripe-{name.removesuffix('.fifo')}-prod" + (".fifo" if fifo else "")
+        attributes = {"FifoQueue": "true"} if fifo else {}
+        urls.append(sqs.create_queue(QueueName=full, Attributes=attributes)["QueueUrl"])
+    yield
+    for url in urls:
+        sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture(scope="module")
+def refusals() -> Iterator[dict[str, str]]:
+    """URLs of AWS endpoints that refuse."""
+    with refusing("ExpiredTokenException") as expired, refusing("AccessDeniedException") as denied:
+        yield {"expired": expired, "denied": denied}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("arguments", "changes", "code", "told"),
+    [
+        ("--env nowhere", {}, 2, '"nowhere" is no environment; take one of dev, staging, prod'),
+        ("", {"STRIPE_EVENT_SOURCE_NAME": ""}, 2, "stripe_event_source_name is not set"),
+        ("--queue mail-dlq", {}, 2, "--queue 'mail-dlq' is no dead-letter queue: take payments-dlq"),
+        ("--queue huntaze-stripe-payments-dlq-prod", {}, 2, "of another environment: correct --env"),
+        ("--kind transitory", {}, 2, "--kind 'transitory' is no kind of failure: did you mean transient?"),
+        ("--kind x", {}, 2, "is no kind of failure: take transient, permanent"),
+        ("--type Invoice!", {}, 2, "--type 'Invoice!' is no event type: write one like invoice.paid"),
+        ("--event-id évt", {}, 2, "--event-id 'évt' is no event id"),
+        ("--older-than 2", {}, 2, "--older-than '2' is no time: write for example"),
+        ("--older-than yesterday", {}, 2, "is no time"),
+        ("--older-than 2026-13-01", {}, 2, "is no time"),
+        ("", {"AWS_ENDPOINT_URL": "http://127.0.0.1:{free}"}, 1, "does not answer: check the network"),
+        (
+            "",
+            {"AWS_ENDPOINT_URL": "{expired}"},
+            1,
+            "AWS refused the credentials (ExpiredTokenException): log in",
+        ),
+        ("", {"AWS_ENDPOINT_URL": "{denied}"}, 1, "ask for the right GetQueueUrl"),
+        ("", {"AWS_PROFILE": "nobody"}, 1, "check AWS_PROFILE"),
+        ("", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "there are no AWS credentials"),
+        ("--env staging", {}, 1, "the queue huntaze-stripe-payments-dlq-staging is not there"),
+        ("--queue log-dlq", {}, 1, "the queue huntaze-stripe-log-dlq-dev is not there"),
+    ],
+)
+def test_mistake_is_one_line_that_says_what_to_do(
+    person: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    refusals: dict[str, str],
+    command: str,
+    arguments: str,
+    changes: dict[str, str],
+    code: int,
+    told: str,
+) -> None:
+    for name, value in changes.items():
+        person.setenv(name, value.format(free=free_port(), **refusals))
+        if not value:
+            person.delenv(name)
+    _is_one_line([*command.split(), *arguments.split()], code, told, person, capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ("redrive --yes --rate fast", 2, "--rate 'fast' is no rate: write a number of events in a second"),
+        ("redrive --yes --rate 0", 2, "is no rate"),
+        ("redrive --yes --rate -1", 2, "is no rate"),
+        ("redrive --yes --rate 101", 2, "is no rate"),
+        ("redrive --yes --rate nan", 2, "is no rate"),
+        ("redrive --yes --rate inf", 2, "is no rate"),
+        ("redrive", 2, "nobody can be asked here: add --yes"),
+        ("redrive --json", 2, "nobody can be asked here: add --yes"),
+        ("purge", 2, "nobody can be asked here: add --yes"),
+        ("redrive --yes --env prod", 1, "the function huntaze-stripe-billing-prod is not there"),
+        (
+            "redrive --yes --env prod --queue payments-dlq",
+            1,
+            "the function huntaze-stripe-payments-prod is not there",
+        ),
+        (
+            "redrive --yes --env prod --queue audit-dlq.fifo",
+            1,
+            "the queue huntaze-stripe-events-prod.fifo is not there",
+        ),
+        ("purge --yes --file {folder}/there", 2, "is there already: name a new file"),
+        ("purge --yes --file {folder}", 2, "is there already: name a new file"),
+        ("purge --yes --file {folder}/none/new", 2, "is in no folder: make"),
+        ("purge --yes --file {folder}/link", 2, "is there already"),
+    ],
+)
+def test_mistake_of_one_command_is_one_line_too(
+    person: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    world: World,
+    queues_of_prod: None,
+    tmp_path: Path,
+    arguments: str,
+    code: int,
+    told: str,
+) -> None:
+    event_id = world.failed()
+    (tmp_path / "there").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    _is_one_line([part.format(folder=tmp_path) for part in arguments.split()], code, told, person, capsys)
+    assert (world.counts(), world.invoked()) == ((1, 0), []), event_id
+
+
+def test_folder_that_can_not_be_made_is_told(
+    person: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: World, tmp_path: Path
+) -> None:
+    person.chdir(tmp_path)
+    (tmp_path / "build").touch()
+    _is_one_line(["purge", "--yes"], 1, "can't be written", person, capsys)
+
+
+@pytest.mark.parametrize("arguments", [["list", "--colour", "red"], ["redrive", "now"], ["empty"]])
+def test_unknown_options_are_wrong_usage(
+    person: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    done = run(["dlq", *arguments], person, capsys)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+
+
+def _is_one_line(
+    arguments: list[str],
+    code: int,
+    told: str,
+    person: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = run(["dlq", *arguments], person, capsys)
+    assert (done.code, done.out, len(done.err.splitlines())) == (code, "", 1), done
+    assert told in done.err
+    assert done.err.startswith("error: ")
+    assert "Traceback" not in done.err

@@ -1,0 +1,166 @@
+"""Reconciliation's parts by themselves: the gap, the envelope of the way back, and its rate."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.pipeline.envelope import parse
+from functions.pipeline.errors import ConfigurationError, TransientError
+from functions.pipeline.routing import ROUTES
+from functions.reconciliation.gap import BATCH_SIZE, Gap, compare
+from functions.reconciliation.heal import MAXIMUM_BYTES, Destination, Healer, envelope, lane
+from functions.reconciliation.run import STEP_SECONDS, _steps
+from infra.patterns import OTHER
+from tests.unit import snapshots
+
+SOURCE = "aws.partner/stripe.com/ed_test_unit"
+DESTINATION = Destination(
+    SOURCE, "111122223333", "eu-west-1", {"payments": "fn-payments", "billing": "fn-billing"}, "https://queue"
+)
+
+
+def detail(event_type: str = "customer.updated", **changes: Any) -> dict[str, Any]:
+    made: dict[str, Any] = snapshots.envelope(event_type, snapshots.customer())["detail"]
+    return made | changes
+
+
+class Known:
+    """A ledger that knows some ids, and how often it was asked."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = set(ids)
+        self.asked: list[int] = []
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        self.asked.append(len(event_ids))
+        return self.ids & set(event_ids)
+
+
+@given(
+    count=st.integers(0, 3 * BATCH_SIZE + 1),
+    known=st.sets(st.integers(0, 3 * BATCH_SIZE)),
+)
+def test_every_event_is_compared_once_and_missing_unless_known(count: int, known: set[int]) -> None:
+    events = [detail(id=f"evt_{number}", created=number) for number in range(count)]
+    ledger = Known(*(f"evt_{number}" for number in known))
+    gap = Gap()
+    for batch in compare(events, ledger):
+        assert batch.last_created == max(event["created"] for event in batch.events)
+        gap.add(batch)
+    assert gap.compared.total() == count == sum(ledger.asked)
+    expected = [f"evt_{number}" for number in range(count) if number not in known]
+    assert gap.missing.get("customer.updated", []) == expected
+    assert gap.missing_count == gap.open_count == len(expected)
+
+
+@given(since=st.integers(0, 10**6), length=st.integers(0, 10 * STEP_SECONDS))
+def test_steps_cover_each_second_of_the_window_once(since: int, length: int) -> None:
+    steps = list(_steps(since, since + length))
+    assert steps[0][0] == since
+    assert steps[-1][1] == since + length
+    for (_, last), (first, _) in itertools.pairwise(steps):
+        assert first == last + 1
+    assert all(first <= last < first + STEP_SECONDS for first, last in steps)
+
+
+@pytest.mark.parametrize("event_type", [*ROUTES, "payout.paid"])
+def test_envelope_is_what_the_handlers_take(event_type: str) -> None:
+    event = detail(event_type)
+    made = envelope(event, DESTINATION)
+    parsed = parse(made, livemode=False)
+    assert (parsed.id, parsed.type) == (event["id"], event_type)
+    assert made["detail"] == event
+    assert set(made) == set(snapshots.envelope(event_type, {}))
+    assert made["time"] == "2026-04-01T10:00:00Z"
+
+
+def test_envelope_id_follows_from_the_event() -> None:
+    first = envelope(detail(id="evt_1"), DESTINATION)["id"]
+    assert envelope(detail(id="evt_1"), DESTINATION)["id"] == first
+    assert envelope(detail(id="evt_2"), DESTINATION)["id"] != first
+    assert str(uuid.UUID(first)) == first
+
+
+def test_lane_of_an_unrouted_type_is_the_stacks() -> None:
+    assert lane("payout.paid") == OTHER
+    assert {lane(event_type) for event_type in ROUTES} == {"payments", "billing"}
+
+
+class Recorder:
+    """Stands for both AWS clients: records calls, and fails on order."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.calls: list[str] = []
+        self._error = error
+
+    def invoke(self, **arguments: Any) -> None:
+        self._record(f"invoke {arguments['FunctionName']} {arguments['InvocationType']}")
+
+    def send_message(self, **arguments: Any) -> None:
+        self._record(f"send {arguments['MessageGroupId']}")
+
+    def _record(self, call: str) -> None:
+        if self._error:
+            raise self._error
+        self.calls.append(call)
+
+
+def healer(recorder: Recorder, **options: Any) -> Healer:
+    client: Any = recorder
+    return Healer(DESTINATION, lambda_client=client, sqs_client=client, **options)
+
+
+def test_event_goes_to_its_handler_first_and_to_the_audit_last() -> None:
+    recorder = Recorder()
+    assert healer(recorder).hand_over(detail("invoice.paid"))
+    assert recorder.calls == ["invoke fn-billing Event", "send billing"]
+
+
+def test_unrouted_event_goes_to_the_audit_alone() -> None:
+    recorder = Recorder()
+    assert healer(recorder).hand_over(detail("payout.paid"))
+    assert recorder.calls == ["send other"]
+
+
+def test_rate_is_kept() -> None:
+    waits: list[float] = []
+    paced = healer(Recorder(), rate=10.0, sleep=waits.append)
+    for _ in range(4):
+        paced.hand_over(detail())
+    assert len(waits) == 3
+    # Nobody slept, so each wait is a tenth of a second longer than the one before.
+    assert [round(wait, 1) for wait in waits] == [0.1, 0.2, 0.3]
+
+
+def client_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "quotes the event"}}, "Invoke")
+
+
+def test_event_that_is_too_large_is_left_open() -> None:
+    recorder = Recorder()
+    too_large = detail(data={"object": snapshots.customer(description="x" * MAXIMUM_BYTES)})
+    assert not healer(recorder).hand_over(too_large)
+    assert recorder.calls == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (client_error("AccessDeniedException"), ConfigurationError),
+        (client_error("ResourceNotFoundException"), ConfigurationError),
+        (client_error("TooManyRequestsException"), TransientError),
+        (EndpointConnectionError(endpoint_url="https://lambda"), TransientError),
+    ],
+)
+def test_failed_hand_over_is_classified(error: Exception, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught:
+        healer(Recorder(error)).hand_over(detail())
+    assert "quotes the event" not in str(caught.value)
