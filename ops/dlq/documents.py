@@ -36,7 +36,11 @@ def groups_document(letters: Letters, now: float) -> list[dict[str, Any]]:
 def queues_document(counts: Seen, queues: Sequence[Queue]) -> list[dict[str, Any]]:
     """Return what each queue holds, for programs."""
     return [
-        {"queue": queue.name, "messages": counts.sizes[queue.name], "unseen": counts.unseen(queue.name)}
+        {
+            "queue": queue.name,
+            "messages": len(counts.seen.get(queue.name, ())) + counts.unseen(queue.name),
+            "unseen": counts.unseen(queue.name),
+        }
         for queue in queues
     ]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # A shell's exit code for a program that a signal has ended.
 EXIT_BASE = 128
+STDERR = 2
 
 
 class Interruption:
@@ -34,7 +35,8 @@ class Interruption:
             raise KeyboardInterrupt
         self.exit_code = EXIT_BASE + number
         self._set.set()
-        sys.stderr.write("interrupted: finishing the step in hand (again to stop at once)\n")
+        # Not through sys.stderr, in whose middle the signal may have come.
+        os.write(STDERR, b"interrupted: finishing the step in hand (again to stop at once)\n")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from functions.dead_letters.queue import Pace
 from functions.dead_letters.records import TRANSIENT, DeadLetter
-from functions.dead_letters.redrive import FAILED, Result, WayBack, redrive
+from functions.dead_letters.redrive import FAILED, PARKED, Result, WayBack, redrive
 from functions.pipeline.errors import ConfigurationError, EventError
 from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue
@@ -46,8 +46,8 @@ class Work:
 
     @property
     def left(self) -> int:
-        """How many chosen letters are still in their queues."""
-        return self.outcomes()[FAILED] + self.not_tried
+        """How many chosen events are still in their queues, those that were parked again included."""
+        return self.outcomes()[FAILED] + self.outcomes()[PARKED] + self.not_tried
 
 
 def hand_back(

@@ -94,6 +94,8 @@ class Session:
                 groups = documents.groups_document(letters, self.now)
                 talk.show_json(begin | {"unseen": counts.all_unseen, "groups": groups})
             return None
+        if not letters and not counts.all_unseen:
+            return lambda _letter, _queue: False
         more = " at least" if counts.all_unseen else ""
         talk.confirm(question(f"{len(letters)}{more}"), yes=False, as_json=self.as_json)
         shown = {letter.message_id for letter, _ in letters}

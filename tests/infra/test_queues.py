@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ops.dlq.queues import FIFO, NAMES, OPTIONAL
 from tests.infra.conftest import SOURCE
 from tests.infra.terraform_json import Stack, statements
 
@@ -140,3 +141,14 @@ def test_with_a_key_every_queue_but_the_buss_own_uses_it(secured: Stack) -> None
         else:
             assert queue["kms_master_key_id"] == "${aws_kms_key.key.arn}"
             assert "sqs_managed_sse_enabled" not in queue
+
+
+def test_the_dlq_commands_know_every_dead_letter_queue(stack: Stack, secured: Stack) -> None:
+    for each, optional in ((stack, set(OPTIONAL)), (secured, set())):
+        deployed = {name for name in queues(each) if "dlq" in name}
+        assert deployed == {dead_letter_queue(name, each.environment) for name in set(NAMES) - optional}
+
+
+def dead_letter_queue(name: str, environment: str) -> str:
+    fifo = FIFO if name.endswith(FIFO) else ""
+    return f"huntaze-stripe-{name.removesuffix(FIFO)}-{environment}{fifo}"

@@ -266,8 +266,9 @@ def test_redrive_tells_each_outcome_and_keeps_what_failed(world: World, dlq: Any
         "the function answered something else than an outcome",
         "the message holds no envelope: purge it, which writes it to a file",
     }
-    assert (done.code, document["left"]) == (1, 4)
-    assert done.err.splitlines()[-1].startswith("error: 4 events stay in their queues")
+    # The handler answers "parked" when it has put a new message into the queue: here it does not.
+    assert (done.code, document["left"]) == (1, 5)
+    assert done.err.splitlines()[-1].startswith("error: 5 events stay in their queues")
     assert world.counts() == (4, 0)
     assert PERSONAL[0] not in done.out + done.err
 
@@ -477,6 +478,21 @@ def test_every_command_tells_its_exit_codes(dlq: Any) -> None:
         text = " ".join(done.out.replace("│", " ").split())
         assert "Exit codes: 0" in text
         assert "130 interrupted" in text
+
+
+def test_nobody_is_asked_about_nothing(world: World, dlq: Any, person: pytest.MonkeyPatch) -> None:
+    world.failed()
+    person.setattr(sys, "stdin", Terminal(""))
+    done = dlq("redrive", "--kind", "permanent")
+    assert (done.code, world.counts()) == (0, (1, 0))
+    assert "back?" not in done.out
+
+
+def test_event_that_is_parked_again_is_left(world: World, dlq: Any) -> None:
+    world.failed("parked")
+    done = dlq("redrive", "--yes", "--json")
+    document = json.loads(done.out)
+    assert (done.code, document["outcomes"]["parked"], document["left"]) == (1, 1, 1)
 
 
 def test_second_interrupt_ends_at_once_and_loses_nothing(world: World, variables: dict[str, str]) -> None:
