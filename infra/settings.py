@@ -8,6 +8,7 @@ wins over both. This is the only module of `infra` that reads the process enviro
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -296,8 +297,19 @@ class Settings(StateSettings):
         return value
 
 
-def load(environment: str, *, folder: Path = FOLDER, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    environment: str,
+    *,
+    folder: Path = FOLDER,
+    environ: Mapping[str, str] | None = None,
+    fallbacks: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """Read the settings of one environment.
+
+    Parameters
+    ----------
+    fallbacks
+        Values of required settings that the caller has no use for, should they not be set.
 
     Raises
     ------
@@ -306,7 +318,11 @@ def load(environment: str, *, folder: Path = FOLDER, environ: Mapping[str, str] 
     """
     if environment not in ENVIRONMENTS:
         raise SettingsError(f'"{environment}" is no environment; take one of {", ".join(ENVIRONMENTS)}')
-    sources = (*_state_sources(folder), settings_source.toml_file(folder / f"{environment}.toml"))
+    sources = (
+        *_state_sources(folder),
+        settings_source.Source("fallbacks", fallbacks),
+        settings_source.toml_file(folder / f"{environment}.toml"),
+    )
     return settings_source.build(
         Settings, *sources, environ=_environ(environ), given={"environment": environment}
     )

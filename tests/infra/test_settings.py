@@ -193,3 +193,15 @@ def test_unknown_environment_is_told() -> None:
 
 def test_redrive_that_is_off_needs_no_time(tmp_path: Path) -> None:
     assert load(tmp_path, f"{COMPLETE}[redrive]\ntimeout_seconds = 3\n").redrive.timeout_seconds == 3
+
+
+def test_fallback_stands_for_a_setting_that_is_not_set_and_for_no_other(tmp_path: Path) -> None:
+    load(tmp_path, COMPLETE)
+    fallbacks = {"stripe_event_source_name": "aws.partner/stripe.com/ed_unnamed"}
+    for text, name in (
+        (COMPLETE, "ed_1"),
+        (COMPLETE.replace("stripe_event", "# stripe_event"), "ed_unnamed"),
+    ):
+        (tmp_path / "dev.toml").write_text(text, encoding="utf-8")
+        loaded = settings.load("dev", folder=tmp_path, environ={}, fallbacks=fallbacks)
+        assert loaded.stripe_event_source_name == f"aws.partner/stripe.com/{name}"
