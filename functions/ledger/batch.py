@@ -40,6 +40,7 @@ def store(batch: Mapping[str, Any]) -> dict[str, Any]:
             failed += _write(records)
         except EventError as error:
             logger.error("batch failed", extra={"error": type(error).__name__, "reason": error.reason})
+            _forget()
             raise
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
@@ -58,6 +59,12 @@ def _write(records: list[LedgerRecord]) -> list[str]:
 def _not_stored(message_id: str, reason: str) -> str:
     logger.error("message not stored", extra={"message_id": message_id, "reason": reason})
     return message_id
+
+
+def _forget() -> None:
+    """Read the settings anew at the next batch: the database's address or password may have been rotated."""
+    config.forget()
+    _table.cache_clear()
 
 
 @cache

@@ -154,7 +154,11 @@ def _row(record: LedgerRecord) -> tuple[object, ...]:
 
 def _fault(error: psycopg.Error) -> EventError:
     """Classify a database error: what a person must change, or what passes."""
-    told = f"PostgreSQL failed ({type(error).__name__}, SQLSTATE {error.sqlstate or 'none'})"
+    if error.sqlstate is None:
+        # No connection came about, or it broke. libpq tells a wrong password in words alone.
+        name = type(error).__name__
+        return TransientError(f"PostgreSQL failed ({name}, no SQLSTATE); if it stays so, check DATABASE_URL")
+    told = f"PostgreSQL failed ({type(error).__name__}, SQLSTATE {error.sqlstate})"
     if isinstance(error, psycopg.ProgrammingError) and not isinstance(error, errors.UndefinedTable):
         return ConfigurationError(f"{told}; check DATABASE_URL and the role's rights")
     return TransientError(told)

@@ -154,7 +154,7 @@ def _beginning(response: httpx.Response) -> str:
     deadline = time.monotonic() + ANSWER_LIMIT_SECONDS
     # httpx takes the limit from here for each piece of the body; its head had the whole of TIMEOUT.
     response.request.extensions["timeout"]["read"] = ANSWER_LIMIT_SECONDS
-    with suppress(httpx.TransportError):
+    with suppress(httpx.TransportError, httpx.StreamError):
         for chunk in response.iter_raw():
             read += chunk
             if len(read) > ANSWER_LIMIT_BYTES or time.monotonic() > deadline:

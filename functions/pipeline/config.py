@@ -94,6 +94,7 @@ def ledger_settings() -> LedgerSettings:
 def forget() -> None:
     """Read everything anew at the next attempt: a key was refused, and may have been rotated since."""
     delivery_settings.cache_clear()
+    ledger_settings.cache_clear()
     _secret_document.cache_clear()
 
 

@@ -85,9 +85,8 @@ def local_workspace(
         "BUNDLE_SYSTEM": target.system,
         "AWS_REGION": services.aws.region,
         "STATE_REGION": services.aws.region,
-        # Deployed, and invoked by who wants it: there is no Stripe to ask by the clock here.
-        "RECONCILE": "heal",
-        "RECONCILE_MINUTES": "1440",
+        # There is no Stripe to ask here.
+        "RECONCILE": "off",
     }
     secrets = {
         names.HUNTAZE_API_KEY: services.secrets.huntaze_api_key,

@@ -25,8 +25,13 @@ from ops.steps import Steps
 
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25
-# The way back is deployed, and runs when a scenario says so.
-SETTINGS = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1440"}
+# What runs by the clock is deployed, and runs when a scenario says so.
+SETTINGS = {
+    "AUTO_REDRIVE": "true",
+    "AUTO_REDRIVE_MINUTES": "1440",
+    "RECONCILE": "heal",
+    "RECONCILE_MINUTES": "1440",
+}
 
 
 @dataclass(frozen=True)

@@ -248,6 +248,22 @@ def test_database_that_comes_back_takes_the_batch(aws: Aws, start: Start, tmp_pa
         assert rows(url)[event_id(envelope)]["deliveries"] == 1
 
 
+def test_rotated_database_url_heals_without_a_new_start(aws: Aws, start: Start, database_url: str) -> None:
+    secrets = aws.client("secretsmanager")
+    user, _, address = database_url.rpartition("@")
+    wrong = f"{user.rpartition(':')[0]}:outdated@{address}"
+    secrets.create_secret(Name="rotated-database", SecretString=json.dumps({"DATABASE_URL": wrong}))
+    audit, envelope = start("audit", SECRET_ID="rotated-database"), invoice_paid()
+    with pytest.raises(FunctionError) as caught:
+        audit.invoke(batch_of(envelope))
+    assert caught.value.kind == "TransientError"
+    assert caught.value.message.endswith("if it stays so, check DATABASE_URL")
+    rotated = json.dumps({"DATABASE_URL": database_url})
+    secrets.put_secret_value(SecretId="rotated-database", SecretString=rotated)
+    assert audit.invoke(batch_of(envelope)) == {"batchItemFailures": []}
+    assert set(rows(database_url)) == {event_id(envelope)}
+
+
 def test_connection_that_the_server_closed_is_replaced(database_url: str) -> None:
     ledger = PostgresLedger(database_url)
     ledger.insert(records_of(invoice_paid()))

@@ -132,6 +132,12 @@ def test_status_counts_where_the_body_breaks_off() -> None:
     assert caught.value.answer == "half an ans"
 
 
+def test_answer_that_was_read_before_counts_by_its_status() -> None:
+    transport = httpx.MockTransport(lambda _request: httpx.Response(401, text="read already"))
+    with build_client(transport) as client, pytest.raises(AuthenticationRefusedError):
+        HuntazeApi("https://api.example.com", "hk", client).post(REQUEST, EVENT, "evt_1")
+
+
 class EndlessStream(httpx.SyncByteStream):
     """A body without an end; it counts what was taken of it."""
 
