@@ -47,8 +47,8 @@ _STRINGS = {
     **_forms(
         "billing_reason billing_scheme cancellation_reason capture_method code collection_method "
         "confirmation_method currency decline_code event_type failure_code interval mode network_status "
-        "object outcome payment_status pricing_type proration_behavior reason risk_level setup_future_usage "
-        "status submit_type type usage_type",
+        "object outcome payment_method_types payment_status pricing_type proration_behavior reason "
+        "risk_level setup_future_usage status submit_type type usage_type",
         _WORD,
     ),
     **_forms("detail-type", _WORD),

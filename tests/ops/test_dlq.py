@@ -361,11 +361,11 @@ def test_interrupted_list_gives_everything_back(world: World, variables: dict[st
 
 
 def test_two_runs_at_once_hand_nothing_over_twice(world: World, variables: dict[str, str]) -> None:
-    events = [world.failed() for _ in range(40)]
+    events = [world.failed() for _ in range(24)]
     processes = [begin(variables, "redrive", "--yes", "--json", "--rate", "50") for _ in range(2)]
     documents = [json.loads(process.communicate(timeout=DEADLINE_SECONDS)[0]) for process in processes]
     assert sorted(world.invoked()) == sorted(events)
-    assert sum(document["outcomes"]["applied"] for document in documents) == 40
+    assert sum(document["outcomes"]["applied"] for document in documents) == 24
     assert sum(document["left"] for document in documents) == 0
     assert world.counts() == (0, 0)
 
@@ -561,4 +561,23 @@ def test_letters_are_held_as_long_as_the_work_takes(world: World) -> None:
             time.sleep(0.5)
             held.keep()
             assert world.counts() == (0, 1)
+    assert world.counts() == (1, 0)
+
+
+def test_letter_that_can_not_be_written_again_stays_and_stops_nobody(
+    world: World, dlq: Any, person: pytest.MonkeyPatch
+) -> None:
+    deep = world.failed()
+    world.failed()
+    hand_over = ToHandler.hand_over
+
+    def nested(self: ToHandler, letter: Any) -> Any:
+        if letter.event_id == deep:
+            raise RecursionError
+        return hand_over(self, letter)
+
+    person.setattr(ToHandler, "hand_over", nested)
+    document = json.loads(dlq("redrive", "--yes", "--json").out)
+    assert (document["outcomes"]["applied"], document["left"]) == (1, 1)
+    assert document["failures"][0]["reason"].startswith("the envelope is nested too deeply to be handed over")
     assert world.counts() == (1, 0)
