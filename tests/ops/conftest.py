@@ -41,8 +41,8 @@ def person(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> pytest
     """The same in this process; `monkeypatch`, to change it. The embedded SQS needs no long polling."""
     monkeypatch.setattr("functions.dead_letters.queue.WAIT_SECONDS", 0)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    # A worker of pytest-xdist gives tables 80 columns.
-    monkeypatch.delenv("COLUMNS", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    # A worker of pytest-xdist gives tables 80 columns.
+    monkeypatch.delenv("COLUMNS", raising=False)
     return monkeypatch
