@@ -62,6 +62,7 @@ def _refused_in_windows(stage: Stage) -> None:
     part = max(1, len(stage.pending) // (2 * WINDOWS))
     for _ in range(WINDOWS):
         stage.world.api.stop()
+        stage.mark("API refuses connections")
         stage.send(part)
         time.sleep(AWAY_SECONDS)
         stage.world.api.start()
@@ -72,6 +73,7 @@ def _refused_in_windows(stage: Stage) -> None:
 def _database_away(stage: Stage) -> None:
     stage.send(len(stage.pending) // 2)
     stage.world.postgres.stop()
+    stage.mark("PostgreSQL goes away in mid-batch")
     stage.send(len(stage.pending) // 2)
     time.sleep(AWAY_SECONDS)
     stage.world.postgres.start()
@@ -83,17 +85,16 @@ def _poison(stage: Stage) -> None:
     for body in ("no envelope", '{"detail": {"id": 7}}'):
         stage.send(part)
         stage.send_poison(body)
+        stage.mark("poison records")
     stage.send()
 
 
 def _outage(stage: Stage) -> None:
     stage.world.api.stop()
-    first = len(stage.sent)
+    stage.mark("API is away until no retry is left")
     stage.send()
-    try:
-        stage.wait_until_exhausted(stage.sent[first:])
-    finally:
-        stage.world.api.start()
+    stage.wait_until_ended()
+    stage.world.api.start()
 
 
 PHASES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -122,9 +123,11 @@ def strikes_table(phases: Sequence[PhaseReport]) -> Table:
     table = Table(title="Injected failures", title_justify="left")
     table.add_column("failure", no_wrap=True)
     table.add_column("strikes", justify="right")
+    strikes = Counter[str]()
     for phase in phases:
-        for name, count in phase.strikes.items():
-            table.add_row(name, str(count))
+        strikes.update(phase.strikes)
+    for name, count in strikes.items():
+        table.add_row(name, str(count))
     return table
 
 

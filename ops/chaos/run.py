@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from rich.console import Console
 
@@ -67,8 +68,8 @@ class Options:
         return chosen
 
 
-def run(options: Options, console: Console) -> Report:
-    """Run the phases, print the tables, write `report.json`, and return the report.
+def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> Report:
+    """Run the phases, print the tables, write the report to a file, and return it.
 
     Raises
     ------
@@ -95,8 +96,9 @@ def run(options: Options, console: Console) -> Report:
     fuzzed = _fuzz(options, steps)
     steps.timings["total"] = time.monotonic() - started
     report = Report(options.seed, options.events, tuple(reports), fuzzed, steps.timings)
-    write(report, REPORT_PATH)
+    write(report, report_path)
     _print(report, console)
+    console.print(f"written to {report_path}", highlight=False)
     return report
 
 
@@ -113,19 +115,22 @@ def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[Sendin
 def _play(phase: Phase, sendings: list[Sending], stage: Stage, seed: int, steps: Steps) -> PhaseReport:
     started = time.monotonic()
     with steps.step(phase.name) as step:
-        stage.progress = step.advance_to
+        stage.progress, stage.marks = step.advance_to, {}
         if phase.cold:
             stage.world.restart_emulator()
+            stage.mark("embedded AWS restarts")
         stage.limit_handlers(phase.timeout_seconds)
         _order(phase, stage.world, seed)
         stage.pending = list(sendings)
         phase.play(stage)
         silence = phase.silence_seconds or SILENCE_SECONDS
         verdict = stage.settle(healed=phase.healed, silence=silence)
-        strikes = _strikes(phase, stage.world)
+        strikes = {**_strikes(phase, stage.world), **stage.marks}
         verdict = replace(verdict, violations=(*verdict.violations, *_idle(phase, strikes)))
         told = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
         step.note = f"{phase.title}: {told}"
+    if not verdict.passed:
+        steps.console.print(violations_table(verdict.violations))
     return PhaseReport(phase.name, phase.title, len(sendings), strikes, verdict, time.monotonic() - started)
 
 
@@ -173,7 +178,4 @@ def _print(report: Report, console: Console) -> None:
     if report.violations:
         console.print(violations_table(report.violations))
     verdict = "passed" if report.passed else f"FAILED, {len(report.violations)} promises broken"
-    console.print(
-        f"{verdict}: seed {report.seed}, {report.events} deliveries; {REPORT_PATH.relative_to(ROOT)}",
-        highlight=False,
-    )
+    console.print(f"{verdict}: seed {report.seed}, {report.events} deliveries", highlight=False)

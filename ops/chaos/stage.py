@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from functions.pipeline.routing import HANDLERS
@@ -32,6 +32,8 @@ class Stage:
         What was sent so far, in order; the verdicts are about all of it.
     poison
         Ids of the messages that were put into the audit queue and are no envelopes.
+    marks
+        What the phase did itself, and how often; it counts among the injected failures.
     """
 
     world: World
@@ -40,7 +42,12 @@ class Stage:
     sent: list[Sent] = field(default_factory=list)
     poison: set[str] = field(default_factory=set)
     pending: list[Sending] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
     progress: Progress = lambda _done, _total, _note: None
+
+    def mark(self, name: str, count: int = 1) -> None:
+        """Count something that the phase did itself."""
+        self.marks[name] = self.marks.get(name, 0) + count
 
     def send(self, count: int | None = None) -> None:
         """Put so many of the phase's events on the bus; None is all that are left."""
@@ -68,22 +75,21 @@ class Stage:
                 FunctionName=self.deployment.outputs.functions[handler], Timeout=seconds
             )
 
-    def wait_until_exhausted(self, sent: Sequence[Sent]) -> None:
-        """Wait until every retry of these deliveries is used up: each lies in a dead-letter queue.
+    def wait_until_ended(self) -> None:
+        """Wait until each delivery has ended in a handler's closing line or in a dead-letter queue.
 
-        Those that no handler takes, or that never come to a call, are left out.
+        Where the API is away, that is when every retry is used up. Gives up after SILENCE_SECONDS without
+        any change; the verdict then names the deliveries that are open.
         """
-        wanted = {one.envelope_id for one in sent if one.event.kind.handler and one.event.fate == "applied"}
-        self._until(
-            lambda: len(wanted & {letter.envelope_id for letter in self.observer.look().dead}), len(wanted)
-        )
-
-    def _until(self, count: Callable[[], int], wanted: int) -> None:
         last, deadline = -1, time.monotonic() + SILENCE_SECONDS
-        while (found := count()) < wanted and time.monotonic() < deadline:
-            self.progress(found, wanted, "retries used up")
-            if found != last:
-                last, deadline = found, time.monotonic() + SILENCE_SECONDS
+        while time.monotonic() < deadline:
+            verdict = self._judge(healed=False)
+            self.progress(len(self.sent) - verdict.open, len(self.sent), "ended")
+            if not verdict.open:
+                self.mark("deliveries in dead-letter queues", verdict.figures["in DLQ for now"])
+                return
+            if verdict.open != last:
+                last, deadline = verdict.open, time.monotonic() + SILENCE_SECONDS
             time.sleep(POLL_SECONDS)
 
     def settle(self, *, healed: bool, silence: float = SILENCE_SECONDS) -> Verdict:
@@ -91,17 +97,19 @@ class Stage:
         last: object = None
         deadline = time.monotonic() + silence
         while True:
-            seen = self.observer.look()
-            verdict = judge(self.sent, seen, poison=frozenset(self.poison), healed=healed)
+            verdict = self._judge(healed=healed)
             open_events = {violation.subject for violation in verdict.violations}
             total = len({one.event.id for one in self.sent})
-            self.progress(total - len(open_events), total, f"{seen.waiting} to audit")
-            state = (verdict.figures, len(verdict.violations), seen.waiting)
+            self.progress(max(0, total - len(open_events)), total, "kept")
+            state = (verdict.figures, len(verdict.violations))
             if state != last:
                 last, deadline = state, time.monotonic() + silence
-            if (verdict.passed and not seen.waiting) or time.monotonic() > deadline:
+            if verdict.passed or time.monotonic() > deadline:
                 return verdict
             time.sleep(POLL_SECONDS)
+
+    def _judge(self, *, healed: bool) -> Verdict:
+        return judge(self.sent, self.observer.look(), poison=frozenset(self.poison), healed=healed)
 
 
 AUDIT_QUEUE = "-events-dev.fifo"

@@ -44,6 +44,11 @@ class Verdict:
     violations: tuple[Violation, ...]
 
     @property
+    def open(self) -> int:
+        """How many events have deliveries that have not ended, or that ended more than once."""
+        return sum(violation.kind == "count" for violation in self.violations)
+
+    @property
     def passed(self) -> bool:
         """Whether nothing was violated."""
         return not self.violations
@@ -99,6 +104,8 @@ class _Court:
         return effects
 
     def violations(self) -> Iterator[Violation]:
+        if self._seen.waiting:
+            yield Violation("audit", "the audit queue", "", f"still holds {self._seen.waiting} messages")
         for event in self._events.values():
             yield from self._applied_right(event)
             yield from self._parked_right(event)

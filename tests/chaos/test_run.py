@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from ops.chaos.phases import PHASES
 from ops.chaos.report import Report
-from ops.chaos.run import REPORT_PATH, Options, planned, run
+from ops.chaos.run import Options, planned, run
 from ops.errors import OperatorError
 
 EVENTS = 200
@@ -18,8 +19,13 @@ SEED = 3
 
 
 @pytest.fixture(scope="module")
-def report() -> Report:
-    return run(Options(SEED, EVENTS, examples=0), Console(file=io.StringIO(), width=140))
+def report_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chaos") / "report.json"
+
+
+@pytest.fixture(scope="module")
+def report(report_path: Path) -> Report:
+    return run(Options(SEED, EVENTS, examples=0), Console(file=io.StringIO(), width=140), report_path)
 
 
 @pytest.mark.timeout(900)
@@ -31,13 +37,14 @@ def test_every_promise_is_kept_whatever_fails(report: Report) -> None:
 @pytest.mark.timeout(900)
 def test_every_failure_struck(report: Report) -> None:
     strikes = {name: count for phase in report.phases for name, count in phase.strikes.items()}
-    assert set(strikes) == {failure.name for phase in PHASES for failure in phase.failures}
+    assert set(strikes) >= {failure.name for phase in PHASES for failure in phase.failures}
+    assert strikes["deliveries in dead-letter queues"] > EVENTS / len(PHASES) / 2
     assert min(strikes.values()) > 0
 
 
 @pytest.mark.timeout(900)
-def test_the_report_holds_the_figures(report: Report) -> None:
-    written = json.loads(REPORT_PATH.read_text())
+def test_the_report_holds_the_figures(report: Report, report_path: Path) -> None:
+    written = json.loads(report_path.read_text())
     assert written == json.loads(json.dumps(report.as_json()))
     totals = written["totals"]
     assert totals["deliveries"] == EVENTS

@@ -221,3 +221,7 @@ def test_a_neighbour_of_a_poison_record_in_the_dead_letter_queue_is_named() -> N
 def test_a_poison_record_that_vanished_is_named(place: int, subject: str) -> None:
     dead = tuple(one for number, one in enumerate(GOOD.dead) if number != place)
     assert ("audit", subject) in found(replace(GOOD, dead=dead))
+
+
+def test_messages_that_wait_for_the_audit_are_named() -> None:
+    assert found(replace(GOOD, waiting=3)) == {("audit", "the audit queue")}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
         done[handler] = count
         progress(sum(done.values()))
 
-    with running_emulator(folder / "aws") as url, ThreadPoolExecutor(len(HANDLERS)) as pool:
+    with running_emulator(folder / "aws") as url, ExitStack() as processes:
         aws = Aws(url, REGION)
         aws.client("dynamodb").create_table(
             TableName=TABLE,
@@ -72,11 +73,21 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
             BillingMode="PAY_PER_REQUEST",
         )
         share = examples // len(HANDLERS)
-        running = [
-            pool.submit(_fuzz_one, handler, _environment(folder, aws, handler), seed, share, advance)
+        started = [
+            (
+                handler,
+                processes.enter_context(_started(handler, _environment(folder, aws, handler), seed, share)),
+            )
             for handler in HANDLERS
         ]
-        return tuple(one.result() for one in running)
+        with ThreadPoolExecutor(len(HANDLERS)) as pool:
+            running = [pool.submit(_followed, *one, share, advance) for one in started]
+            try:
+                return tuple(one.result() for one in running)
+            finally:
+                # Whoever is interrupted does not wait for the rest of the examples.
+                for _, process in started:
+                    process.kill()
 
 
 def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
@@ -97,16 +108,9 @@ def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
     }
 
 
-def _fuzz_one(
-    handler: str,
-    environment: Mapping[str, str],
-    seed: int,
-    examples: int,
-    advance: Callable[[str, int], None],
-) -> Fuzzed:
+def _started(handler: str, environment: Mapping[str, str], seed: int, examples: int) -> subprocess.Popen[str]:
     command = ["-m", "ops.chaos.fuzz", handler, "--examples", str(examples), "--seed", str(seed)]
-    last: dict[str, Any] = {}
-    with subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -114,15 +118,20 @@ def _fuzz_one(
         text=True,
         cwd=ROOT,
         env=dict(environment),
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        for line in process.stdout:
-            last = json.loads(line)
-            advance(handler, last.get("done", examples))
-        complaints = process.stderr.read().strip().splitlines()
+    )
+
+
+def _followed(
+    handler: str, process: subprocess.Popen[str], examples: int, advance: Callable[[str, int], None]
+) -> Fuzzed:
+    """Read what a process tells until its end."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    last: dict[str, Any] = {}
+    for line in process.stdout:
+        last = json.loads(line)
+        advance(handler, last.get("done", examples))
+    complaints = process.stderr.read().strip().splitlines() or ["it said nothing"]
     if "outcomes" not in last:
-        raise OperatorError(
-            f"fuzzing {handler} broke off: {complaints[-1] if complaints else 'it said nothing'}"
-        )
+        raise OperatorError(f"fuzzing {handler} broke off: {complaints[-1]}")
     return Fuzzed(handler, last["outcomes"], last.get("what", ""), last.get("envelope", ""))

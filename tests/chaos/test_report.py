@@ -1,0 +1,73 @@
+"""The report's tables and exit code: a broken promise is shown with its event, and fails the command."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from ops.chaos import report as reports
+from ops.chaos import run as runs
+from ops.chaos.fuzz.run import Fuzzed
+from ops.chaos.report import PhaseReport, Report
+from ops.chaos.verdict import Verdict, Violation
+from ops.cli import app
+
+LOST = Violation("lost", "evt_lost", "invoice.paid", "was not applied")
+FIGURES = {"deliveries": 10, "calls applied": 7}
+
+
+def report(*violations: Violation, fuzzed: tuple[Fuzzed, ...] = ()) -> Report:
+    phases = (
+        PhaseReport("calm", "nothing fails", 5, {}, Verdict(FIGURES, ()), 1.0),
+        PhaseReport("errors", "5xx", 5, {"API answers 5xx": 3}, Verdict(FIGURES, violations), 2.0),
+    )
+    return Report(9, 10, phases, fuzzed, {"total": 3.0})
+
+
+def printed(*tables: object) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    for table in tables:
+        console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_report_without_violations_has_passed() -> None:
+    assert report().passed
+    assert not Report(9, 10, (), (), {}).passed
+
+
+def test_a_violation_of_any_phase_or_of_the_fuzzing_fails_the_report() -> None:
+    assert not report(LOST).passed
+    assert not report(fuzzed=(Fuzzed("billing", {}, "ended badly", "{}"),)).passed
+
+
+def test_a_violation_that_two_phases_saw_is_named_once() -> None:
+    assert report(LOST, LOST).violations == (LOST,)
+
+
+def test_the_tables_show_figures_strikes_and_each_event() -> None:
+    broken = report(LOST)
+    text = printed(
+        reports.figures_table(broken),
+        reports.strikes_table(broken.phases),
+        reports.violations_table(broken.violations),
+    )
+    for told in ("errors", "1 broken", "kept", "API answers 5xx", "evt_lost", "was not applied"):
+        assert told in text
+
+
+@pytest.mark.parametrize(("violations", "code"), [((), 0), ((LOST,), 1)])
+def test_the_command_exits_with_1_when_a_promise_was_broken(
+    monkeypatch: pytest.MonkeyPatch, violations: tuple[Violation, ...], code: int
+) -> None:
+    monkeypatch.setattr(runs, "run", lambda _options, _console: report(*violations))
+    result = CliRunner().invoke(app, ["chaos", "--seed", "9", "--json"])
+    assert result.exit_code == code
+    document = json.loads(result.stdout)
+    assert [one["subject"] for one in document["violations"]] == [one.subject for one in violations]
+    assert document["seed"] == 9
