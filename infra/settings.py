@@ -8,6 +8,7 @@ wins over both. This is the only module of `infra` that reads the process enviro
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ _LOG_RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+# The redrive function hands nothing over in less than a handler's time and 20 s; this much more it looks.
+_REDRIVE_SPARE_SECONDS: Final = 30
 _LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 _FIND_SOURCE_NAME: Final = (
@@ -149,7 +152,9 @@ class Settings(StateSettings):
         5, ge=1, le=100, description="Events handed back in a second at most", examples=[5]
     )
     redrive: FunctionSettings = Field(
-        FunctionSettings(timeout_seconds=240), description="The function that hands events back"
+        FunctionSettings(timeout_seconds=240),
+        validate_default=True,
+        description="The function that hands events back",
     )
     reconcile: Literal["off", "report", "heal"] = Field(
         "off",
@@ -250,6 +255,18 @@ class Settings(StateSettings):
             raise ValueError("holds credentials, which would end up in the state")
         return value.rstrip("/")
 
+    @field_validator("redrive")
+    @classmethod
+    def _has_time_for_a_handler(cls, value: FunctionSettings, info: ValidationInfo) -> FunctionSettings:
+        handlers = [found for name in ("payments", "billing") if (found := info.data.get(name))]
+        least = max((each.timeout_seconds for each in handlers), default=0) + _REDRIVE_SPARE_SECONDS
+        if info.data.get("auto_redrive") and value.timeout_seconds < least:
+            raise ValueError(
+                f"has timeout_seconds = {value.timeout_seconds}, too little to wait for a handler; write "
+                f"{least} or more, or turn auto_redrive off"
+            )
+        return value
+
     @field_validator("log_retention_days")
     @classmethod
     def _known_to_cloudwatch(cls, value: int) -> int:
@@ -280,8 +297,19 @@ class Settings(StateSettings):
         return value
 
 
-def load(environment: str, *, folder: Path = FOLDER, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    environment: str,
+    *,
+    folder: Path = FOLDER,
+    environ: Mapping[str, str] | None = None,
+    fallbacks: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
     """Read the settings of one environment.
+
+    Parameters
+    ----------
+    fallbacks
+        Values of required settings that the caller has no use for, should they not be set.
 
     Raises
     ------
@@ -290,7 +318,11 @@ def load(environment: str, *, folder: Path = FOLDER, environ: Mapping[str, str] 
     """
     if environment not in ENVIRONMENTS:
         raise SettingsError(f'"{environment}" is no environment; take one of {", ".join(ENVIRONMENTS)}')
-    sources = (*_state_sources(folder), settings_source.toml_file(folder / f"{environment}.toml"))
+    sources = (
+        *_state_sources(folder),
+        settings_source.Source("fallbacks", fallbacks),
+        settings_source.toml_file(folder / f"{environment}.toml"),
+    )
     return settings_source.build(
         Settings, *sources, environ=_environ(environ), given={"environment": environment}
     )

@@ -175,7 +175,9 @@ def _explain(details: ErrorDetails, declared: Declaration | None, name: str, ori
         problem = "is not one of the allowed values"
     else:
         problem = _PROBLEMS.get(details["type"], details["msg"].replace("Input should be", "should be"))
-    return f"{origin}: {name} = {details['input']!r} {problem}{step}"
+    # A table is told without its values; the problem names the one that is meant.
+    value = f" = {details['input']!r}" if declared else ""
+    return f"{origin}: {name}{value} {problem}{step}"
 
 
 def _next_step(declared: Declaration) -> str:

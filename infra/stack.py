@@ -152,6 +152,9 @@ class EnvironmentStack(TerraformStack):
                         names.IDEMPOTENCY_EXPIRY_SECONDS: delivery[names.IDEMPOTENCY_EXPIRY_SECONDS],
                         names.AUTO_REDRIVE_ATTEMPTS: str(settings.auto_redrive_attempts),
                         names.AUTO_REDRIVE_PER_SECOND: str(settings.auto_redrive_per_second),
+                        names.HANDLER_SECONDS: str(
+                            max(handler.function.timeout_seconds for handler in handlers)
+                        ),
                         names.HANDLER_FUNCTIONS: compact(
                             {handler.family: handler.function.name for handler in handlers}
                         ),

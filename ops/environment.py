@@ -55,6 +55,8 @@ MISSING_CODES = frozenset(
         "ResourceNotFoundException",
     }
 )
+# No event source of Stripe is called so.
+UNNAMED_BUS = "aws.partner/stripe.com/ed_unnamed"
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,13 @@ class Environment:
         return f"huntaze/stripe-eventbridge/{self.name}"
 
 
-def connect(name: str) -> Environment:
+def connect(name: str, *, bus: bool = True) -> Environment:
     """Read an environment's settings; AWS is asked only when something needs it.
+
+    Parameters
+    ----------
+    bus
+        Whether the caller needs the bus; without it the name of Stripe's event source need not be set.
 
     Raises
     ------
@@ -133,7 +140,9 @@ def connect(name: str) -> Environment:
         The environment is unknown, or its settings are wrong or incomplete.
     """
     try:
-        settings = infra_settings.load(name)
+        settings = infra_settings.load(
+            name, fallbacks={} if bus else {"stripe_event_source_name": UNNAMED_BUS}
+        )
     except InfraError as error:
         raise OperatorError(str(error), usage=True) from error
     try:

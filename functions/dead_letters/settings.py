@@ -21,6 +21,8 @@ class RedriveSettings:
         How often one event is handed back at most.
     per_second
         How many events are handed back in a second at most.
+    handler_seconds
+        The longest that a handler may take.
     """
 
     api_url: str
@@ -30,6 +32,7 @@ class RedriveSettings:
     queue_urls: Mapping[str, str]
     attempts: int
     per_second: int
+    handler_seconds: int
 
 
 @cache
@@ -49,4 +52,5 @@ def redrive_settings() -> RedriveSettings:
         queue_urls=config.by_handler(names.DEAD_LETTER_QUEUE_URLS),
         attempts=config.positive(names.AUTO_REDRIVE_ATTEMPTS),
         per_second=config.positive(names.AUTO_REDRIVE_PER_SECOND),
+        handler_seconds=config.positive(names.HANDLER_SECONDS),
     )

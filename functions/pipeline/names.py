@@ -58,6 +58,7 @@ LEDGER_PREFIX: Final = "audit/"
 AUTO_REDRIVE_ATTEMPTS: Final = "AUTO_REDRIVE_ATTEMPTS"
 AUTO_REDRIVE_PER_SECOND: Final = "AUTO_REDRIVE_PER_SECOND"
 DEAD_LETTER_QUEUE_URLS: Final = "DEAD_LETTER_QUEUE_URLS"
+HANDLER_SECONDS: Final = "HANDLER_SECONDS"
 # Without an event_type, like AuthenticationRefused.
 EVENTS_REDRIVEN: Final = "EventsRedriven"
 EVENTS_LEFT: Final = "EventsLeft"

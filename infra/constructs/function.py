@@ -104,6 +104,7 @@ class PipelineFunction(Capability):
         self.family = family
         self.name = account.name(family)
         self.timeout_seconds = settings.timeout_seconds
+        self.parks_failures = on_failure is not None
         logs = self.add(
             CloudwatchLogGroup,
             "logs",

@@ -144,7 +144,7 @@ def begin(env: str, filters: Filters, *, as_json: bool) -> Session:
         older_than=filters.older_than,
         now=now,
     )
-    environment = environments.connect(env)
+    environment = environments.connect(env, bus=False)
     queues = places.find(environment, filters.queues or ())
     console = talk.console(as_json=as_json)
     return Session(environment, queues, choice, console, Steps(console), as_json, now.timestamp())

@@ -71,6 +71,17 @@ def test_run_that_failed_is_left_to_the_next(prod: Stack) -> None:
     assert "destination_config" not in config
 
 
+def test_alarms_on_a_run_do_not_speak_of_lost_events(prod: Stack) -> None:
+    alarms = prod.of_type("aws_cloudwatch_metric_alarm").values()
+    watched = {
+        found["metric_name"]
+        for found in alarms
+        if found.get("dimensions", {}).get("FunctionName") == "huntaze-stripe-redrive-prod"
+    }
+    # A run that failed brings no event with it, and the next one does its work.
+    assert watched == {"Errors", "Throttles", "Duration", "Invocations"}
+
+
 def test_redrive_may_do_nothing_more_than_hand_back(prod: Stack) -> None:
     granted = prod.role_statements("huntaze-stripe-redrive-prod")
     assert {action for statement in granted for action in statement["Action"]} == REDRIVE_ACTIONS
@@ -95,6 +106,7 @@ def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:
     assert json.loads(variables[names.DEAD_LETTER_QUEUE_URLS]) == {
         family: f"${{aws_sqs_queue.{family}_dlq.url}}" for family in ("payments", "billing")
     }
+    assert variables[names.HANDLER_SECONDS] == "30"
     assert (variables[names.AUTO_REDRIVE_ATTEMPTS], variables[names.AUTO_REDRIVE_PER_SECOND]) == ("10", "5")
     assert names.SECRET_ID not in variables
 

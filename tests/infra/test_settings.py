@@ -136,6 +136,16 @@ def test_settings_are_frozen() -> None:
             {},
             ("ledger_glacier_days = 60 is less",),
         ),
+        (
+            "auto_redrive = true\n[billing]\ntimeout_seconds = 300",
+            {},
+            ("redrive has timeout_seconds = 240", "write 330 or more", "auto_redrive off"),
+        ),
+        (
+            "auto_redrive = true\n[redrive]\ntimeout_seconds = 59",
+            {},
+            ("redrive has timeout_seconds = 59", "write 60 or more"),
+        ),
         ('audit_subnet_ids = ["subnet-1"]', {}, ("audit_security_group_ids", "go together")),
         ('[audit]\nlog_level = "LOUD"', {}, ("audit.log_level = 'LOUD'", "DEBUG, INFO, WARNING, ERROR")),
         ("", {"LIVEMODE": "maybe"}, ("environment variable LIVEMODE: livemode = 'maybe'", "true or false")),
@@ -179,3 +189,19 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
 def test_unknown_environment_is_told() -> None:
     with pytest.raises(SettingsError, match='"test" is no environment; take one of dev, staging, prod'):
         settings.load("test", environ={})
+
+
+def test_redrive_that_is_off_needs_no_time(tmp_path: Path) -> None:
+    assert load(tmp_path, f"{COMPLETE}[redrive]\ntimeout_seconds = 3\n").redrive.timeout_seconds == 3
+
+
+def test_fallback_stands_for_a_setting_that_is_not_set_and_for_no_other(tmp_path: Path) -> None:
+    load(tmp_path, COMPLETE)
+    fallbacks = {"stripe_event_source_name": "aws.partner/stripe.com/ed_unnamed"}
+    for text, name in (
+        (COMPLETE, "ed_1"),
+        (COMPLETE.replace("stripe_event", "# stripe_event"), "ed_unnamed"),
+    ):
+        (tmp_path / "dev.toml").write_text(text, encoding="utf-8")
+        loaded = settings.load("dev", folder=tmp_path, environ={}, fallbacks=fallbacks)
+        assert loaded.stripe_event_source_name == f"aws.partner/stripe.com/{name}"

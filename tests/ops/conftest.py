@@ -43,4 +43,6 @@ def person(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> pytest
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    # A worker of pytest-xdist gives tables 80 columns.
+    monkeypatch.delenv("COLUMNS", raising=False)
     return monkeypatch

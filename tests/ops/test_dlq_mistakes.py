@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def refusals() -> Iterator[dict[str, str]]:
     ("arguments", "changes", "code", "told"),
     [
         ("--env nowhere", {}, 2, '"nowhere" is no environment; take one of dev, staging, prod'),
-        ("", {"STRIPE_EVENT_SOURCE_NAME": ""}, 2, "stripe_event_source_name is not set"),
+        ("", {"STRIPE_EVENT_SOURCE_NAME": "ed_1"}, 2, "stripe_event_source_name = 'ed_1' has the wrong form"),
         ("--queue mail-dlq", {}, 2, "--queue 'mail-dlq' is no dead-letter queue: take payments-dlq"),
         ("--queue huntaze-stripe-payments-dlq-prod", {}, 2, "of another environment: correct --env"),
         ("--kind transitory", {}, 2, "--kind 'transitory' is no kind of failure: did you mean transient?"),
@@ -158,3 +159,12 @@ def _is_one_line(
     assert told in done.err
     assert done.err.startswith("error: ")
     assert "Traceback" not in done.err
+
+
+@pytest.mark.usefixtures("world")
+def test_name_of_stripes_event_source_need_not_be_set(
+    person: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    person.delenv("STRIPE_EVENT_SOURCE_NAME")
+    done = run(["dlq", "list", "--json"], person, capsys)
+    assert (done.code, json.loads(done.out)["letters"]) == (0, 0)

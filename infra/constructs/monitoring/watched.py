@@ -164,6 +164,13 @@ def _of_function(function: PipelineFunction) -> list[Alarm]:
             function.metric_duration(),
             function.timeout_seconds * 1000 * _NEAR_TIMEOUT,
         ),
+        *(_of_lost_events(function) if function.parks_failures else []),
+    ]
+
+
+def _of_lost_events(function: PipelineFunction) -> list[Alarm]:
+    family = function.family
+    return [
         Alarm(
             f"{family}-events-dropped",
             f"Lambda dropped events of the {family} function. Replay the archive over this time.",
