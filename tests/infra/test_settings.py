@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import infra
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
 from infra.names import ENVIRONMENTS
@@ -179,3 +181,17 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
 def test_unknown_environment_is_told() -> None:
     with pytest.raises(SettingsError, match='"test" is no environment; take one of dev, staging, prod'):
         settings.load("test", environ={})
+
+
+def test_infra_reads_the_process_environment_where_it_says_so_and_nowhere_else() -> None:
+    package = Path(infra.__file__).parent
+    reading = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
+    }
+    assert reading == {"fast_provider.py", "settings/loading.py"}
+    told = " ".join((settings.__doc__ or "").split())
+    assert "Only `loading` reads the process environment" in told
+    assert "only `fast_provider` reads it besides" in told

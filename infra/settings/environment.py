@@ -1,31 +1,12 @@
-"""The settings of one environment: what each one means, its unit, its default and its limits.
+"""What may differ between two environments, in the order of their files."""
 
-Values come from `environments/<name>.toml` on top of `environments/bootstrap.toml` (which
-names the state bucket), and an environment variable with the upper-case name of a setting
-wins over both. This is the only module of `infra` that reads the process environment.
-"""
+from typing import Final, Literal
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from infra import settings_source
-from infra.errors import SettingsError
-from infra.names import ENVIRONMENTS
-from infra.settings_source import hint
-
-FOLDER: Final = Path(__file__).resolve().parent.parent / "environments"
-
-# CloudWatch Logs takes only these numbers of days (PutRetentionPolicy, retentionInDays).
-_LOG_RETENTION_DAYS: Final = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
-    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
-_LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
+from infra.settings import checks
+from infra.settings.function import Frozen, FunctionSettings
 
 _FIND_SOURCE_NAME: Final = (
     "copy the event source name, like aws.partner/stripe.com/ed_…, from the Stripe Dashboard: "
@@ -33,32 +14,8 @@ _FIND_SOURCE_NAME: Final = (
     "then set it in this file or export STRIPE_EVENT_SOURCE_NAME"
 )
 
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-# TOML has lists only; the model keeps tuples, because it is frozen.
-TextList = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
 
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class FunctionSettings(_Frozen):
-    """How one Lambda function runs."""
-
-    memory_mb: int = Field(
-        256, ge=128, le=10240, description="Memory in MiB; the CPU share grows with it", examples=[256]
-    )
-    timeout_seconds: int = Field(30, ge=3, le=900, description="Time-out in seconds", examples=[30])
-    reserved_concurrency: int = Field(
-        -1,
-        ge=-1,
-        description="Executions at once; -1 reserves none and sets no limit, 0 stops the function",
-        examples=[20],
-    )
-    log_level: LogLevel = Field("INFO", description="Least severe level that is logged")
-
-
-class StateSettings(_Frozen):
+class StateSettings(Frozen):
     """Where the Terraform state lies; all that the bootstrap stack needs."""
 
     state_bucket: str = Field(
@@ -96,9 +53,9 @@ class Settings(StateSettings):
     stripe_event_source_name: str = Field(
         pattern=r"^aws\.partner/stripe\.com/ed_[A-Za-z0-9_]{1,200}$",
         description="Partner event source that Stripe made for the destination; also the bus's name",
-        json_schema_extra=hint(_FIND_SOURCE_NAME),
+        json_schema_extra=settings_source.hint(_FIND_SOURCE_NAME),
     )
-    huntaze_api_url: str = Field(
+    huntaze_api_url: checks.ApiUrl = Field(
         description="Base URL of the Huntaze API; https, or http on loopback",
         examples=["https://api.dev.huntaze.com"],
     )
@@ -163,12 +120,12 @@ class Settings(StateSettings):
         FunctionSettings(memory_mb=512, timeout_seconds=300),
         description="The function that compares with Stripe's list",
     )
-    audit_subnet_ids: TextList = Field(
+    audit_subnet_ids: checks.Texts = Field(
         (),
         description="Subnets of the audit function; empty runs it outside a VPC",
         examples=["subnet-0a1b2c3d"],
     )
-    audit_security_group_ids: TextList = Field(
+    audit_security_group_ids: checks.SecurityGroups = Field(
         (),
         validate_default=True,
         description="Security groups of the audit function in those subnets",
@@ -177,7 +134,9 @@ class Settings(StateSettings):
     archive_retention_days: int = Field(
         30, ge=1, le=3650, description="Days that the archive keeps events for replay", examples=[30]
     )
-    log_retention_days: int = Field(30, description="Days that the functions' logs are kept", examples=[30])
+    log_retention_days: checks.LogRetentionDays = Field(
+        30, description="Days that the functions' logs are kept", examples=[30]
+    )
     bus_logs: bool = Field(
         False, description="Log every event of the bus whole, personal data included; for a test account"
     )
@@ -198,7 +157,7 @@ class Settings(StateSettings):
     ledger_infrequent_access_days: int = Field(
         30, ge=30, description="Days until ledger objects move to Standard-IA", examples=[30]
     )
-    ledger_glacier_days: int = Field(
+    ledger_glacier_days: checks.GlacierDays = Field(
         90,
         ge=60,
         validate_default=True,
@@ -211,14 +170,14 @@ class Settings(StateSettings):
         description="Version of the secret's values; raise it by one to write the exported values anew",
         examples=[2],
     )
-    secret_recovery_days: int = Field(
+    secret_recovery_days: checks.RecoveryDays = Field(
         30,
         ge=0,
         le=30,
         description="Days in which a deleted secret can be restored; 0 or 7 to 30",
         examples=[7],
     )
-    alert_emails: TextList = Field(
+    alert_emails: checks.Texts = Field(
         (), description="Addresses that get the alarms; each confirms once", examples=["oncall@huntaze.com"]
     )
     heartbeat_minutes: int = Field(
@@ -237,78 +196,3 @@ class Settings(StateSettings):
         description="Alarm when an event waits for the audit function so many seconds",
         examples=[900],
     )
-
-    @field_validator("huntaze_api_url")
-    @classmethod
-    def _https_outside_loopback(cls, value: str) -> str:
-        url = urlsplit(value)
-        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
-            raise ValueError("is no URL without query")
-        if url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
-            raise ValueError("would send the API key in clear text")
-        if url.username or url.password:
-            raise ValueError("holds credentials, which would end up in the state")
-        return value.rstrip("/")
-
-    @field_validator("log_retention_days")
-    @classmethod
-    def _known_to_cloudwatch(cls, value: int) -> int:
-        if value not in _LOG_RETENTION_DAYS:
-            raise ValueError(f"is none of CloudWatch's {', '.join(map(str, _LOG_RETENTION_DAYS))}")
-        return value
-
-    @field_validator("secret_recovery_days")
-    @classmethod
-    def _taken_by_secrets_manager(cls, value: int) -> int:
-        if 0 < value < 7:
-            raise ValueError("is neither 0 nor between 7 and 30")
-        return value
-
-    @field_validator("audit_security_group_ids")
-    @classmethod
-    def _network_is_whole(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if bool(value) != bool(info.data.get("audit_subnet_ids")):
-            raise ValueError("and audit_subnet_ids go together: set both or none")
-        return value
-
-    @field_validator("ledger_glacier_days")
-    @classmethod
-    def _after_standard_ia(cls, value: int, info: ValidationInfo) -> int:
-        # S3 keeps an object at least 30 days in Standard-IA before its next transition.
-        if value < info.data.get("ledger_infrequent_access_days", 0) + 30:
-            raise ValueError("is less than 30 days after ledger_infrequent_access_days")
-        return value
-
-
-def load(environment: str, *, folder: Path = FOLDER, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings of one environment.
-
-    Raises
-    ------
-    SettingsError
-        The environment is unknown, or a setting is missing, misspelled or wrong.
-    """
-    if environment not in ENVIRONMENTS:
-        raise SettingsError(f'"{environment}" is no environment; take one of {", ".join(ENVIRONMENTS)}')
-    sources = (*_state_sources(folder), settings_source.toml_file(folder / f"{environment}.toml"))
-    return settings_source.build(
-        Settings, *sources, environ=_environ(environ), given={"environment": environment}
-    )
-
-
-def load_state(*, folder: Path = FOLDER, environ: Mapping[str, str] | None = None) -> StateSettings:
-    """Read the settings of the bootstrap stack; raises SettingsError as `load` does."""
-    return settings_source.build(StateSettings, *_state_sources(folder), environ=_environ(environ))
-
-
-def default_outdir(environ: Mapping[str, str] | None = None) -> Path:
-    """The folder for the synthesised stacks: what cdktf-cli asks for, else cdktf.out."""
-    return Path(_environ(environ).get("CDKTF_OUTDIR") or "cdktf.out")
-
-
-def _state_sources(folder: Path) -> tuple[settings_source.Source, ...]:
-    return (settings_source.toml_file(folder / "bootstrap.toml"),)
-
-
-def _environ(environ: Mapping[str, str] | None) -> Mapping[str, str]:
-    return os.environ if environ is None else environ

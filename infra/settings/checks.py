@@ -1,0 +1,59 @@
+"""Types of settings that no pattern or limit describes: each refuses what would fail later."""
+
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+# CloudWatch Logs takes only these numbers of days (PutRetentionPolicy, retentionInDays).
+_LOG_RETENTION_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+_LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
+# S3 keeps an object so many days in Standard-IA before its next transition.
+_STANDARD_IA_DAYS: Final = 30
+
+
+def _https_outside_loopback(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+        raise ValueError("is no URL without query")
+    if url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
+        raise ValueError("would send the API key in clear text")
+    if url.username or url.password:
+        raise ValueError("holds credentials, which would end up in the state")
+    return value.rstrip("/")
+
+
+def _known_to_cloudwatch(value: int) -> int:
+    if value not in _LOG_RETENTION_DAYS:
+        raise ValueError(f"is none of CloudWatch's {', '.join(map(str, _LOG_RETENTION_DAYS))}")
+    return value
+
+
+def _taken_by_secrets_manager(value: int) -> int:
+    if 0 < value < 7:
+        raise ValueError("is neither 0 nor between 7 and 30")
+    return value
+
+
+def _network_is_whole(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    if bool(value) != bool(info.data.get("audit_subnet_ids")):
+        raise ValueError("and audit_subnet_ids go together: set both or none")
+    return value
+
+
+def _after_standard_ia(value: int, info: ValidationInfo) -> int:
+    if value < info.data.get("ledger_infrequent_access_days", 0) + _STANDARD_IA_DAYS:
+        raise ValueError(f"is less than {_STANDARD_IA_DAYS} days after ledger_infrequent_access_days")
+    return value
+
+
+# TOML has lists only; the models keep tuples, because they are frozen.
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
+SecurityGroups = Annotated[Texts, AfterValidator(_network_is_whole)]
+ApiUrl = Annotated[str, AfterValidator(_https_outside_loopback)]
+LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]
+RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]
+GlacierDays = Annotated[int, AfterValidator(_after_standard_ia)]
