@@ -6,7 +6,13 @@ from pydantic import Field
 
 from infra import settings_source
 from infra.settings import checks
-from infra.settings.function import Frozen, FunctionSettings
+from infra.settings.function import (
+    AuditSettings,
+    Frozen,
+    FunctionSettings,
+    ReconciliationSettings,
+    RedriveSettings,
+)
 
 _FIND_SOURCE_NAME: Final = (
     "copy the event source name, like aws.partner/stripe.com/ed_…, from the Stripe Dashboard: "
@@ -90,9 +96,7 @@ class Settings(StateSettings):
     )
     payments: FunctionSettings = Field(FunctionSettings(), description="The payments function")
     billing: FunctionSettings = Field(FunctionSettings(), description="The billing function")
-    audit: FunctionSettings = Field(
-        FunctionSettings(memory_mb=512, timeout_seconds=60), description="The audit function"
-    )
+    audit: AuditSettings = Field(AuditSettings(), description="The audit function")
     auto_redrive: bool = Field(
         False, description="Hand events that failed for a time back by themselves once the API answers again"
     )
@@ -105,9 +109,7 @@ class Settings(StateSettings):
     auto_redrive_per_second: int = Field(
         5, ge=1, le=100, description="Events handed back in a second at most", examples=[5]
     )
-    redrive: FunctionSettings = Field(
-        FunctionSettings(timeout_seconds=240), description="The function that hands events back"
-    )
+    redrive: RedriveSettings = Field(RedriveSettings(), description="The function that hands events back")
     reconcile: Literal["off", "report", "heal"] = Field(
         "off",
         description="Compare Stripe's own list of events with the ledger: report tells what is missing, heal "
@@ -116,9 +118,8 @@ class Settings(StateSettings):
     reconcile_minutes: int = Field(
         60, ge=10, le=1440, description="Minutes between two comparisons with Stripe's list", examples=[60]
     )
-    reconciliation: FunctionSettings = Field(
-        FunctionSettings(memory_mb=512, timeout_seconds=300),
-        description="The function that compares with Stripe's list",
+    reconciliation: ReconciliationSettings = Field(
+        ReconciliationSettings(), description="The function that compares with Stripe's list"
     )
     audit_subnet_ids: checks.Texts = Field(
         (),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import infra
+import main
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
 from infra.names import ENVIRONMENTS
@@ -93,6 +94,37 @@ def test_setting_of_a_table_is_overridden_with_the_tables_name() -> None:
     loaded = settings.load("dev", environ=SOURCE | {"BILLING_RESERVED_CONCURRENCY": "7"})
     assert loaded.billing.reserved_concurrency == 7
     assert loaded.payments.reserved_concurrency == -1
+
+
+# Memory in MiB and time-out in seconds where a file says nothing about them.
+OWN_DEFAULTS = {
+    "payments": (256, 30),
+    "billing": (256, 30),
+    "audit": (512, 60),
+    "redrive": (256, 240),
+    "reconciliation": (512, 300),
+}
+
+
+@pytest.mark.parametrize(("function", "expected"), OWN_DEFAULTS.items())
+def test_a_table_that_is_not_whole_keeps_the_functions_own_defaults(
+    tmp_path: Path, function: str, expected: tuple[int, int]
+) -> None:
+    for text in (COMPLETE, f"{COMPLETE}[{function}]\nreserved_concurrency = 5\n"):
+        loaded = getattr(load(tmp_path, text), function)
+        assert (loaded.memory_mb, loaded.timeout_seconds) == expected
+    assert loaded.reserved_concurrency == 5
+
+
+@pytest.mark.parametrize(("function", "expected"), OWN_DEFAULTS.items())
+def test_help_prints_the_functions_own_defaults(
+    capsys: pytest.CaptureFixture[str], function: str, expected: tuple[int, int]
+) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["--help"])
+    printed = capsys.readouterr().out
+    for setting, default in zip(("memory_mb", "timeout_seconds"), expected, strict=True):
+        assert f"{function}.{setting} ({function.upper()}_{setting.upper()}; default {default})" in printed
 
 
 def test_empty_environment_variable_counts_as_unset() -> None:
