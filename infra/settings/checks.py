@@ -1,7 +1,7 @@
 """Types of settings that no pattern or limit describes: each refuses what would fail later."""
 
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
@@ -16,14 +16,29 @@ _STANDARD_IA_DAYS: Final = 30
 
 
 def _https_outside_loopback(value: str) -> str:
-    url = urlsplit(value)
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        raise ValueError("is no URL") from None
+    if "@" in url.netloc:
+        raise ValueError("holds credentials, which would end up in the state")
     if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
         raise ValueError("is no URL without query")
+    if any(character.isspace() for character in value):
+        raise ValueError("has a space in it")
+    if not _has_usable_port(url):
+        raise ValueError("has no port between 1 and 65535")
     if url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
         raise ValueError("would send the API key in clear text")
-    if url.username or url.password:
-        raise ValueError("holds credentials, which would end up in the state")
     return value.rstrip("/")
+
+
+def _has_usable_port(url: SplitResult) -> bool:
+    """Whether the port is left to the scheme, or one that can be connected to."""
+    try:
+        return url.port is None or url.port > 0
+    except ValueError:
+        return False
 
 
 def _known_to_cloudwatch(value: int) -> int:
@@ -52,6 +67,9 @@ def _after_standard_ia(value: int, info: ValidationInfo) -> int:
 
 # TOML has lists only; the models keep tuples, because they are frozen.
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
+Addresses = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+\.[^@\s,.]+$")], ...], Field(strict=False)
+]
 SecurityGroups = Annotated[Texts, AfterValidator(_network_is_whole)]
 ApiUrl = Annotated[str, AfterValidator(_https_outside_loopback)]
 LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]

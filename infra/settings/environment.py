@@ -64,6 +64,7 @@ class Settings(StateSettings):
     huntaze_api_url: checks.ApiUrl = Field(
         description="Base URL of the Huntaze API; https, or http on loopback",
         examples=["https://api.dev.huntaze.com"],
+        json_schema_extra=settings_source.may_hold_credentials(),
     )
     livemode: bool = Field(False, description="Whether the events are live: others are refused")
     order: Literal["watermark", "refetch", "off"] = Field(
@@ -82,8 +83,9 @@ class Settings(StateSettings):
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
     lambda_runtime: str = Field(
         "python3.13",
-        pattern=r"^python3\.\d{1,2}$",
-        description="Python runtime of the functions",
+        # The oldest Python that the handlers' code runs on is 3.11.
+        pattern=r"^python3\.(1[1-9]|[2-9]\d)$",
+        description="Python runtime of the functions, python3.11 or newer",
         examples=["python3.13"],
     )
     lambda_tracing: bool = Field(False, description="Active X-Ray tracing of the functions")
@@ -178,7 +180,7 @@ class Settings(StateSettings):
         description="Days in which a deleted secret can be restored; 0 or 7 to 30",
         examples=[7],
     )
-    alert_emails: checks.Texts = Field(
+    alert_emails: checks.Addresses = Field(
         (), description="Addresses that get the alarms; each confirms once", examples=["oncall@huntaze.com"]
     )
     heartbeat_minutes: int = Field(

@@ -184,6 +184,19 @@ def test_settings_are_frozen() -> None:
         ("", {"STRIPE_EVENT_SOURCE_NAME": "evt_1"}, ("'evt_1' has the wrong form", "Workbench")),
         ("", {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/acct_1"}, ("wrong form", "ed_")),
         ("livemode = treu", {}, ("is no TOML", "line")),
+        ("", {"HUNTAZE_API_URL": "https://["}, ("huntaze_api_url = 'https://[' is no URL",)),
+        ("", {"HUNTAZE_API_URL": "https://x:99999"}, ("'https://x:99999' has no port between 1 and 65535",)),
+        ("", {"HUNTAZE_API_URL": "https://x:0"}, ("'https://x:0' has no port",)),
+        ("", {"HUNTAZE_API_URL": "https://x:port"}, ("'https://x:port' has no port",)),
+        ("", {"HUNTAZE_API_URL": "https://a b.com"}, ("has a space in it",)),
+        (
+            "",
+            {"ALERT_EMAILS": "not-an-address"},
+            ("'not-an-address' has the wrong form", "oncall@huntaze.com"),
+        ),
+        ("", {"ALERT_EMAILS": "a@b.com,me@host"}, ("alert_emails = 'me@host' has the wrong form",)),
+        ("", {"LAMBDA_RUNTIME": "python3.2"}, ("'python3.2' has the wrong form", "python3.11 or newer")),
+        ("", {"LAMBDA_RUNTIME": "python3.10"}, ("'python3.10' has the wrong form",)),
     ],
 )
 def test_mistake_is_told_in_one_line_that_names_it(
@@ -197,6 +210,41 @@ def test_mistake_is_told_in_one_line_that_names_it(
         assert message.startswith(f"{tmp_path.name}/dev.toml: ")
     for part in expected:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://name:pa55word@api.huntaze.com",
+        "https://pa55word@api.huntaze.com",
+        "http://name:pa55word@api.huntaze.com?x=1",
+        "ftp://name:pa55word@api.huntaze.com",
+        "https://name:pa55word@api.huntaze.com:99999",
+        "https://name:pa55word@[",
+        "name:pa55word@api.huntaze.com",
+        "https://api.huntaze.com?key=pa55word",
+    ],
+)
+def test_credentials_in_the_apis_url_are_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    for text, environ in (
+        (COMPLETE, {"HUNTAZE_API_URL": url}),
+        (COMPLETE.replace("https://api.example.com", url), {}),
+    ):
+        with pytest.raises(SettingsError, match=r"huntaze_api_url = \*\*\* ") as raised:
+            load(tmp_path, text, environ)
+        assert "pa55word" not in str(raised.value)
+
+
+def test_credentials_in_the_apis_url_are_not_repeated_where_the_type_is_wrong(tmp_path: Path) -> None:
+    wrong = COMPLETE.replace('"https://api.example.com"', '["https://name:pa55word@x"]')
+    with pytest.raises(SettingsError, match=r"huntaze_api_url = \*\*\* is not a text") as raised:
+        load(tmp_path, wrong)
+    assert "pa55word" not in str(raised.value)
+
+
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.13", "python3.14"])
+def test_runtimes_that_the_handlers_run_on_are_taken(runtime: str) -> None:
+    assert settings.load("dev", environ=SOURCE | {"LAMBDA_RUNTIME": runtime}).lambda_runtime == runtime
 
 
 def test_wrong_setting_is_told_before_a_missing_one(tmp_path: Path) -> None:
