@@ -135,7 +135,12 @@ class Settings(StateSettings):
         examples=["sg-0a1b2c3d"],
     )
     archive_retention_days: int = Field(
-        30, ge=1, le=3650, description="Days that the archive keeps events for replay", examples=[30]
+        30,
+        ge=1,
+        le=3650,
+        description="Days that the archive keeps events for replay; an event is remembered by the value of "
+        "its time: after this was raised, a replay of older events applies them again",
+        examples=[30],
     )
     log_retention_days: checks.LogRetentionDays = Field(
         30, description="Days that the functions' logs are kept", examples=[30]
