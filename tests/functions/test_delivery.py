@@ -397,7 +397,7 @@ def test_two_invocations_of_one_event_apply_it_once(
     api: ReferenceApi, payments: Function, start: Start
 ) -> None:
     envelope = paid()
-    api.fail(Fault(applies=True, header_delay=2.0, times=1))
+    api.fail(Fault(applies=True, header_delay=6.0, times=1))
     other = start("payments")
     payments.send(envelope)
     wait_for_requests(api, envelope, 1)
