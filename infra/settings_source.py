@@ -1,6 +1,7 @@
 """Read settings from TOML files and environment variables, and explain what is wrong with them.
 
-Every message is one line: where the setting stands, its name, its value, and the next step.
+Every message is one line: where the setting stands, its name, its value, and the next step. A URL that
+may hold credentials is told without its value.
 """
 
 import difflib
@@ -19,6 +20,7 @@ from infra.errors import IncompleteError, SettingsError
 M = TypeVar("M", bound=BaseModel)
 
 _HINT = "hint"
+_MAY_HOLD_CREDENTIALS = "may_hold_credentials"
 _PROBLEMS = {
     "int_type": "is not a whole number",
     "int_parsing": "is not a whole number",
@@ -57,6 +59,11 @@ class Declaration:
 def hint(text: str) -> dict[str, Any]:
     """Mark a field with the next step for an operator who lacks or mistypes it."""
     return {_HINT: text}
+
+
+def may_hold_credentials() -> dict[str, Any]:
+    """Mark a field of which no value with userinfo or a query may be shown."""
+    return {_MAY_HOLD_CREDENTIALS: True}
 
 
 def declarations(model: type[BaseModel], prefix: str = "") -> Iterator[Declaration]:
@@ -176,8 +183,14 @@ def _explain(details: ErrorDetails, declared: Declaration | None, name: str, ori
     else:
         problem = _PROBLEMS.get(details["type"], details["msg"].replace("Input should be", "should be"))
     # A table is told without its values; the problem names the one that is meant.
-    value = f" = {details['input']!r}" if declared else ""
+    value = f" = {_shown(details['input'], declared)}" if declared else ""
     return f"{origin}: {name}{value} {problem}{step}"
+
+
+def _shown(value: object, declared: Declaration) -> str:
+    extra = declared.field.json_schema_extra
+    marked = isinstance(extra, dict) and _MAY_HOLD_CREDENTIALS in extra
+    return "***" if marked and any(sign in str(value) for sign in "@?") else repr(value)
 
 
 def _next_step(declared: Declaration) -> str:

@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 STAMP = VENV / "installed-lock.sha256"
+# Held while installing. It lies outside the folders that an install clears, and is never committed.
+LOCK_FILE = ROOT / ".setup.lock"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
 UNPACK_BINDINGS = (
@@ -37,8 +39,7 @@ def main() -> int:
     """Check the machine, install what Pipfile.lock names, and return the exit code."""
     try:
         check_machine()
-        lock_file = ROOT / ".setup.lock"
-        with lock_file.open("w") as lock:
+        with LOCK_FILE.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             install()
     except SetupError as error:

@@ -103,8 +103,8 @@ class PipelineFunction(Capability):
         super().__init__(scope, id_)
         self.family = family
         self.name = account.name(family)
+        self.dead_letter = on_failure
         self.timeout_seconds = settings.timeout_seconds
-        self.parks_failures = on_failure is not None
         logs = self.add(
             CloudwatchLogGroup,
             "logs",
@@ -216,7 +216,11 @@ class PipelineFunction(Capability):
         return self._metric("Duration", "p99")
 
     def metric_events_dropped(self) -> Metric:
-        """Asynchronous events that reached neither the handler's end nor a destination."""
+        """Asynchronous events that Lambda gave up after its retries, or as too old.
+
+        Those that it then put into the dead-letter queue are counted, too: "Types of metrics for Lambda
+        functions" in AWS Lambda's guide.
+        """
         return self._metric("AsyncEventsDropped")
 
     def metric_destination_failures(self) -> Metric:

@@ -71,5 +71,9 @@ class IdempotencyTable(Capability):
 
 
 def expiry_seconds(archive_retention_days: int) -> int:
-    """Seconds that a record must live so that no replay can apply its event again."""
+    """Seconds that a record must live so that no replay can apply its event again.
+
+    A record keeps the expiry of its time. Where the retention is raised later, the archive keeps
+    older events for longer than their records live.
+    """
     return (archive_retention_days + _MARGIN_DAYS) * _DAY_SECONDS

@@ -134,9 +134,15 @@ class _Court:
         return self._calls.get(event.id, ())
 
     def _superseded(self, event: Event) -> bool:
-        """Whether a handler skipped a state because a newer one of its object had been applied."""
+        """Whether a handler skipped a state because a newer one of its object had been applied.
+
+        A handler whose record was written and whose writing seemed to fail tells at its retry that the
+        event is a duplicate.
+        """
         newer = any(call.created > event.created for call in self._effects.get(event.effect, ()))
-        return event.kind.repeat == "latest" and newer and self._outcomes[event.id]["stale"] > 0
+        outcomes = self._outcomes[event.id]
+        skipped = outcomes["stale"] + outcomes["duplicate"] > 0 and not outcomes["applied"]
+        return event.kind.repeat == "latest" and newer and skipped
 
     def _parked_right(self, event: Event) -> Iterator[Violation]:
         letters = self._dead[event.id]

@@ -7,12 +7,13 @@ dead-letter queue, a row in the ledger.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 Outcome = Literal["applied", "recorded", "duplicate", "stale", "parked", "unrouted"]
+SUCCESS = range(200, 300)
 OUTCOMES: tuple[Outcome, ...] = ("applied", "recorded", "duplicate", "stale", "parked", "unrouted")
 
 
@@ -143,3 +144,18 @@ def _by_event(items: Sequence[Item]) -> defaultdict[str, list[Item]]:
 def unaccounted(rows: Sequence[Row]) -> tuple[Row, ...]:
     """Return the rows whose outcome or audit nothing shows yet."""
     return tuple(row for row in rows if row.outcome is None or not row.audited)
+
+
+def applied_twice(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return the ids of events that took effect more than once, in the order sent.
+
+    Two deliveries that ended as applied show it, and so do two requests that the API answered with success. A
+    409 is none: the API says by it that it had applied the event before.
+    """
+    applied: Counter[str] = Counter()
+    succeeded: Counter[str] = Counter()
+    for row in rows:
+        event_id = row.delivery.event_id
+        applied[event_id] += row.outcome == "applied"
+        succeeded[event_id] += sum(request.status in SUCCESS for request in row.requests)
+    return tuple(event_id for event_id in applied if applied[event_id] > 1 or succeeded[event_id] > 1)

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ops.local.accounting import OUTCOMES, Request, Row
+from ops.local.accounting import OUTCOMES, Request, Row, applied_twice
 
 PERCENTILES = 100
 
@@ -41,9 +41,24 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every delivery is accounted for and the second plan was clean."""
+        """Whether every delivery is accounted for, no event applied twice, and the second plan clean."""
         accounted = all(row.outcome is not None and row.audited for row in self.rows)
-        return accounted and self.terraform.second_plan_changes == 0
+        return accounted and not self.applied_twice and self.terraform.second_plan_changes == 0
+
+    @property
+    def applied_twice(self) -> tuple[str, ...]:
+        """The ids of events that took effect more than once."""
+        return applied_twice(self.rows)
+
+    def verdict(self) -> str:
+        """Return the run's closing words: whether it passed, and by which figures."""
+        totals = self.totals()
+        return (
+            f"{'passed' if self.passed else 'FAILED'}: "
+            f"{totals['sent'] - totals['unaccounted']} of {totals['sent']} deliveries accounted for, "
+            f"{totals['audited']} audited, {', '.join(self.applied_twice) or 'none'} applied twice, "
+            f"second plan {self.terraform.second_plan_changes} changes"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the report in the form of `report.json`."""
@@ -53,6 +68,7 @@ class Report:
             "events": [_event(row) for row in self.rows],
             "queues": dict(self.queues),
             "alarms": list(self.alarms),
+            "applied_twice": list(self.applied_twice),
             "totals": self.totals(),
             "timings": {step: round(seconds, 2) for step, seconds in self.timings.items()},
         }

@@ -98,14 +98,7 @@ def _print(report: Report, console: Console) -> None:
     console.print(queues_table(report.queues))
     console.print(timings_table(report.timings))
     console.print(f"Alarms that would be firing: {', '.join(report.alarms) or 'none'}", highlight=False)
-    totals = report.totals()
-    verdict = "passed" if report.passed else "FAILED"
-    console.print(
-        f"{verdict}: {totals['sent'] - totals['unaccounted']} of {totals['sent']} deliveries accounted for, "
-        f"{totals['audited']} audited, second plan {report.terraform.second_plan_changes} changes; "
-        f"{REPORT_PATH.relative_to(ROOT)}",
-        highlight=False,
-    )
+    console.print(f"{report.verdict()}; {REPORT_PATH.relative_to(ROOT)}", highlight=False)
 
 
 def _keep(deployment: Deployment, console: Console) -> None:

@@ -225,3 +225,17 @@ def test_a_poison_record_that_vanished_is_named(place: int, subject: str) -> Non
 
 def test_messages_that_wait_for_the_audit_are_named() -> None:
     assert found(replace(GOOD, waiting=3)) == {("audit", "the audit queue")}
+
+
+def with_old(outcome: str) -> Seen:
+    """The same, with another closing line for the older of two states."""
+    seen = without(GOOD, "evt_old", "stale")
+    return replace(seen, finished=(*seen.finished, Finished("evt_old", outcome)))
+
+
+def test_a_skipped_state_whose_record_was_lost_on_its_way_may_end_as_a_duplicate() -> None:
+    assert found(with_old("duplicate")) == set()
+
+
+def test_a_state_that_is_said_to_be_applied_and_was_not_is_named() -> None:
+    assert found(with_old("applied")) == {("lost", "evt_old")}

@@ -159,6 +159,34 @@ def test_function_has_its_alarms(stack: Stack, family: str, part: str, metric: s
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_events_that_lambda_gave_up_are_said_to_lie_in_the_queue_that_takes_them(
+    stack: Stack, family: str
+) -> None:
+    destination = stack.of_type("aws_lambda_function_event_invoke_config")[f"{family}_function_async"][
+        "destination_config"
+    ]["on_failure"]["destination"]
+    address = destination.removeprefix("${aws_sqs_queue.").removesuffix(".arn}")
+    queue = stack.of_type("aws_sqs_queue")[address]["name"]
+    dropped = alarm(stack, f"{family}-events-dropped")["alarm_description"]
+    assert f"lie in the dead-letter queue {queue}" in dropped
+    assert f"unless the alarm {family}-destination-failures fires too" in dropped
+    assert "Replay" not in dropped
+    failed = alarm(stack, f"{family}-destination-failures")["alarm_description"]
+    assert queue in failed
+    assert "Replay the archive" in failed
+
+
+def test_a_function_without_a_destination_has_no_alarm_about_one(stack: Stack) -> None:
+    for metric in ("AsyncEventsDropped", "DestinationDeliveryFailures"):
+        watched = {
+            found["dimensions"]["FunctionName"]
+            for found in stack.of_type("aws_cloudwatch_metric_alarm").values()
+            if found["metric_name"] == metric
+        }
+        assert watched == {f"huntaze-stripe-{family}-{stack.environment}" for family in FAMILIES}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_duration_alarm_fires_near_the_timeout(stack: Stack, family: str) -> None:
     timeout = stack.named("aws_lambda_function", f"huntaze-stripe-{family}-{stack.environment}")["timeout"]
     found = alarm(stack, f"{family}-duration")

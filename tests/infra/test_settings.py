@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import infra
+import main
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
 from infra.names import ENVIRONMENTS
@@ -68,6 +72,18 @@ def test_every_setting_is_described_where_it_is_declared() -> None:
         assert each.field.description, each.name
 
 
+def test_what_a_raised_retention_means_for_a_replay_is_told() -> None:
+    described = settings.Settings.model_fields["archive_retention_days"].description or ""
+    root = settings.FOLDER.parent
+    section = (root / "README.md").read_text(encoding="utf-8").split("## Replay and reconciliation")[1]
+    files = [settings.FOLDER / f"{name}.toml" for name in ENVIRONMENTS]
+    texts = [described, section.split("\n## ")[0], *(file.read_text(encoding="utf-8") for file in files)]
+    texts.append((root / "docs" / "replay-and-reconcile.md").read_text(encoding="utf-8"))
+    for text in texts:
+        told = " ".join(text.replace("#", "").split())
+        assert re.search(r"raised.*older[^.]* applies them again|older[^.]* applies them again.*raised", told)
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "setting", "value"),
     [
@@ -91,6 +107,37 @@ def test_setting_of_a_table_is_overridden_with_the_tables_name() -> None:
     loaded = settings.load("dev", environ=SOURCE | {"BILLING_RESERVED_CONCURRENCY": "7"})
     assert loaded.billing.reserved_concurrency == 7
     assert loaded.payments.reserved_concurrency == -1
+
+
+# Memory in MiB and time-out in seconds where a file says nothing about them.
+OWN_DEFAULTS = {
+    "payments": (256, 30),
+    "billing": (256, 30),
+    "audit": (512, 60),
+    "redrive": (256, 240),
+    "reconciliation": (512, 300),
+}
+
+
+@pytest.mark.parametrize(("function", "expected"), OWN_DEFAULTS.items())
+def test_a_table_that_is_not_whole_keeps_the_functions_own_defaults(
+    tmp_path: Path, function: str, expected: tuple[int, int]
+) -> None:
+    for text in (COMPLETE, f"{COMPLETE}[{function}]\nreserved_concurrency = 5\n"):
+        loaded = getattr(load(tmp_path, text), function)
+        assert (loaded.memory_mb, loaded.timeout_seconds) == expected
+    assert loaded.reserved_concurrency == 5
+
+
+@pytest.mark.parametrize(("function", "expected"), OWN_DEFAULTS.items())
+def test_help_prints_the_functions_own_defaults(
+    capsys: pytest.CaptureFixture[str], function: str, expected: tuple[int, int]
+) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["--help"])
+    printed = capsys.readouterr().out
+    for setting, default in zip(("memory_mb", "timeout_seconds"), expected, strict=True):
+        assert f"{function}.{setting} ({function.upper()}_{setting.upper()}; default {default})" in printed
 
 
 def test_empty_environment_variable_counts_as_unset() -> None:
@@ -160,6 +207,19 @@ def test_settings_are_frozen() -> None:
         ("", {"STRIPE_EVENT_SOURCE_NAME": "evt_1"}, ("'evt_1' has the wrong form", "Workbench")),
         ("", {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/acct_1"}, ("wrong form", "ed_")),
         ("livemode = treu", {}, ("is no TOML", "line")),
+        ("", {"HUNTAZE_API_URL": "https://["}, ("huntaze_api_url = 'https://[' is no URL",)),
+        ("", {"HUNTAZE_API_URL": "https://x:99999"}, ("'https://x:99999' has no port between 1 and 65535",)),
+        ("", {"HUNTAZE_API_URL": "https://x:0"}, ("'https://x:0' has no port",)),
+        ("", {"HUNTAZE_API_URL": "https://x:port"}, ("'https://x:port' has no port",)),
+        ("", {"HUNTAZE_API_URL": "https://a b.com"}, ("has a space in it",)),
+        (
+            "",
+            {"ALERT_EMAILS": "not-an-address"},
+            ("'not-an-address' has the wrong form", "oncall@huntaze.com"),
+        ),
+        ("", {"ALERT_EMAILS": "a@b.com,me@host"}, ("alert_emails = 'me@host' has the wrong form",)),
+        ("", {"LAMBDA_RUNTIME": "python3.2"}, ("'python3.2' has the wrong form", "python3.11 or newer")),
+        ("", {"LAMBDA_RUNTIME": "python3.10"}, ("'python3.10' has the wrong form",)),
     ],
 )
 def test_mistake_is_told_in_one_line_that_names_it(
@@ -173,6 +233,41 @@ def test_mistake_is_told_in_one_line_that_names_it(
         assert message.startswith(f"{tmp_path.name}/dev.toml: ")
     for part in expected:
         assert part in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://name:pa55word@api.huntaze.com",
+        "https://pa55word@api.huntaze.com",
+        "http://name:pa55word@api.huntaze.com?x=1",
+        "ftp://name:pa55word@api.huntaze.com",
+        "https://name:pa55word@api.huntaze.com:99999",
+        "https://name:pa55word@[",
+        "name:pa55word@api.huntaze.com",
+        "https://api.huntaze.com?key=pa55word",
+    ],
+)
+def test_credentials_in_the_apis_url_are_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    for text, environ in (
+        (COMPLETE, {"HUNTAZE_API_URL": url}),
+        (COMPLETE.replace("https://api.example.com", url), {}),
+    ):
+        with pytest.raises(SettingsError, match=r"huntaze_api_url = \*\*\* ") as raised:
+            load(tmp_path, text, environ)
+        assert "pa55word" not in str(raised.value)
+
+
+def test_credentials_in_the_apis_url_are_not_repeated_where_the_type_is_wrong(tmp_path: Path) -> None:
+    wrong = COMPLETE.replace('"https://api.example.com"', '["https://name:pa55word@x"]')
+    with pytest.raises(SettingsError, match=r"huntaze_api_url = \*\*\* is not a text") as raised:
+        load(tmp_path, wrong)
+    assert "pa55word" not in str(raised.value)
+
+
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.13", "python3.14"])
+def test_runtimes_that_the_handlers_run_on_are_taken(runtime: str) -> None:
+    assert settings.load("dev", environ=SOURCE | {"LAMBDA_RUNTIME": runtime}).lambda_runtime == runtime
 
 
 def test_wrong_setting_is_told_before_a_missing_one(tmp_path: Path) -> None:
@@ -205,3 +300,17 @@ def test_fallback_stands_for_a_setting_that_is_not_set_and_for_no_other(tmp_path
         (tmp_path / "dev.toml").write_text(text, encoding="utf-8")
         loaded = settings.load("dev", folder=tmp_path, environ={}, fallbacks=fallbacks)
         assert loaded.stripe_event_source_name == f"aws.partner/stripe.com/{name}"
+
+
+def test_infra_reads_the_process_environment_where_it_says_so_and_nowhere_else() -> None:
+    package = Path(infra.__file__).parent
+    reading = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
+    }
+    assert reading == {"fast_provider.py", "settings/loading.py"}
+    told = " ".join((settings.__doc__ or "").split())
+    assert "Only `loading` reads the process environment" in told
+    assert "only `fast_provider` reads it besides" in told

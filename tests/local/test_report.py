@@ -1,4 +1,4 @@
-"""The report passes only when every delivery is accounted for and the second plan is clean."""
+"""The report passes only when every delivery is accounted for, none twice, and the second plan is clean."""
 
 from __future__ import annotations
 
@@ -25,18 +25,53 @@ REPORT = Report(
 )
 
 
+def answered(given: Row, *statuses: int) -> Row:
+    """The row with one request for each status that the API answered."""
+    [request] = given.requests
+    return replace(given, requests=tuple(replace(request, status=status) for status in statuses))
+
+
 def test_a_complete_run_passes() -> None:
     assert REPORT.passed
+    assert REPORT.verdict() == (
+        "passed: 1 of 1 deliveries accounted for, 1 audited, none applied twice, second plan 0 changes"
+    )
+
+
+def test_a_repeated_call_that_the_api_knows_is_no_second_effect() -> None:
+    rows = (answered(row("applied"), 503, 200, 409), answered(row("duplicate")))
+    assert replace(REPORT, rows=rows).passed
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (row("applied"), answered(row("applied"))),
+        (answered(row("applied"), 200, 204), answered(row("duplicate"))),
+    ],
+    ids=["two deliveries", "two requests"],
+)
+def test_an_event_that_was_applied_twice_is_named(rows: tuple[Row, ...]) -> None:
+    other = row("applied")
+    other = replace(other, delivery=replace(other.delivery, event_id="evt_2"))
+    report = replace(REPORT, rows=(other, *rows))
+    assert report.applied_twice == ("evt_1",)
+    assert report.as_json()["applied_twice"] == ["evt_1"]
+    assert report.verdict().startswith("FAILED: 3 of 3 deliveries accounted for, ")
+    assert "evt_1 applied twice" in report.verdict()
+    assert "evt_2" not in report.verdict()
 
 
 @pytest.mark.parametrize(
     "report",
     [
         replace(REPORT, rows=(row("applied"), row(None))),
+        replace(REPORT, rows=(row("applied"), answered(row("applied")))),
+        replace(REPORT, rows=(answered(row("applied"), 200, 201), answered(row("duplicate")))),
         replace(REPORT, rows=(row("applied", audited=False),)),
         replace(REPORT, terraform=replace(REPORT.terraform, second_plan_changes=1)),
     ],
-    ids=["no outcome", "not audited", "second plan with changes"],
+    ids=["no outcome", "applied twice", "succeeded twice", "not audited", "second plan with changes"],
 )
 def test_an_incomplete_run_fails(report: Report) -> None:
     assert not report.passed

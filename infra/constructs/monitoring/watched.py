@@ -164,23 +164,25 @@ def _of_function(function: PipelineFunction) -> list[Alarm]:
             function.metric_duration(),
             function.timeout_seconds * 1000 * _NEAR_TIMEOUT,
         ),
-        *(_of_lost_events(function) if function.parks_failures else []),
+        *(_of_parking(function, function.dead_letter) if function.dead_letter else []),
     ]
 
 
-def _of_lost_events(function: PipelineFunction) -> list[Alarm]:
+def _of_parking(function: PipelineFunction, queue: Queue) -> list[Alarm]:
+    """The way of events that Lambda gives up; a function that parks none has no such alarms."""
     family = function.family
     return [
         Alarm(
             f"{family}-events-dropped",
-            f"Lambda dropped events of the {family} function. Replay the archive over this time.",
+            f"Lambda gave events of the {family} function up after its retries. They lie in the dead-letter "
+            f"queue {queue.name}, unless the alarm {family}-destination-failures fires too.",
             function.metric_events_dropped().over(period=MINUTE),
             1,
         ),
         Alarm(
             f"{family}-destination-failures",
-            f"Lambda could not put failed events of the {family} function into the dead-letter queue. "
-            "Replay the archive over this time once the queue takes messages.",
+            f"Lambda could not put failed events of the {family} function into the dead-letter queue "
+            f"{queue.name}. Replay the archive over this time once the queue takes messages.",
             function.metric_destination_failures().over(period=MINUTE),
             1,
         ),

@@ -20,7 +20,7 @@ from functions.pipeline import names
 from functions.pipeline.routing import HANDLERS, event_types
 from ops.chaos.fuzz.envelopes import anything, samples
 from ops.chaos.fuzz.planted import API_KEY, PERSON
-from ops.chaos.fuzz.target import Broken, Target
+from ops.chaos.fuzz.target import UNREADABLE, Broken, Target
 from ops.local.clients import Aws
 from ops.local.fresh_ids import FreshIds
 from ops.local.reference_api import Fault, ReferenceApi
@@ -36,6 +36,7 @@ def main() -> None:
     """Fuzz, and tell."""
     options = _options()
     told = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    complaints = sys.stderr
     with ReferenceApi(API_KEY) as api:
         api.fail(
             Fault(status=400, body=" ".join(PERSON) + API_KEY, probability=ECHO_SHARE, seed=options.seed)
@@ -53,7 +54,11 @@ def main() -> None:
         def attempt(envelope: Any) -> None:
             number = outcomes.total()
             fresh = FreshIds(f"fuzz {options.handler} {number}")
-            sent = json.dumps(fresh.rewritten(envelope))
+            try:
+                sent = json.dumps(fresh.rewritten(envelope))
+            except RecursionError:
+                outcomes[UNREADABLE] += 1
+                return
             try:
                 outcomes[target.try_envelope(sent)] += 1
             except Broken as broken:
@@ -70,6 +75,7 @@ def main() -> None:
         except Exception:
             # hypothesis may wrap it: a shrunk envelope has other ids, and may fail by luck only.
             if not problem:
+                sys.stderr = complaints  # the handler's output went to memory
                 raise
             tell(outcomes=dict(outcomes), **problem)
         else:
@@ -98,4 +104,3 @@ def _options() -> argparse.Namespace:
 
 if __name__ == "__main__":
     main()
-    sys.stdout = sys.__stdout__

@@ -1,0 +1,115 @@
+"""What the functions of a stack stand on: account, bus and archive, what they keep and read, their code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from constructs import Construct
+
+from functions.pipeline import names
+from infra.bundle import Bundles
+from infra.constructs.account import Account
+from infra.constructs.archive import Archive
+from infra.constructs.code import CodeAssets
+from infra.constructs.encryption import Key
+from infra.constructs.event_bus import PartnerEventBus
+from infra.constructs.function import Platform
+from infra.constructs.idempotency import IdempotencyTable, expiry_seconds
+from infra.constructs.ledger import Ledger
+from infra.constructs.secret import PipelineSecret
+from infra.settings import Settings
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """The parts that more than one function needs; `key` is None where AWS's own keys encrypt."""
+
+    settings: Settings
+    account: Account
+    key: Key | None
+    bus: PartnerEventBus
+    archive: Archive
+    table: IdempotencyTable
+    secret: PipelineSecret
+    ledger: Ledger
+    code: CodeAssets
+    platform: Platform
+
+    @classmethod
+    def lay(cls, scope: Construct, settings: Settings, bundles: Bundles) -> Foundation:
+        """Make the parts in the stack `scope`."""
+        account = Account(
+            scope,
+            "account",
+            environment=settings.environment,
+            region=settings.aws_region,
+            only_account_id=settings.aws_account_id,
+        )
+        source = settings.stripe_event_source_name
+        key = (
+            Key(scope, "key", account=account, bus=source, archive=account.name("archive"))
+            if settings.create_kms_key
+            else None
+        )
+        bus = PartnerEventBus(scope, "bus", account=account, event_source_name=source, key=key)
+        return cls(
+            settings=settings,
+            account=account,
+            key=key,
+            bus=bus,
+            archive=Archive(
+                scope,
+                "archive",
+                account=account,
+                bus=bus,
+                retention_days=settings.archive_retention_days,
+                key=key,
+            ),
+            table=IdempotencyTable(
+                scope,
+                "idempotency",
+                account=account,
+                deletion_protection=settings.deletion_protection,
+                key=key,
+            ),
+            secret=PipelineSecret(
+                scope,
+                "secret",
+                account=account,
+                version=settings.secret_version,
+                recovery_days=settings.secret_recovery_days,
+                asks_stripe=settings.reconcile != names.OFF or settings.order == names.REFETCH,
+                key=key,
+            ),
+            ledger=Ledger(
+                scope,
+                "ledger",
+                account=account,
+                infrequent_access_days=settings.ledger_infrequent_access_days,
+                glacier_days=settings.ledger_glacier_days,
+                object_lock_days=settings.ledger_object_lock_days,
+                deletion_protection=settings.deletion_protection,
+                key=key,
+            ),
+            code=CodeAssets(scope, "code", bundles=bundles),
+            platform=Platform(
+                architecture=settings.lambda_architecture,
+                runtime=settings.lambda_runtime,
+                tracing=settings.lambda_tracing,
+                log_retention_days=settings.log_retention_days,
+                max_event_age_seconds=settings.max_event_age_seconds,
+            ),
+        )
+
+    @property
+    def every_functions_variables(self) -> dict[str, str]:
+        """What each function that reads the secret has in its environment."""
+        return {names.ENVIRONMENT: self.settings.environment, names.SECRET_ID: self.secret.arn}
+
+    @property
+    def memory_variables(self) -> dict[str, str]:
+        """Where, and for how long, an applied event is remembered."""
+        return {
+            names.IDEMPOTENCY_TABLE: self.table.name,
+            names.IDEMPOTENCY_EXPIRY_SECONDS: str(expiry_seconds(self.settings.archive_retention_days)),
+        }

@@ -1,0 +1,93 @@
+"""Types of settings that no pattern or limit describes: each refuses what would fail later."""
+
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from infra.settings.function import RedriveSettings
+
+# CloudWatch Logs takes only these numbers of days (PutRetentionPolicy, retentionInDays).
+_LOG_RETENTION_DAYS: Final = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
+    *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+_LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
+# S3 keeps an object so many days in Standard-IA before its next transition.
+_STANDARD_IA_DAYS: Final = 30
+# The redrive function hands nothing over in less than a handler's time and 20 s; this much more it looks.
+_REDRIVE_SPARE_SECONDS: Final = 30
+
+
+def _https_outside_loopback(value: str) -> str:
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        raise ValueError("is no URL") from None
+    if "@" in url.netloc:
+        raise ValueError("holds credentials, which would end up in the state")
+    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+        raise ValueError("is no URL without query")
+    if any(character.isspace() for character in value):
+        raise ValueError("has a space in it")
+    if not _has_usable_port(url):
+        raise ValueError("has no port between 1 and 65535")
+    if url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
+        raise ValueError("would send the API key in clear text")
+    return value.rstrip("/")
+
+
+def _has_usable_port(url: SplitResult) -> bool:
+    """Whether the port is left to the scheme, or one that can be connected to."""
+    try:
+        return url.port is None or url.port > 0
+    except ValueError:
+        return False
+
+
+def _known_to_cloudwatch(value: int) -> int:
+    if value not in _LOG_RETENTION_DAYS:
+        raise ValueError(f"is none of CloudWatch's {', '.join(map(str, _LOG_RETENTION_DAYS))}")
+    return value
+
+
+def _taken_by_secrets_manager(value: int) -> int:
+    if 0 < value < 7:
+        raise ValueError("is neither 0 nor between 7 and 30")
+    return value
+
+
+def _network_is_whole(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    if bool(value) != bool(info.data.get("audit_subnet_ids")):
+        raise ValueError("and audit_subnet_ids go together: set both or none")
+    return value
+
+
+def _after_standard_ia(value: int, info: ValidationInfo) -> int:
+    if value < info.data.get("ledger_infrequent_access_days", 0) + _STANDARD_IA_DAYS:
+        raise ValueError(f"is less than {_STANDARD_IA_DAYS} days after ledger_infrequent_access_days")
+    return value
+
+
+def _has_time_for_a_handler(value: RedriveSettings, info: ValidationInfo) -> RedriveSettings:
+    handlers = [found for name in ("payments", "billing") if (found := info.data.get(name))]
+    least = max((each.timeout_seconds for each in handlers), default=0) + _REDRIVE_SPARE_SECONDS
+    if info.data.get("auto_redrive") and value.timeout_seconds < least:
+        raise ValueError(
+            f"has timeout_seconds = {value.timeout_seconds}, too little to wait for a handler; write "
+            f"{least} or more, or turn auto_redrive off"
+        )
+    return value
+
+
+# TOML has lists only; the models keep tuples, because they are frozen.
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
+Addresses = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+\.[^@\s,.]+$")], ...], Field(strict=False)
+]
+SecurityGroups = Annotated[Texts, AfterValidator(_network_is_whole)]
+ApiUrl = Annotated[str, AfterValidator(_https_outside_loopback)]
+LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]
+RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]
+Redrive = Annotated[RedriveSettings, AfterValidator(_has_time_for_a_handler)]
+GlacierDays = Annotated[int, AfterValidator(_after_standard_ia)]

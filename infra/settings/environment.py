@@ -1,0 +1,208 @@
+"""What may differ between two environments, in the order of their files."""
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from infra import settings_source
+from infra.settings import checks
+from infra.settings.function import (
+    AuditSettings,
+    Frozen,
+    FunctionSettings,
+    ReconciliationSettings,
+    RedriveSettings,
+)
+
+_FIND_SOURCE_NAME: Final = (
+    "copy the event source name, like aws.partner/stripe.com/ed_…, from the Stripe Dashboard: "
+    "Workbench > Event destinations > the Amazon EventBridge destination > Event source name; "
+    "then set it in this file or export STRIPE_EVENT_SOURCE_NAME"
+)
+
+
+class StateSettings(Frozen):
+    """Where the Terraform state lies; all that the bootstrap stack needs."""
+
+    state_bucket: str = Field(
+        "huntaze-stripe-terraform-state",
+        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        description="S3 bucket for the Terraform state; its name is unique in all of AWS",
+        examples=["huntaze-stripe-terraform-state"],
+    )
+    state_region: str = Field(
+        "eu-west-1",
+        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        description="AWS region of that bucket",
+        examples=["eu-west-1"],
+    )
+
+
+class Settings(StateSettings):
+    """Everything that may differ between two environments."""
+
+    environment: Literal["dev", "staging", "prod"] = Field(
+        description="Name of the environment: the name of its file", exclude=True
+    )
+    aws_region: str = Field(
+        "eu-west-1",
+        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        description="AWS region of everything but the state; the Stripe destination names the same one",
+        examples=["eu-west-1"],
+    )
+    aws_account_id: str = Field(
+        "",
+        pattern=r"^(\d{12})?$",
+        description="The only AWS account that may be changed, 12 digits; empty allows any",
+        examples=["123456789012"],
+    )
+    stripe_event_source_name: str = Field(
+        pattern=r"^aws\.partner/stripe\.com/ed_[A-Za-z0-9_]{1,200}$",
+        description="Partner event source that Stripe made for the destination; also the bus's name",
+        json_schema_extra=settings_source.hint(_FIND_SOURCE_NAME),
+    )
+    huntaze_api_url: checks.ApiUrl = Field(
+        description="Base URL of the Huntaze API; https, or http on loopback",
+        examples=["https://api.dev.huntaze.com"],
+        json_schema_extra=settings_source.may_hold_credentials(),
+    )
+    livemode: bool = Field(False, description="Whether the events are live: others are refused")
+    order: Literal["watermark", "refetch", "off"] = Field(
+        "watermark",
+        description="How an old state of an object is kept from overwriting a newer one: watermark skips it, "
+        "refetch sends the present one as fetched from Stripe, off sends each as it comes",
+    )
+    stripe_reads_per_second: int = Field(
+        20,
+        ge=1,
+        le=90,
+        description="Objects fetched from Stripe in a second by all functions together; Stripe allows 100 "
+        "live and 25 test reads",
+        examples=[20],
+    )
+    lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
+    lambda_runtime: str = Field(
+        "python3.13",
+        # The oldest Python that the handlers' code runs on is 3.11.
+        pattern=r"^python3\.(1[1-9]|[2-9]\d)$",
+        description="Python runtime of the functions, python3.11 or newer",
+        examples=["python3.13"],
+    )
+    lambda_tracing: bool = Field(False, description="Active X-Ray tracing of the functions")
+    max_event_age_seconds: int = Field(
+        21_600,
+        ge=60,
+        le=21_600,
+        description="Seconds that Lambda keeps an asynchronous event before its dead-letter queue",
+        examples=[21_600],
+    )
+    payments: FunctionSettings = Field(FunctionSettings(), description="The payments function")
+    billing: FunctionSettings = Field(FunctionSettings(), description="The billing function")
+    audit: AuditSettings = Field(AuditSettings(), description="The audit function")
+    auto_redrive: bool = Field(
+        False, description="Hand events that failed for a time back by themselves once the API answers again"
+    )
+    auto_redrive_minutes: int = Field(
+        5, ge=1, le=1440, description="Minutes between two looks at the dead-letter queues", examples=[5]
+    )
+    auto_redrive_attempts: int = Field(
+        10, ge=1, le=100, description="How often one event is handed back at most", examples=[10]
+    )
+    auto_redrive_per_second: int = Field(
+        5, ge=1, le=100, description="Events handed back in a second at most", examples=[5]
+    )
+    redrive: checks.Redrive = Field(
+        RedriveSettings(), validate_default=True, description="The function that hands events back"
+    )
+    reconcile: Literal["off", "report", "heal"] = Field(
+        "off",
+        description="Compare Stripe's own list of events with the ledger: report tells what is missing, heal "
+        "also hands it to the handlers and the audit; both need STRIPE_SECRET_KEY",
+    )
+    reconcile_minutes: int = Field(
+        60, ge=10, le=1440, description="Minutes between two comparisons with Stripe's list", examples=[60]
+    )
+    reconciliation: ReconciliationSettings = Field(
+        ReconciliationSettings(), description="The function that compares with Stripe's list"
+    )
+    audit_subnet_ids: checks.Texts = Field(
+        (),
+        description="Subnets of the audit function; empty runs it outside a VPC",
+        examples=["subnet-0a1b2c3d"],
+    )
+    audit_security_group_ids: checks.SecurityGroups = Field(
+        (),
+        validate_default=True,
+        description="Security groups of the audit function in those subnets",
+        examples=["sg-0a1b2c3d"],
+    )
+    archive_retention_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="Days that the archive keeps events for replay; an event is remembered by the value of "
+        "its time: after this was raised, a replay of older events applies them again",
+        examples=[30],
+    )
+    log_retention_days: checks.LogRetentionDays = Field(
+        30, description="Days that the functions' logs are kept", examples=[30]
+    )
+    bus_logs: bool = Field(
+        False, description="Log every event of the bus whole, personal data included; for a test account"
+    )
+    create_kms_key: bool = Field(
+        False,
+        description="Encrypt with a key of our own; turning it on or off later starts an empty archive",
+    )
+    deletion_protection: bool = Field(
+        False, description="Refuse to delete the idempotency table and a ledger that is not empty"
+    )
+    ledger_object_lock_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days in which no ledger object can be deleted by anybody; 0 locks none",
+        examples=[365],
+    )
+    ledger_infrequent_access_days: int = Field(
+        30, ge=30, description="Days until ledger objects move to Standard-IA", examples=[30]
+    )
+    ledger_glacier_days: checks.GlacierDays = Field(
+        90,
+        ge=60,
+        validate_default=True,
+        description="Days until ledger objects move to Glacier Flexible Retrieval",
+        examples=[90],
+    )
+    secret_version: int = Field(
+        1,
+        ge=1,
+        description="Version of the secret's values; raise it by one to write the exported values anew",
+        examples=[2],
+    )
+    secret_recovery_days: checks.RecoveryDays = Field(
+        30,
+        ge=0,
+        le=30,
+        description="Days in which a deleted secret can be restored; 0 or 7 to 30",
+        examples=[7],
+    )
+    alert_emails: checks.Addresses = Field(
+        (), description="Addresses that get the alarms; each confirms once", examples=["oncall@huntaze.com"]
+    )
+    heartbeat_minutes: int = Field(
+        0,
+        ge=0,
+        le=1440,
+        description="Alarm after so many minutes without one event from Stripe; 0 turns the alarm off",
+        examples=[60],
+    )
+    audit_backlog_messages: int = Field(
+        1_000, ge=1, description="Alarm at so many events waiting for the audit function", examples=[1000]
+    )
+    audit_backlog_seconds: int = Field(
+        900,
+        ge=60,
+        description="Alarm when an event waits for the audit function so many seconds",
+        examples=[900],
+    )
