@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from functions.dead_letters.lanes import START_SECONDS, Lane, taken
-from functions.dead_letters.limits import Attempts, only_run
+from functions.dead_letters.limits import Attempts, Turn
 from functions.dead_letters.queue import Pace
 from functions.dead_letters.records import CONFIGURATION, TRANSIENT, DeadLetter
 from functions.dead_letters.redrive import FAILED, Result, redrive
@@ -54,16 +54,19 @@ def run(context: LambdaContext) -> dict[str, int]:
     counts: Counter[str] = Counter()
     table = Table(settings.table, settings.expiry_seconds)
     attempts = Attempts(table, settings.attempts)
+    turn = Turn(table, settings.handler_seconds + START_SECONDS + GIVE_BACK_SECONDS)
     try:
         if not api_answers(settings.api_url):
             logger.info("nothing handed back", extra={"reason": "the API does not answer"})
             return {}
-        with only_run(table, remaining_seconds(context)) as alone:
-            if not alone:
-                logger.info("nothing handed back", extra={"reason": "another run is at work"})
-                return {}
+        if not turn.take():
+            logger.info("nothing handed back", extra={"reason": "another run is at work"})
+            return {}
+        try:
             with taken(settings, attempts, context) as letters:
-                _hand_back(letters, settings, context, counts)
+                _hand_back(letters, turn, settings, context, counts)
+        finally:
+            turn.end()
     finally:
         _tell(counts)
     return dict(counts)
@@ -80,16 +83,16 @@ def api_answers(url: str) -> bool:
 
 def _hand_back(
     letters: dict[DeadLetter, Lane],
+    turn: Turn,
     settings: RedriveSettings,
     context: LambdaContext,
     counts: Counter[str],
 ) -> None:
     pace = Pace(settings.per_second)
-    needed_seconds = settings.handler_seconds + START_SECONDS + GIVE_BACK_SECONDS
     in_a_row = 0
     counts[LEFT] = len(letters)
     for letter, lane in list(letters.items()):
-        if in_a_row == FAILURES_IN_A_ROW or remaining_seconds(context) < needed_seconds:
+        if in_a_row == FAILURES_IN_A_ROW or remaining_seconds(context) < turn.seconds or not turn.keep():
             return
         if not lane.handler.attempts.take(letter):
             logger.info(

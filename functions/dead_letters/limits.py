@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from functions.dead_letters.records import DeadLetter
@@ -18,6 +17,8 @@ from functions.pipeline.table import ConditionFailedError, Table, item_key
 
 KIND: Final = "redrives"
 RUN: Final = "redrive#run"
+# How long a turn needs not be written anew.
+KEPT_SECONDS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,35 +56,49 @@ class Attempts:
         self.table.update(_item(letter), "ADD attempts :less", less=-1)
 
 
-@contextmanager
-def only_run(table: Table, seconds: float) -> Iterator[bool]:
-    """Tell whether this run is the only one; it is until the block ends, or ``seconds`` are over.
+@dataclass
+class Turn:
+    """A run's right to be the only one, for ``seconds`` from the last time that it was kept.
 
-    Raises
-    ------
-    TransientError, ConfigurationError
-        The table did not answer, or refused.
+    It ends soon by itself, so that a run which was killed keeps the next one waiting for no longer than
+    one event may take.
     """
-    holder = str(uuid.uuid4())
-    now = time.time()
-    try:
-        table.update(
-            RUN,
-            "SET holder = :holder, lease_until = :until, expiration = :expiration",
-            "attribute_not_exists(lease_until) OR lease_until < :now",
-            holder=holder,
-            now=round(now * 1000),
-            until=round((now + seconds) * 1000),
-            expiration=table.expiration(),
-        )
-    except ConditionFailedError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
+
+    table: Table
+    seconds: float
+    holder: str = field(default_factory=lambda: str(uuid.uuid4()))
+    until: float = 0.0
+
+    def take(self) -> bool:
+        """Take the turn, or return False where another run has it. Raises as :meth:`Attempts.take` does."""
+        return self._write("attribute_not_exists(lease_until) OR lease_until < :now")
+
+    def keep(self) -> bool:
+        """Make sure of ``seconds``, or return False where another run has taken over. Raises as above."""
+        return time.time() + self.seconds < self.until or self._write("holder = :holder")
+
+    def end(self) -> None:
+        """Let another run begin."""
         with suppress(EventError):  # it ends by itself, and how the run ended is what counts
-            table.delete(RUN, "holder = :holder", holder=holder)
+            self.table.delete(RUN, "holder = :holder", holder=self.holder)
+
+    def _write(self, condition: str) -> bool:
+        now = time.time()
+        until = now + self.seconds + KEPT_SECONDS
+        try:
+            self.table.update(
+                RUN,
+                "SET holder = :holder, lease_until = :until, expiration = :expiration",
+                condition,
+                holder=self.holder,
+                now=round(now * 1000),
+                until=round(until * 1000),
+                expiration=self.table.expiration(),
+            )
+        except ConditionFailedError:
+            return False
+        self.until = until
+        return True
 
 
 def _item(letter: DeadLetter) -> str:

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from functions.dead_letters.limits import KEPT_SECONDS, Turn
 from functions.pipeline import names
+from functions.pipeline.aws import session
+from functions.pipeline.table import Table, client
 from ops.local.clients import Aws
 from ops.local.reference_api import Fault, ReferenceApi
 from tests.functions.conftest import TABLE, Start
@@ -79,6 +82,10 @@ class World:
             ]
             self.aws.client("sqs").send_message_batch(QueueUrl=self.queues[family], Entries=entries)
 
+    def forget_run(self) -> None:
+        """Let the next run begin at once, as if time had passed."""
+        self.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"id": {"S": "redrive#run"}})
+
     def left(self, family: str = "payments") -> int:
         """How many messages are visible at once."""
         attributes = self.aws.client("sqs").get_queue_attributes(
@@ -136,7 +143,9 @@ def world(aws: Aws) -> Iterator[World]:
         names.AUTO_REDRIVE_PER_SECOND: "50",
         names.HANDLER_SECONDS: "30",
     }
-    yield World(aws, seen, handlers, queues, variables)
+    world = World(aws, seen, handlers, queues, variables)
+    world.forget_run()
+    yield world
     for name in handlers.values():
         functions.delete_function(FunctionName=name)
 
@@ -260,6 +269,51 @@ def test_two_runs_do_not_add_their_rates(world: World, start: Start) -> None:
     assert first.result() == {"left": 0, "applied": 4}
     world.fail("applied")
     assert second.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 1}
+
+
+def test_killed_run_keeps_the_next_one_waiting_no_longer_than_an_event_takes(
+    world: World, start: Start
+) -> None:
+    for _ in range(8):
+        world.fail("applied")
+    quick = world.variables | {names.HANDLER_SECONDS: "1"}
+    first = start("redrive", **quick | {names.AUTO_REDRIVE_PER_SECOND: "1"})
+    first.send({}, remaining_seconds=LONG)
+    wait_for(lambda: first.new_logs("event handed back"))
+    first.kill()
+    item = world.aws.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": "redrive#run"}})["Item"]
+    # One event: a second, 20 more around it, and 15 until the turn is written anew.
+    assert int(item["lease_until"]["N"]) / 1000 - time.time() <= 36
+
+
+@pytest.fixture
+def table(environment: dict[str, str], aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """The idempotency table as the functions write it, in this process; no run has the turn."""
+    aws.client("dynamodb").delete_item(TableName=TABLE, Key={"id": {"S": "redrive#run"}})
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    for made in (session, client):
+        made.cache_clear()
+    yield Table(TABLE, 3600)
+    for made in (session, client):
+        made.cache_clear()
+
+
+def test_turn_belongs_to_one_run_until_it_ends_or_its_time_is_over(table: Table) -> None:
+    first, second, third = Turn(table, 0.5 - KEPT_SECONDS), Turn(table, 30), Turn(table, 30)
+    assert first.take()
+    assert first.keep()
+    assert not second.take()
+    time.sleep(0.6)
+    assert second.take()
+    first.until = 0.0
+    assert not first.keep()
+    first.end()
+    assert not third.take()
+    assert second.keep()
+    second.end()
+    assert third.take()
+    third.end()
 
 
 def test_many_permanent_failures_do_not_hide_the_others(world: World, start: Start) -> None:
