@@ -48,8 +48,8 @@ synth: setup ## Synthesise Terraform for every complete environment into cdktf.o
 bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account
 	@$(OPS) bootstrap
 
-plan: setup ## Print the Terraform plan of ENV and write it as Markdown to build/plans
-	@$(OPS) plan --env "$(ENV)"
+plan: setup ## Print the Terraform plan of ENV and write it as Markdown to build/plans (REFRESH=0: by the state only)
+	@$(OPS) plan --env "$(ENV)" $(if $(filter 0,$(REFRESH)),--no-refresh)
 
 deploy: setup ## Plan ENV, ask, and apply
 	@$(OPS) deploy --env "$(ENV)"

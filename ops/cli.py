@@ -66,11 +66,20 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for a pipeline tha
 
 
 @app.command()
-def plan(env: Environment = "dev") -> None:
+def plan(
+    env: Environment = "dev",
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh/--no-refresh",
+            help="Ask AWS what there is, or compare with the Terraform state only, without taking its lock.",
+        ),
+    ] = True,
+) -> None:
     """Print the Terraform plan of an environment and write it as Markdown to build/plans."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()))
+    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()), refresh=refresh)
     _show(planned)
     typer.echo(f"\nwritten to {planned.markdown_file.relative_to(deploys.ROOT)}")
 

@@ -55,8 +55,12 @@ class Planned:
     markdown_file: Path
 
 
-def plan(workspace: Workspace, environment: str, steps: Steps, *, destroy: bool = False) -> Planned:
+def plan(
+    workspace: Workspace, environment: str, steps: Steps, *, destroy: bool = False, refresh: bool = True
+) -> Planned:
     """Synthesise and plan an environment; save the plan, and its Markdown beside it.
+
+    Without `refresh` only the state is read, and the Markdown says so.
 
     Raises
     ------
@@ -69,7 +73,9 @@ def plan(workspace: Workspace, environment: str, steps: Steps, *, destroy: bool 
         )
     with steps.step("synth"):
         synthesise(workspace, [environment])
-    return plan_stack(workspace, stack_name(environment), environment, steps, destroy=destroy)
+    return plan_stack(
+        workspace, stack_name(environment), environment, steps, destroy=destroy, refresh=refresh
+    )
 
 
 def plan_bootstrap(workspace: Workspace, steps: Steps) -> Planned:
@@ -80,7 +86,13 @@ def plan_bootstrap(workspace: Workspace, steps: Steps) -> Planned:
 
 
 def plan_stack(
-    workspace: Workspace, stack: str, name: str, steps: Steps, *, destroy: bool = False
+    workspace: Workspace,
+    stack: str,
+    name: str,
+    steps: Steps,
+    *,
+    destroy: bool = False,
+    refresh: bool = True,
 ) -> Planned:
     """Plan a synthesised stack."""
     terraform = Terraform.at(workspace.outdir / "stacks" / stack, workspace.environment, workspace.scratch)
@@ -92,10 +104,10 @@ def plan_stack(
     workspace.plans.mkdir(parents=True, exist_ok=True)
     file = workspace.plans / f"{name}.tfplan"
     with steps.step(f"plan {name}") as step:
-        summary = terraform.plan(file, step.advance_to, destroy=destroy)
+        summary = terraform.plan(file, step.advance_to, destroy=destroy, refresh=refresh)
         step.note = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
     markdown_file = file.with_suffix(".md")
-    markdown_file.write_text(plan_report.render(terraform.show(file), name))
+    markdown_file.write_text(plan_report.render(terraform.show(file), name, refreshed=refresh))
     return Planned(terraform, file, summary, markdown_file)
 
 

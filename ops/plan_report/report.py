@@ -30,6 +30,7 @@ PARTICIPLES = {
     Kind.MOVE: "moved",
     Kind.OTHER: "changed otherwise",
 }
+STATE_ONLY = "> Compared with the state only: what was changed in AWS by other hands is not shown here."
 INFINITIVES = {Kind.OTHER: "change otherwise"}
 LOSES = frozenset({Kind.DESTROY, Kind.REPLACE})
 
@@ -39,7 +40,7 @@ def marker(environment: str) -> str:
     return f"<!-- huntaze-plan:{environment} -->"
 
 
-def render(plan: dict[str, Any], environment: str) -> str:
+def render(plan: dict[str, Any], environment: str, *, refreshed: bool = True) -> str:
     """Return the plan as Markdown of at most `MAXIMUM` bytes.
 
     Parameters
@@ -48,6 +49,8 @@ def render(plan: dict[str, Any], environment: str) -> str:
         What `terraform show -json PLAN` prints. No value that it marks as sensitive is written.
     environment
         `dev`, `staging`, `prod`, or `bootstrap`.
+    refreshed
+        Whether AWS was asked what there is. The report says where it was not.
     """
     resources = resource_changes(plan)
     outputs = output_changes(plan)
@@ -58,6 +61,8 @@ def render(plan: dict[str, Any], environment: str) -> str:
         f"**{summary_line(plan)}**",
         "",
     ]
+    if not refreshed:
+        head += [STATE_ONLY, ""]
     if plan.get("errored"):
         head += ["> The plan failed half-way: this is not all that would change.", ""]
     if plan.get("deferred_changes"):

@@ -96,9 +96,17 @@ class Terraform:
         self._run(["validate", "-no-color"])
 
     def plan(
-        self, out: Path | None = None, progress: Progress | None = None, *, destroy: bool = False
+        self,
+        out: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        destroy: bool = False,
+        refresh: bool = True,
     ) -> PlanSummary:
         """Plan, save the plan to `out` where given, and return its counts.
+
+        Without `refresh` the stack is compared with the state as it was written last: nothing but the state
+        and the caller's identity is read, and no lock is taken.
 
         A missing HUNTAZE_API_KEY or STRIPE_SECRET_KEY is filled in: a plan neither reads nor stores an
         ephemeral value, and whoever only reviews needs no key. An apply of that plan asks for the real one.
@@ -107,6 +115,7 @@ class Terraform:
         environment = {f"TF_VAR_{key}": PLAN_ONLY for key in keys} | dict(self.environment)
         options = ["-out", str(out.resolve())] if out else []
         options += ["-destroy"] if destroy else []
+        options += [] if refresh else ["-refresh=false", "-lock=false"]
         return self._stream(["plan", "-detailed-exitcode", *options], progress, environment, (0, CHANGES))
 
     def apply(

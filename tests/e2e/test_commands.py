@@ -62,3 +62,11 @@ def test_deploy_applies_the_approved_plan(pipeline: Pipeline, tmp_path: Path) ->
     done = ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
     assert (done.returncode, done.stderr) == (0, "")
     assert "nothing to do" in done.stdout
+
+
+def test_plan_by_the_state_only_says_so(pipeline: Pipeline) -> None:
+    done = ops(pipeline, "plan", "--env", "dev", "--no-refresh")
+    assert done.returncode == 0, done.stderr
+    markdown = (ROOT / "build" / "plans" / "dev.md").read_text()
+    assert "nothing to change." in markdown
+    assert "> Compared with the state only" in markdown

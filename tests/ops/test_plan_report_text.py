@@ -178,3 +178,9 @@ def test_a_long_value_is_cut_where_the_two_sides_part() -> None:
     assert 'old"` → ' in line
     assert line.endswith('new"`')
     assert len(line) < 120
+
+
+def test_a_plan_by_the_state_only_says_so_below_its_counts() -> None:
+    assert "Compared with the state only" not in plan_report.render({}, "dev")
+    lines = plan_report.render({}, "dev", refreshed=False).splitlines()
+    assert lines[3:6] == ["**nothing to change.**", "", plan_report.STATE_ONLY]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from infra.names import stack_name
 from ops import cli, plan_report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +153,58 @@ def test_a_fork_is_not_planned_and_the_job_that_writes_runs_no_code_of_the_pull_
     assert jobs["comment"]["permissions"] == {"pull-requests": "write"}
     assert "checkout" not in json.dumps(jobs["comment"])
     assert "pull-requests" not in jobs["plan"]["permissions"]
+
+
+def policies() -> list[list[dict[str, Any]]]:
+    """The statements of each policy that docs/github.md prints."""
+    text = (ROOT / "docs" / "github.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [json.loads(block)["Statement"] for block in blocks]
+
+
+def test_a_pull_requests_plan_asks_for_no_more_than_the_state() -> None:
+    [plan] = [step for _, step in steps("plan.yml") if step.get("name") == "Plan"]
+    assert plan["run"] == 'make plan ENV="$ENVIRONMENT" REFRESH=0'
+    statements, _ = policies()
+    state = f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate"
+    assert [(found["Action"], found["Resource"]) for found in statements] == [
+        ("s3:ListBucket", "arn:aws:s3:::STATE_BUCKET"),
+        ("s3:GetObject", state),
+    ]
+
+
+def test_what_aws_holds_is_read_by_reviewed_code_with_a_role_of_its_own() -> None:
+    roles = {
+        name: {
+            step["with"]["role-to-assume"]
+            for _, step in steps(name)
+            if "role-to-assume" in step.get("with", {})
+        }
+        for name in ("plan.yml", "deploy.yml")
+    }
+    assert roles["plan.yml"] == {"${{ vars[format('PLAN_ROLE_ARN_{0}', matrix.environment)] }}"}
+    assert roles["deploy.yml"] == {
+        "${{ vars[format('REFRESH_ROLE_ARN_{0}', matrix.environment)] }}",
+        "${{ vars.DEPLOY_ROLE_ARN }}",
+    }
+    assert "REFRESH" not in step_script("deploy.yml", "Plan")
+    _, statements = policies()
+    secret = "arn:aws:secretsmanager:REGION:ACCOUNT:secret:huntaze/stripe-eventbridge/ENV-??????"
+    assert {found["Sid"]: (found["Action"], found["Resource"]) for found in statements} == {
+        "RefreshSecret": ("secretsmanager:GetSecretValue", secret),
+        "LockState": (
+            ["s3:PutObject", "s3:DeleteObject"],
+            f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate.tflock",
+        ),
+    }
+
+
+def test_make_hands_the_choice_to_plan_by_the_state_on() -> None:
+    for given, expected in (([], False), (["REFRESH=0"], True), (["REFRESH=1"], False)):
+        done = subprocess.run(
+            ["make", "--dry-run", "plan", *given], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert ("--no-refresh" in done.stdout) is expected
 
 
 class Comments:
