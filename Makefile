@@ -19,7 +19,7 @@ setup: ## Install everything into .venv from Pipfile.lock
 	@$(if $(PYTHON),$(PYTHON) ops/setup.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
 local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=DIR COUNT=N KEEP=1)
-	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count="$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)
+	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)
 
 chaos: setup ## Let every part fail on an embedded AWS and judge what became of each event (SEED=N EVENTS_TOTAL=N)
 	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")

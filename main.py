@@ -4,32 +4,20 @@ The composition root: settings, then function bundles, then stacks.
 """
 
 import argparse
-import atexit
 import os
-import shutil
-import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
-try:
-    from infra import settings, settings_source
-    from infra.bundle import Bundles
-    from infra.errors import IncompleteError, InfraError
-    from infra.names import ENVIRONMENTS
-    from ops.errors import OperatorError
-except ModuleNotFoundError as error:
-    sys.exit(f"main.py: {error.name} is missing for this Python: `make setup`, then .venv/bin/python main.py")
+from infra import settings, settings_source
+from infra.bundle import Bundles
+from infra.errors import IncompleteError, InfraError
+from infra.names import ENVIRONMENTS
+from ops.errors import OperatorError
 
 _FAILED: Final = 1
 _USAGE_ERROR: Final = 2
-_INTERRUPTED: Final = 130
-_TERMINATED: Final = 143
-# A run that is killed leaves nothing outside the checkout.
-_TEMPORARY: Final = Path(__file__).resolve().parent / "build" / "tmp"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        _take_temporary_folder()
         environments = _chosen(options.environments)
         bundles: dict[str, Bundles] = {chosen.environment: _bundles(chosen) for chosen in environments}
         # Loads the bindings and starts Node.js: a mistyped setting is told before that.
@@ -58,28 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OperatorError as error:
         _say(str(error))
         return _FAILED
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return _INTERRUPTED
     except OSError as error:
         _say(f"can't write to {options.outdir}: {error.strerror}; choose another folder with --outdir")
         return _FAILED
     return 0
-
-
-def _take_temporary_folder() -> None:
-    """Give this run, and JSII's process, a folder that goes with it, also where that process was killed."""
-    above = Path(os.environ.get("TMPDIR") or _TEMPORARY)
-    above.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(dir=above, prefix="synth-")
-    # Called after what JSII registers later.
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["TMPDIR"] = tempfile.tempdir = folder
-
-
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by the way of an exception, so that JSII's process and folder go too."""
-    sys.exit(_TERMINATED)
 
 
 def _chosen(names: Sequence[str]) -> list[settings.Settings]:
@@ -109,7 +78,7 @@ def _bundles(chosen: settings.Settings) -> Bundles:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=".venv/bin/python main.py",
+        prog="python main.py",
         description=(
             "Write the Terraform of the bootstrap stack and of each ENV to OUTDIR/stacks. "
             "Without ENV: of every environment whose file is complete; the others are told and left out."
@@ -146,5 +115,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(main())

@@ -47,7 +47,7 @@ def local(
         Path | None,
         typer.Option(help="Send every *.json envelope of this folder instead of the shipped set."),
     ] = None,
-    count: Annotated[str, typer.Option(help="Send the set so many times, with fresh ids.")] = "1",
+    count: Annotated[int, typer.Option(min=1, help="Send the set so many times, with fresh ids.")] = 1,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C and print how to reach it.")
     ] = False,
@@ -55,9 +55,7 @@ def local(
     """Deploy `dev` to an embedded AWS with real Terraform and drive Stripe events through it."""
     from ops.local.run import Options, run
 
-    if not count.isdecimal() or int(count) == 0:
-        raise OperatorError(f"COUNT={count} is no whole number above 0", usage=True)
-    if not run(Options(events, int(count), keep), console()):
+    if not run(Options(events, count, keep), console()):
         raise typer.Exit(FAILED)
 
 
@@ -159,8 +157,6 @@ def console() -> Console:
 
 def main() -> None:
     """Run the command line; a failure is one line on stderr, never a traceback."""
-    # A shell without job control starts what runs in the background with SIGINT ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGHUP, _terminated)
     try:
@@ -168,11 +164,9 @@ def main() -> None:
     except OperatorError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(USAGE if error.usage else FAILED)
-    except SystemExit as error:
-        # Typer turns an interrupt into this code without a word.
-        if error.code == INTERRUPTED:
-            sys.stderr.write("interrupted\n")
-        raise
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED)
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

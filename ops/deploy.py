@@ -133,7 +133,6 @@ def require_approved(planned: Planned, approved: Path) -> None:
 def apply(planned: Planned, steps: Steps) -> list[str]:
     """Apply exactly what was planned; return the addresses of the resources that there are now."""
     with steps.step(f"apply {planned.file.stem}") as step:
-        step.advance_to(0, planned.summary.changes)
         planned.terraform.apply(planned.file, step.advance_to, planned=planned.summary)
         resources = planned.terraform.resources()
         step.note = f"{len(resources)} resources"

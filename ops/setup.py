@@ -20,8 +20,6 @@ PIPENV_VERSION = "2026.10.3"
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
-# Interrupted, pip and pipenv leave folders behind: they are in the checkout, and go with the next setup.
-TEMPORARY = ROOT / "build" / "setup"
 STAMP = VENV / "installed-lock.sha256"
 # Held while installing. It lies outside the folders that an install clears, and is never committed.
 LOCK_FILE = ROOT / ".setup.lock"
@@ -43,11 +41,7 @@ def main() -> int:
         check_machine()
         with LOCK_FILE.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                _empty(TEMPORARY)
-                install()
-            finally:
-                _empty(TEMPORARY)
+            install()
     except SetupError as error:
         sys.stderr.write(f"setup: {error}\n")
         return 1
@@ -55,9 +49,6 @@ def main() -> int:
         sys.stderr.write(
             f"setup: `{' '.join(map(str, error.cmd))}` failed with exit code {error.returncode}; see above\n"
         )
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"setup: can't write {error.filename}: {error.strerror}; is the checkout yours?\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("setup: interrupted; run it again to finish\n")
@@ -128,7 +119,6 @@ def fingerprint() -> str:
 
 def clean_environment() -> dict[str, str]:
     """Return this process's environment, with pipenv held to the project's own folder."""
-    TEMPORARY.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
     return kept | {
         "PIPENV_VENV_IN_PROJECT": "1",
@@ -136,13 +126,7 @@ def clean_environment() -> dict[str, str]:
         "PIPENV_NOSPIN": "1",
         "PIPENV_PIPFILE": str(ROOT / "Pipfile"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "TMPDIR": str(TEMPORARY),
     }
-
-
-def _empty(folder: Path) -> None:
-    """Remove what pip and pipenv left, also where an earlier setup was killed."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _runs(*command: str | Path) -> bool:

@@ -124,12 +124,8 @@ def _install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
         "--require-hashes",
     ]
     command += ["--only-binary=:all:", "--disable-pip-version-check", "--target", str(site)]
-    # Interrupted, pip leaves folders behind: here they go with the scratch folder.
-    temporary = site.with_suffix(".tmp")
-    temporary.mkdir()
     done = subprocess.run(
         [*command, *target.pip_options(), "-r", str(requirements)],
-        env={**os.environ, "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         check=False,

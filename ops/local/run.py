@@ -106,7 +106,6 @@ def _keep(deployment: Deployment, console: Console) -> None:
     console.print("\nStill running, until Ctrl-C. In another shell:\n", highlight=False)
     for name, value in shell_exports(deployment).items():
         console.out(f"export {name}={shlex.quote(value)}", highlight=False)
-    console.out(f"aws --endpoint-url {deployment.services.aws.url} sqs list-queues", highlight=False)
     console.out(f"terraform -chdir={shlex.quote(str(deployment.terraform.folder))} plan", highlight=False)
     try:
         Event().wait()

@@ -17,11 +17,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ops.errors import OperatorError
 from ops.local.clients import DUMMY_CREDENTIAL, Aws
 from ops.local.folder import ROOT
 from ops.local.ports import LOOPBACK, free_port
 from ops.local.postgres import running_postgres
-from ops.local.watch import ServiceError, Watch, last_line, watching
 
 REGION = "eu-west-1"
 START_DEADLINE_SECONDS = 60.0
@@ -30,6 +30,10 @@ POLL_SECONDS = 0.05
 START_ATTEMPTS = 3
 ASYNC_RETRY_BASE_SECONDS = "1"
 JOURNAL = "journal.jsonl"
+
+
+class ServiceError(OperatorError):
+    """A server of the run did not start; the message names its log."""
 
 
 @dataclass(frozen=True)
@@ -74,26 +78,19 @@ def running_services(folder: Path) -> Iterator[Services]:
     Raises
     ------
     ServiceError, PostgresError
-        When one of them doesn't answer in time, or ends while the others are used.
+        When one of them doesn't answer in time.
     """
     made_up = Secrets()
-    watch = Watch()
     with ExitStack() as stack:
-        database_url = stack.enter_context(running_postgres(folder / "postgres", watch=watch))
-        aws_url = stack.enter_context(running_emulator(folder / "aws", watch=watch))
-        api_url = stack.enter_context(
-            running_reference_api(folder / "api", made_up.huntaze_api_key, watch=watch)
-        )
-        stack.enter_context(watching(watch))
+        database_url = stack.enter_context(running_postgres(folder / "postgres"))
+        aws_url = stack.enter_context(running_emulator(folder / "aws"))
+        api_url = stack.enter_context(running_reference_api(folder / "api", made_up.huntaze_api_key))
         yield Services(folder, Aws(aws_url, REGION), api_url, database_url, made_up)
 
 
 @contextmanager
 def running_emulator(
-    folder: Path,
-    port: int | None = None,
-    retry_base_seconds: str = ASYNC_RETRY_BASE_SECONDS,
-    watch: Watch | None = None,
+    folder: Path, port: int | None = None, retry_base_seconds: str = ASYNC_RETRY_BASE_SECONDS
 ) -> Iterator[str]:
     """Run the embedded AWS with its state below `folder`; yield its URL.
 
@@ -108,14 +105,12 @@ def running_emulator(
         "SFTP_ENABLED": "0",
     }
     command = ["-m", "ops.local.emulator", "--state-dir", str(folder)]
-    with _server("embedded AWS", command, folder, environment, "/_ministack/health", port, watch) as url:
+    with _server("embedded AWS", command, folder, environment, "/_ministack/health", port) as url:
         yield url
 
 
 @contextmanager
-def running_reference_api(
-    folder: Path, api_key: str, port: int | None = None, watch: Watch | None = None
-) -> Iterator[str]:
+def running_reference_api(folder: Path, api_key: str, port: int | None = None) -> Iterator[str]:
     """Run the reference Huntaze API with its journal below `folder`; yield its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     key_file = folder / "key"
@@ -124,7 +119,7 @@ def running_reference_api(
     command = ["-m", "ops.local.reference_api", "--key-file", str(key_file)]
     command += ["--journal", str(folder / JOURNAL)]
     environment = isolated_environment(folder)
-    with _server("reference API", command, folder, environment, "/_control/requests", port, watch) as url:
+    with _server("reference API", command, folder, environment, "/_control/requests", port) as url:
         yield url
 
 
@@ -182,7 +177,6 @@ def _server(
     environment: Mapping[str, str],
     health_path: str,
     port: int | None,
-    watch: Watch | None = None,
 ) -> Iterator[str]:
     """Start one Python server on a loopback port, wait until it answers, and end it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -202,14 +196,14 @@ def _server(
             )
         try:
             if _answers(process, url + health_path):
-                with (watch or Watch()).over(name, process, log_path):
-                    yield url
+                yield url
                 return
         finally:
             _stop(process)
         if port is not None or attempt == START_ATTEMPTS - 1:
             break
-    raise ServiceError(f"the {name} did not start: {last_line(log_path)} (log: {log_path})")
+    lines = log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise ServiceError(f"the {name} did not start: {lines[-1]} (log: {log_path})")
 
 
 def _answers(process: subprocess.Popen[bytes], url: str) -> bool:

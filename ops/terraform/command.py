@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ __all__ = ["PlanSummary", "Terraform", "TerraformError", "operator_environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK_TIMEOUT = "60s"
-# The provider may be waiting for a queue or a bucket, which takes it up to a minute.
-STOP_SECONDS = 120.0
 ERRORS_SHOWN = 3
 PLAN_ONLY = "a plan does not read this value"
 NO_CHANGES, CHANGES = 0, 2
@@ -211,21 +208,10 @@ class Terraform:
                 else:
                     reader.read(line)
         except BaseException:
-            sys.stderr.write("\nstopping: Terraform is finishing what it began\n")
-            _end(process)
+            process.send_signal(signal.SIGINT)
+            process.communicate()
             raise
         return "".join(lines)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """Let Terraform release the state's lock; a second signal, and then the last one, end its waiting."""
-    for ending in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
-        process.send_signal(ending)
-        try:
-            process.communicate(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        return
 
 
 def _essence(text: str) -> str:

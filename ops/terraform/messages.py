@@ -12,8 +12,6 @@ from typing import Any
 
 # done, total, the resource that it is about
 Progress = Callable[[int, int, str], None]
-# Characters of one error; some of the provider's hold a whole answer of AWS.
-LONGEST = 500
 FINISHED = ("apply_complete", "apply_errored")
 
 
@@ -75,6 +73,6 @@ class Reader:
 
 def _one_line(diagnostic: dict[str, Any]) -> str:
     address = diagnostic.get("address")
-    parts = (address, diagnostic["summary"], diagnostic.get("detail"))
-    told = ": ".join(" ".join(str(part).split()) for part in parts if part)
-    return told if len(told) <= LONGEST else f"{told[:LONGEST]}…"
+    summary = str(diagnostic["summary"])
+    detail = " ".join(str(diagnostic.get("detail", "")).split())
+    return ": ".join(part for part in (address, summary, detail) if part)
