@@ -52,10 +52,13 @@ def run(options: Options, console: Console) -> bool:
         folder = running.enter_context(run_folder())
         with steps.step("start the servers") as step:
             services = running.enter_context(running_services(folder))
-            drive.register_source(services.aws, EVENT_SOURCE)
+            with services.watch.guarding("while it was set up"):
+                drive.register_source(services.aws, EVENT_SOURCE)
             step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
-        deployment = deploy(services, steps)
-        report = drive_events(deployment, to_send, steps)
+        with services.watch.guarding("during the deploy"):
+            deployment = deploy(services, steps)
+        with services.watch.guarding("while the events were driven"):
+            report = drive_events(deployment, to_send, steps)
         steps.timings["total"] = time.monotonic() - started
         write(report, REPORT_PATH)
         _print(report, console)
