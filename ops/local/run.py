@@ -116,6 +116,9 @@ def _keep(deployment: Deployment, console: Console) -> None:
     console.print("\nStill running, until Ctrl-C. In another shell:\n", highlight=False)
     for name, value in shell_exports(deployment).items():
         console.out(f"export {name}={shlex.quote(value)}", highlight=False)
+    console.out("\nFor example:\n", highlight=False)
+    # Version 1 of the aws CLI doesn't know AWS_ENDPOINT_URL.
+    console.out(f"aws --endpoint-url {deployment.services.aws.url} sqs list-queues", highlight=False)
     console.out(f"terraform -chdir={shlex.quote(str(deployment.terraform.folder))} plan", highlight=False)
     try:
         Event().wait()
