@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from functions.pipeline import names
-from ops.errors import OperatorError
+from ops.errors import NO_CREDENTIALS, OperatorError
 from ops.terraform.cli_config import cli_environment
 from ops.terraform.endpoint import backend_options, settle_override
 from ops.terraform.engine import Engine, find_engine
@@ -153,7 +153,7 @@ class Terraform:
             said = stderr.read()
         stdout = "".join(lines)
         if process.returncode != 0:
-            raise TerraformError(f"terraform {arguments[0]} failed: {_essence(said or stdout)}")
+            raise _failure(arguments[0], _essence(said or stdout))
         return stdout
 
     def _stream(
@@ -176,7 +176,7 @@ class Terraform:
         if process.returncode not in succeeded:
             more = len(reader.errors) - ERRORS_SHOWN
             errors = reader.errors[:ERRORS_SHOWN] + ([f"and {more} more errors"] if more > 0 else [])
-            raise TerraformError(f"terraform {arguments[0]} failed: {'; '.join(errors) or _essence(said)}")
+            raise _failure(arguments[0], "; ".join(errors) or _essence(said))
         return reader.summary
 
     def _start(
@@ -193,6 +193,13 @@ class Terraform:
             text=True,
             start_new_session=True,
         )
+
+
+def _failure(command: str, said: str) -> TerraformError:
+    """Return the error of a command; the next step stands in it where what Terraform says names none."""
+    if "No valid credential sources found" in said:
+        return TerraformError(NO_CREDENTIALS)
+    return TerraformError(f"terraform {command} failed: {said}")
 
 
 def _essence(text: str) -> str:
