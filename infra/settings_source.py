@@ -163,7 +163,8 @@ def _dotted(location: tuple[int | str, ...], known: Mapping[str, Declaration]) -
 
 def _unknown(origin: str, name: str, known: Mapping[str, Declaration]) -> str:
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    advice = f'did you mean "{nearest[0]}"?' if nearest else "`python main.py --help` lists all settings"
+    everything = "`.venv/bin/python main.py --help` lists all settings"
+    advice = f'did you mean "{nearest[0]}"?' if nearest else everything
     return f'{origin}: "{name}" is no setting; {advice}'
 
 
