@@ -150,6 +150,7 @@ def test_settings_are_frozen() -> None:
         ("", {"STRIPE_EVENT_SOURCE_NAME": "evt_1"}, ("'evt_1' has the wrong form", "Workbench")),
         ("", {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/acct_1"}, ("wrong form", "ed_")),
         ("livemode = treu", {}, ("is no TOML", "line")),
+        ("[audit]\nlivemode = true", {}, ('"livemode" stands under [audit]', "above the first table")),
     ],
 )
 def test_mistake_is_told_in_one_line_that_names_it(
@@ -163,6 +164,13 @@ def test_mistake_is_told_in_one_line_that_names_it(
         assert message.startswith(f"{tmp_path.name}/dev.toml: ")
     for part in expected:
         assert part in message
+
+
+def test_a_byte_that_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
+    load(tmp_path, COMPLETE)
+    (tmp_path / "dev.toml").write_bytes(b'aws_region = "eu-west-1"\n# caf\xe9\n')
+    with pytest.raises(SettingsError, match=r"dev\.toml: line 2 holds the byte 0xe9, which is no UTF-8"):
+        settings.load("dev", folder=tmp_path, environ={})
 
 
 def test_wrong_setting_is_told_before_a_missing_one(tmp_path: Path) -> None:
