@@ -4,20 +4,39 @@ The composition root: settings, then function bundles, then stacks.
 """
 
 import argparse
+import atexit
 import os
+import shutil
+import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Final
-
-from infra import settings, settings_source
-from infra.bundle import Bundles
-from infra.errors import IncompleteError, InfraError
-from infra.names import ENVIRONMENTS
-from ops.errors import OperatorError
 
 _FAILED: Final = 1
 _USAGE_ERROR: Final = 2
+_INTERRUPTED: Final = 130
+_TERMINATED: Final = 143
+_ROOT: Final = Path(__file__).resolve().parent
+_PYTHON: Final = ".venv/bin/python"
+
+try:
+    from infra import settings, settings_source
+    from infra.bundle import Bundles
+    from infra.errors import IncompleteError, InfraError
+    from infra.names import ENVIRONMENTS
+    from ops.errors import OperatorError
+except ModuleNotFoundError as error:
+    if __name__ != "__main__" or str(error.name).partition(".")[0] in ("infra", "ops", "functions"):
+        raise
+    step = "run" if (_ROOT / _PYTHON).exists() else "run `make setup`, then"
+    sys.stderr.write(f"main.py: {sys.executable} has no {error.name}; {step} `{_PYTHON} main.py`\n")
+    sys.exit(_FAILED)
+except KeyboardInterrupt:
+    sys.stderr.write("interrupted\n")
+    sys.exit(_INTERRUPTED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +70,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def run() -> int:
+    """Run as a program: `main`, of which no signal leaves a traceback or a temporary folder.
+
+    Returns
+    -------
+    int
+        What `main` returns; 130 where somebody interrupted.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGHUP, _terminated)
+    try:
+        _keep_temporary_files_in_the_checkout()
+        return main()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    """Leave by the way of an exception, so that Node.js is ended and the temporary folder removed."""
+    sys.exit(_TERMINATED)
+
+
+def _keep_temporary_files_in_the_checkout() -> None:
+    """Give JSII, and what else is started, a temporary folder below build/ (or in a local run's own)."""
+    build = _ROOT / "build"
+    given = Path(tempfile.gettempdir()).resolve()
+    parent = given if given.is_relative_to(build) else build
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix="synth-", dir=parent)
+    except OSError as error:
+        _say(f"can't write to {parent}: {error.strerror}; make it writable")
+        sys.exit(_FAILED)
+    # JSII ends Node.js at exit, and registers that later: what is registered first comes last.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+
+
 def _chosen(names: Sequence[str]) -> list[settings.Settings]:
     """The environments asked for, all of which must be complete; or else all that are complete."""
     if names:
@@ -78,7 +137,7 @@ def _bundles(chosen: settings.Settings) -> Bundles:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python main.py",
+        prog=f"{_PYTHON} main.py",
         description=(
             "Write the Terraform of the bootstrap stack and of each ENV to OUTDIR/stacks. "
             "Without ENV: of every environment whose file is complete; the others are told and left out."
@@ -115,4 +174,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

@@ -6,6 +6,9 @@
 const fs = require('fs');
 const { _extensions: loaders } = require('module');
 
+// Ctrl-C reaches this process too. It ends when the Python process closes its input, which may be at work.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
+
 const INDEX = /[\\/]@cdktf[\\/]provider-aws[\\/]lib[\\/]index\.js$/;
 const EAGER = /^exports\.(\w+) = require\((['"][^'"]+['"])\);$/gm;
 

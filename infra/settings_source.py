@@ -86,7 +86,13 @@ def toml_file(path: Path) -> Source:
         raise SettingsError(
             f"{origin}: the file does not exist; write it after another environment's file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise SettingsError(
+            f"{origin}: line {line} holds the byte 0x{byte:02x}, which is no UTF-8; save the file as UTF-8"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{origin}: this is no TOML: {error}; correct that line") from error
 
 
@@ -169,8 +175,12 @@ def _dotted(location: tuple[int | str, ...], known: Mapping[str, Declaration]) -
 
 
 def _unknown(origin: str, name: str, known: Mapping[str, Declaration]) -> str:
+    table, _, leaf = name.rpartition(".")
+    if table and leaf in known:
+        return f'{origin}: "{leaf}" stands under [{table}]; move it above the first table'
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    advice = f'did you mean "{nearest[0]}"?' if nearest else "`python main.py --help` lists all settings"
+    everything = "`.venv/bin/python main.py --help` lists all settings"
+    advice = f'did you mean "{nearest[0]}"?' if nearest else everything
     return f'{origin}: "{name}" is no setting; {advice}'
 
 

@@ -11,11 +11,12 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
+from typer.core import TyperGroup
 
 from ops.commands import chaos, dlq, reconcile, replay
 from ops.errors import OperatorError
@@ -27,8 +28,32 @@ if TYPE_CHECKING:
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 TERMINATED = 143
 
+
+class CommandInterruptedError(Exception):
+    """Somebody interrupted a command."""
+
+
+class Commands(TyperGroup):
+    """The commands; an interrupt leaves them as an exception that typer doesn't take for its own.
+
+    typer ends silently at a KeyboardInterrupt, and with exit code 1 at one within a question.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was called."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise CommandInterruptedError from error
+        except typer.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise CommandInterruptedError from error
+            raise
+
+
 app = typer.Typer(
     name="huntaze-stripe",
+    cls=Commands,
     help="Deploy and operate the pipeline that carries Stripe's events to the Huntaze API.",
     no_args_is_help=True,
     add_completion=False,
@@ -47,7 +72,9 @@ def local(
         Path | None,
         typer.Option(help="Send every *.json envelope of this folder instead of the shipped set."),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Send the set so many times, with fresh ids.")] = 1,
+    count: Annotated[
+        str, typer.Option(metavar="N", help="Send the set so many times, with fresh ids.")
+    ] = "1",
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C and print how to reach it.")
     ] = False,
@@ -55,8 +82,15 @@ def local(
     """Deploy `dev` to an embedded AWS with real Terraform and drive Stripe events through it."""
     from ops.local.run import Options, run
 
-    if not run(Options(events, count, keep), console()):
+    if not run(Options(events, _whole("COUNT", count), keep), console()):
         raise typer.Exit(FAILED)
+
+
+def _whole(name: str, text: str) -> int:
+    """Return a number above 0 that `make` handed on under a name of its own."""
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise OperatorError(f"{name}={text} is no whole number above 0", usage=True)
+    return int(text)
 
 
 Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
@@ -157,6 +191,8 @@ def console() -> Console:
 
 def main() -> None:
     """Run the command line; a failure is one line on stderr, never a traceback."""
+    # A shell without job control starts what it puts into the background with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGHUP, _terminated)
     try:
@@ -164,7 +200,7 @@ def main() -> None:
     except OperatorError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(USAGE if error.usage else FAILED)
-    except KeyboardInterrupt:
+    except (CommandInterruptedError, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
 

@@ -14,6 +14,7 @@ from ops import plan_report
 from ops.errors import OperatorError
 from ops.steps import Steps
 from ops.terraform import PlanSummary, Terraform, operator_environment
+from ops.terraform.supervision import Check
 
 ROOT = Path(__file__).resolve().parent.parent
 USAGE_EXIT_CODE = 2
@@ -31,12 +32,15 @@ class Workspace:
         Takes saved plans and their Markdown.
     scratch
         Takes Terraform's CLI configuration and, without a mirror, the provider.
+    check
+        Called now and again while Terraform runs; the OperatorError that it raises stops Terraform.
     """
 
     outdir: Path
     plans: Path
     scratch: Path
     environment: Mapping[str, str]
+    check: Check | None = None
 
     @classmethod
     def of_operator(cls) -> Workspace:
@@ -95,7 +99,8 @@ def plan_stack(
     refresh: bool = True,
 ) -> Planned:
     """Plan a synthesised stack."""
-    terraform = Terraform.at(workspace.outdir / "stacks" / stack, workspace.environment, workspace.scratch)
+    folder = workspace.outdir / "stacks" / stack
+    terraform = Terraform.at(folder, workspace.environment, workspace.scratch, workspace.check)
     with steps.step(f"init {name}") as step:
         terraform.init()
         step.note = (
@@ -133,6 +138,7 @@ def require_approved(planned: Planned, approved: Path) -> None:
 def apply(planned: Planned, steps: Steps) -> list[str]:
     """Apply exactly what was planned; return the addresses of the resources that there are now."""
     with steps.step(f"apply {planned.file.stem}") as step:
+        step.advance_to(0, planned.summary.changes)
         planned.terraform.apply(planned.file, step.advance_to, planned=planned.summary)
         resources = planned.terraform.resources()
         step.note = f"{len(resources)} resources"

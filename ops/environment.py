@@ -24,7 +24,7 @@ from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import PROJECT
 from infra.settings import Settings
-from ops.errors import OperatorError
+from ops.errors import NO_CREDENTIALS, OperatorError
 
 # People wait for these calls: an endpoint that does not answer is told within half a minute.
 CONFIG = Config(
@@ -167,9 +167,7 @@ def aws_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise OperatorError(
-            "there are no AWS credentials: export AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        ) from error
+        raise OperatorError(NO_CREDENTIALS) from error
     except EndpointConnectionError as error:
         url = error.kwargs.get("endpoint_url", "AWS")
         raise OperatorError(f"{url} does not answer: check the network, and AWS_ENDPOINT_URL") from error

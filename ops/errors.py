@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+NO_CREDENTIALS = (
+    "there are no AWS credentials: export AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
+
 
 class OperatorError(Exception):
     """A failure that an operator can mend. The message is one line: what, with which value, what to do.

@@ -3,6 +3,7 @@
 Runs on the system's Python with nothing installed, so it imports the standard library only.
 pipenv itself lives in `.tools`, apart from what it installs. A stamp holding the digest of
 Pipfile.lock and of the interpreter is written last: an interrupted install is finished by the next run.
+Temporary files lie below build/, and are removed however a run ends; after a SIGKILL by the next one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 PIPENV_VERSION = "2026.10.3"
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,12 +28,15 @@ TOOLS = ROOT / ".tools"
 STAMP = VENV / "installed-lock.sha256"
 # Held while installing. It lies outside the folders that an install clears, and is never committed.
 LOCK_FILE = ROOT / ".setup.lock"
+TEMPORARY = ROOT / "build" / "setup"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
 UNPACK_BINDINGS = (
     "from infra import fast_provider; fast_provider.start_jsii(); import cdktf_cdktf_provider_aws._jsii"
 )
 CATEGORIES = "packages functions dev-packages"
+STOP_SECONDS = 5.0
+TERMINATED = 143
 
 
 class SetupError(Exception):
@@ -37,11 +45,15 @@ class SetupError(Exception):
 
 def main() -> int:
     """Check the machine, install what Pipfile.lock names, and return the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGHUP, _terminated)
     try:
         check_machine()
         with LOCK_FILE.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            install()
+            with _temporary_folder():
+                install()
     except SetupError as error:
         sys.stderr.write(f"setup: {error}\n")
         return 1
@@ -50,10 +62,31 @@ def main() -> int:
             f"setup: `{' '.join(map(str, error.cmd))}` failed with exit code {error.returncode}; see above\n"
         )
         return 1
+    except OSError as error:
+        sys.stderr.write(
+            f"setup: can't write to {error.filename or ROOT}: {error.strerror}; make the checkout writable\n"
+        )
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("setup: interrupted; run it again to finish\n")
         return 130
     return 0
+
+
+def _terminated(_signal: int, _frame: FrameType | None) -> None:
+    """Leave by the way of an exception: what was started is ended, the temporary folder removed."""
+    sys.exit(TERMINATED)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[None]:
+    """Have the temporary folder empty within the block, and gone afterwards."""
+    shutil.rmtree(TEMPORARY, ignore_errors=True)
+    TEMPORARY.mkdir(parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(TEMPORARY, ignore_errors=True)
 
 
 def check_machine() -> None:
@@ -95,19 +128,36 @@ def _step(what: str, *command: str | Path) -> None:
     sys.stderr.write(f"setup: {what} … ")
     sys.stderr.flush()
     started = time.monotonic()
-    done = subprocess.run(
+    # A group of its own: what pipenv starts is to end with it, before the temporary folder is removed.
+    process = subprocess.Popen(
         command,
         cwd=ROOT,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
+        start_new_session=True,
     )
+    try:
+        said, _ = process.communicate()
+    except BaseException:
+        sys.stderr.write("stopped\n")
+        _stop(process)
+        raise
     sys.stderr.write(f"{time.monotonic() - started:.1f} s\n")
-    if done.returncode != 0:
-        sys.stderr.write(done.stdout)
+    if process.returncode != 0:
+        sys.stderr.write(said)
         raise SetupError(f"could not {what}; what it said stands above. Mend it and run `make setup` again")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End a command and all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def fingerprint() -> str:
@@ -120,21 +170,24 @@ def fingerprint() -> str:
 def clean_environment() -> dict[str, str]:
     """Return this process's environment, with pipenv held to the project's own folder."""
     kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
+    TEMPORARY.mkdir(parents=True, exist_ok=True)
     return kept | {
         "PIPENV_VENV_IN_PROJECT": "1",
         "PIPENV_IGNORE_VIRTUALENVS": "1",
         "PIPENV_NOSPIN": "1",
         "PIPENV_PIPFILE": str(ROOT / "Pipfile"),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "TMPDIR": str(TEMPORARY),
     }
 
 
 def _runs(*command: str | Path) -> bool:
     """Tell whether a command can be started and succeeds."""
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        done = subprocess.run(command, capture_output=True, env=clean_environment(), check=False)
     except OSError:
         return False
+    return done.returncode == 0
 
 
 def _same_version(python: Path) -> bool:

@@ -87,6 +87,7 @@ def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> 
             world = running.enter_context(running_world(folder))
             drive.register_source(world.services.aws, EVENT_SOURCE)
             step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
+        running.enter_context(world.services.watch.guarding("during the chaos run"))
         deployment = deploy(world.services, steps, SETTINGS)
         observer = Observer(world.services, deployment.outputs, time.time() * MILLISECONDS)
         stage = Stage(world, deployment, observer)

@@ -14,6 +14,7 @@ from ops.local.clients import Aws
 from ops.local.ports import free_port
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, Secrets, Services, running_emulator, running_reference_api
+from ops.local.watch import Watch
 
 # Lambda retries after one and two minutes; here after two and four seconds, a thirtieth of it. A killed
 # handler's record stays in progress until its function's time-out: of four seconds, where handlers are
@@ -86,16 +87,16 @@ def running_world(folder: Path) -> Iterator[World]:
     OperatorError
         When one of them does not start.
     """
-    made_up = Secrets()
+    made_up, watch = Secrets(), Watch()
     ports = {name: free_port() for name in ("postgres", "aws", "api")}
-    postgres = Server(lambda: running_postgres(folder / "postgres", ports["postgres"]))
-    emulator = Server(lambda: running_emulator(folder / "aws", ports["aws"], RETRY_BASE_SECONDS))
-    api = Server(lambda: running_reference_api(folder / "api", made_up.huntaze_api_key, ports["api"]))
+    postgres = Server(lambda: running_postgres(folder / "postgres", ports["postgres"], watch))
+    emulator = Server(lambda: running_emulator(folder / "aws", ports["aws"], RETRY_BASE_SECONDS, watch))
+    api = Server(lambda: running_reference_api(folder / "api", made_up.huntaze_api_key, ports["api"], watch))
     with ExitStack() as stack:
         for server in (postgres, emulator, api):
             stack.callback(server.stop)
         database_url = postgres.start()
-        services = Services(folder, Aws(emulator.start(), REGION), api.start(), database_url, made_up)
+        services = Services(folder, Aws(emulator.start(), REGION), api.start(), database_url, made_up, watch)
         yield World(services, emulator, api, postgres)
 
 

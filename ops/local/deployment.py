@@ -101,6 +101,7 @@ def local_workspace(
         plans=services.folder / "plans",
         scratch=services.folder / "terraform",
         environment=kept | local | dict(settings) | variables,
+        check=lambda: services.watch.check("while Terraform ran"),
     )
 
 

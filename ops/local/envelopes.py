@@ -84,7 +84,7 @@ def load_folder(path: Path) -> tuple[Delivery, ...]:
     if faults:
         listed = "; ".join(f"{name}: {reason}" for name, reason in faults)
         raise EnvelopeError(
-            f"nothing was sent, {path} holds files that are no envelopes: {listed}", tuple(faults)
+            f"nothing was sent, {path} holds files that can't be sent: {listed}", tuple(faults)
         )
     return tuple(deliveries)
 

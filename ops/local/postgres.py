@@ -24,8 +24,10 @@ from psycopg.sql import SQL, Identifier
 
 from ops.errors import OperatorError
 from ops.local.ports import LOOPBACK, free_port
+from ops.local.watch import Watch
 
 DATABASE = "huntaze"
+LOG = "postgres.log"
 START_DEADLINE_SECONDS = 30.0
 STOP_DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.05
@@ -38,7 +40,7 @@ class PostgresError(OperatorError):
 
 
 @contextmanager
-def running_postgres(folder: Path, port: int | None = None) -> Iterator[str]:
+def running_postgres(folder: Path, port: int | None = None, watch: Watch | None = None) -> Iterator[str]:
     """Start PostgreSQL with its data below `folder` and yield a `DATABASE_URL` for it.
 
     A folder that already holds a cluster is started again with its data and its password.
@@ -54,7 +56,8 @@ def running_postgres(folder: Path, port: int | None = None) -> Iterator[str]:
     try:
         server_url = f"postgresql://postgres:{password}@{LOOPBACK}:{used_port}"
         _create_database(f"{server_url}/postgres")
-        yield f"{server_url}/{DATABASE}"
+        with (watch or Watch()).over("PostgreSQL", server, folder / LOG):
+            yield f"{server_url}/{DATABASE}"
     finally:
         _stop(server)
 
@@ -86,7 +89,7 @@ def _initialised(folder: Path) -> str:
 
 def _start(folder: Path, port: int | None) -> tuple[subprocess.Popen[bytes], int]:
     """Start the server; another process may take a free port first, so a few ports are tried."""
-    log_path = folder / "postgres.log"
+    log_path = folder / LOG
     for attempt in range(START_ATTEMPTS):
         chosen = port or free_port()
         settings = {

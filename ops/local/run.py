@@ -52,10 +52,13 @@ def run(options: Options, console: Console) -> bool:
         folder = running.enter_context(run_folder())
         with steps.step("start the servers") as step:
             services = running.enter_context(running_services(folder))
-            drive.register_source(services.aws, EVENT_SOURCE)
+            with services.watch.guarding("while it was set up"):
+                drive.register_source(services.aws, EVENT_SOURCE)
             step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
-        deployment = deploy(services, steps)
-        report = drive_events(deployment, to_send, steps)
+        with services.watch.guarding("during the deploy"):
+            deployment = deploy(services, steps)
+        with services.watch.guarding("while the events were driven"):
+            report = drive_events(deployment, to_send, steps)
         steps.timings["total"] = time.monotonic() - started
         write(report, REPORT_PATH)
         _print(report, console)
@@ -106,6 +109,9 @@ def _keep(deployment: Deployment, console: Console) -> None:
     console.print("\nStill running, until Ctrl-C. In another shell:\n", highlight=False)
     for name, value in shell_exports(deployment).items():
         console.out(f"export {name}={shlex.quote(value)}", highlight=False)
+    console.out("\nFor example:\n", highlight=False)
+    # Version 1 of the aws CLI doesn't know AWS_ENDPOINT_URL.
+    console.out(f"aws --endpoint-url {deployment.services.aws.url} sqs list-queues", highlight=False)
     console.out(f"terraform -chdir={shlex.quote(str(deployment.terraform.folder))} plan", highlight=False)
     try:
         Event().wait()

@@ -22,6 +22,7 @@ from ops.local.clients import DUMMY_CREDENTIAL, Aws
 from ops.local.folder import ROOT
 from ops.local.ports import LOOPBACK, free_port
 from ops.local.postgres import running_postgres
+from ops.local.watch import Watch
 
 REGION = "eu-west-1"
 START_DEADLINE_SECONDS = 60.0
@@ -58,6 +59,8 @@ class Services:
         Base URL of the reference Huntaze API.
     database_url
         The ledger's PostgreSQL; holds its password.
+    watch
+        Tells when one of them has ended by itself.
     """
 
     folder: Path
@@ -65,6 +68,7 @@ class Services:
     api_url: str
     database_url: str = field(repr=False)
     secrets: Secrets = field(repr=False)
+    watch: Watch = field(default_factory=Watch, repr=False)
 
     def environment(self) -> dict[str, str]:
         """Return the process environment with which AWS SDKs and Terraform reach the embedded AWS only."""
@@ -80,17 +84,22 @@ def running_services(folder: Path) -> Iterator[Services]:
     ServiceError, PostgresError
         When one of them doesn't answer in time.
     """
-    made_up = Secrets()
+    made_up, watch = Secrets(), Watch()
     with ExitStack() as stack:
-        database_url = stack.enter_context(running_postgres(folder / "postgres"))
-        aws_url = stack.enter_context(running_emulator(folder / "aws"))
-        api_url = stack.enter_context(running_reference_api(folder / "api", made_up.huntaze_api_key))
-        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, made_up)
+        database_url = stack.enter_context(running_postgres(folder / "postgres", watch=watch))
+        aws_url = stack.enter_context(running_emulator(folder / "aws", watch=watch))
+        api_url = stack.enter_context(
+            running_reference_api(folder / "api", made_up.huntaze_api_key, watch=watch)
+        )
+        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, made_up, watch)
 
 
 @contextmanager
 def running_emulator(
-    folder: Path, port: int | None = None, retry_base_seconds: str = ASYNC_RETRY_BASE_SECONDS
+    folder: Path,
+    port: int | None = None,
+    retry_base_seconds: str = ASYNC_RETRY_BASE_SECONDS,
+    watch: Watch | None = None,
 ) -> Iterator[str]:
     """Run the embedded AWS with its state below `folder`; yield its URL.
 
@@ -105,12 +114,14 @@ def running_emulator(
         "SFTP_ENABLED": "0",
     }
     command = ["-m", "ops.local.emulator", "--state-dir", str(folder)]
-    with _server("embedded AWS", command, folder, environment, "/_ministack/health", port) as url:
+    with _server("embedded AWS", command, folder, environment, "/_ministack/health", port, watch) as url:
         yield url
 
 
 @contextmanager
-def running_reference_api(folder: Path, api_key: str, port: int | None = None) -> Iterator[str]:
+def running_reference_api(
+    folder: Path, api_key: str, port: int | None = None, watch: Watch | None = None
+) -> Iterator[str]:
     """Run the reference Huntaze API with its journal below `folder`; yield its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     key_file = folder / "key"
@@ -119,7 +130,7 @@ def running_reference_api(folder: Path, api_key: str, port: int | None = None) -
     command = ["-m", "ops.local.reference_api", "--key-file", str(key_file)]
     command += ["--journal", str(folder / JOURNAL)]
     environment = isolated_environment(folder)
-    with _server("reference API", command, folder, environment, "/_control/requests", port) as url:
+    with _server("reference API", command, folder, environment, "/_control/requests", port, watch) as url:
         yield url
 
 
@@ -177,6 +188,7 @@ def _server(
     environment: Mapping[str, str],
     health_path: str,
     port: int | None,
+    watch: Watch | None = None,
 ) -> Iterator[str]:
     """Start one Python server on a loopback port, wait until it answers, and end it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +208,8 @@ def _server(
             )
         try:
             if _answers(process, url + health_path):
-                yield url
+                with (watch or Watch()).over(f"the {name}", process, log_path):
+                    yield url
                 return
         finally:
             _stop(process)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from functions.pipeline import names
-from ops.errors import OperatorError
+from ops.errors import NO_CREDENTIALS, OperatorError
 from ops.terraform.cli_config import cli_environment
 from ops.terraform.endpoint import backend_options, settle_override
 from ops.terraform.engine import Engine, find_engine
 from ops.terraform.messages import PlanSummary, Progress, Reader
+from ops.terraform.supervision import Check, read_lines
 
 __all__ = ["PlanSummary", "Terraform", "TerraformError", "operator_environment"]
 
@@ -53,15 +53,20 @@ class Terraform:
         The environment of every command; see `operator_environment`.
     engine, mirror
         What runs, and the folder that serves the provider (None: the registry).
+    check
+        Called now and again while a command runs; what it raises stops the command.
     """
 
     folder: Path
     environment: Mapping[str, str]
     engine: Engine
     mirror: Path | None
+    check: Check | None = None
 
     @classmethod
-    def at(cls, folder: Path, environment: Mapping[str, str], scratch: Path) -> Terraform:
+    def at(
+        cls, folder: Path, environment: Mapping[str, str], scratch: Path, check: Check | None = None
+    ) -> Terraform:
         """Find the engine and the provider for a folder; `scratch` takes the CLI configuration.
 
         Raises
@@ -76,7 +81,7 @@ class Terraform:
         settled |= {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
         # The wheel's Terraform is started as a module of this project, from another folder.
         settled["PYTHONPATH"] = str(ROOT)
-        return cls(folder, settled, find_engine(settled), mirror)
+        return cls(folder, settled, find_engine(settled), mirror, check)
 
     @property
     def provider_origin(self) -> str:
@@ -150,12 +155,14 @@ class Terraform:
         """Run a short command and return its standard output."""
         with tempfile.TemporaryFile("w+") as stderr:
             process = self._start(arguments, self.environment, stderr)
+            lines: list[str] = []
             with process:
-                stdout = self._waited_for(process)
+                read_lines(process, lines.append, self.check)
             stderr.seek(0)
             said = stderr.read()
+        stdout = "".join(lines)
         if process.returncode != 0:
-            raise TerraformError(f"terraform {arguments[0]} failed: {_essence(said or stdout)}")
+            raise _failure(arguments[0], _essence(said or stdout))
         return stdout
 
     def _stream(
@@ -172,13 +179,13 @@ class Terraform:
         with tempfile.TemporaryFile("w+") as stderr:
             process = self._start(command, environment, stderr)
             with process:
-                self._waited_for(process, reader)
+                read_lines(process, reader.read, self.check)
             stderr.seek(0)
             said = stderr.read()
         if process.returncode not in succeeded:
             more = len(reader.errors) - ERRORS_SHOWN
             errors = reader.errors[:ERRORS_SHOWN] + ([f"and {more} more errors"] if more > 0 else [])
-            raise TerraformError(f"terraform {arguments[0]} failed: {'; '.join(errors) or _essence(said)}")
+            raise _failure(arguments[0], "; ".join(errors) or _essence(said))
         return reader.summary
 
     def _start(
@@ -196,22 +203,12 @@ class Terraform:
             start_new_session=True,
         )
 
-    @staticmethod
-    def _waited_for(process: subprocess.Popen[str], reader: Reader | None = None) -> str:
-        """Read a command's output to its end; an interrupt is passed on and waited for."""
-        assert process.stdout is not None
-        lines = []
-        try:
-            for line in process.stdout:
-                if reader is None:
-                    lines.append(line)
-                else:
-                    reader.read(line)
-        except BaseException:
-            process.send_signal(signal.SIGINT)
-            process.communicate()
-            raise
-        return "".join(lines)
+
+def _failure(command: str, said: str) -> TerraformError:
+    """Return the error of a command; the next step stands in it where what Terraform says names none."""
+    if "No valid credential sources found" in said:
+        return TerraformError(NO_CREDENTIALS)
+    return TerraformError(f"terraform {command} failed: {said}")
 
 
 def _essence(text: str) -> str:

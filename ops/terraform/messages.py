@@ -13,6 +13,8 @@ from typing import Any
 # done, total, the resource that it is about
 Progress = Callable[[int, int, str], None]
 FINISHED = ("apply_complete", "apply_errored")
+# A provider's diagnostic may hold a whole answer of an API.
+MOST_CHARACTERS = 400
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,6 @@ class Reader:
 
 def _one_line(diagnostic: dict[str, Any]) -> str:
     address = diagnostic.get("address")
-    summary = str(diagnostic["summary"])
-    detail = " ".join(str(diagnostic.get("detail", "")).split())
-    return ": ".join(part for part in (address, summary, detail) if part)
+    parts = (address, diagnostic["summary"], diagnostic.get("detail"))
+    line = ": ".join(" ".join(str(part).split()) for part in parts if part)
+    return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS].rstrip()} …"

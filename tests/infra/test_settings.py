@@ -220,6 +220,7 @@ def test_settings_are_frozen() -> None:
         ("", {"ALERT_EMAILS": "a@b.com,me@host"}, ("alert_emails = 'me@host' has the wrong form",)),
         ("", {"LAMBDA_RUNTIME": "python3.2"}, ("'python3.2' has the wrong form", "python3.11 or newer")),
         ("", {"LAMBDA_RUNTIME": "python3.10"}, ("'python3.10' has the wrong form",)),
+        ("[audit]\nlivemode = true", {}, ('"livemode" stands under [audit]', "above the first table")),
     ],
 )
 def test_mistake_is_told_in_one_line_that_names_it(
@@ -268,6 +269,13 @@ def test_credentials_in_the_apis_url_are_not_repeated_where_the_type_is_wrong(tm
 @pytest.mark.parametrize("runtime", ["python3.11", "python3.13", "python3.14"])
 def test_runtimes_that_the_handlers_run_on_are_taken(runtime: str) -> None:
     assert settings.load("dev", environ=SOURCE | {"LAMBDA_RUNTIME": runtime}).lambda_runtime == runtime
+
+
+def test_a_byte_that_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
+    load(tmp_path, COMPLETE)
+    (tmp_path / "dev.toml").write_bytes(b'aws_region = "eu-west-1"\n# caf\xe9\n')
+    with pytest.raises(SettingsError, match=r"dev\.toml: line 2 holds the byte 0xe9, which is no UTF-8"):
+        settings.load("dev", folder=tmp_path, environ={})
 
 
 def test_wrong_setting_is_told_before_a_missing_one(tmp_path: Path) -> None:

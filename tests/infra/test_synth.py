@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -224,3 +226,45 @@ def test_cdktf_json_runs_main() -> None:
     assert app["output"] == "cdktf.out"
     assert app["sendCrashReports"] == "false"
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", app["projectId"])
+
+
+def test_another_interpreter_is_told_which_one_to_take() -> None:
+    # Without the site module an interpreter has nothing installed, as a system's own has not.
+    result = subprocess.run(
+        [sys.executable, "-S", "main.py", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.endswith("run `.venv/bin/python main.py`\n")
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "told"),
+    [(signal.SIGINT, 130, ["interrupted"]), (signal.SIGTERM, 143, [])],
+    ids=["interrupted", "terminated"],
+)
+def test_main_that_is_stopped_leaves_no_traceback_and_no_temporary_folder(
+    ending: signal.Signals, code: int, told: list[str], tmp_path: Path
+) -> None:
+    # pytest's own folder is below build/, so main.py's is made in this one.
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "main.py", "--outdir", str(tmp_path / "out")],
+        cwd=ROOT,
+        env={**os.environ, "STRIPE_EVENT_SOURCE_NAME": "", "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30
+    while not any(temporary.rglob("jsii-kernel-*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    # As a terminal does it: Node.js, in the same group, gets the signal too.
+    os.killpg(process.pid, ending)
+    _, said = process.communicate(timeout=30)
+    lines = [line for line in said.splitlines() if not line.startswith("main.py: ")]
+    assert (process.returncode, lines) == (code, told)
+    assert list(temporary.iterdir()) == []

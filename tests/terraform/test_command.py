@@ -117,14 +117,34 @@ def test_an_interrupt_reaches_terraform_and_releases_the_state(tmp_path: Path) -
     folder = stack(tmp_path / "stack", document)
     terraform = Terraform.at(folder, os.environ, tmp_path)
     terraform.init()
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, str(folder)], cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(folder)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 30
     while not (tmp_path / "running").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "stopping: Terraform is finishing what it began\n")
     assert not (folder / ".terraform.tfstate.lock.info").exists()
+
+
+def test_terraform_is_stopped_at_once_where_what_it_works_on_has_gone(tmp_path: Path) -> None:
+    running = tmp_path / "running"
+    stubborn = {"local-exec": {"command": f"trap '' INT TERM; touch {running}; sleep 60 & wait; sleep 60"}}
+    document = {"resource": {"terraform_data": {"slow": {"provisioner": [stubborn]}}}}
+
+    def check() -> None:
+        if running.exists():
+            raise OperatorError("the server ended")
+
+    terraform = Terraform.at(stack(tmp_path / "stack", document), os.environ, tmp_path, check)
+    terraform.init()
+    started = time.monotonic()
+    with pytest.raises(OperatorError, match=r"^the server ended$"):
+        terraform.apply()
+    assert time.monotonic() - started < 25
 
 
 def test_exported_secrets_become_terraform_variables() -> None:

@@ -1,0 +1,83 @@
+"""Wait for a running Terraform: pass an interrupt on, and stop it where what it works on has gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from ops.errors import OperatorError
+
+CHECK_SECONDS = 0.5
+# Terraform waits for its provider, which tries for minutes to reach a server that is no longer there.
+GRACE_SECONDS = 5.0
+STOPPING = "stopping: Terraform is finishing what it began\n"
+
+# Raises OperatorError when there is no sense in going on.
+Check = Callable[[], None]
+
+
+def read_lines(process: subprocess.Popen[str], take: Callable[[str], object], check: Check | None) -> None:
+    """Hand each line of a command's output to `take`; an interrupt is passed on and waited for.
+
+    Raises
+    ------
+    OperatorError
+        What `check` raised; the command has been stopped.
+    """
+    assert process.stdout is not None
+    sentry = _Sentry(process, check)
+    try:
+        for line in process.stdout:
+            take(line)
+    except BaseException as ended:
+        if isinstance(ended, (KeyboardInterrupt, SystemExit)):
+            sys.stderr.write(STOPPING)
+            sys.stderr.flush()
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        raise
+    finally:
+        sentry.leave()
+    if sentry.failure is not None:
+        raise sentry.failure
+
+
+class _Sentry:
+    """Call `check` now and again while a command runs; stop the command when it raises."""
+
+    def __init__(self, process: subprocess.Popen[str], check: Check | None) -> None:
+        self.failure: OperatorError | None = None
+        self._process = process
+        self._check = check
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        if check is not None:
+            self._thread.start()
+
+    def leave(self) -> None:
+        """Stop watching; the command has come to its end."""
+        self._over.set()
+        if self._check is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        assert self._check is not None
+        while not self._over.wait(CHECK_SECONDS):
+            try:
+                self._check()
+            except OperatorError as error:
+                self.failure = error
+                self._stop()
+                return
+
+    def _stop(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+        if not self._over.wait(GRACE_SECONDS) and self._process.poll() is None:
+            # The command leads a group of its own, in which its provider is too.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)

@@ -1,0 +1,83 @@
+"""What the command line says when it is interrupted or called wrongly: one line, with its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ops.errors import NO_CREDENTIALS
+from ops.terraform import Terraform, TerraformError
+from tests.ops.command import run
+
+ROOT = Path(__file__).resolve().parents[2]
+# A command that waits, behind the real command line; started as `&` in a script starts it.
+WAITING = """
+import sys, time
+from ops import cli
+import ops.local.run
+def wait(options, console):
+    print("waiting", flush=True)
+    time.sleep(60)
+ops.local.run.run = wait
+sys.argv = ["huntaze-stripe", "local"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["in the foreground", "in a script's background"])
+def test_an_interrupt_is_one_line_and_exit_code_130(ignored: bool) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WAITING],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waiting\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("count", ["0", "abc", "-1", "1.5", "", "²"])
+def test_a_count_that_is_none_is_named_as_make_knows_it(
+    count: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run(["local", "--count", count], monkeypatch, capsys)
+    assert (done.code, done.err) == (2, f"error: COUNT={count} is no whole number above 0\n")
+
+
+def test_an_unknown_option_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run(["local", "--cuont", "1"], monkeypatch, capsys)
+    assert done.code == 2
+    assert "--cuont" in done.err
+
+
+def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -> None:
+    bucket = {"bucket": "a-bucket", "key": "a-key", "region": "eu-west-1", "skip_region_validation": True}
+    (tmp_path / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": bucket}}}))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    started = time.monotonic()
+    with pytest.raises(TerraformError) as failure:
+        Terraform.at(tmp_path, environment, tmp_path).init()
+    assert str(failure.value) == NO_CREDENTIALS
+    assert time.monotonic() - started < 60

@@ -1,0 +1,27 @@
+"""What Terraform's messages become for people."""
+
+from __future__ import annotations
+
+import json
+
+from ops.terraform.messages import MOST_CHARACTERS, Reader
+
+
+def told(summary: str, detail: str) -> str:
+    reader = Reader()
+    diagnostic = {"severity": "error", "address": "aws_sqs_queue.q", "summary": summary, "detail": detail}
+    reader.read(json.dumps({"type": "diagnostic", "diagnostic": diagnostic}))
+    (line,) = reader.errors
+    return line
+
+
+def test_a_diagnostic_of_many_lines_is_one_line() -> None:
+    assert (
+        told("creating queue:\n\tno answer", "a\n\n  b") == "aws_sqs_queue.q: creating queue: no answer: a b"
+    )
+
+
+def test_a_long_diagnostic_is_cut() -> None:
+    line = told("x" * 5000, "")
+    assert len(line) == MOST_CHARACTERS + 2
+    assert line.endswith("x …")
