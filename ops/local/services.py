@@ -22,7 +22,7 @@ from ops.local.clients import DUMMY_CREDENTIAL, Aws
 from ops.local.folder import ROOT
 from ops.local.ports import LOOPBACK, free_port
 from ops.local.postgres import running_postgres
-from ops.local.watch import Watch
+from ops.local.watch import ServerEndedError, Watch
 
 REGION = "eu-west-1"
 START_DEADLINE_SECONDS = 60.0
@@ -211,6 +211,10 @@ def _server(
                 with (watch or Watch()).over(f"the {name}", process, log_path):
                     yield url
                 return
+        except ServerEndedError:
+            # What the others are about is lost: nobody waits for their orderly end.
+            process.kill()
+            raise
         finally:
             _stop(process)
         if port is not None or attempt == START_ATTEMPTS - 1:
