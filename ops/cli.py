@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from pathlib import Path
@@ -14,10 +13,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
 from typer.core import TyperGroup
 
+from ops import talk
 from ops.commands import chaos, dlq, reconcile, replay
 from ops.errors import OperatorError
 from ops.steps import Steps
@@ -82,7 +81,7 @@ def local(
     """Deploy `dev` to an embedded AWS with real Terraform and drive Stripe events through it."""
     from ops.local.run import Options, run
 
-    if not run(Options(events, _whole("COUNT", count), keep), console()):
+    if not run(Options(events, _whole("COUNT", count), keep), talk.console()):
         raise typer.Exit(FAILED)
 
 
@@ -111,7 +110,7 @@ def plan(
     """Print the Terraform plan of an environment and write it as Markdown to build/plans."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()), refresh=refresh)
+    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(talk.console()), refresh=refresh)
     _show(planned)
     typer.echo(f"\nwritten to {planned.markdown_file.relative_to(deploys.ROOT)}")
 
@@ -122,7 +121,7 @@ def bootstrap(yes: Yes = False) -> None:
     from ops import deploy as deploys
 
     _apply(
-        deploys.plan_bootstrap(deploys.Workspace.of_operator(), Steps(console())),
+        deploys.plan_bootstrap(deploys.Workspace.of_operator(), Steps(talk.console())),
         "create the state bucket",
         yes=yes,
     )
@@ -139,7 +138,7 @@ def deploy(
     """Plan an environment, show the plan, ask, and apply exactly that plan."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()))
+    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(talk.console()))
     if approved is not None:
         deploys.require_approved(planned, approved)
     _apply(planned, f"apply this to {env}", yes=yes)
@@ -150,7 +149,7 @@ def destroy(env: Environment = "dev", yes: Yes = False) -> None:
     """Plan the destruction of an environment, show it, ask, and destroy."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(console()), destroy=True)
+    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(talk.console()), destroy=True)
     _apply(planned, f"destroy {env}", yes=yes)
 
 
@@ -165,13 +164,13 @@ def _apply(planned: Planned, what: str, *, yes: bool) -> None:
         raise OperatorError("nobody can be asked here: add --yes", usage=True)
     if not yes and not typer.confirm(f"{what[0].upper()}{what[1:]}?"):
         raise OperatorError("nothing was changed")
-    deploys.apply(planned, Steps(console()))
+    deploys.apply(planned, Steps(talk.console()))
     for name, value in planned.terraform.outputs().items():
         typer.echo(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
 
 
 def _show(planned: Planned) -> None:
-    console().print(Markdown(planned.markdown_file.read_text()))
+    talk.console().print(Markdown(planned.markdown_file.read_text()))
 
 
 @app.command()
@@ -181,12 +180,6 @@ def bundles() -> None:
 
     for name, bundle in builder.build(builder.LAMBDA, typer.echo).items():
         typer.echo(f"{name}  {bundle.path.stat().st_size} bytes  sha256 {bundle.sha256}  {bundle.path}")
-
-
-def console() -> Console:
-    """Return the console for people; wide enough for a log where the output is no terminal."""
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "140"))
-    return Console(width=width)
 
 
 def main() -> None:

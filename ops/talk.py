@@ -12,14 +12,18 @@ from rich.console import Console
 
 from ops.errors import OperatorError
 
-LOG_WIDTH = "140"
+LOG_WIDTH = 140
 
 
-def console(*, as_json: bool) -> Console:
-    """Return the console for progress and tables; with `--json` it is standard error."""
+def console(*, as_json: bool = False) -> Console:
+    """Return the console for progress and tables; with `--json` it is standard error.
+
+    Where that is no terminal it is as wide as a log may be, or has the `COLUMNS` that were asked for.
+    """
     stream = sys.stderr if as_json else sys.stdout
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS", LOG_WIDTH))
-    return Console(file=stream, width=width)
+    asked = os.environ.get("COLUMNS", "")
+    width = int(asked) if asked.isdecimal() and int(asked) else LOG_WIDTH
+    return Console(file=stream, width=None if stream.isatty() else width)
 
 
 def show_json(document: Any) -> None:

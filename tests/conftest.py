@@ -8,6 +8,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).resolve().parent
@@ -17,6 +18,9 @@ TEMPORARY = TESTS.parent / "build" / "tests"
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare the process for what the tests start."""
     _know_ctrl_c()
+    # How long an example takes says more of the machine than of the code.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
     # An xdist worker inherits the folder of the process that started it.
     if not hasattr(config, "workerinput"):
         _keep_temporary_files_in_the_checkout(config)

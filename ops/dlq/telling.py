@@ -52,7 +52,9 @@ def groups(letters: Letters) -> list[Group]:
 def show_groups(console: Console, letters: Letters, now: float) -> None:
     """Print the groups, and their sum."""
     table = Table(title="Dead letters", title_justify="left")
-    for column in ("Queue", "Kind", "Reason", "Event type"):
+    # A queue's name is copied into the next command.
+    table.add_column("Queue", no_wrap=True)
+    for column in ("Kind", "Reason", "Event type"):
         table.add_column(column)
     table.add_column("Letters", justify="right")
     table.add_column("Oldest", justify="right")

@@ -38,7 +38,9 @@ def show_forecast(console: Console, forecast: Forecast, *, force: bool) -> None:
 def show(console: Console, found: Sequence[Replay]) -> None:
     """List replays."""
     table = Table(title="Replays", title_justify="left")
-    for column in ("Name", "State", "From", "To", "Replayed", "Reason"):
+    # A name is copied into the next command.
+    table.add_column("Name", no_wrap=True)
+    for column in ("State", "From", "To", "Replayed", "Reason"):
         table.add_column(column)
     for replay in found:
         done, total = replay.seconds

@@ -82,7 +82,7 @@ def test_history_as_it_happened_ends_as_it_ended(in_order: Mapping[Any, Any]) ->
     assert attempts == [1, 2]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_with_any_repeats_ends_in_the_same_state(
     running_api: ReferenceApi,

@@ -155,7 +155,7 @@ def test_a_destroy_is_shown_however_much_else_changes() -> None:
     assert "- **destroy** `aws_dynamodb_table.last`" in report
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 120), st.integers(1, 400), st.sampled_from("xé€\U0001f600\x00`"))
 def test_no_size_passes_the_limit(count: int, length: int, char: str) -> None:
     value = {char * length + str(index): char * length for index in range(60)}
