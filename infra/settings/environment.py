@@ -165,7 +165,10 @@ class Settings(StateSettings):
         examples=[365],
     )
     ledger_infrequent_access_days: int = Field(
-        30, ge=30, description="Days until ledger objects move to Standard-IA", examples=[30]
+        30,
+        ge=30,
+        description="Days until ledger objects of 128 KB or more move to Standard-IA (S3 moves no smaller ones)",
+        examples=[30],
     )
     ledger_glacier_days: checks.GlacierDays = Field(
         90,
