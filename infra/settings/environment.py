@@ -167,7 +167,7 @@ class Settings(StateSettings):
     ledger_infrequent_access_days: int = Field(
         30,
         ge=30,
-        description="Days until ledger objects of 128 KB or more move to Standard-IA (S3 moves no smaller ones)",
+        description="Days until ledger objects move to Standard-IA; S3 moves none under 128 KB",
         examples=[30],
     )
     ledger_glacier_days: checks.GlacierDays = Field(
