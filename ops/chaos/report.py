@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from ops.chaos.fuzz.run import Fuzzed
@@ -100,11 +101,17 @@ def write(report: Report, path: Path) -> None:
 
 def figures_table(report: Report) -> Table:
     """Return a table with one line per phase; the figures count everything since the start."""
-    table = Table(title="Since the start, after each phase", title_justify="left")
+    # Fifteen columns fit into a log's width without lines between them.
+    table = Table(
+        title="Since the start, after each phase",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+    )
     table.add_column("phase", no_wrap=True)
     table.add_column("strikes", justify="right")
     for heading in COLUMNS:
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", overflow="fold")
     table.add_column("seconds", justify="right")
     table.add_column("verdict")
     for phase in report.phases:
