@@ -25,7 +25,7 @@ chaos: setup ## Let every part fail on an embedded AWS and judge what became of 
 	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")
 
 test: setup check ## Pass every check and every test
-	@$(VENV)/python -m pytest -n 2 --dist loadgroup
+	@$(VENV)/python -m pytest -n 2 --no-loadscope-reorder
 
 check: setup ## Run the linters, the type checker, the import contracts and the workflow audit
 	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --quiet --check .

@@ -1,4 +1,4 @@
-"""One xdist group per folder: what a folder's tests share, such as a deployment, is made once."""
+"""What every test needs: its folder's worker, a temporary folder in the checkout, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).resolve().parent
 TEMPORARY = TESTS.parent / "build" / "tests"
@@ -43,8 +45,13 @@ def _keep_temporary_files_in_the_checkout(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one folder on one worker."""
-    for item in items:
-        group = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Runs a folder's tests on one worker: what they share, such as a deployment, is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return str(Path(nodeid).parts[1])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling:
+    """Schedule by folder. What xdist itself has for groups does nothing with pytest 9.2."""
+    return FolderScheduling(config, log)
