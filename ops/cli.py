@@ -110,8 +110,9 @@ def plan(
     """Print the Terraform plan of an environment and write it as Markdown to build/plans."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(talk.console()), refresh=refresh)
-    _show(planned)
+    with deploys.operator_workspace() as workspace:
+        planned = deploys.plan(workspace, env, Steps(talk.console()), refresh=refresh)
+        _show(planned)
     typer.echo(f"\nwritten to {planned.markdown_file.relative_to(deploys.ROOT)}")
 
 
@@ -120,11 +121,9 @@ def bootstrap(yes: Yes = False) -> None:
     """Create the bucket for the Terraform state, once per AWS account."""
     from ops import deploy as deploys
 
-    _apply(
-        deploys.plan_bootstrap(deploys.Workspace.of_operator(), Steps(talk.console())),
-        "create the state bucket",
-        yes=yes,
-    )
+    with deploys.operator_workspace() as workspace:
+        planned = deploys.plan_bootstrap(workspace, Steps(talk.console()))
+        _apply(planned, "create the state bucket", yes=yes)
 
 
 @app.command()
@@ -138,10 +137,11 @@ def deploy(
     """Plan an environment, show the plan, ask, and apply exactly that plan."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(talk.console()))
-    if approved is not None:
-        deploys.require_approved(planned, approved)
-    _apply(planned, f"apply this to {env}", yes=yes)
+    with deploys.operator_workspace() as workspace:
+        planned = deploys.plan(workspace, env, Steps(talk.console()))
+        if approved is not None:
+            deploys.require_approved(planned, approved)
+        _apply(planned, f"apply this to {env}", yes=yes)
 
 
 @app.command()
@@ -149,8 +149,9 @@ def destroy(env: Environment = "dev", yes: Yes = False) -> None:
     """Plan the destruction of an environment, show it, ask, and destroy."""
     from ops import deploy as deploys
 
-    planned = deploys.plan(deploys.Workspace.of_operator(), env, Steps(talk.console()), destroy=True)
-    _apply(planned, f"destroy {env}", yes=yes)
+    with deploys.operator_workspace() as workspace:
+        planned = deploys.plan(workspace, env, Steps(talk.console()), destroy=True)
+        _apply(planned, f"destroy {env}", yes=yes)
 
 
 def _apply(planned: Planned, what: str, *, yes: bool) -> None:

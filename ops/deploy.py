@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +44,30 @@ class Workspace:
     environment: Mapping[str, str]
     check: Check | None = None
 
-    @classmethod
-    def of_operator(cls) -> Workspace:
-        """Return the checkout's own, with the operator's environment."""
-        build = ROOT / "build"
-        return cls(ROOT / "cdktf.out", build / "plans", build / "terraform", operator_environment(os.environ))
+
+@contextmanager
+def operator_workspace() -> Iterator[Workspace]:
+    """Yield the checkout's own workspace, with the operator's environment.
+
+    One command at a time has it: what is asked about and then applied is the plan that was shown.
+
+    Raises
+    ------
+    OperatorError
+        When another command has it.
+    """
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    with (build / "workspace.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OperatorError(
+                "another plan or deploy is at work in this checkout: try again when it has ended"
+            ) from error
+        yield Workspace(
+            ROOT / "cdktf.out", build / "plans", build / "terraform", operator_environment(os.environ)
+        )
 
 
 @dataclass(frozen=True)

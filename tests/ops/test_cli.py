@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.deploy import operator_workspace
 from ops.errors import NO_CREDENTIALS
 from ops.terraform import Terraform, TerraformError
 from tests.ops.command import run
@@ -81,3 +82,16 @@ def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -
         Terraform.at(tmp_path, environment, tmp_path).init()
     assert str(failure.value) == NO_CREDENTIALS
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize("command", [["plan"], ["deploy"], ["destroy"], ["bootstrap"]])
+def test_one_command_at_a_time_plans_in_a_checkout(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
+    with operator_workspace():
+        done = run(command, monkeypatch, capsys)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("error: another plan or deploy is at work in this checkout")
+    with operator_workspace():
+        pass
