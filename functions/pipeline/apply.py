@@ -5,6 +5,7 @@ Runs inside the event's idempotency record, so that two deliveries of one event 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from functions.pipeline.envelope import StripeEvent
 from functions.pipeline.errors import EventError, PermanentError
 from functions.pipeline.objects import own_id
 from functions.pipeline.refetch import present_state
-from functions.pipeline.retry import remaining_seconds, retry
+from functions.pipeline.retry import ATTEMPTS, Result, remaining_seconds, retry
 from functions.pipeline.route import LATEST, ONCE, Request, Route
 from functions.pipeline.table import Table, digest
 
@@ -37,6 +38,8 @@ class Delivery:
     ----------
     request
         The call that the event's own object leads to; None where no call is due.
+    forced_by
+        Name of the forced replay for which the event is applied again; None otherwise.
     """
 
     event: StripeEvent
@@ -44,6 +47,7 @@ class Delivery:
     request: Request | None
     settings: DeliverySettings
     context: LambdaContext
+    forced_by: str | None = None
 
     @property
     def table(self) -> Table:
@@ -57,7 +61,13 @@ class Delivery:
 
 
 def apply(*, idempotency_key: str, delivery: Delivery) -> dict[str, Any]:
-    """Apply an event and return what became of it: ``outcome``, ``event_type`` and ``path``.
+    """Apply an event and return what became of it.
+
+    Returns
+    -------
+    dict
+        ``outcome``, ``event_type``, ``path``, and in ``replay`` the replay that brought the event, if it was
+        a forced one.
 
     Raises
     ------
@@ -77,23 +87,25 @@ def apply(*, idempotency_key: str, delivery: Delivery) -> dict[str, Any]:
         "outcome": outcome,
         "event_type": delivery.event.type,
         "path": request.path if request else None,
+        "replay": delivery.event.forced_by,
     }
 
 
 def _once(delivery: Delivery, request: Request, idempotency_key: str) -> str:
     # A forced replay brings the effect about again, and once more only.
-    about = (*delivery.object, delivery.event.type, request.path, delivery.event.forced_by)
-    effect = effects.claim(delivery.table, idempotency_key, *about)
+    about = (*delivery.object, delivery.event.type, request.path, delivery.forced_by)
+    try:
+        effect = _retry(delivery, lambda: effects.claim(delivery.table, idempotency_key, *about))
+    except effects.EffectDoneError:
+        return telemetry.DUPLICATE
     if not effect.done:
         try:
-            _call(delivery, request, effect.idempotency_key)
+            _call(delivery, request, idempotency_key)
         except PermanentError:
-            if effect.idempotency_key == idempotency_key:
-                effect.release()
+            effect.release()
             raise
         effect.settle()
-    # The effect belongs to the event whose key it has, whichever event's call brought it about.
-    return telemetry.APPLIED if effect.idempotency_key == idempotency_key else telemetry.DUPLICATE
+    return telemetry.APPLIED
 
 
 def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
@@ -103,12 +115,7 @@ def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
     stream = streams.stream(delivery.table, idempotency_key, delivery.event.created, *delivery.object)
     take = stream.hold if order == names.REFETCH else stream.advance
     try:
-        retry(
-            lambda: take(remaining_seconds(delivery.context)),
-            context=delivery.context,
-            attempt_seconds=ATTEMPT_SECONDS,
-            attempts=LEASE_ATTEMPTS,
-        )
+        turn = _retry(delivery, lambda: take(remaining_seconds(delivery.context)), attempts=LEASE_ATTEMPTS)
     except streams.StaleEventError:
         return telemetry.STALE
     try:
@@ -117,27 +124,26 @@ def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
         else:
             outcome = _call(delivery, request, idempotency_key)
     except PermanentError:
-        stream.refused()
+        turn.refused()
         raise
     except EventError:
         with suppress(EventError):  # the lease ends by itself; why the event failed is what counts
-            stream.let_go()
+            turn.let_go()
         raise
-    stream.applied()
+    turn.applied()
     return outcome
 
 
 def _call_with_present_state(delivery: Delivery, idempotency_key: str) -> str:
     route = delivery.route
-    state = retry(
+    state = _retry(
+        delivery,
         lambda: present_state(
             delivery.event,
             kind=route.stream.rpartition(".")[2],
             table=delivery.table,
             reads_per_second=delivery.settings.stripe_reads_per_second,
         ),
-        context=delivery.context,
-        attempt_seconds=ATTEMPT_SECONDS,
     )
     if state.get("deleted") is True:
         # There is nothing to update; the deletion is an event of its own.
@@ -156,5 +162,9 @@ def _call(delivery: Delivery, request: Request, idempotency_key: str) -> str:
         with telemetry.api_latency():
             api.post(request, delivery.event, idempotency_key)
 
-    retry(attempt, context=delivery.context, attempt_seconds=ATTEMPT_SECONDS)
+    _retry(delivery, attempt)
     return telemetry.APPLIED
+
+
+def _retry(delivery: Delivery, action: Callable[[], Result], *, attempts: int = ATTEMPTS) -> Result:
+    return retry(action, context=delivery.context, attempt_seconds=ATTEMPT_SECONDS, attempts=attempts)

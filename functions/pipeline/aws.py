@@ -21,15 +21,22 @@ CONFIG: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
-# Answers that no retry cures: a permission, a name or a key policy is wrong.
+# Answers that no retry cures: a permission, a name or a key policy is wrong. DynamoDB and SQS tell of a key
+# by KMS's own names.
 _CONFIGURATION_CODES: Final = frozenset(
     {
+        "AWS.SimpleQueueService.NonExistentQueue",
         "AccessDenied",
         "AccessDeniedException",
         "DecryptionFailure",
         "InvalidSignatureException",
+        "KMS.AccessDeniedException",
+        "KMS.DisabledException",
+        "KMS.InvalidStateException",
+        "KMS.NotFoundException",
         "KMSAccessDeniedException",
         "NoSuchBucket",
+        "QueueDoesNotExist",
         "ResourceNotFoundException",
         "UnrecognizedClientException",
         "ValidationException",

@@ -1,9 +1,9 @@
 """Once per object: several events may tell of one fact, and its effect happens once.
 
-The first event of an effect claims it and gives it its idempotency key. A second event finds the effect
-done and is a duplicate; or finds it claimed and not done, because the first one is at it, failed, or was
-killed, so that nobody knows whether the API has applied it. Then the second event calls the API under the
-effect's key, which the API applies once whoever uses it.
+The first event of an effect claims it before it calls the API. A second event finds the effect done, and is a
+duplicate; or finds it claimed and not done, because the first one is at it, failed, or was killed, so that
+nobody knows whether the API has applied it. Then the second event waits, in its retries and in a dead-letter
+queue, until the first one has come again and is done, or was refused.
 """
 
 from __future__ import annotations
@@ -11,21 +11,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from functions.pipeline.table import Table, item_key
+from functions.pipeline.errors import TransientError
+from functions.pipeline.table import ConditionFailedError, Table, item_key
 
 KIND: Final = "effect"
+
+_MINE: Final = "(attribute_not_exists(idempotency_key) OR idempotency_key = :key)"
+
+
+class EffectDoneError(Exception):
+    """Another event has brought the effect about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A claimed effect.
+    """An effect that an event has claimed.
 
     Parameters
     ----------
     idempotency_key
-        The key under which the API is called for it: that of the event which claimed it first.
+        The event's, under which the API is called.
     done
-        Whether the API has applied it.
+        Whether the API has applied it, by an earlier delivery of the same event.
     """
 
     table: Table
@@ -35,7 +42,7 @@ class Effect:
 
     def settle(self) -> None:
         """Remember that the API has applied it. Raises as :meth:`Table.update` does."""
-        self.table.update(self.item, "SET done = :done", done=True)
+        self.table.update(self.item, "SET done = :done", _MINE, key=self.idempotency_key, done=True)
 
     def release(self) -> None:
         """Forget the claim: the API refused it, so another event may still bring the effect about."""
@@ -49,14 +56,24 @@ def claim(table: Table, idempotency_key: str, *about: str | None) -> Effect:
 
     Raises
     ------
-    TransientError, ConfigurationError
-        The table did not answer, or refused.
+    EffectDoneError
+        Another event has brought it about.
+    TransientError
+        Another event has claimed it and is not settled, or the table did not answer.
+    ConfigurationError
+        The table refused.
     """
     name = item_key(KIND, *about)
-    found = table.update(
-        name,
-        "SET idempotency_key = if_not_exists(idempotency_key, :key), expiration = :expiration",
-        key=idempotency_key,
-        expiration=table.expiration(),
-    )
-    return Effect(table, name, found["idempotency_key"], bool(found.get("done")))
+    try:
+        found = table.update(
+            name,
+            "SET idempotency_key = :key, expiration = :expiration",
+            _MINE,
+            key=idempotency_key,
+            expiration=table.expiration(),
+        )
+    except ConditionFailedError as other:
+        if other.item.get("done"):
+            raise EffectDoneError from other
+        raise TransientError("the first event of the same effect is not settled") from other
+    return Effect(table, name, idempotency_key, bool(found.get("done")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import config, parking, telemetry
@@ -28,6 +29,8 @@ __all__ = ["idempotency_id", "process", "warm_up"]
 
 # Lambda sets it, and nothing else does (AWS Lambda, "Defined runtime environment variables").
 LAMBDA_INIT: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
+# In a result: the event's record tells of an earlier delivery.
+REPEATED: Final = "repeated"
 
 
 def process(handler: str, envelope: object, context: LambdaContext) -> dict[str, Any]:
@@ -81,17 +84,26 @@ def _deliver(
 ) -> dict[str, Any]:
     event = parse(envelope, livemode=settings.livemode)
     route = _route(event, handler)
-    result = once(
+    delivery = Delivery(event, route, route.request(event.object), settings, context)
+    result = _once(handler, delivery, event.id)
+    if event.forced_by is not None and result.get(REPEATED) and result.get("replay") != event.forced_by:
+        # It was applied before this replay, which was told to apply it again.
+        again = replace(delivery, forced_by=event.forced_by)
+        result = _once(handler, again, f"{event.id}:{event.forced_by}")
+    telemetry.finished(event, result["outcome"])
+    return {name: result[name] for name in ("outcome", "event_type", "path")}
+
+
+def _once(handler: str, delivery: Delivery, idempotency_key: str) -> dict[str, Any]:
+    return once(
         apply,
         handler=handler,
-        settings=settings,
-        context=context,
+        settings=delivery.settings,
+        context=delivery.context,
         repeated=_as_duplicate,
-        idempotency_key=event.id if event.forced_by is None else f"{event.id}:{event.forced_by}",
-        delivery=Delivery(event, route, route.request(event.object), settings, context),
+        idempotency_key=idempotency_key,
+        delivery=delivery,
     )
-    telemetry.finished(event, result["outcome"])
-    return result
 
 
 def _park(
@@ -124,4 +136,4 @@ def _route(event: StripeEvent, handler: str) -> Route:
 
 
 def _as_duplicate(result: dict[str, Any]) -> dict[str, Any]:
-    return {**result, "outcome": telemetry.DUPLICATE}
+    return {**result, "outcome": telemetry.DUPLICATE, REPEATED: True}

@@ -1,16 +1,18 @@
 """The latest state of an object: an older one never overwrites a newer one.
 
-Events of one object are applied one at a time: each holds the object's lease during its call of the API,
-and at most until its invocation's time is up. What an event has tried to apply is remembered before the
-call, so that after a call with an unknown end (an answer that was lost, a handler that was killed) an older
-event waits until the newer one is settled, instead of being applied over it.
+Events of one object are applied one at a time: each holds the object's lease during its turn, and at most
+until its invocation's time is up. What an event tries to apply is remembered before the call of the API, so
+that after a call with an unknown end (an answer that was lost, a handler that was killed) an older event
+waits until the newer one is settled, instead of being applied over it.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from functions.pipeline.errors import TransientError
 from functions.pipeline.table import ConditionFailedError, Item, Table, item_key
@@ -18,12 +20,8 @@ from functions.pipeline.table import ConditionFailedError, Item, Table, item_key
 KIND: Final = "stream"
 
 _FREE: Final = "(attribute_not_exists(holder) OR holder = :holder OR lease_until < :now)"
-_NEWEST: Final = (
-    "(attribute_not_exists(applied) OR applied <= :created)"
-    " AND (attribute_not_exists(attempted) OR attempted <= :created)"
-)
+_NOT_STALE: Final = "(attribute_not_exists(applied) OR applied <= :created)"
 _HOLD: Final = "SET holder = :holder, lease_until = :until, expiration = :expiration"
-_LET_GO: Final = "REMOVE holder, lease_until"
 
 
 class StaleEventError(Exception):
@@ -49,7 +47,7 @@ class Stream:
     holder: str
     created: int
 
-    def hold(self, lease_seconds: float) -> None:
+    def hold(self, lease_seconds: float) -> Turn:
         """Take the object's lease, whatever state the event brings: it will fetch the present one.
 
         Raises
@@ -60,11 +58,11 @@ class Stream:
             The table refused.
         """
         try:
-            self._write(_HOLD, _FREE, lease_seconds)
+            return self._take(_FREE, lease_seconds)
         except ConditionFailedError as found:
             raise _busy() from found
 
-    def advance(self, lease_seconds: float) -> None:
+    def advance(self, lease_seconds: float) -> Turn:
         """Take the object's lease for the newest state.
 
         Raises
@@ -77,46 +75,87 @@ class Stream:
             The table refused.
         """
         try:
-            self._write(f"{_HOLD}, attempted = :created", f"{_FREE} AND {_NEWEST}", lease_seconds)
+            turn = self._take(f"{_FREE} AND {_NOT_STALE}", lease_seconds)
         except ConditionFailedError as found:
             if found.item.get("applied", 0) > self.created:
                 raise StaleEventError from found
-            if _is_held(found.item, self.holder):
-                raise _busy() from found
-            raise TransientError("a newer event of the same object is not settled") from found
+            raise _busy() from found
+        if any(created > self.created for created in turn.unsettled.values()):
+            turn.let_go()
+            raise TransientError("a newer event of the same object is not settled")
+        turn.begin()
+        return turn
 
-    def applied(self) -> None:
-        """Remember the state as applied, and give the lease up. Raises as :meth:`advance` does."""
-        self._give_up(f"SET applied = :created {_LET_GO}")
-
-    def refused(self) -> None:
-        """Give the lease up: the API refused the state, so the one before it is still the newest."""
-        self._give_up(f"{_LET_GO}, attempted")
-
-    def let_go(self) -> None:
-        """Give the lease up; what was attempted stays remembered."""
-        self._give_up(_LET_GO)
-
-    def _give_up(self, expression: str) -> None:
-        try:
-            self.table.update(
-                self.item, expression, "holder = :holder", holder=self.holder, created=self.created
-            )
-        except ConditionFailedError:
-            # The lease ran out and another event took it: what it applies is no older.
-            return
-
-    def _write(self, expression: str, condition: str, lease_seconds: float) -> None:
+    def _take(self, condition: str, lease_seconds: float) -> Turn:
         now = time.time()
-        self.table.update(
+        found = self.table.update(
             self.item,
-            expression,
+            _HOLD,
             condition,
             holder=self.holder,
             created=self.created,
             now=round(now * 1000),
             until=round((now + lease_seconds) * 1000),
             expiration=self.table.expiration(),
+        )
+        return Turn(self, int(found.get("applied", 0)), _others(found, self.holder))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An event's turn, while it holds its object's lease: nobody else writes the stream's item.
+
+    Parameters
+    ----------
+    newest
+        ``created`` of the newest applied event.
+    unsettled
+        ``created`` of the other events with an unknown end, by idempotency key.
+    """
+
+    stream: Stream
+    newest: int
+    unsettled: Mapping[str, int]
+
+    def begin(self) -> None:
+        """Remember what is about to be tried.
+
+        Raises
+        ------
+        TransientError
+            The lease ran out and another event took it, or the table did not answer.
+        ConfigurationError
+            The table refused.
+        """
+        tried = {**self.unsettled, self.stream.holder: self.stream.created}
+        try:
+            self._write("SET unsettled = :unsettled", unsettled=tried)
+        except ConditionFailedError as found:
+            raise _busy() from found
+
+    def applied(self) -> None:
+        """Remember the state as applied, and give the lease up. Raises as :meth:`Table.update` does."""
+        newest = max(self.newest, self.stream.created)
+        # An unsettled event that is older will be stale.
+        rest = {key: created for key, created in self.unsettled.items() if created >= newest}
+        self._give_up("SET applied = :applied, unsettled = :unsettled", applied=newest, unsettled=rest)
+
+    def refused(self) -> None:
+        """Give the lease up: the API refused the state, so the one before it is still the newest."""
+        self._give_up("SET unsettled = :unsettled", unsettled=self.unsettled)
+
+    def let_go(self) -> None:
+        """Give the lease up; what was tried stays remembered."""
+        self._give_up("")
+
+    def _give_up(self, expression: str, **values: Any) -> None:
+        # Where the lease ran out and another event took it, what that one applies is no older.
+        with suppress(ConditionFailedError):
+            self._write(f"{expression} REMOVE holder, lease_until", **values)
+
+    def _write(self, expression: str, **values: Any) -> None:
+        self.stream.table.update(
+            self.stream.item, expression, "holder = :holder", holder=self.stream.holder, **values
         )
 
 
@@ -125,8 +164,9 @@ def stream(table: Table, holder: str, created: int, *about: str | None) -> Strea
     return Stream(table, item_key(KIND, *about), holder, created)
 
 
-def _is_held(item: Item, holder: str) -> bool:
-    return item.get("holder", holder) != holder and bool(item["lease_until"] >= time.time() * 1000)
+def _others(found: Item, holder: str) -> dict[str, int]:
+    unsettled: Mapping[str, int] = found.get("unsettled", {})
+    return {key: int(created) for key, created in unsettled.items() if key != holder}
 
 
 def _busy() -> TransientError:

@@ -118,8 +118,10 @@ def _further_states(first: Sending, name: str) -> Iterator[Sending]:
 
 
 def _second_event(first: Sending, salt: str) -> Sending:
-    """Return another event about the same object and effect, made a second later."""
+    """Return another event about the same object and effect, made a second later, with a body of its own."""
     detail = copy.deepcopy(first.detail)
+    told = detail["data"]["object"]
+    told["metadata"] = {**(told.get("metadata") or {}), "told": "again"}
     detail["id"] = FreshIds(f"second {salt}").rewritten(first.event.id)
     detail["created"] += 1
     event = replace(first.event, id=detail["id"], created=detail["created"])

@@ -200,3 +200,17 @@ def test_other_types_are_never_fetched(
     before = len(stripe.requests())
     assert refetching.invoke(fresh("customer.created", snapshots.customer()))["outcome"] == "applied"
     assert len(stripe.requests()) == before
+
+
+def test_older_event_that_brought_the_present_state_lowers_no_watermark(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function, billing: Function
+) -> None:
+    newest = customer_updated(name="newest")
+    oldest = customer_updated(newest, age=9, name="oldest")
+    middle = customer_updated(newest, age=5, name="middle")
+    stripe.put(object_of(newest))
+    for envelope in (newest, oldest):
+        assert refetching.invoke(envelope)["outcome"] == "applied"
+    # The environment's `order` becomes "watermark".
+    assert billing.invoke(middle)["outcome"] == "stale"
+    assert api.state()[object_of(newest)["id"]].body["name"] == "newest"

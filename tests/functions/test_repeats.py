@@ -83,20 +83,46 @@ def test_effect_that_the_api_refused_is_free_for_another_event(
     assert len(parked.take()) == 1
 
 
-def test_effect_of_unknown_end_is_settled_under_the_first_events_key(
-    api: ReferenceApi, payments: Function
+@pytest.mark.parametrize("metadata", [{}, {"order": "changed"}], ids=["the same body", "another body"])
+def test_second_event_waits_for_an_effect_of_unknown_end(
+    api: ReferenceApi, payments: Function, metadata: dict[str, str]
 ) -> None:
-    # The API applies the first event each time and its answer is lost each time.
+    # The API applies the first event and its answer is lost each time.
     api.fail(Fault(applies=True, reset=True, times=4))
     first = paid()
-    second = second_event(first)
+    told = first["detail"]["data"]["object"]
+    second = second_event(first, data={"object": told | {"metadata": told["metadata"] | metadata}})
     with pytest.raises(FunctionError):
         payments.invoke(first)
+    with pytest.raises(FunctionError) as caught:
+        payments.invoke(second)
+    assert (caught.value.kind, caught.value.message) == (
+        "TransientError",
+        "the first event of the same effect is not settled",
+    )
+    assert payments.invoke(first)["outcome"] == "applied"
     assert payments.invoke(second)["outcome"] == "duplicate"
-    assert requests_for(api, second) == []
     assert [request.applied for request in requests_for(api, first)] == [True, False, False, False, False]
-    assert payments.invoke(first)["outcome"] == "applied", "its effect is"
-    assert len(requests_for(api, first)) == 5
+    assert requests_for(api, second) == []
+
+
+def test_events_of_one_effect_at_once_are_applied_once(
+    api: ReferenceApi, payments: Function, start: Start
+) -> None:
+    api.fail(Fault(header_delay=0.3, applies=True, times=1))
+    first = paid()
+    second = second_event(first)
+    other = start("payments")
+    payments.send(first)
+    wait_for_requests(api, first, 1)
+    other.send(second)
+    assert payments.result()["outcome"] == "applied"
+    try:
+        assert other.result()["outcome"] == "duplicate"
+    except FunctionError as error:
+        assert error.message == "the first event of the same effect is not settled"  # noqa: PT017
+        assert payments.invoke(second)["outcome"] == "duplicate"
+    assert requests_for(api, second) == []
 
 
 def outcome_in_the_end(function: Function, envelope: dict[str, Any]) -> str:
@@ -181,6 +207,28 @@ def test_older_state_is_applied_where_the_api_refused_the_newer_one(
     assert len(parked.take()) == 1
 
 
+def test_refusal_of_a_newer_state_forgets_no_other_event_of_unknown_end(
+    api: ReferenceApi, billing: Function, parked: Parked
+) -> None:
+    middle = customer_updated(name="middle")
+    newest = customer_updated(middle, age=-1, name="newest")
+    oldest = customer_updated(middle, age=1, name="oldest")
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError):
+        billing.invoke(middle)
+    api.fail(Fault(status=503, times=4))
+    api.fail(Fault(status=422, times=1))
+    with pytest.raises(FunctionError):
+        billing.invoke(newest)
+    assert billing.invoke(newest)["outcome"] == "parked"
+    with pytest.raises(FunctionError):
+        billing.invoke(oldest)
+    assert billing.invoke(middle)["outcome"] == "applied"
+    assert billing.invoke(oldest)["outcome"] == "stale"
+    assert api.state()[middle["detail"]["data"]["object"]["id"]].body["name"] == "middle"
+    assert len(parked.take()) == 1
+
+
 def test_killed_functions_lease_ends_with_its_time(
     api: ReferenceApi, billing: Function, start: Start
 ) -> None:
@@ -210,6 +258,24 @@ def test_forced_replay_applies_again_once_per_replay(api: ReferenceApi, payments
         f"{event_id(envelope)}:forced-one",
         f"{event_id(envelope)}:forced-two",
     ]
+
+
+@pytest.mark.parametrize("event_type", ["payment_intent.succeeded", "charge.failed"])
+def test_forced_replay_of_an_event_that_was_not_applied_applies_it_once(
+    api: ReferenceApi, payments: Function, event_type: str
+) -> None:
+    envelope = paid() if event_type == "payment_intent.succeeded" else fresh(event_type, stripe.charge())
+    replayed = envelope | {"replay-name": "forced-first"}
+    api.fail(Fault(status=503, times=4))
+    with pytest.raises(FunctionError):
+        payments.invoke(envelope)
+    assert payments.invoke(replayed)["outcome"] == "applied"
+    for again in (replayed, envelope, replayed):
+        assert payments.invoke(again)["outcome"] == "duplicate"
+    assert [call.idempotency_key for call in api.applied() if call.event_type == event_type][-1:] == [
+        event_id(envelope)
+    ]
+    assert payments.invoke(envelope | {"replay-name": "forced-second"})["outcome"] == "applied"
 
 
 def test_forced_replay_never_brings_an_older_state_back(api: ReferenceApi, billing: Function) -> None:
