@@ -96,8 +96,11 @@ class PostgresLedger:
                 connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
                 return connection.execute(query.encode(), values).fetchall()
         except psycopg.errors.UndefinedTable:
-            # The audit function makes the table with its first batch.
-            return []
+            # Taken for an empty ledger, it would let every event of Stripe's list be handed over again.
+            raise OperatorError(
+                "DATABASE_URL names a database without the table stripe_event_ledger, which the audit "
+                "function makes: give the environment's own, or unset it to read the ledger bucket"
+            ) from None
         except psycopg.Error as error:
             # Without the cause: psycopg's own texts quote the connection string.
             raise OperatorError(

@@ -34,7 +34,8 @@ class DeadLetterQueue:
         """Receive what is visible, hide it from others for ``seconds``, and return it, oldest first.
 
         ``told`` hears how many messages each call of SQS brought. A FIFO queue gives no more than one
-        batch of each message group before that is deleted or given back.
+        batch of each message group before that is deleted or given back. What a large queue holds beyond
+        what is read within half of ``seconds`` stays there: by then the first ones may soon come again.
 
         Raises
         ------
@@ -42,8 +43,9 @@ class DeadLetterQueue:
             The queue did not answer, or refused; what was taken is given back.
         """
         taken: dict[str, DeadLetter] = {}
+        end = time.monotonic() + seconds / 2
         try:
-            while most is None or len(taken) < most:
+            while (most is None or len(taken) < most) and time.monotonic() < end:
                 wanted = RECEIVE_BATCH if most is None else min(RECEIVE_BATCH, most - len(taken))
                 messages = self.client.receive_message(
                     QueueUrl=self.url,
@@ -53,9 +55,10 @@ class DeadLetterQueue:
                     MessageAttributeNames=["All"],
                     MessageSystemAttributeNames=["All"],
                 ).get("Messages", [])
+                known = len(taken)
                 taken |= {message["MessageId"]: read(message) for message in messages}
                 told(len(messages))
-                if not messages:
+                if len(taken) == known:
                     break
         except aws.AwsError as error:
             self.give_back(taken.values())

@@ -73,6 +73,8 @@ RECONCILE_HEAL: Final = "heal"
 RECONCILE_CHECKPOINT: Final = "reconcile#checkpoint"
 # Without an event_type, like AuthenticationRefused: an alarm watches the sum.
 EVENTS_MISSING: Final = "EventsMissing"
+# How far back Stripe lists events (Stripe API reference, "List all events").
+STRIPE_LIST_DAYS: Final = 30
 
 # The audit lane of all that no handler takes.
 OTHER_LANE: Final = "other"

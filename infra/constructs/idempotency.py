@@ -18,8 +18,8 @@ from infra.constructs.encryption import Key
 from infra.constructs.policy import Statement
 
 _DAY_SECONDS: Final = 24 * 3600
-# A replay takes events out of the archive on its last day and delivers, retries and parks them
-# for days after: a record outlives the archived event by more than all of these together
+# A replay takes events out of the archive on its last day, and a reconciliation out of Stripe's list,
+# and delivers, retries and parks them for days after: a record outlives both by more than all of these
 # (EventBridge retries 1 day, a dead-letter queue keeps 14).
 _MARGIN_DAYS: Final = 16
 
@@ -71,9 +71,9 @@ class IdempotencyTable(Capability):
 
 
 def expiry_seconds(archive_retention_days: int) -> int:
-    """Seconds that a record must live so that no replay can apply its event again.
+    """Seconds that a record must live so that no replay and no reconciliation can apply its event again.
 
     A record keeps the expiry of its time. Where the retention is raised later, the archive keeps
     older events for longer than their records live.
     """
-    return (archive_retention_days + _MARGIN_DAYS) * _DAY_SECONDS
+    return (max(archive_retention_days, names.STRIPE_LIST_DAYS) + _MARGIN_DAYS) * _DAY_SECONDS

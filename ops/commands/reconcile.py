@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from functions.pipeline import names
 from functions.reconciliation.gap import GRACE_SECONDS
 from ops import moments, talk
 from ops.errors import OperatorError
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 FAILED = 1
 SHOWN_IDS = 5
-# Stripe lists the last 30 days; what was made in the last minutes may still be on its way.
-KEPT = timedelta(days=30)
+# What was made in the last minutes may still be on its way.
+KEPT = timedelta(days=names.STRIPE_LIST_DAYS)
 GRACE = timedelta(seconds=GRACE_SECONDS)
 
 
@@ -88,8 +89,8 @@ def _check_window(first: datetime, last: datetime, now: datetime) -> None:
         )
     if first < now - KEPT:
         raise OperatorError(
-            f"the window begins {moments.told(first)}, and Stripe lists the last 30 days only: give "
-            "--since 30d or later, and take older events from `huntaze-stripe replay`",
+            f"the window begins {moments.told(first)}, and Stripe lists the last {KEPT.days} days only: give "
+            f"--since {KEPT.days}d or later, and take older events from `huntaze-stripe replay`",
             usage=True,
         )
     if last > now - GRACE:

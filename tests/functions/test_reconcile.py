@@ -21,6 +21,8 @@ from functions.pipeline import names
 from functions.reconciliation.gap import BATCH_SIZE
 from functions.reconciliation.heal import Destination, envelope
 from functions.reconciliation.run import FIRST_WINDOW_SECONDS, OVERLAP_SECONDS
+from ops.errors import OperatorError
+from ops.ledgers import PostgresLedger
 from ops.local.clients import Aws
 from ops.local.reference_stripe import Fault, ReferenceStripe
 from ops.local.services import REGION
@@ -376,3 +378,8 @@ def test_wrong_variable_is_told_by_its_name(
     with pytest.raises(FunctionError, match=variable) as caught:
         function.invoke({}, remaining_seconds=LONG)
     assert caught.value.kind == "ConfigurationError"
+
+
+def test_database_without_the_ledger_is_no_empty_ledger(database_url: str) -> None:
+    with pytest.raises(OperatorError, match=r"^DATABASE_URL names a database without the table"):
+        PostgresLedger(database_url).known(["evt_1"])

@@ -10,6 +10,7 @@ import pytest
 
 from functions.pipeline import names
 from infra import settings
+from infra.constructs.idempotency import expiry_seconds
 from tests.infra.conftest import SOURCE
 from tests.infra.terraform_json import Stack
 
@@ -58,7 +59,7 @@ def test_handler_gets_its_variables(stack: Stack, family: str) -> None:
         names.ORDER: "watermark",
         names.STRIPE_READS_PER_SECOND: "20",
         names.IDEMPOTENCY_TABLE: "${aws_dynamodb_table.idempotency.name}",
-        names.IDEMPOTENCY_EXPIRY_SECONDS: str((wanted.archive_retention_days + 16) * 86_400),
+        names.IDEMPOTENCY_EXPIRY_SECONDS: str((max(wanted.archive_retention_days, 30) + 16) * 86_400),
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "POWERTOOLS_METRICS_NAMESPACE": "HuntazeStripe",
         "POWERTOOLS_SERVICE_NAME": family,
@@ -83,6 +84,10 @@ def test_idempotency_outlives_the_archive(stack: Stack) -> None:
     for family in ("payments", "billing"):
         variables = function(stack, family)["environment"]["variables"]
         assert int(variables[names.IDEMPOTENCY_EXPIRY_SECONDS]) > days * 86_400
+
+
+def test_idempotency_outlives_stripes_list_too() -> None:
+    assert expiry_seconds(archive_retention_days=1) > 30 * 86_400
 
 
 def test_bundles_lie_in_the_stacks_own_folder(stack: Stack, outdir: Path) -> None:

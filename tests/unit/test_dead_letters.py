@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
+from functions.dead_letters.queue import DeadLetterQueue
 from functions.dead_letters.records import CONFIGURATION, PERMANENT, TRANSIENT, UNKNOWN, DeadLetter, read
 from tests.unit import snapshots
 
@@ -128,3 +130,30 @@ def test_what_is_no_record_is_shown_without_an_envelope(body: str) -> None:
 def test_envelope_that_names_no_event_has_no_id(detail: Any) -> None:
     letter = read(message({"detail": detail}))
     assert (letter.event_id, letter.event_type) == (None, None)
+
+
+class LargeQueue:
+    """An SQS whose queue never ends: the messages come again when their hidden time is over, or at once."""
+
+    def __init__(self, clock: list[float], messages: int) -> None:
+        self.clock = clock
+        self.numbers = itertools.cycle(range(messages))
+        self.calls = 0
+
+    def receive_message(self, **asked: Any) -> dict[str, Any]:
+        self.clock[0] += 1.0
+        self.calls += 1
+        numbers = [next(self.numbers) for _ in range(asked["MaxNumberOfMessages"])]
+        return {"Messages": [message(ENVELOPE) | {"MessageId": f"m-{number}"} for number in numbers]}
+
+
+@pytest.mark.parametrize(("messages", "calls"), [(100_000, 60), (20, 3)], ids=["too many", "again at once"])
+def test_taking_ends_before_what_was_taken_comes_again(
+    messages: int, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("functions.dead_letters.queue.time.monotonic", lambda: clock[0])
+    sqs: Any = LargeQueue(clock, messages)
+    taken = DeadLetterQueue("dlq", "https://sqs/dlq", sqs).take(seconds=120)
+    assert sqs.calls == calls
+    assert len(taken) == len({letter.message_id for letter in taken}) == min(messages, calls * 10)
