@@ -46,7 +46,7 @@ _PATHS: Final[Mapping[str, str]] = {CUSTOMER: "/v1/customers/", SUBSCRIPTION: "/
 EVENTS_PATH: Final = "/v1/events"
 
 # Stripe, "List all events": events of the last 30 days, 100 on a page, by at most 20 types.
-EVENTS_KEPT_SECONDS: Final = 30 * 24 * 3600
+EVENTS_KEPT_SECONDS: Final = names.STRIPE_LIST_DAYS * 24 * 3600
 PAGE_SIZE: Final = 100
 TYPES_LIMIT: Final = 20
 # Events in memory at once, at a few KB each; a longer stretch is read in halves.
@@ -61,6 +61,9 @@ BACKOFF_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 10.0
 
 _KEY: Final = re.compile(r"[\x21-\x7e]+")
+# sk_live_…, rk_test_… (Stripe, "API keys").
+_MODE: Final = "_{}_"
+_PREFIX_LENGTH: Final = len("sk_live_")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -191,7 +194,8 @@ def from_settings() -> StripeApi:
     Raises
     ------
     ConfigurationError
-        There is no key, or STRIPE_SECRET_KEY or STRIPE_API_URL can't be used; without the value.
+        There is no key, it is of the other mode than the environment, or STRIPE_SECRET_KEY or STRIPE_API_URL
+        can't be used; without the value.
     TransientError
         Secrets Manager did not answer.
     """
@@ -200,14 +204,20 @@ def from_settings() -> StripeApi:
         raise ConfigurationError(
             f"{names.STRIPE_SECRET_KEY} is neither set nor in the secret; export it and deploy again"
         )
-    return with_key(key)
+    return with_key(key, livemode=config.livemode())
 
 
-def with_key(key: str) -> StripeApi:
+def with_key(key: str, *, livemode: bool) -> StripeApi:
     """Return the API with a key; raises ConfigurationError as :func:`from_settings` does."""
     if not _KEY.fullmatch(key):
         raise ConfigurationError(
             f"{names.STRIPE_SECRET_KEY} holds a space, a line break or a character outside ASCII"
+        )
+    wanted, other = ("live", "test") if livemode else ("test", "live")
+    if _MODE.format(other) in key[:_PREFIX_LENGTH]:
+        raise ConfigurationError(
+            f"{names.STRIPE_SECRET_KEY} is a {other} key, and the environment takes {wanted} events: "
+            f"give it a {wanted} key"
         )
     return StripeApi(key, _url())
 

@@ -142,7 +142,10 @@ def _reconciliation(
         code=base.code["handlers"],
         platform=base.platform,
         settings=settings.reconciliation,
-        variables=base.every_functions_variables,
+        variables={
+            **base.every_functions_variables,
+            names.LIVEMODE: str(settings.livemode).lower(),
+        },
         table=base.table,
         secret=base.secret,
         ledger=base.ledger,

@@ -74,7 +74,7 @@ def delivery_settings() -> DeliverySettings:
         Secrets Manager did not answer.
     """
     return DeliverySettings(
-        livemode=one_of(names.LIVEMODE, ("true", "false")) == "true",
+        livemode=livemode(),
         api_url=url(names.HUNTAZE_API_URL),
         api_key=_header_value(names.HUNTAZE_API_KEY),
         idempotency_table=required(names.IDEMPOTENCY_TABLE),
@@ -83,6 +83,11 @@ def delivery_settings() -> DeliverySettings:
         order=one_of(names.ORDER, names.ORDERS),
         stripe_reads_per_second=positive(names.STRIPE_READS_PER_SECOND),
     )
+
+
+def livemode() -> bool:
+    """Whether the environment takes live events. Raises ConfigurationError as the others do."""
+    return one_of(names.LIVEMODE, ("true", "false")) == "true"
 
 
 @cache

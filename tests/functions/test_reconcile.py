@@ -77,6 +77,7 @@ class World:
             names.LEDGER_BUCKET: self.name,
             names.IDEMPOTENCY_TABLE: self.name,
             names.RECONCILE: "report",
+            names.LIVEMODE: "false",
             "AWS_MAX_ATTEMPTS": "1",
         }
         return self.start("reconcile", **(merged | variables))
@@ -378,6 +379,16 @@ def test_wrong_variable_is_told_by_its_name(
     with pytest.raises(FunctionError, match=variable) as caught:
         function.invoke({}, remaining_seconds=LONG)
     assert caught.value.kind == "ConfigurationError"
+
+
+def test_key_of_the_other_mode_compares_nothing(world: World) -> None:
+    world.stripe.add_events(event(HOUR))
+    with pytest.raises(FunctionError) as caught:
+        world.function(**{names.LIVEMODE: "true"}).invoke({}, remaining_seconds=LONG)
+    assert caught.value.kind == "ConfigurationError"
+    assert caught.value.message.startswith("STRIPE_SECRET_KEY is a test key")
+    assert world.checkpoint() is None
+    assert world.stripe.requests() == ()
 
 
 def test_database_without_the_ledger_is_no_empty_ledger(database_url: str) -> None:

@@ -214,3 +214,18 @@ def test_older_event_that_brought_the_present_state_lowers_no_watermark(
     # The environment's `order` becomes "watermark".
     assert billing.invoke(middle)["outcome"] == "stale"
     assert api.state()[object_of(newest)["id"]].body["name"] == "newest"
+
+
+def test_stripe_key_of_the_other_mode_is_a_matter_of_configuration(
+    api: ReferenceApi, aws: Aws, stripe: ReferenceStripe, start: Start
+) -> None:
+    keys = {names.HUNTAZE_API_KEY: API_KEY, names.STRIPE_SECRET_KEY: "rk_live_other"}
+    aws.client("secretsmanager").create_secret(Name="live", SecretString=json.dumps(keys))
+    function = start("billing", ORDER=names.REFETCH, STRIPE_API_URL=stripe.url, SECRET_ID="live")
+    envelope = customer_updated()
+    before = stripe.requests()
+    with pytest.raises(FunctionError) as caught:
+        function.invoke(envelope)
+    assert caught.value.kind == "ConfigurationError"
+    assert stripe.requests() == before
+    assert requests_for(api, envelope) == []

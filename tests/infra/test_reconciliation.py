@@ -36,6 +36,7 @@ def test_report_reads_and_may_change_nothing_but_its_checkpoint(stack_of: StackO
     assert variables(stack) == {
         names.ENVIRONMENT: "staging",
         names.SECRET_ID: "${aws_secretsmanager_secret.secret.arn}",
+        names.LIVEMODE: "false",
         names.RECONCILE: "report",
         names.LEDGER_BUCKET: "${aws_s3_bucket.ledger_bucket.bucket}",
         names.IDEMPOTENCY_TABLE: "${aws_dynamodb_table.idempotency.name}",

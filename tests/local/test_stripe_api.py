@@ -203,6 +203,7 @@ def test_key_and_address_come_from_the_settings(
     server: ReferenceStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
+    monkeypatch.setenv("LIVEMODE", "false")
     monkeypatch.setenv("STRIPE_API_URL", server.url + "/")
     server.put({"id": "cus_1", "object": "customer"})
     server.add_events(event(1, 10))
@@ -216,6 +217,8 @@ def test_key_and_address_come_from_the_settings(
     [
         ("STRIPE_SECRET_KEY", ""),
         ("STRIPE_SECRET_KEY", "sk_hidden part"),
+        ("STRIPE_SECRET_KEY", "sk_live_hidden"),
+        ("STRIPE_SECRET_KEY", "rk_live_hidden"),
         ("STRIPE_SECRET_KEY", "sk_hidden\nX-Other: 1"),
         ("STRIPE_API_URL", "http://stripe.hidden.example"),
         ("STRIPE_API_URL", "https://api.stripe.com/hidden"),
@@ -227,6 +230,7 @@ def test_key_and_address_come_from_the_settings(
 def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setattr(config, "_secret_document", dict)
     monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
+    monkeypatch.setenv("LIVEMODE", "false")
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name) as caught:
         stripe_api.from_settings()
@@ -235,6 +239,7 @@ def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name
 
 def test_default_address_is_stripes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
+    monkeypatch.setenv("LIVEMODE", "false")
     monkeypatch.delenv("STRIPE_API_URL", raising=False)
     assert stripe_api.from_settings().url == "https://api.stripe.com"
 

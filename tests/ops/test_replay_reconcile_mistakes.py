@@ -133,9 +133,9 @@ def expired_url() -> Iterator[str]:
             "the secret huntaze/stripe-eventbridge/dev is not there",
         ),
         (["reconcile"], {"STRIPE_SECRET_KEY": "sk_test_a b"}, 2, "STRIPE_SECRET_KEY holds a space"),
-        (["reconcile"], {"STRIPE_SECRET_KEY": "sk_live_abc"}, 2, "export a test key"),
-        (["reconcile"], {"STRIPE_SECRET_KEY": "rk_live_abc"}, 2, "export a test key"),
-        (["reconcile", "--env", "prod"], {}, 2, "export a live key"),
+        (["reconcile"], {"STRIPE_SECRET_KEY": "sk_live_abc"}, 2, "give it a test key"),
+        (["reconcile"], {"STRIPE_SECRET_KEY": "rk_live_abc"}, 2, "give it a test key"),
+        (["reconcile", "--env", "prod"], {}, 2, "give it a live key"),
         (
             ["reconcile"],
             {"STRIPE_SECRET_KEY": "sk_test_other"},
