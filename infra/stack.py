@@ -121,7 +121,7 @@ def _redrive(scope: Construct, base: Foundation, handlers: Sequence[Handler]) ->
             names.DEAD_LETTER_QUEUE_URLS: compact({each.family: each.dead_letter.url for each in handlers}),
         },
         grants=[
-            *base.table.grant_read_write(),
+            *base.table.grant_limits(),
             *(grant for handler in handlers for grant in handler.grant_redrive()),
         ],
         key=base.key,

@@ -16,7 +16,7 @@ from functions.dead_letters.lanes import START_SECONDS, Lane, taken
 from functions.dead_letters.limits import Attempts, Turn
 from functions.dead_letters.queue import Pace
 from functions.dead_letters.records import CONFIGURATION, TRANSIENT, DeadLetter
-from functions.dead_letters.redrive import FAILED, Result, redrive
+from functions.dead_letters.redrive import FAILED, UNSETTLED, Result, redrive
 from functions.dead_letters.settings import RedriveSettings, redrive_settings
 from functions.pipeline import names
 from functions.pipeline.api import shared_client
@@ -109,7 +109,8 @@ def _hand_back(
         if result.kind == CONFIGURATION:
             # Every other letter would meet the same, and lose an attempt by it.
             return
-        in_a_row = in_a_row + 1 if result.kind == TRANSIENT else 0
+        if result.kind != UNSETTLED:
+            in_a_row = in_a_row + 1 if result.kind == TRANSIENT else 0
 
 
 def _tell_one(letter: DeadLetter, result: Result) -> None:

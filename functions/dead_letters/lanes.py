@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,9 +16,10 @@ from functions.dead_letters.queue import DeadLetterQueue
 from functions.dead_letters.records import TRANSIENT, DeadLetter
 from functions.dead_letters.redrive import FAILED, Result, ToHandler
 from functions.dead_letters.settings import RedriveSettings
-from functions.pipeline import aws
+from functions.pipeline import aws, names
 from functions.pipeline.errors import TransientError
 from functions.pipeline.retry import remaining_seconds
+from functions.pipeline.telemetry import metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -80,7 +82,11 @@ def taken(
 
 
 def _transient(queue: DeadLetterQueue, seconds: int) -> list[DeadLetter]:
-    """Take letters until enough of them are transient failures; the others are given back."""
+    """Take letters until enough of them are transient failures; the others are given back.
+
+    Who receives messages again and again hides them from SQS' own metric of the oldest one's age (Amazon SQS,
+    "Available CloudWatch metrics"), so it is published here.
+    """
     found: list[DeadLetter] = []
     others: list[DeadLetter] = []
     try:
@@ -93,6 +99,9 @@ def _transient(queue: DeadLetterQueue, seconds: int) -> list[DeadLetter]:
             )
             if len(taken) < MOST:
                 break
+        if found or others:
+            oldest = min(letter.failed_at for letter in (*found, *others))
+            metrics.add_metric(names.OLDEST_LETTER_AGE, "Seconds", round(time.time() - oldest))
     except BaseException:
         queue.give_back(found)
         raise

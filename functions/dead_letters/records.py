@@ -29,6 +29,7 @@ KINDS: Final = (TRANSIENT, PERMANENT, CONFIGURATION, UNKNOWN)
 
 _KIND_OF_ERROR: Final[Mapping[str, str]] = {
     "TransientError": TRANSIENT,
+    "UnsettledError": TRANSIENT,
     "PermanentError": PERMANENT,
     "InvalidEventError": PERMANENT,
     "LivemodeMismatchError": PERMANENT,

@@ -29,10 +29,14 @@ FAILED: Final = "failed"
 # What can become of a dead letter that is handed back.
 RESULTS: Final = (*DONE, QUEUED, PARKED, FAILED)
 
+# Kind of a failure: the event waits for another one, which may be handed back next.
+UNSETTLED: Final = "unsettled"
+
 NO_ENVELOPE: Final = "the message holds no envelope: purge it, which writes it to a file"
 
 _KINDS: Final = {
     "TransientError": TRANSIENT,
+    "UnsettledError": UNSETTLED,
     "ConfigurationError": CONFIGURATION,
     "AuthenticationRefusedError": CONFIGURATION,
     "PermanentError": PERMANENT,

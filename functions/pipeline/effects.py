@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from functions.pipeline.errors import TransientError
+from functions.pipeline.errors import UnsettledError
 from functions.pipeline.table import ConditionFailedError, Table, item_key
 
 KIND: Final = "effect"
@@ -58,10 +58,10 @@ def claim(table: Table, idempotency_key: str, *about: str | None) -> Effect:
     ------
     EffectDoneError
         Another event has brought it about.
-    TransientError
-        Another event has claimed it and is not settled, or the table did not answer.
-    ConfigurationError
-        The table refused.
+    UnsettledError
+        Another event has claimed it and is not settled.
+    TransientError, ConfigurationError
+        The table did not answer, or refused.
     """
     name = item_key(KIND, *about)
     try:
@@ -75,5 +75,5 @@ def claim(table: Table, idempotency_key: str, *about: str | None) -> Effect:
     except ConditionFailedError as other:
         if other.item.get("done"):
             raise EffectDoneError from other
-        raise TransientError("the first event of the same effect is not settled") from other
+        raise UnsettledError("the first event of the same effect is not settled") from other
     return Effect(table, name, idempotency_key, bool(found.get("done")))

@@ -5,6 +5,7 @@ EventError
 │   └── LivemodeMismatchError a test event in a live environment, or the reverse
 ├── PermanentError            the API refused the event; the same request gets the same answer
 ├── TransientError            the API or an AWS service failed for now; the same request may succeed
+│   └── UnsettledError        another event comes first, and its end is not known yet
 └── ConfigurationError        this deployment is set up wrongly; a person has to act
     └── AuthenticationRefusedError  the API refused our key (401, 403)
 
@@ -68,6 +69,10 @@ class TransientError(EventError):
     ) -> None:
         super().__init__(reason, status=status, path=path)
         self.retry_after = retry_after
+
+
+class UnsettledError(TransientError):
+    """The event waits for another one, of the same effect or object; nothing else is wrong."""
 
 
 class ConfigurationError(EventError):

@@ -24,7 +24,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 
 from functions.pipeline import aws, names, table
 from functions.pipeline.config import DeliverySettings
-from functions.pipeline.errors import TransientError
+from functions.pipeline.errors import TransientError, UnsettledError
 from functions.pipeline.telemetry import logger
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def once(
 
     Raises
     ------
-    TransientError
-        Another invocation is at the same event, or the table did not answer.
-    ConfigurationError
-        The table refused.
+    UnsettledError
+        Another invocation is at the same event.
+    TransientError, ConfigurationError
+        The table did not answer, or refused.
     """
     config = IdempotencyConfig(
         raise_on_no_idempotency_key=True,
@@ -83,7 +83,7 @@ def once(
     try:
         result: dict[str, Any] = guarded(**arguments)
     except IdempotencyAlreadyInProgressError as error:
-        raise TransientError("another invocation is applying this event") from error
+        raise UnsettledError("another invocation is applying this event") from error
     except IdempotencyInconsistentStateError as error:
         raise TransientError(f"{table.RESOURCE} changed while it was read") from error
     except IdempotencyPersistenceLayerError as error:

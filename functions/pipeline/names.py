@@ -62,6 +62,7 @@ HANDLER_SECONDS: Final = "HANDLER_SECONDS"
 # Without an event_type, like AuthenticationRefused.
 EVENTS_REDRIVEN: Final = "EventsRedriven"
 EVENTS_LEFT: Final = "EventsLeft"
+OLDEST_LETTER_AGE: Final = "OldestLetterAge"
 
 # What the reconcile function has besides the handlers' variables.
 RECONCILE: Final = "RECONCILE"

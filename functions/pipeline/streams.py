@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.pipeline.errors import TransientError
+from functions.pipeline.errors import UnsettledError
 from functions.pipeline.table import ConditionFailedError, Item, Table, item_key
 
 KIND: Final = "stream"
@@ -52,10 +52,10 @@ class Stream:
 
         Raises
         ------
-        TransientError
-            Another event of the object is being applied, or the table did not answer.
-        ConfigurationError
-            The table refused.
+        UnsettledError
+            Another event of the object is being applied.
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
         """
         try:
             return self._take(_FREE, lease_seconds)
@@ -69,10 +69,10 @@ class Stream:
         ------
         StaleEventError
             The event is strictly older than the newest applied one.
-        TransientError
+        UnsettledError
             Another event of the object is being applied, or a newer one is not settled.
-        ConfigurationError
-            The table refused.
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
         """
         try:
             turn = self._take(f"{_FREE} AND {_NOT_STALE}", lease_seconds)
@@ -82,7 +82,7 @@ class Stream:
             raise _busy() from found
         if any(created > self.created for created in turn.unsettled.values()):
             turn.let_go()
-            raise TransientError("a newer event of the same object is not settled")
+            raise UnsettledError("a newer event of the same object is not settled")
         turn.begin()
         return turn
 
@@ -122,10 +122,10 @@ class Turn:
 
         Raises
         ------
-        TransientError
-            The lease ran out and another event took it, or the table did not answer.
-        ConfigurationError
-            The table refused.
+        UnsettledError
+            The lease ran out and another event took it.
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
         """
         tried = {**self.unsettled, self.stream.holder: self.stream.created}
         try:
@@ -169,5 +169,5 @@ def _others(found: Item, holder: str) -> dict[str, int]:
     return {key: int(created) for key, created in unsettled.items() if key != holder}
 
 
-def _busy() -> TransientError:
-    return TransientError("another event of the same object is being applied")
+def _busy() -> UnsettledError:
+    return UnsettledError("another event of the same object is being applied")

@@ -62,6 +62,11 @@ class IdempotencyTable(Capability):
         access = Statement("KeepIdempotencyRecords", actions, [self.arn])
         return [access, *(self._key.grant_use() if self._key else [])]
 
+    def grant_limits(self) -> list[Statement]:
+        """Statements for a role that counts its attempts and takes turns, and sees no record."""
+        access = Statement("KeepLimits", ["dynamodb:DeleteItem", "dynamodb:UpdateItem"], [self.arn])
+        return [access, *(self._key.grant_use() if self._key else [])]
+
     def grant_checkpoint(self) -> list[Statement]:
         """Statements for a role that keeps one item and never touches another's record."""
         keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.RECONCILE_CHECKPOINT]}}

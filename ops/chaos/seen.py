@@ -10,7 +10,7 @@ from typing import Any, Literal
 FailureKind = Literal["permanent", "transient", "configuration", "unknown", "none"]
 
 PERMANENT = ("PermanentError", "InvalidEventError", "LivemodeMismatchError")
-TRANSIENT = ("TransientError", "Sandbox.Timedout", "Runtime.ExitError")
+TRANSIENT = ("TransientError", "UnsettledError", "Sandbox.Timedout", "Runtime.ExitError")
 CONFIGURATION = ("ConfigurationError", "AuthenticationRefusedError")
 
 

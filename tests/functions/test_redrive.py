@@ -29,6 +29,7 @@ import json, os
 import boto3
 
 class TransientError(Exception): ...
+class UnsettledError(Exception): ...
 class ConfigurationError(Exception): ...
 
 def handler(envelope, context):
@@ -37,6 +38,8 @@ def handler(envelope, context):
     answer = detail["answer"]
     if answer == "transient":
         raise TransientError("the API answered 503")
+    if answer == "unsettled":
+        raise UnsettledError("the first event of the same effect is not settled")
     if answer == "configuration":
         raise ConfigurationError("no key")
     if answer == "bug":
@@ -229,6 +232,27 @@ def test_single_failures_do_not_end_the_run(world: World, start: Start) -> None:
     assert "ada@example.com" not in function.output()
 
 
+def test_events_that_wait_for_another_do_not_end_the_run(world: World, start: Start) -> None:
+    for answer in ("unsettled",) * 4 + ("applied",):
+        world.fail(answer, error="UnsettledError")
+        time.sleep(0.01)
+    function = start("redrive", **world.variables)
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "failed": 4, "applied": 1}
+
+
+def test_age_of_the_oldest_letter_is_told_whatever_its_kind(world: World, start: Start) -> None:
+    function = start("redrive", **world.variables)
+    function.invoke({}, remaining_seconds=LONG)
+    assert "OldestLetterAge" not in metrics(function.new_lines())
+    world.fail("applied", error="PermanentError")
+    time.sleep(1.1)
+    world.fail("applied", family="billing")
+    function.invoke({}, remaining_seconds=LONG)
+    (age,) = metrics(function.new_lines())["OldestLetterAge"]
+    assert 1.0 <= max(age["value"]) < DEADLINE_SECONDS
+    assert age["dimensions"] == {"service": "redrive", "environment": "dev"}
+
+
 def test_refused_key_ends_the_run_at_once(world: World, start: Start) -> None:
     for _ in range(3):
         world.fail("configuration")
@@ -300,12 +324,11 @@ def table(environment: dict[str, str], aws: Aws, monkeypatch: pytest.MonkeyPatch
 
 
 def test_turn_belongs_to_one_run_until_it_ends_or_its_time_is_over(table: Table) -> None:
-    first, second, third = Turn(table, 0.5 - KEPT_SECONDS), Turn(table, 30), Turn(table, 30)
+    first, second, third = Turn(table, 3 - KEPT_SECONDS), Turn(table, 30), Turn(table, 30)
     assert first.take()
     assert first.keep()
     assert not second.take()
-    time.sleep(0.6)
-    assert second.take()
+    wait_for(second.take)
     first.until = 0.0
     assert not first.keep()
     first.end()

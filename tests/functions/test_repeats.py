@@ -97,7 +97,7 @@ def test_second_event_waits_for_an_effect_of_unknown_end(
     with pytest.raises(FunctionError) as caught:
         payments.invoke(second)
     assert (caught.value.kind, caught.value.message) == (
-        "TransientError",
+        "UnsettledError",
         "the first event of the same effect is not settled",
     )
     assert payments.invoke(first)["outcome"] == "applied"
@@ -188,7 +188,7 @@ def test_older_state_waits_for_a_newer_one_of_unknown_end(api: ReferenceApi, bil
     with pytest.raises(FunctionError) as caught:
         billing.invoke(older)
     assert (caught.value.kind, caught.value.message) == (
-        "TransientError",
+        "UnsettledError",
         "a newer event of the same object is not settled",
     )
     assert requests_for(api, older) == []

@@ -54,6 +54,7 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
         names.EVENTS_APPLIED: BY_TYPE,
         names.EVENTS_FAILED: BY_TYPE,
         names.EVENTS_MISSING: BY_SERVICE,
+        names.OLDEST_LETTER_AGE: BY_SERVICE,
         names.EVENTS_PARKED: BY_TYPE,
         names.STALE_SKIPPED: BY_TYPE,
         names.EVENTS_RECORDED: BY_TYPE,
@@ -97,7 +98,7 @@ def resources_by_dimension(stack: Stack) -> dict[str, set[str]]:
         "QueueName": {queue["name"] for queue in stack.of_type("aws_sqs_queue").values()},
         "environment": {stack.environment},
         "event_type": set(routing.ROUTES),
-        "service": {*FAMILIES, "reconcile"},
+        "service": {*FAMILIES, "reconcile", "redrive"},
     }
 
 

@@ -14,8 +14,6 @@ from tests.infra.test_functions import LOGS
 
 REDRIVE_ACTIONS = LOGS | {
     "dynamodb:DeleteItem",
-    "dynamodb:GetItem",
-    "dynamodb:PutItem",
     "dynamodb:UpdateItem",
     "lambda:InvokeFunction",
     "sqs:ChangeMessageVisibility",

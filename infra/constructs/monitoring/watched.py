@@ -29,6 +29,11 @@ _THROTTLED_PERIODS: Final = 3
 _NEAR_TIMEOUT: Final = 0.8
 # Minutes in a row in which the audit queue must be too long.
 _BACKLOG_MINUTES: Final = 5
+# Dead letters live for 14 days; whoever comes back from a long weekend finds them.
+_OLD_DAYS: Final = 10
+_DAY_SECONDS: Final = 24 * 3600
+_AGE_ADVICE: Final = "SQS deletes it on the 14th: redrive it, or purge it, which keeps it in a file."
+_REDRIVE: Final = "redrive"
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,19 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
         watched += _of_function(function)
     for scheduled in pipeline.scheduled:
         watched += _of_schedule(scheduled)
-    watched += [_of_dead_letter(queue) for queue in pipeline.dead_letters]
+    for queue in pipeline.dead_letters:
+        watched += _of_dead_letter(queue)
+    watched += [
+        Alarm(
+            "redrive-oldest-letter",
+            f"An event has waited {_OLD_DAYS} days in a handler's dead-letter queue, by what the redrive "
+            f"function saw. {_AGE_ADVICE}",
+            pipeline.custom(scheduled.function.family, names.OLDEST_LETTER_AGE, "Maximum"),
+            _OLD_DAYS * _DAY_SECONDS,
+        )
+        for scheduled in pipeline.scheduled
+        if scheduled.function.family == _REDRIVE
+    ]
     watched += _of_backlog(pipeline.audit.queue, thresholds)
     watched += [
         Alarm(
@@ -221,13 +238,21 @@ def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
     return watched
 
 
-def _of_dead_letter(queue: Queue) -> Alarm:
-    return Alarm(
-        f"{queue.short_name}-messages",
-        f"Events wait in the dead-letter queue {queue.name}. Look at their reason, then redrive them.",
-        queue.metric_visible(),
-        1,
-    )
+def _of_dead_letter(queue: Queue) -> list[Alarm]:
+    return [
+        Alarm(
+            f"{queue.short_name}-messages",
+            f"Events wait in the dead-letter queue {queue.name}. Look at their reason, then redrive them.",
+            queue.metric_visible(),
+            1,
+        ),
+        Alarm(
+            f"{queue.short_name}-age",
+            f"An event has waited {_OLD_DAYS} days in the dead-letter queue {queue.name}. {_AGE_ADVICE}",
+            queue.metric_oldest_age(),
+            _OLD_DAYS * _DAY_SECONDS,
+        ),
+    ]
 
 
 def _of_backlog(queue: Queue, thresholds: Thresholds) -> list[Alarm]:
