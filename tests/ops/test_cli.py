@@ -85,6 +85,23 @@ def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("command", [["plan"], ["deploy"], ["destroy"], ["bootstrap"]])
+@pytest.mark.parametrize("value", ["foo", "http://[::1", "http://127.0.0.1:99999"])
+def test_endpoint_that_is_no_address_is_told_before_anything_is_planned(
+    command: list[str],
+    value: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", value)
+    done = run(command, monkeypatch, capsys)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: AWS_ENDPOINT_URL={value!r} is no address: write one like http://")
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["plan"], ["deploy"], ["destroy"], ["bootstrap"]])
 def test_one_command_at_a_time_plans_in_a_checkout(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
