@@ -5,9 +5,12 @@ Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 TERMINATED = 143
+# What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
 class CommandInterruptedError(Exception):
@@ -197,6 +202,28 @@ def main() -> None:
     except (CommandInterruptedError, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        told = _told(error)
+        if told is None:
+            raise
+        _drop_output()
+        sys.stderr.write(f"error: {told}\n")
+        sys.exit(FAILED)
+
+
+def _told(error: OSError) -> str | None:
+    """Say what can't be read or written; None for an error that is not about a file or the output."""
+    if error.filename is not None:
+        return f"{error.filename} can't be used ({error.strerror}): check its rights, and the disk"
+    if error.errno in UNWRITABLE:
+        return f"the output can't be written ({error.strerror}): check where it goes, and the disk"
+    return None
+
+
+def _drop_output() -> None:
+    """Let Python's own end, which writes what is left of the output, not fail on it once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -18,6 +19,8 @@ from ops.terraform import Terraform, TerraformError
 from tests.ops.command import run
 
 ROOT = Path(__file__).resolve().parents[2]
+# Refuses every write as a full disk does.
+FULL = Path("/dev/full")
 # A command that waits, behind the real command line; started as `&` in a script starts it.
 WAITING = """
 import sys, time
@@ -30,6 +33,17 @@ ops.local.run.run = wait
 sys.argv = ["huntaze-stripe", "local"]
 cli.main()
 """
+
+
+def started(command: list[str], output: int | IO[str]) -> subprocess.Popen[str]:
+    """Start a command as a program of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops", *command],
+        cwd=ROOT,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["in the foreground", "in a script's background"])
@@ -67,6 +81,40 @@ def test_an_unknown_option_is_a_usage_error(
     done = run(["local", "--cuont", "1"], monkeypatch, capsys)
     assert done.code == 2
     assert "--cuont" in done.err
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("command", [["--help"], ["dlq", "--help"], ["plan", "--help"]])
+def test_output_that_can_not_be_written_is_one_line(command: list[str]) -> None:
+    with FULL.open("w") as full:
+        process = started(command, full)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert said == (
+        "error: the output can't be written (No space left on device): check where it goes, and the disk\n"
+    )
+
+
+@pytest.mark.parametrize("command", [["--help"], ["plan", "--help"]])
+def test_closed_pipe_ends_a_command_quietly(command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = started(command, writing)
+    os.close(writing)
+    assert (process.communicate(timeout=20)[1], process.returncode) == ("", 1)
+
+
+def test_file_that_can_not_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
+    (tmp_path / "build").touch()
+    done = run(["plan"], monkeypatch, capsys)
+    assert (done.code, done.out) == (1, "")
+    assert (
+        done.err
+        == f"error: {tmp_path / 'build'} can't be used (File exists): check its rights, and the disk\n"
+    )
 
 
 def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -> None:
