@@ -51,10 +51,11 @@ def _is_proxy(value: str) -> bool:
 
 
 def _has_host_and_port(value: str) -> bool:
-    """Whether there is a host, and a port that can be connected to or is left to the scheme."""
+    """Whether there is a host that can be looked up, and a port that can be connected to or none."""
     try:
         url = urlsplit(value)
         usable = url.port is None or url.port > 0
+        (url.hostname or "").encode("idna")
     except ValueError:
         return False
     return usable and bool(url.hostname) and not any(character.isspace() for character in value)

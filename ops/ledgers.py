@@ -98,8 +98,9 @@ class PostgresLedger:
         except psycopg.errors.UndefinedTable:
             # The audit function makes the table with its first batch.
             return []
-        except psycopg.Error as error:
-            # Without the cause: psycopg's own texts quote the connection string.
+        except (psycopg.Error, UnicodeError) as error:
+            # UnicodeError: a host's name that can't be one. Without the cause: psycopg's own texts quote the
+            # connection string.
             raise OperatorError(
                 f"the ledger's PostgreSQL can't be read ({type(error).__name__}): check DATABASE_URL, "
                 "or unset it to read the ledger bucket"

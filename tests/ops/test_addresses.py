@@ -40,6 +40,7 @@ def test_what_can_be_an_address_is_left_alone(variables: dict[str, str]) -> None
         ("AWS_ENDPOINT_URL_SQS", "bar"),
         ("HTTPS_PROXY", "http://[::1"),
         ("http_proxy", "proxy.example:port"),
+        ("http_proxy", "http://proxy..example"),
     ],
 )
 def test_what_can_not_be_an_address_is_named_with_the_next_step(name: str, value: str) -> None:

@@ -190,6 +190,8 @@ def test_mistake_is_one_line_that_says_what_to_do(
             "the ledger's PostgreSQL can't be read",
         ),
         ("not a url with secret-password", "the ledger's PostgreSQL can't be read"),
+        ("postgresql://reader:secret-password@[::1", "the ledger's PostgreSQL can't be read"),
+        ("postgresql://reader:secret-password@db..example/ledger", "the ledger's PostgreSQL can't be read"),
         ("", "the ledger can't be read: the ledger bucket answered NoSuchBucket"),
     ],
 )
