@@ -8,13 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
+import typer
+from rich.console import Console
 
+from ops import cli
+from ops.bundles import Bundle
 from ops.deploy import operator_workspace
 from ops.errors import NO_CREDENTIALS
+from ops.local.report import Report, TerraformFacts
+from ops.local.run import Options
 from ops.terraform import Terraform, TerraformError
 from tests.ops.command import run
 
@@ -26,7 +33,7 @@ WAITING = """
 import sys, time
 from ops import cli
 import ops.local.run
-def wait(options, console):
+def wait(options, console, tell):
     print("waiting", flush=True)
     time.sleep(60)
 ops.local.run.run = wait
@@ -44,6 +51,26 @@ def started(command: list[str], output: int | IO[str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def options_of_commands(group: Any, name: str = "") -> dict[str, set[str]]:
+    """The options of every command, by its name."""
+    found: dict[str, set[str]] = {}
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found |= options_of_commands(command, f"{name}{word} ")
+        else:
+            found[f"{name}{word}"] = {option for each in command.params for option in each.opts}
+    return found
+
+
+def test_every_command_has_json_and_each_that_asks_a_dry_run() -> None:
+    commands = options_of_commands(typer.main.get_command(cli.app))
+    assert {"deploy", "dlq redrive", "local", "reconcile"} <= set(commands)
+    for name, options in commands.items():
+        assert "--json" in options, name
+        if "--yes" in options or "--heal" in options:
+            assert "--dry-run" in options, name
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["in the foreground", "in a script's background"])
@@ -65,6 +92,39 @@ def test_an_interrupt_is_one_line_and_exit_code_130(ignored: bool) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert (process.returncode, said) == (130, "interrupted\n")
+
+
+def test_bundles_for_a_program_are_json_alone_on_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "handlers.zip"
+    path.write_bytes(b"four")
+
+    def build(_target: object, progress: Callable[[str], None]) -> dict[str, Bundle]:
+        progress("handlers.zip")
+        return {"handlers": Bundle("handlers", path, "a-digest")}
+
+    monkeypatch.setattr("ops.bundles.build", build)
+    done = run(["bundles", "--json"], monkeypatch, capsys)
+    assert (done.code, done.err) == (0, "handlers.zip\n")
+    assert json.loads(done.out) == [{"name": "handlers", "path": str(path), "bytes": 4, "sha256": "a-digest"}]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_local_run_for_a_program_prints_the_report_alone_on_standard_output(
+    passed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report("dev", TerraformFacts("1", "terraform", 2, 0 if passed else 1), (), {}, (), {})
+
+    def play(_options: Options, console: Console, tell: Callable[[Report], None]) -> bool:
+        console.print("tables")
+        tell(report)
+        return report.passed
+
+    monkeypatch.setattr("ops.local.run.run", play)
+    done = run(["local", "--json"], monkeypatch, capsys)
+    assert (done.code, done.err) == (0 if passed else 1, "tables\n")
+    assert json.loads(done.out) == report.as_json()
 
 
 @pytest.mark.parametrize("count", ["0", "abc", "-1", "1.5", "", "²"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from tests.ops.command import run
 from tests.ops.dead_letters import REQUIRED, World
 from tests.ops.refusing import refusing
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("list", "show", "redrive --yes", "purge --yes")
 
 
@@ -214,3 +218,22 @@ def test_name_of_stripes_event_source_need_not_be_set(
     person.delenv("STRIPE_EVENT_SOURCE_NAME")
     done = run(["dlq", "list", "--json"], person, capsys)
     assert (done.code, json.loads(done.out)["letters"]) == (0, 0)
+
+
+@pytest.mark.usefixtures("world")
+def test_program_that_reads_no_more_ends_a_command_quietly(variables: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops", "dlq", "list", "--json"],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert "error" not in said
