@@ -20,8 +20,10 @@ from ops import cli
 from ops.bundles import Bundle
 from ops.deploy import operator_workspace
 from ops.errors import NO_CREDENTIALS
+from ops.local.ports import free_port
 from ops.local.report import Report, TerraformFacts
 from ops.local.run import Options
+from ops.local.services import isolated_environment
 from ops.terraform import Terraform, TerraformError
 from tests.ops.command import run
 
@@ -177,9 +179,14 @@ def test_file_that_can_not_be_used_is_named(
     )
 
 
-def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -> None:
+def write_stack_with_a_state_in_s3(folder: Path) -> None:
     bucket = {"bucket": "a-bucket", "key": "a-key", "region": "eu-west-1", "skip_region_validation": True}
-    (tmp_path / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": bucket}}}))
+    bucket["max_retries"] = 1
+    (folder / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": bucket}}}))
+
+
+def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -> None:
+    write_stack_with_a_state_in_s3(tmp_path)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -190,6 +197,26 @@ def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -
         Terraform.at(tmp_path, environment, tmp_path).init()
     assert str(failure.value) == NO_CREDENTIALS
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "step"),
+    [
+        ("AWS_PROFILE", "nobody", "check AWS_PROFILE"),
+        ("AWS_CA_BUNDLE", "/nowhere", "check AWS_CA_BUNDLE"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:{free}", "check the network, and AWS_ENDPOINT_URL"),
+        ("HTTPS_PROXY", "http://127.0.0.1:{free}", "check HTTPS_PROXY and HTTP_PROXY"),
+    ],
+)
+def test_terraform_that_is_kept_from_aws_names_the_variable(
+    name: str, value: str, step: str, tmp_path: Path
+) -> None:
+    write_stack_with_a_state_in_s3(tmp_path)
+    environment = isolated_environment(tmp_path)
+    # Where nothing else is named, a proxy that is not there keeps every call on this machine.
+    environment |= {"HTTPS_PROXY": "http://127.0.0.1:9", name: value.format(free=free_port())}
+    with pytest.raises(TerraformError, match=rf"terraform init failed: .*; {step}$"):
+        Terraform.at(tmp_path, environment, tmp_path).init()
 
 
 @pytest.mark.parametrize("command", [["plan"], ["deploy"], ["destroy"], ["bootstrap"]])
