@@ -5,27 +5,29 @@ Exit codes: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
 
 from __future__ import annotations
 
-import json
+import errno
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markdown import Markdown
 from typer.core import TyperGroup
 
 from ops import talk
-from ops.commands import chaos, dlq, reconcile, replay
+from ops.commands import chaos, deploy, dlq, reconcile, replay
 from ops.errors import OperatorError
-from ops.steps import Steps
 
 if TYPE_CHECKING:
-    from ops.deploy import Planned
+    from ops.local.report import Report
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 TERMINATED = 143
+# What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 
 class CommandInterruptedError(Exception):
@@ -64,6 +66,8 @@ app.add_typer(dlq.app, name="dlq")
 app.command()(reconcile.reconcile)
 app.command()(chaos.chaos)
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
 
 @app.command()
 def local(
@@ -77,11 +81,21 @@ def local(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C and print how to reach it.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Deploy `dev` to an embedded AWS with real Terraform and drive Stripe events through it."""
+    """Deploy `dev` to an embedded AWS with real Terraform and drive Stripe events through it.
+
+    Writes build/local/report.json, which --json prints too. Exit codes: 0 passed; 1 an event is not
+    accounted for or was applied twice, a second plan has changes, or a step failed; 2 called wrongly; 130
+    interrupted (143 by SIGTERM).
+    """
     from ops.local.run import Options, run
 
-    if not run(Options(events, _whole("COUNT", count), keep), talk.console()):
+    def tell(report: Report) -> None:
+        if as_json:
+            talk.show_json(report.as_json())
+
+    if not run(Options(events, _whole("COUNT", count), keep), talk.console(as_json=as_json), tell):
         raise typer.Exit(FAILED)
 
 
@@ -92,95 +106,30 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for a pipeline that was approved elsewhere.")]
+for command in (deploy.plan, deploy.bootstrap, deploy.deploy, deploy.destroy):
+    app.command()(command)
 
 
 @app.command()
-def plan(
-    env: Environment = "dev",
-    refresh: Annotated[
-        bool,
-        typer.Option(
-            "--refresh/--no-refresh",
-            help="Ask AWS what there is, or compare with the Terraform state only, without taking its lock.",
-        ),
-    ] = True,
-) -> None:
-    """Print the Terraform plan of an environment and write it as Markdown to build/plans."""
-    from ops import deploy as deploys
+def bundles(as_json: Json = False) -> None:
+    """Build the function bundles for Lambda (arm64, Python 3.13).
 
-    with deploys.operator_workspace() as workspace:
-        planned = deploys.plan(workspace, env, Steps(talk.console()), refresh=refresh)
-        _show(planned)
-    typer.echo(f"\nwritten to {planned.markdown_file.relative_to(deploys.ROOT)}")
-
-
-@app.command()
-def bootstrap(yes: Yes = False) -> None:
-    """Create the bucket for the Terraform state, once per AWS account."""
-    from ops import deploy as deploys
-
-    with deploys.operator_workspace() as workspace:
-        planned = deploys.plan_bootstrap(workspace, Steps(talk.console()))
-        _apply(planned, "create the state bucket", yes=yes)
-
-
-@app.command()
-def deploy(
-    env: Environment = "dev",
-    yes: Yes = False,
-    approved: Annotated[
-        Path | None, typer.Option(help="Markdown of an approved plan; refuse to apply any other.")
-    ] = None,
-) -> None:
-    """Plan an environment, show the plan, ask, and apply exactly that plan."""
-    from ops import deploy as deploys
-
-    with deploys.operator_workspace() as workspace:
-        planned = deploys.plan(workspace, env, Steps(talk.console()))
-        if approved is not None:
-            deploys.require_approved(planned, approved)
-        _apply(planned, f"apply this to {env}", yes=yes)
-
-
-@app.command()
-def destroy(env: Environment = "dev", yes: Yes = False) -> None:
-    """Plan the destruction of an environment, show it, ask, and destroy."""
-    from ops import deploy as deploys
-
-    with deploys.operator_workspace() as workspace:
-        planned = deploys.plan(workspace, env, Steps(talk.console()), destroy=True)
-        _apply(planned, f"destroy {env}", yes=yes)
-
-
-def _apply(planned: Planned, what: str, *, yes: bool) -> None:
-    from ops import deploy as deploys
-
-    _show(planned)
-    if planned.summary.changes == 0:
-        typer.echo("nothing to do")
-        return
-    if not yes and not sys.stdin.isatty():
-        raise OperatorError("nobody can be asked here: add --yes", usage=True)
-    if not yes and not typer.confirm(f"{what[0].upper()}{what[1:]}?"):
-        raise OperatorError("nothing was changed")
-    deploys.apply(planned, Steps(talk.console()))
-    for name, value in planned.terraform.outputs().items():
-        typer.echo(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
-
-
-def _show(planned: Planned) -> None:
-    talk.console().print(Markdown(planned.markdown_file.read_text()))
-
-
-@app.command()
-def bundles() -> None:
-    """Build the function bundles for Lambda (arm64, Python 3.13)."""
+    Exit codes: 0 built, or up to date; 1 failed; 2 called wrongly; 130 interrupted (143 by SIGTERM).
+    """
     from ops import bundles as builder
 
-    for name, bundle in builder.build(builder.LAMBDA, typer.echo).items():
-        typer.echo(f"{name}  {bundle.path.stat().st_size} bytes  sha256 {bundle.sha256}  {bundle.path}")
+    built = builder.build(builder.LAMBDA, lambda line: typer.echo(line, err=as_json))
+    sizes = {name: bundle.path.stat().st_size for name, bundle in built.items()}
+    if as_json:
+        talk.show_json(
+            [
+                {"name": name, "path": str(bundle.path), "bytes": sizes[name], "sha256": bundle.sha256}
+                for name, bundle in built.items()
+            ]
+        )
+    else:
+        for name, bundle in built.items():
+            typer.echo(f"{name}  {sizes[name]} bytes  sha256 {bundle.sha256}  {bundle.path}")
 
 
 def main() -> None:
@@ -197,6 +146,28 @@ def main() -> None:
     except (CommandInterruptedError, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        told = _told(error)
+        if told is None:
+            raise
+        _drop_output()
+        sys.stderr.write(f"error: {told}\n")
+        sys.exit(FAILED)
+
+
+def _told(error: OSError) -> str | None:
+    """Say what can't be read or written; None for an error that is not about a file or the output."""
+    if error.filename is not None:
+        return f"{error.filename} can't be used ({error.strerror}): check its rights, and the disk"
+    if error.errno in UNWRITABLE:
+        return f"the output can't be written ({error.strerror}): check where it goes, and the disk"
+    return None
+
+
+def _drop_output() -> None:
+    """Let Python's own end, which writes what is left of the output, not fail on it once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.names import BOOTSTRAP, ENVIRONMENTS, stack_name
-from ops import plan_report
+from ops import addresses, plan_report
 from ops.errors import OperatorError
 from ops.steps import Steps
 from ops.terraform import PlanSummary, Terraform, operator_environment
@@ -54,8 +54,9 @@ def operator_workspace() -> Iterator[Workspace]:
     Raises
     ------
     OperatorError
-        When another command has it.
+        When another command has it, or an exported address is none.
     """
+    addresses.check(os.environ)
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
     with (build / "workspace.lock").open("w") as lock:

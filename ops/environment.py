@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,12 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
+    ProxyConnectionError,
+    SSLError,
 )
 
 from functions.ledger.reader import READERS
@@ -24,6 +28,7 @@ from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import PROJECT
 from infra.settings import Settings
+from ops import addresses
 from ops.errors import NO_CREDENTIALS, OperatorError
 
 # People wait for these calls: an endpoint that does not answer is told within half a minute.
@@ -55,6 +60,8 @@ MISSING_CODES = frozenset(
         "ResourceNotFoundException",
     }
 )
+# Characters of AWS's own words in an error; what is no AWS may answer with a whole page.
+LONGEST_MESSAGE = 300
 # No event source of Stripe is called so.
 UNNAMED_BUS = "aws.partner/stripe.com/ed_unnamed"
 
@@ -82,10 +89,28 @@ class Environment:
         return self.settings.stripe_event_source_name
 
     def client(self, service: str, config: Config = CONFIG) -> Any:
-        """Return a client of an AWS service in the environment's region."""
+        """Return a client of an AWS service in the environment's region.
+
+        Raises
+        ------
+        OperatorError
+            There can be none, because of a setting of AWS.
+        """
         make = cast("Any", self.session.client)
-        with aws_errors(service):
-            return make(service, config=config)
+        try:
+            with aws_errors(service):
+                made = make(service, config=config)
+            usable = addresses.is_endpoint(made.meta.endpoint_url)
+        except ValueError:
+            usable = False
+        if not usable:
+            # The exported addresses are checked by then.
+            raise OperatorError(
+                f"the endpoint_url of {service} in the AWS configuration is no address: correct it, or "
+                f"export {addresses.ENDPOINT}",
+                usage=True,
+            )
+        return made
 
     def resource(self, part: str) -> str:
         """Return the name of a resource, for example huntaze-stripe-archive-dev."""
@@ -137,8 +162,9 @@ def connect(name: str, *, bus: bool = True) -> Environment:
     Raises
     ------
     OperatorError
-        The environment is unknown, or its settings are wrong or incomplete.
+        The environment is unknown, its settings are wrong or incomplete, or one of AWS's is wrong.
     """
+    addresses.check(os.environ)
     try:
         settings = infra_settings.load(
             name, fallbacks={} if bus else {"stripe_event_source_name": UNNAMED_BUS}
@@ -147,11 +173,15 @@ def connect(name: str, *, bus: bool = True) -> Environment:
         raise OperatorError(str(error), usage=True) from error
     try:
         session = boto3.Session(region_name=settings.aws_region)
+    except ConfigParseError as error:
+        raise OperatorError(
+            f"{error.kwargs['path']} is no AWS configuration: correct the file, or check AWS_CONFIG_FILE and "
+            "AWS_SHARED_CREDENTIALS_FILE"
+        ) from error
     except BotoCoreError as error:
         profile = os.environ.get("AWS_PROFILE", "default")
-        raise OperatorError(
-            f"the AWS profile {profile!r} can't be used ({error}): check AWS_PROFILE"
-        ) from error
+        step = "check AWS_PROFILE" if profile.strip() else "unset AWS_PROFILE, or name a profile in it"
+        raise OperatorError(f"the AWS profile {profile!r} can't be used ({error}): {step}") from error
     return Environment(settings, session)
 
 
@@ -171,6 +201,15 @@ def aws_errors(what: str) -> Iterator[None]:
     except EndpointConnectionError as error:
         url = error.kwargs.get("endpoint_url", "AWS")
         raise OperatorError(f"{url} does not answer: check the network, and AWS_ENDPOINT_URL") from error
+    except ProxyConnectionError as error:
+        # Without its address, which may hold credentials.
+        raise OperatorError(
+            "the proxy does not answer: check HTTPS_PROXY and HTTP_PROXY, and NO_PROXY for what needs none"
+        ) from error
+    except SSLError as error:
+        raise OperatorError(
+            f"there is no safe connection to AWS ({_line(error)}): check AWS_CA_BUNDLE, and AWS_ENDPOINT_URL"
+        ) from error
     except ClientError as error:
         raise OperatorError(_told(what, error)) from error
     except BotoCoreError as error:
@@ -190,4 +229,4 @@ def _told(what: str, error: ClientError) -> str:
 
 
 def _line(text: object) -> str:
-    return " ".join(str(text).split())
+    return textwrap.shorten(str(text), LONGEST_MESSAGE, placeholder=" …")

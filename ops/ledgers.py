@@ -101,8 +101,9 @@ class PostgresLedger:
                 "DATABASE_URL names a database without the table stripe_event_ledger, which the audit "
                 "function makes: give the environment's own, or unset it to read the ledger bucket"
             ) from None
-        except psycopg.Error as error:
-            # Without the cause: psycopg's own texts quote the connection string.
+        except (psycopg.Error, UnicodeError) as error:
+            # UnicodeError: a host's name that can't be one. Without the cause: psycopg's own texts quote the
+            # connection string.
             raise OperatorError(
                 f"the ledger's PostgreSQL can't be read ({type(error).__name__}): check DATABASE_URL, "
                 "or unset it to read the ledger bucket"

@@ -9,7 +9,7 @@ from infra.settings import checks
 from infra.settings.function import (
     AuditSettings,
     Frozen,
-    FunctionSettings,
+    HandlerSettings,
     ReconciliationSettings,
     RedriveSettings,
 )
@@ -96,8 +96,8 @@ class Settings(StateSettings):
         description="Seconds that Lambda keeps an asynchronous event before its dead-letter queue",
         examples=[21_600],
     )
-    payments: FunctionSettings = Field(FunctionSettings(), description="The payments function")
-    billing: FunctionSettings = Field(FunctionSettings(), description="The billing function")
+    payments: HandlerSettings = Field(HandlerSettings(), description="The payments function")
+    billing: HandlerSettings = Field(HandlerSettings(), description="The billing function")
     audit: AuditSettings = Field(AuditSettings(), description="The audit function")
     auto_redrive: bool = Field(
         False, description="Hand events that failed for a time back by themselves once the API answers again"

@@ -1,10 +1,17 @@
 """The settings of one Lambda function."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+# Lambda's own maximum.
+_LAMBDA_SECONDS: Final = 900
+# A killed handler's record of its event stays in progress until its time-out. Lambda, "How Lambda handles
+# errors and retries with asynchronous invocation": it waits one minute before the first retry, two before
+# the second. A retry that finds the record in progress is wasted.
+_FIRST_RETRY_SECONDS: Final = 60
 
 
 class Frozen(BaseModel):
@@ -23,8 +30,8 @@ def _memory(default: int) -> Any:
     )
 
 
-def _timeout(default: int) -> Any:
-    return Field(default, ge=3, le=900, description="Time-out in seconds", examples=[default])
+def _timeout(default: int, *, most: int = _LAMBDA_SECONDS, why: str = "") -> Any:
+    return Field(default, ge=3, le=most, description=f"Time-out in seconds{why}", examples=[default])
 
 
 class FunctionSettings(Frozen):
@@ -39,6 +46,17 @@ class FunctionSettings(Frozen):
         examples=[20],
     )
     log_level: LogLevel = Field("INFO", description="Least severe level that is logged")
+
+
+class HandlerSettings(FunctionSettings):
+    """The payments and billing functions, which Lambda invokes anew with an event that failed."""
+
+    timeout_seconds: int = _timeout(
+        30,
+        most=_FIRST_RETRY_SECONDS,
+        why=f"; at most {_FIRST_RETRY_SECONDS}: the event of a killed handler stays in progress so long, and "
+        "Lambda's first retry comes after a minute",
+    )
 
 
 class AuditSettings(FunctionSettings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +35,13 @@ class Options:
     keep: bool = False
 
 
-def run(options: Options, console: Console) -> bool:
+def run(options: Options, console: Console, tell: Callable[[Report], None] = lambda _: None) -> bool:
     """Run everything, print the tables, write `report.json`; return whether the run passed.
+
+    Parameters
+    ----------
+    tell
+        Called with the report, before a run that is kept waits.
 
     Raises
     ------
@@ -62,6 +67,7 @@ def run(options: Options, console: Console) -> bool:
         steps.timings["total"] = time.monotonic() - started
         write(report, REPORT_PATH)
         _print(report, console)
+        tell(report)
         if options.keep:
             _keep(deployment, console)
     return report.passed

@@ -27,6 +27,16 @@ PLAN_ONLY = "a plan does not read this value"
 NO_CHANGES, CHANGES = 0, 2
 
 
+# The next step by what Terraform and its provider say, which name no variable.
+STEPS = {
+    "custom CA bundle": "check AWS_CA_BUNDLE",
+    "shared config profile": "check AWS_PROFILE",
+    "proxyconnect": "check HTTPS_PROXY and HTTP_PROXY",
+    "connection refused": "check the network, and AWS_ENDPOINT_URL",
+    "no such host": "check the network, and AWS_ENDPOINT_URL",
+}
+
+
 class TerraformError(OperatorError):
     """A Terraform command failed; the message holds what Terraform said, in one line."""
 
@@ -208,7 +218,8 @@ def _failure(command: str, said: str) -> TerraformError:
     """Return the error of a command; the next step stands in it where what Terraform says names none."""
     if "No valid credential sources found" in said:
         return TerraformError(NO_CREDENTIALS)
-    return TerraformError(f"terraform {command} failed: {said}")
+    step = next((f"; {step}" for sign, step in STEPS.items() if sign in said), "")
+    return TerraformError(f"terraform {command} failed: {said}{step}")
 
 
 def _essence(text: str) -> str:

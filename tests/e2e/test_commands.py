@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,12 +13,12 @@ from ops.local.folder import ROOT
 from tests.e2e.conftest import Pipeline
 
 
-def ops(pipeline: Pipeline, *arguments: str) -> subprocess.CompletedProcess[str]:
+def ops(pipeline: Pipeline, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME")}
     return subprocess.run(
         [sys.executable, "-m", "ops", *arguments],
         cwd=ROOT,
-        env=kept | shell_exports(pipeline.deployment),
+        env=kept | shell_exports(pipeline.deployment) | settings,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -70,3 +71,22 @@ def test_plan_by_the_state_only_says_so(pipeline: Pipeline) -> None:
     markdown = (ROOT / "build" / "plans" / "dev.md").read_text()
     assert "nothing to change." in markdown
     assert "> Compared with the state only" in markdown
+
+
+def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipeline) -> None:
+    done = ops(pipeline, "deploy", "--env", "dev", "--dry-run", "--json", AUDIT_BACKLOG_MESSAGES="2000")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "environment": "dev",
+        "add": 0,
+        "change": 1,
+        "destroy": 0,
+        "markdown": "build/plans/dev.md",
+        "applied": False,
+        "dry_run": True,
+    }
+    assert "0 to add, 1 to change, 0 to destroy" in done.stderr
+    alarms = pipeline.deployment.services.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    thresholds = {alarm["Threshold"] for alarm in alarms}
+    assert 1000 in thresholds
+    assert 2000 not in thresholds

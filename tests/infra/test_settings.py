@@ -184,14 +184,24 @@ def test_settings_are_frozen() -> None:
             ("ledger_glacier_days = 60 is less",),
         ),
         (
-            "auto_redrive = true\n[billing]\ntimeout_seconds = 300",
+            "auto_redrive = true\n[billing]\ntimeout_seconds = 60\n[redrive]\ntimeout_seconds = 89",
             {},
-            ("redrive has timeout_seconds = 240", "write 330 or more", "auto_redrive off"),
+            ("redrive has timeout_seconds = 89", "write 90 or more", "auto_redrive off"),
         ),
         (
             "auto_redrive = true\n[redrive]\ntimeout_seconds = 59",
             {},
             ("redrive has timeout_seconds = 59", "write 60 or more"),
+        ),
+        (
+            "[payments]\ntimeout_seconds = 61",
+            {},
+            ("payments.timeout_seconds = 61 should be less than or equal to 60", "first retry", "example 30"),
+        ),
+        (
+            "",
+            {"BILLING_TIMEOUT_SECONDS": "180"},
+            ("BILLING_TIMEOUT_SECONDS: billing.timeout_seconds = 180 should be less than or equal to 60",),
         ),
         ('audit_subnet_ids = ["subnet-1"]', {}, ("audit_security_group_ids", "go together")),
         ('[audit]\nlog_level = "LOUD"', {}, ("audit.log_level = 'LOUD'", "DEBUG, INFO, WARNING, ERROR")),
@@ -292,6 +302,13 @@ def test_missing_file_is_told(tmp_path: Path) -> None:
 def test_unknown_environment_is_told() -> None:
     with pytest.raises(SettingsError, match='"test" is no environment; take one of dev, staging, prod'):
         settings.load("test", environ={})
+
+
+def test_handler_may_take_until_lambdas_first_retry_and_others_lambdas_maximum(
+    tmp_path: Path,
+) -> None:
+    loaded = load(tmp_path, f"{COMPLETE}[payments]\ntimeout_seconds = 60\n[audit]\ntimeout_seconds = 900\n")
+    assert (loaded.payments.timeout_seconds, loaded.audit.timeout_seconds) == (60, 900)
 
 
 def test_redrive_that_is_off_needs_no_time(tmp_path: Path) -> None:

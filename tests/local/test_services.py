@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.local import clients
 from ops.local.services import isolated_environment
 
 
@@ -45,3 +46,16 @@ def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "intranet.example")
     assert isolated_environment(tmp_path)["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
+
+
+def test_wrong_configuration_of_real_accounts_does_not_keep_clients_from_the_embedded_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[default\n")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://[::1")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "config"))
+    clients._session.cache_clear()
+    client = clients.Aws("http://127.0.0.1:9", "eu-west-1").client("sqs")
+    assert client.meta.endpoint_url == "http://127.0.0.1:9"

@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def refusing(code: str) -> Iterator[str]:
+def refusing(code: str, message: str = "no") -> Iterator[str]:
     """Serve an endpoint that refuses every call with an error code; yield its URL."""
 
     class Refusing(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.dumps({"__type": code, "message": "no"}).encode()
+            body = json.dumps({"__type": code, "message": message}).encode()
             self.send_response(400)
             self.send_header("Content-Type", "application/x-amz-json-1.0")
             self.send_header("Content-Length", str(len(body)))

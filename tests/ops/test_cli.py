@@ -8,28 +8,71 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
+import typer
+from rich.console import Console
 
+from ops import cli
+from ops.bundles import Bundle
 from ops.deploy import operator_workspace
 from ops.errors import NO_CREDENTIALS
+from ops.local.ports import free_port
+from ops.local.report import Report, TerraformFacts
+from ops.local.run import Options
+from ops.local.services import isolated_environment
 from ops.terraform import Terraform, TerraformError
 from tests.ops.command import run
 
 ROOT = Path(__file__).resolve().parents[2]
+# Refuses every write as a full disk does.
+FULL = Path("/dev/full")
 # A command that waits, behind the real command line; started as `&` in a script starts it.
 WAITING = """
 import sys, time
 from ops import cli
 import ops.local.run
-def wait(options, console):
+def wait(options, console, tell):
     print("waiting", flush=True)
     time.sleep(60)
 ops.local.run.run = wait
 sys.argv = ["huntaze-stripe", "local"]
 cli.main()
 """
+
+
+def started(command: list[str], output: int | IO[str]) -> subprocess.Popen[str]:
+    """Start a command as a program of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops", *command],
+        cwd=ROOT,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def options_of_commands(group: Any, name: str = "") -> dict[str, set[str]]:
+    """The options of every command, by its name."""
+    found: dict[str, set[str]] = {}
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            found |= options_of_commands(command, f"{name}{word} ")
+        else:
+            found[f"{name}{word}"] = {option for each in command.params for option in each.opts}
+    return found
+
+
+def test_every_command_has_json_and_each_that_asks_a_dry_run() -> None:
+    commands = options_of_commands(typer.main.get_command(cli.app))
+    assert {"deploy", "dlq redrive", "local", "reconcile"} <= set(commands)
+    for name, options in commands.items():
+        assert "--json" in options, name
+        if "--yes" in options or "--heal" in options:
+            assert "--dry-run" in options, name
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["in the foreground", "in a script's background"])
@@ -53,6 +96,39 @@ def test_an_interrupt_is_one_line_and_exit_code_130(ignored: bool) -> None:
     assert (process.returncode, said) == (130, "interrupted\n")
 
 
+def test_bundles_for_a_program_are_json_alone_on_standard_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "handlers.zip"
+    path.write_bytes(b"four")
+
+    def build(_target: object, progress: Callable[[str], None]) -> dict[str, Bundle]:
+        progress("handlers.zip")
+        return {"handlers": Bundle("handlers", path, "a-digest")}
+
+    monkeypatch.setattr("ops.bundles.build", build)
+    done = run(["bundles", "--json"], monkeypatch, capsys)
+    assert (done.code, done.err) == (0, "handlers.zip\n")
+    assert json.loads(done.out) == [{"name": "handlers", "path": str(path), "bytes": 4, "sha256": "a-digest"}]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_local_run_for_a_program_prints_the_report_alone_on_standard_output(
+    passed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report("dev", TerraformFacts("1", "terraform", 2, 0 if passed else 1), (), {}, (), {})
+
+    def play(_options: Options, console: Console, tell: Callable[[Report], None]) -> bool:
+        console.print("tables")
+        tell(report)
+        return report.passed
+
+    monkeypatch.setattr("ops.local.run.run", play)
+    done = run(["local", "--json"], monkeypatch, capsys)
+    assert (done.code, done.err) == (0 if passed else 1, "tables\n")
+    assert json.loads(done.out) == report.as_json()
+
+
 @pytest.mark.parametrize("count", ["0", "abc", "-1", "1.5", "", "²"])
 def test_a_count_that_is_none_is_named_as_make_knows_it(
     count: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -69,9 +145,48 @@ def test_an_unknown_option_is_a_usage_error(
     assert "--cuont" in done.err
 
 
-def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -> None:
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("command", [["--help"], ["dlq", "--help"], ["plan", "--help"]])
+def test_output_that_can_not_be_written_is_one_line(command: list[str]) -> None:
+    with FULL.open("w") as full:
+        process = started(command, full)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert said == (
+        "error: the output can't be written (No space left on device): check where it goes, and the disk\n"
+    )
+
+
+@pytest.mark.parametrize("command", [["--help"], ["plan", "--help"]])
+def test_closed_pipe_ends_a_command_quietly(command: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = started(command, writing)
+    os.close(writing)
+    assert (process.communicate(timeout=20)[1], process.returncode) == ("", 1)
+
+
+def test_file_that_can_not_be_used_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
+    (tmp_path / "build").touch()
+    done = run(["plan"], monkeypatch, capsys)
+    assert (done.code, done.out) == (1, "")
+    assert (
+        done.err
+        == f"error: {tmp_path / 'build'} can't be used (File exists): check its rights, and the disk\n"
+    )
+
+
+def write_stack_with_a_state_in_s3(folder: Path) -> None:
     bucket = {"bucket": "a-bucket", "key": "a-key", "region": "eu-west-1", "skip_region_validation": True}
-    (tmp_path / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": bucket}}}))
+    bucket["max_retries"] = 1
+    (folder / "cdk.tf.json").write_text(json.dumps({"terraform": {"backend": {"s3": bucket}}}))
+
+
+def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -> None:
+    write_stack_with_a_state_in_s3(tmp_path)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -82,6 +197,43 @@ def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -
         Terraform.at(tmp_path, environment, tmp_path).init()
     assert str(failure.value) == NO_CREDENTIALS
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "step"),
+    [
+        ("AWS_PROFILE", "nobody", "check AWS_PROFILE"),
+        ("AWS_CA_BUNDLE", "/nowhere", "check AWS_CA_BUNDLE"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:{free}", "check the network, and AWS_ENDPOINT_URL"),
+        ("HTTPS_PROXY", "http://127.0.0.1:{free}", "check HTTPS_PROXY and HTTP_PROXY"),
+    ],
+)
+def test_terraform_that_is_kept_from_aws_names_the_variable(
+    name: str, value: str, step: str, tmp_path: Path
+) -> None:
+    write_stack_with_a_state_in_s3(tmp_path)
+    environment = isolated_environment(tmp_path)
+    # Where nothing else is named, a proxy that is not there keeps every call on this machine.
+    environment |= {"HTTPS_PROXY": "http://127.0.0.1:9", name: value.format(free=free_port())}
+    with pytest.raises(TerraformError, match=rf"terraform init failed: .*; {step}$"):
+        Terraform.at(tmp_path, environment, tmp_path).init()
+
+
+@pytest.mark.parametrize("command", [["plan"], ["deploy"], ["destroy"], ["bootstrap"]])
+@pytest.mark.parametrize("value", ["foo", "http://[::1", "http://127.0.0.1:99999"])
+def test_endpoint_that_is_no_address_is_told_before_anything_is_planned(
+    command: list[str],
+    value: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", value)
+    done = run(command, monkeypatch, capsys)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"error: AWS_ENDPOINT_URL={value!r} is no address: write one like http://")
+    assert len(done.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("command", [["plan"], ["deploy"], ["destroy"], ["bootstrap"]])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from tests.ops.command import run
 from tests.ops.dead_letters import REQUIRED, World
 from tests.ops.refusing import refusing
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("list", "show", "redrive --yes", "purge --yes")
 
 
@@ -35,7 +39,7 @@ def queues_of_prod(dead_letter_world: World) -> Iterator[None]:
 def refusals() -> Iterator[dict[str, str]]:
     """URLs of AWS endpoints that refuse."""
     with refusing("ExpiredTokenException") as expired, refusing("AccessDeniedException") as denied:
-        yield {"expired": expired, "denied": denied}
+        yield {"expired": expired, "denied": denied, "tls": denied.replace("http:", "https:")}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -61,7 +65,16 @@ def refusals() -> Iterator[dict[str, str]]:
             "AWS refused the credentials (ExpiredTokenException): log in",
         ),
         ("", {"AWS_ENDPOINT_URL": "{denied}"}, 1, "ask for the right GetQueueUrl"),
+        ("", {"AWS_ENDPOINT_URL": "foo"}, 2, "AWS_ENDPOINT_URL='foo' is no address: write one like"),
+        ("", {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, 2, "127.0.0.1:99999' is no address"),
+        ("", {"AWS_ENDPOINT_URL": "http://[::1"}, 2, "AWS_ENDPOINT_URL='http://[::1' is no address"),
+        ("", {"AWS_ENDPOINT_URL_SQS": "bar"}, 2, "AWS_ENDPOINT_URL_SQS='bar' is no address"),
+        ("", {"HTTPS_PROXY": "http://[::1"}, 2, "HTTPS_PROXY='http://[::1' is no address of a proxy"),
+        ("", {"HTTP_PROXY": "127.0.0.1:{free}", "no_proxy": "none"}, 1, "the proxy does not answer: check"),
+        ("", {"AWS_REGION": "eu west"}, 2, "AWS_REGION: aws_region = 'eu west' has the wrong form"),
         ("", {"AWS_PROFILE": "nobody"}, 1, "check AWS_PROFILE"),
+        ("", {"AWS_PROFILE": " "}, 1, "unset AWS_PROFILE, or name a profile"),
+        ("", {"AWS_ENDPOINT_URL": "{tls}", "AWS_CA_BUNDLE": "/nowhere"}, 1, "check AWS_CA_BUNDLE"),
         ("", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "there are no AWS credentials"),
         ("--env staging", {}, 1, "the queue huntaze-stripe-payments-dlq-staging is not there"),
         ("--queue log-dlq", {}, 1, "the queue huntaze-stripe-log-dlq-dev is not there"),
@@ -82,6 +95,43 @@ def test_mistake_is_one_line_that_says_what_to_do(
         if not value:
             person.delenv(name)
     _is_one_line([*command.split(), *arguments.split()], code, told, person, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "told"),
+    [
+        ("[default\n", 1, "{file} is no AWS configuration: correct the file, or check AWS_CONFIG_FILE"),
+        (
+            "[default]\nendpoint_url = foo\n",
+            2,
+            "the endpoint_url of sqs in the AWS configuration is no address",
+        ),
+        ("[default]\nendpoint_url = http://127.0.0.1:99999\n", 2, "the endpoint_url of sqs"),
+    ],
+)
+def test_wrong_aws_configuration_is_told(
+    person: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    text: str,
+    code: int,
+    told: str,
+) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+    person.setenv("AWS_CONFIG_FILE", str(file))
+    person.delenv("AWS_ENDPOINT_URL")
+    _is_one_line(["list"], code, told.format(file=file), person, capsys)
+
+
+def test_page_of_something_else_than_aws_is_cut_short(
+    person: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with refusing("Strange", message="a long page " * 100) as url:
+        person.setenv("AWS_ENDPOINT_URL", url)
+        done = run(["dlq", "list"], person, capsys)
+    assert "AWS refused the queue huntaze-stripe-payments-dlq-dev (Strange: a long page" in done.err
+    assert len(done.err) < 450
 
 
 @pytest.mark.parametrize(
@@ -168,3 +218,22 @@ def test_name_of_stripes_event_source_need_not_be_set(
     person.delenv("STRIPE_EVENT_SOURCE_NAME")
     done = run(["dlq", "list", "--json"], person, capsys)
     assert (done.code, json.loads(done.out)["letters"]) == (0, 0)
+
+
+@pytest.mark.usefixtures("world")
+def test_program_that_reads_no_more_ends_a_command_quietly(variables: dict[str, str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops", "dlq", "list", "--json"],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert "error" not in said

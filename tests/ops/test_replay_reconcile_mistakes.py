@@ -103,6 +103,23 @@ def expired_url() -> Iterator[str]:
         ([*REPLAY, "--env", "nowhere"], {}, 2, '"nowhere" is no environment; take one of dev, staging, prod'),
         (REPLAY, {"STRIPE_EVENT_SOURCE_NAME": ""}, 2, "stripe_event_source_name is not set"),
         (REPLAY, {"AWS_REGION": "Dublin"}, 2, "AWS_REGION"),
+        (REPLAY, {"AWS_ENDPOINT_URL": "foo"}, 2, "AWS_ENDPOINT_URL='foo' is no address: write one like"),
+        (
+            ["replay", "status"],
+            {"AWS_ENDPOINT_URL": "http://[::1"},
+            2,
+            "AWS_ENDPOINT_URL='http://[::1' is no",
+        ),
+        (
+            ["replay", "cancel", "a"],
+            {"AWS_ENDPOINT_URL_EVENTBRIDGE": "bar"},
+            2,
+            "EVENTBRIDGE='bar' is no address",
+        ),
+        (["reconcile"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, 2, "127.0.0.1:99999' is no address"),
+        (["reconcile"], {"AWS_ENDPOINT_URL_STS": "bar"}, 2, "AWS_ENDPOINT_URL_STS='bar' is no address"),
+        (["reconcile"], {"STRIPE_API_URL": "http://[::1"}, 2, "STRIPE_API_URL must be unset"),
+        (["reconcile"], {"HUNTAZE_API_URL": "foo"}, 2, "huntaze_api_url = 'foo' is no URL"),
         (REPLAY, {}, 1, "the rule huntaze-stripe-payments-dev is not there"),
         (REPLAY, {"AWS_ENDPOINT_URL": "http://127.0.0.1:{free}"}, 1, "does not answer: check the network"),
         (
@@ -173,6 +190,8 @@ def test_mistake_is_one_line_that_says_what_to_do(
             "the ledger's PostgreSQL can't be read",
         ),
         ("not a url with secret-password", "the ledger's PostgreSQL can't be read"),
+        ("postgresql://reader:secret-password@[::1", "the ledger's PostgreSQL can't be read"),
+        ("postgresql://reader:secret-password@db..example/ledger", "the ledger's PostgreSQL can't be read"),
         ("", "the ledger can't be read: the ledger bucket answered NoSuchBucket"),
     ],
 )

@@ -1,0 +1,65 @@
+"""The addresses that an operator exports for AWS and for proxies, checked before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ops.errors import OperatorError
+
+ENDPOINT = "AWS_ENDPOINT_URL"
+PROXIES = frozenset({"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"})
+
+
+def check(environment: Mapping[str, str]) -> None:
+    """Refuse an exported address that can't be one; an empty variable counts as unset.
+
+    Raises
+    ------
+    OperatorError
+        Names the variable. What may hold credentials is told without its value.
+    """
+    for name, value in sorted(environment.items()):
+        if not value:
+            continue
+        if (name == ENDPOINT or name.startswith(f"{ENDPOINT}_")) and not is_endpoint(value):
+            raise OperatorError(
+                f"{name}={_shown(value)} is no address: write one like http://127.0.0.1:4566, or unset it "
+                "to reach AWS itself",
+                usage=True,
+            )
+        if name.upper() in PROXIES and not _is_proxy(value):
+            raise OperatorError(
+                f"{name}={_shown(value)} is no address of a proxy: write one like http://127.0.0.1:3128, "
+                "or unset it",
+                usage=True,
+            )
+
+
+def is_endpoint(value: str) -> bool:
+    """Whether a client of AWS can be made for an address."""
+    # Most commands are called without an endpoint of their own, and Terraform needs no botocore.
+    from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
+
+    if value.partition("://")[0] not in ("http", "https") or not _has_host_and_port(value):
+        return False
+    return bool(is_valid_endpoint_url(value) or is_valid_ipv6_endpoint_url(value))
+
+
+def _is_proxy(value: str) -> bool:
+    return _has_host_and_port(value if "://" in value else f"http://{value}")
+
+
+def _has_host_and_port(value: str) -> bool:
+    """Whether there is a host that can be looked up, and a port that can be connected to or none."""
+    try:
+        url = urlsplit(value)
+        usable = url.port is None or url.port > 0
+        (url.hostname or "").encode("idna")
+    except ValueError:
+        return False
+    return usable and bool(url.hostname) and not any(character.isspace() for character in value)
+
+
+def _shown(value: str) -> str:
+    return "***" if "@" in value else repr(value)

@@ -1,0 +1,174 @@
+"""`huntaze-stripe plan`, `deploy`, `destroy` and `bootstrap`: what changes an AWS account, and what would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markdown import Markdown
+
+from ops import talk
+from ops.steps import Steps
+
+if TYPE_CHECKING:
+    from ops.deploy import Planned
+
+BOOTSTRAP = "bootstrap"
+
+Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for a pipeline that was approved elsewhere.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, and change nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; needs --yes or --dry-run.")]
+
+
+def plan(
+    env: Environment = "dev",
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh/--no-refresh",
+            help="Ask AWS what there is, or compare with the Terraform state only, without taking its lock.",
+        ),
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Print the Terraform plan of an environment and write it as Markdown to build/plans.
+
+    Exit codes: 0 planned, whether or not there is something to change; 1 failed; 2 called wrongly; 130
+    interrupted (143 by SIGTERM).
+    """
+    from ops import deploy as deploys
+
+    console = talk.console(as_json=as_json)
+    with deploys.operator_workspace() as workspace:
+        planned = deploys.plan(workspace, env, Steps(console), refresh=refresh)
+        console.print(Markdown(planned.markdown_file.read_text()))
+    if as_json:
+        talk.show_json(_document(planned, env, applied=False, dry_run=True))
+    else:
+        typer.echo(f"\nwritten to {_markdown_path(planned)}")
+
+
+def bootstrap(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Create the bucket for the Terraform state, once per AWS account.
+
+    Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 called wrongly; 130 interrupted (143 by
+    SIGTERM).
+    """
+    from ops import deploy as deploys
+
+    work = _Work(BOOTSTRAP, "Create the state bucket?", yes=yes, dry_run=dry_run, as_json=as_json)
+    with deploys.operator_workspace() as workspace:
+        work.finish(deploys.plan_bootstrap(workspace, work.steps))
+
+
+def deploy(
+    env: Environment = "dev",
+    yes: Yes = False,
+    approved: Annotated[
+        Path | None, typer.Option(help="Markdown of an approved plan; refuse to apply any other.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Plan an environment, show the plan, ask, and apply exactly that plan.
+
+    Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 called wrongly; 130 interrupted (143 by
+    SIGTERM).
+    """
+    from ops import deploy as deploys
+
+    work = _Work(env, f"Apply this to {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
+    with deploys.operator_workspace() as workspace:
+        planned = deploys.plan(workspace, env, work.steps)
+        if approved is not None:
+            deploys.require_approved(planned, approved)
+        work.finish(planned)
+
+
+def destroy(
+    env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False
+) -> None:
+    """Plan the destruction of an environment, show it, ask, and destroy.
+
+    Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 called wrongly; 130 interrupted (143 by
+    SIGTERM).
+    """
+    from ops import deploy as deploys
+
+    work = _Work(env, f"Destroy {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
+    with deploys.operator_workspace() as workspace:
+        work.finish(deploys.plan(workspace, env, work.steps, destroy=True))
+
+
+class _Work:
+    """A change that is planned, shown, asked about and applied.
+
+    Raises
+    ------
+    OperatorError
+        It would have to ask, and prints for a program.
+    """
+
+    def __init__(self, environment: str, question: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+        if as_json and not (yes or dry_run):
+            talk.check_somebody(as_json=True)
+        self.steps = Steps(talk.console(as_json=as_json))
+        self._environment = environment
+        self._question = question
+        self._yes = yes
+        self._dry_run = dry_run
+        self._as_json = as_json
+
+    def finish(self, planned: Planned) -> None:
+        """Show the plan, apply it where that is wanted, and tell what was done.
+
+        Raises
+        ------
+        OperatorError
+            The answer is no, nobody can be asked, or the apply failed.
+        """
+        console = self.steps.console
+        console.print(Markdown(planned.markdown_file.read_text()))
+        outputs: dict[str, Any] | None = None
+        if self._dry_run:
+            console.print("dry run: nothing was changed", highlight=False)
+        elif planned.summary.changes == 0:
+            console.print("nothing to do", highlight=False)
+        else:
+            outputs = self._applied(planned)
+        if self._as_json:
+            applied = outputs is not None
+            document = _document(planned, self._environment, applied=applied, dry_run=self._dry_run)
+            talk.show_json(document | ({"outputs": outputs} if applied else {}))
+        else:
+            for name, value in (outputs or {}).items():
+                typer.echo(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
+
+    def _applied(self, planned: Planned) -> dict[str, Any]:
+        from ops import deploy as deploys
+
+        talk.confirm(self._question, yes=self._yes, as_json=self._as_json)
+        deploys.apply(planned, self.steps)
+        return planned.terraform.outputs()
+
+
+def _document(planned: Planned, environment: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
+    summary = planned.summary
+    return {
+        "environment": environment,
+        "add": summary.add,
+        "change": summary.change,
+        "destroy": summary.destroy,
+        "markdown": _markdown_path(planned),
+        "applied": applied,
+        "dry_run": dry_run,
+    }
+
+
+def _markdown_path(planned: Planned) -> str:
+    from ops import deploy as deploys
+
+    return planned.markdown_file.relative_to(deploys.ROOT).as_posix()

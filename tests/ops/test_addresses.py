@@ -1,0 +1,56 @@
+"""Which exported addresses of AWS and of proxies are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops import addresses
+from ops.errors import OperatorError
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"AWS_ENDPOINT_URL": ""},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
+        {"AWS_ENDPOINT_URL": "http://[::1]:4566/"},
+        {"AWS_ENDPOINT_URL_S3": "https://s3.eu-west-1.amazonaws.com"},
+        {"HTTPS_PROXY": "proxy.example:3128"},
+        {"https_proxy": "http://user:word@proxy.example:3128"},
+        {"ALL_PROXY": "socks5://127.0.0.1:1080"},
+        {"HTTP_PROXY": ""},
+    ],
+)
+def test_what_can_be_an_address_is_left_alone(variables: dict[str, str]) -> None:
+    addresses.check(variables)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "foo"),
+        ("AWS_ENDPOINT_URL", " "),
+        ("AWS_ENDPOINT_URL", "http://"),
+        ("AWS_ENDPOINT_URL", "http://a b"),
+        ("AWS_ENDPOINT_URL", "http://[::1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:99999"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:0"),
+        ("AWS_ENDPOINT_URL", "ftp://127.0.0.1"),
+        ("AWS_ENDPOINT_URL_SQS", "bar"),
+        ("HTTPS_PROXY", "http://[::1"),
+        ("http_proxy", "proxy.example:port"),
+        ("http_proxy", "http://proxy..example"),
+    ],
+)
+def test_what_can_not_be_an_address_is_named_with_the_next_step(name: str, value: str) -> None:
+    with pytest.raises(OperatorError, match=r"is no address.*: write one like .*unset it") as refused:
+        addresses.check({name: value})
+    assert str(refused.value).startswith(f"{name}={value!r} ")
+    assert refused.value.usage
+
+
+def test_password_in_an_address_is_not_told() -> None:
+    with pytest.raises(OperatorError) as refused:
+        addresses.check({"HTTPS_PROXY": "http://user:secret-password@[::1"})
+    assert "secret-password" not in str(refused.value)

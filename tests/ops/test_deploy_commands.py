@@ -1,0 +1,155 @@
+"""What plan, deploy, destroy and bootstrap print for programs, and what they leave alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.terraform import PlanSummary
+from tests.ops.command import run
+
+APPLYING = ["deploy", "destroy", "bootstrap"]
+OUTPUTS = {"bus": "a-bus", "queues": {"payments-dlq": "a-url"}}
+
+
+@dataclass
+class FakeTerraform:
+    """Terraform as it answers after an apply; the other steps are replaced."""
+
+    applied: list[str] = field(default_factory=list)
+
+    def outputs(self) -> dict[str, Any]:
+        return OUTPUTS
+
+
+@dataclass
+class FakePlanned:
+    """A plan as the commands see it."""
+
+    terraform: FakeTerraform
+    summary: PlanSummary
+    markdown_file: Path
+
+
+@dataclass
+class Account:
+    """What the next plan finds, and what was applied."""
+
+    folder: Path
+    summary: PlanSummary = field(default_factory=lambda: PlanSummary(add=3, change=2, destroy=1))
+    terraform: FakeTerraform = field(default_factory=FakeTerraform)
+
+    def planned(self, name: str) -> FakePlanned:
+        file = self.folder / "build" / "plans" / f"{name}.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"## Terraform plan: `{name}`\n")
+        return FakePlanned(self.terraform, self.summary, file)
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
+    made = Account(tmp_path)
+
+    @contextmanager
+    def workspace() -> Iterator[None]:
+        yield None
+
+    def apply(planned: FakePlanned, _steps: object) -> None:
+        made.terraform.applied.append(planned.markdown_file.stem)
+
+    monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
+    monkeypatch.setattr("ops.deploy.operator_workspace", workspace)
+    monkeypatch.setattr("ops.deploy.plan", lambda _workspace, env, _steps, **_: made.planned(env))
+    monkeypatch.setattr("ops.deploy.plan_bootstrap", lambda _workspace, _steps: made.planned("bootstrap"))
+    monkeypatch.setattr("ops.deploy.apply", apply)
+    return made
+
+
+def document(command: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
+    name = "bootstrap" if command == "bootstrap" else "dev"
+    return {
+        "environment": name,
+        "add": 3,
+        "change": 2,
+        "destroy": 1,
+        "markdown": f"build/plans/{name}.md",
+        "applied": applied,
+        "dry_run": dry_run,
+    }
+
+
+def test_plan_prints_json_alone_on_standard_output(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run(["plan", "--json"], monkeypatch, capsys)
+    assert (done.code, json.loads(done.out)) == (0, document("plan", applied=False, dry_run=True))
+    assert "Terraform plan: dev" in done.err
+
+
+@pytest.mark.parametrize("command", APPLYING)
+@pytest.mark.parametrize("yes", [[], ["--yes"]], ids=["asking", "not asking"])
+def test_dry_run_shows_the_plan_and_applies_nothing(
+    command: str,
+    yes: list[str],
+    account: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = run([command, "--dry-run", *yes], monkeypatch, capsys)
+    assert (done.code, done.err, account.terraform.applied) == (0, "", [])
+    assert "Terraform plan: " in done.out
+    assert "dry run: nothing was changed" in done.out
+
+
+@pytest.mark.parametrize("command", APPLYING)
+def test_dry_run_for_a_program_prints_json_alone(
+    command: str, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run([command, "--dry-run", "--json"], monkeypatch, capsys)
+    assert (done.code, json.loads(done.out)) == (0, document(command, applied=False, dry_run=True))
+    assert account.terraform.applied == []
+
+
+@pytest.mark.parametrize("command", APPLYING)
+def test_apply_for_a_program_prints_the_outputs_too(
+    command: str, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run([command, "--yes", "--json"], monkeypatch, capsys)
+    wanted = document(command, applied=True, dry_run=False) | {"outputs": OUTPUTS}
+    assert (done.code, json.loads(done.out)) == (0, wanted)
+    assert account.terraform.applied == [wanted["environment"]]
+
+
+def test_apply_for_people_prints_the_outputs_by_line(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run(["deploy", "--yes"], monkeypatch, capsys)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.endswith('bus = a-bus\nqueues = {"payments-dlq": "a-url"}\n')
+
+
+def test_nothing_to_do_is_told_without_a_question(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.summary = PlanSummary()
+    done = run(["deploy"], monkeypatch, capsys)
+    assert (done.code, done.err, account.terraform.applied) == (0, "", [])
+    assert "nothing to do" in done.out
+    told = json.loads(run(["deploy", "--yes", "--json"], monkeypatch, capsys).out)
+    assert (told["applied"], "outputs" in told, account.terraform.applied) == (False, False, [])
+
+
+@pytest.mark.parametrize("command", APPLYING)
+def test_program_that_would_be_asked_is_refused_before_anything_is_planned(
+    command: str, account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run([command, "--json"], monkeypatch, capsys)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: nobody can be asked here: add --yes\n"
+    assert not (account.folder / "build").exists()
