@@ -24,6 +24,7 @@ READERS: Final = 10
 FROZEN_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 # Clocks differ by seconds: Stripe's when it makes an event, and the queue's when it takes it.
 CLOCK_SKEW: Final = timedelta(minutes=5)
+QUEUE_RETENTION: Final = timedelta(seconds=names.QUEUE_RETENTION_SECONDS)
 # A month has thousands of objects to list: not for each batch that lacks an event.
 REFRESH_SECONDS: Final = 30.0
 
@@ -62,10 +63,11 @@ class LedgerReader:
         self.frozen = 0
         self.unreadable = 0
 
-    def new_keys(self, first: date, last: date, written_since: datetime) -> list[str]:
-        """List the objects of the days from ``first`` to ``last``, UTC, that were not listed before.
+    def new_keys(self, written_since: datetime, last: date) -> list[str]:
+        """List the objects that were written since then and were not listed before.
 
-        What was written before ``written_since`` is left out: it can't hold an event made after that.
+        An object is filed under the day, UTC, on which the queue took the oldest of its messages, which may
+        have waited there for as long as the queue keeps one. No day after ``last`` is looked through.
 
         Raises
         ------
@@ -74,7 +76,7 @@ class LedgerReader:
         """
         found = []
         pages = self._client.get_paginator("list_objects_v2")
-        for day in _days(first, last):
+        for day in _days((written_since - QUEUE_RETENTION).date(), last):
             try:
                 for page in pages.paginate(Bucket=self._bucket, Prefix=f"{names.LEDGER_PREFIX}dt={day}/"):
                     for item in page.get("Contents", []):
@@ -150,7 +152,7 @@ class KnownEvents:
         if not wanted <= self._known and time.monotonic() >= self._next_look:
             # An event can reach the ledger long after it was made: every day up to now may hold it.
             today = datetime.now(UTC).date()
-            keys = self._reader.new_keys(self._since.date(), today, self._since)
+            keys = self._reader.new_keys(self._since, today)
             found = self._reader.deliveries(keys, lambda done: self._progress(done, len(keys)))
             self._known.update(delivery.event_id for delivery in found)
             self._next_look = time.monotonic() + REFRESH_SECONDS
