@@ -6,11 +6,11 @@ is gone, and the reason as attributes, so that an operator can sort the queue wi
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import aws
+from functions.pipeline.compact import compact
 from functions.pipeline.errors import EventError, InvalidEventError, PermanentError
 from functions.pipeline.telemetry import UNROUTED, Subject
 
@@ -41,7 +41,7 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
     body = {"parked": {**reason, "answer": answer, "handler": handler}, "envelope": envelope}
     event_type = None if subject.event_type == UNROUTED else subject.event_type
     try:
-        message = json.dumps(body, separators=(",", ":"))
+        message = compact(body)
     except RecursionError:
         # What can just be read may be nested too deeply to be written again, inside a message.
         raise InvalidEventError("the envelope", "is nested too deeply to be parked") from None

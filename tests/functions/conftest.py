@@ -25,6 +25,8 @@ TABLE = "idempotency"
 BUCKET = "huntaze-ledger-test"
 SECRET = "huntaze/stripe-eventbridge/test"
 DAYS_100 = "8640000"
+# What the deployed queues take; the embedded AWS would take more.
+MAXIMUM_MESSAGE_BYTES = str(256 * 1024)
 
 _numbers = itertools.count(1)
 
@@ -62,7 +64,9 @@ def aws(aws_url: str) -> Aws:
 @pytest.fixture(scope="session")
 def dead_letter_queue(aws: Aws) -> str:
     """Address of the queue in which the handlers park events."""
-    url: str = aws.client("sqs").create_queue(QueueName="huntaze-dlq-test")["QueueUrl"]
+    url: str = aws.client("sqs").create_queue(
+        QueueName="huntaze-dlq-test", Attributes={"MaximumMessageSize": MAXIMUM_MESSAGE_BYTES}
+    )["QueueUrl"]
     return url
 
 
