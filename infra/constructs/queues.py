@@ -88,9 +88,9 @@ class Queue(Capability):
         self.arn: str = queue.arn
         self.url: str = queue.url
 
-    def grant_send(self) -> list[Statement]:
+    def grant_send(self, sid: str = "SendToQueue") -> list[Statement]:
         """Statements for a role that sends to this queue."""
-        send = Statement("SendToQueue", ["sqs:SendMessage"], [self.arn])
+        send = Statement(sid, ["sqs:SendMessage"], [self.arn])
         return [send, *(self._key.grant_use() if self._key else [])]
 
     def grant_consume(self, sid: str = "ConsumeQueue") -> list[Statement]:

@@ -71,6 +71,17 @@ def dead_letter_queue(aws: Aws) -> str:
 
 
 @pytest.fixture(scope="session")
+def audit_dead_letter_queue(aws: Aws) -> str:
+    """Address of the FIFO queue in which the audit function parks messages."""
+    fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    url: str = aws.client("sqs").create_queue(
+        QueueName="huntaze-audit-dlq-test.fifo",
+        Attributes=fifo | {"MaximumMessageSize": MAXIMUM_MESSAGE_BYTES},
+    )["QueueUrl"]
+    return url
+
+
+@pytest.fixture(scope="session")
 def running_api() -> Iterator[ReferenceApi]:
     with ReferenceApi(API_KEY) as server:
         yield server
@@ -140,13 +151,16 @@ Start = Callable[..., Function]
 
 
 @pytest.fixture(scope="module")
-def start(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def start(
+    environment: dict[str, str], audit_dead_letter_queue: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
     """Start execution environments; variables given replace the stack's."""
+    own = {"audit": {names.DEAD_LETTER_QUEUE_URL: audit_dead_letter_queue}}
     with ExitStack() as stack:
 
         def begin(handler: str, **variables: str) -> Function:
             log = tmp_path_factory.mktemp("log") / f"{handler}.log"
-            merged = environment | {"POWERTOOLS_SERVICE_NAME": handler} | variables
+            merged = environment | {"POWERTOOLS_SERVICE_NAME": handler} | own.get(handler, {}) | variables
             return stack.enter_context(running_function(handler, merged, log))
 
         yield begin
