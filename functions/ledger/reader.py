@@ -6,7 +6,7 @@ import gzip
 import json
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -96,7 +96,8 @@ class LedgerReader:
     ) -> Iterator[Delivery]:
         """Read objects; ``progress`` is called with how many are read.
 
-        An object that holds no ledger lines is logged and passed over: its events then count as missing.
+        What is no ledger line is passed over, its object logged: its event then counts as missing. A function
+        can write a line that is nested more deeply than another one reads.
 
         Raises
         ------
@@ -113,12 +114,21 @@ class LedgerReader:
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except aws.AwsError as error:
             raise aws.fault("the ledger bucket", error) from error
+        found: list[Delivery] = []
+        damaged = False
         try:
-            return list(_parsed(gzip.decompress(body).splitlines()))
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError):
+            lines = gzip.decompress(body).splitlines()
+        except (OSError, EOFError, zlib.error):
+            lines, damaged = [], True
+        for line in lines:
+            try:
+                found.append(_delivery(line))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                damaged = True
+        if damaged:
             self.unreadable += 1
             logger.warning("ledger object not readable", extra={"key": key})
-            return []
+        return found
 
 
 class KnownEvents:
@@ -159,16 +169,15 @@ class KnownEvents:
         return wanted & self._known
 
 
-def _parsed(lines: Iterable[bytes]) -> Iterator[Delivery]:
-    for line in lines:
-        record = json.loads(line)
-        envelope = record["envelope"]
-        yield Delivery(
-            event_id=record["event_id"],
-            event_type=record["event_type"],
-            time=_time(envelope.get("time"), record["received_at"]),
-            replayed="replay-name" in envelope,
-        )
+def _delivery(line: bytes) -> Delivery:
+    record = json.loads(line)
+    envelope = record["envelope"]
+    return Delivery(
+        event_id=record["event_id"],
+        event_type=record["event_type"],
+        time=_time(envelope.get("time"), record["received_at"]),
+        replayed="replay-name" in envelope,
+    )
 
 
 def _time(of_envelope: object, received_at: str) -> datetime:

@@ -150,6 +150,17 @@ def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) ->
     assert (read.frozen, read.unreadable) == (2, 0)
 
 
+def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
+    body, written, storage = bucket.objects[bucket.add("deep", "evt_1", "evt_2")]
+    first, second = gzip.decompress(body).splitlines()
+    deep = b'{"envelope":' + b"[" * 100_000
+    name = bucket.add("damaged")
+    bucket.objects[name] = (gzip.compress(b"\n".join([first, deep, second])), written, storage)
+    read = ledger(bucket)
+    assert [delivery.event_id for delivery in read.deliveries([name])] == ["evt_1", "evt_2"]
+    assert read.unreadable == 1
+
+
 def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> None:
     bucket.add("live", "evt_1")
     bucket.add("replayed", "evt_2", more={"replay-name": "again"})
