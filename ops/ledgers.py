@@ -139,8 +139,7 @@ class S3Ledger:
         try:
             # The queue may have taken a late one on the day after.
             last = (until + timedelta(days=1)).date()
-            first = since - CLOCK_SKEW
-            keys = self._reader.new_keys(first.date(), last, first)
+            keys = self._reader.new_keys(since - CLOCK_SKEW, last)
             found = self._reader.deliveries(keys, lambda done: self.progress(done, len(keys)))
             return _by_type(
                 (delivery.event_type, delivery.event_id)

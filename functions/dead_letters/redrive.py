@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from functions.dead_letters.queue import DeadLetterQueue
 from functions.dead_letters.records import CONFIGURATION, PERMANENT, TRANSIENT, UNKNOWN, DeadLetter
 from functions.pipeline import aws
+from functions.pipeline.compact import compact
 from functions.pipeline.errors import ConfigurationError
 from functions.reconciliation.heal import lane
 
@@ -121,7 +122,7 @@ class ToAuditQueue:
         try:
             self.client.send_message(
                 QueueUrl=self.url,
-                MessageBody=json.dumps(letter.envelope, separators=(",", ":")),
+                MessageBody=_text(letter),
                 MessageGroupId=lane(letter.event_type or ""),
                 # The queue would take the same content for a repetition within five minutes.
                 MessageDeduplicationId=str(uuid.uuid4()),
@@ -150,6 +151,11 @@ def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: WayBack) -> Resu
     if result.settled:
         queue.delete(letter)
     return result
+
+
+def _text(letter: DeadLetter) -> str:
+    """Return the envelope as it stands in the queue; one inside a record of a failure is written anew."""
+    return letter.body if json.loads(letter.body) == letter.envelope else compact(letter.envelope)
 
 
 def _document(payload: bytes) -> dict[str, Any]:

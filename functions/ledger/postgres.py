@@ -27,9 +27,16 @@ SILENCE_MILLISECONDS: Final = 5000
 # Any number that nothing else in the database locks; it spells "huntaze" in bytes.
 MIGRATION_LOCK: Final = int.from_bytes(b"huntaze", "big")
 
-# What the row's own content causes, and what another attempt can't cure: text that jsonb does not hold
-# (a NUL character, half a surrogate pair), or nesting deeper than the server's stack.
-_UNSTORABLE: Final = (psycopg.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
+# What the row's own content causes, and what another attempt can't cure: text that PostgreSQL does not hold
+# (a NUL character, half a surrogate pair, which has no bytes to be sent as), or nesting deeper than its
+# stack or ours.
+_UNSTORABLE: Final = (
+    psycopg.DataError,
+    errors.ProgramLimitExceeded,
+    errors.StatementTooComplex,
+    UnicodeEncodeError,
+    RecursionError,
+)
 
 _INSERT: Final = """
     INSERT INTO stripe_event_ledger AS ledger

@@ -6,7 +6,7 @@ import gzip
 import json
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -24,6 +24,7 @@ READERS: Final = 10
 FROZEN_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 # Clocks differ by seconds: Stripe's when it makes an event, and the queue's when it takes it.
 CLOCK_SKEW: Final = timedelta(minutes=5)
+QUEUE_RETENTION: Final = timedelta(seconds=names.QUEUE_RETENTION_SECONDS)
 # A month has thousands of objects to list: not for each batch that lacks an event.
 REFRESH_SECONDS: Final = 30.0
 
@@ -62,10 +63,11 @@ class LedgerReader:
         self.frozen = 0
         self.unreadable = 0
 
-    def new_keys(self, first: date, last: date, written_since: datetime) -> list[str]:
-        """List the objects of the days from ``first`` to ``last``, UTC, that were not listed before.
+    def new_keys(self, written_since: datetime, last: date) -> list[str]:
+        """List the objects that were written since then and were not listed before.
 
-        What was written before ``written_since`` is left out: it can't hold an event made after that.
+        An object is filed under the day, UTC, on which the queue took the oldest of its messages, which may
+        have waited there for as long as the queue keeps one. No day after ``last`` is looked through.
 
         Raises
         ------
@@ -74,7 +76,7 @@ class LedgerReader:
         """
         found = []
         pages = self._client.get_paginator("list_objects_v2")
-        for day in _days(first, last):
+        for day in _days((written_since - QUEUE_RETENTION).date(), last):
             try:
                 for page in pages.paginate(Bucket=self._bucket, Prefix=f"{names.LEDGER_PREFIX}dt={day}/"):
                     for item in page.get("Contents", []):
@@ -94,7 +96,8 @@ class LedgerReader:
     ) -> Iterator[Delivery]:
         """Read objects; ``progress`` is called with how many are read.
 
-        An object that holds no ledger lines is logged and passed over: its events then count as missing.
+        What is no ledger line is passed over, its object logged: its event then counts as missing. A function
+        can write a line that is nested more deeply than another one reads.
 
         Raises
         ------
@@ -111,12 +114,21 @@ class LedgerReader:
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except aws.AwsError as error:
             raise aws.fault("the ledger bucket", error) from error
+        found: list[Delivery] = []
+        damaged = False
         try:
-            return list(_parsed(gzip.decompress(body).splitlines()))
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError):
+            lines = gzip.decompress(body).splitlines()
+        except (OSError, EOFError, zlib.error):
+            lines, damaged = [], True
+        for line in lines:
+            try:
+                found.append(_delivery(line))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                damaged = True
+        if damaged:
             self.unreadable += 1
             logger.warning("ledger object not readable", extra={"key": key})
-            return []
+        return found
 
 
 class KnownEvents:
@@ -150,23 +162,22 @@ class KnownEvents:
         if not wanted <= self._known and time.monotonic() >= self._next_look:
             # An event can reach the ledger long after it was made: every day up to now may hold it.
             today = datetime.now(UTC).date()
-            keys = self._reader.new_keys(self._since.date(), today, self._since)
+            keys = self._reader.new_keys(self._since, today)
             found = self._reader.deliveries(keys, lambda done: self._progress(done, len(keys)))
             self._known.update(delivery.event_id for delivery in found)
             self._next_look = time.monotonic() + REFRESH_SECONDS
         return wanted & self._known
 
 
-def _parsed(lines: Iterable[bytes]) -> Iterator[Delivery]:
-    for line in lines:
-        record = json.loads(line)
-        envelope = record["envelope"]
-        yield Delivery(
-            event_id=record["event_id"],
-            event_type=record["event_type"],
-            time=_time(envelope.get("time"), record["received_at"]),
-            replayed="replay-name" in envelope,
-        )
+def _delivery(line: bytes) -> Delivery:
+    record = json.loads(line)
+    envelope = record["envelope"]
+    return Delivery(
+        event_id=record["event_id"],
+        event_type=record["event_type"],
+        time=_time(envelope.get("time"), record["received_at"]),
+        replayed="replay-name" in envelope,
+    )
 
 
 def _time(of_envelope: object, received_at: str) -> datetime:

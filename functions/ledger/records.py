@@ -7,6 +7,7 @@ more than the delivery's id, the event's id and its type.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from functions.pipeline.envelope import ID
 from functions.pipeline.errors import InvalidEventError
 
 TYPE_LIMIT: Final = 255
+# Wider than what handlers take: a thin event's type may be "v2.core.account[requirements].updated".
+_TYPE: Final = re.compile(r"[A-Za-z0-9_.\[\]]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class LedgerRecord:
     event_type: str
     event: Mapping[str, Any] = field(repr=False)
     line: str = field(repr=False)
+
+    @property
+    def told_type(self) -> str | None:
+        """The type where it is one: what else stands in its place may be anything, and is not logged."""
+        return type_or_none(self.event_type)
 
     @property
     def api_version(self) -> str | None:
@@ -119,10 +127,14 @@ def _id(value: object, path: str) -> str:
 
 
 def _type(value: object) -> str:
-    # Wider than what handlers take: a thin event's type may be "v2.core.account[requirements].updated".
     if not isinstance(value, str) or not 0 < len(value) <= TYPE_LIMIT:
         raise InvalidEventError("detail.type", "must be an event type")
     return value
+
+
+def type_or_none(value: object) -> str | None:
+    """Return what can be an event type, and None for everything else."""
+    return value if isinstance(value, str) and _TYPE.fullmatch(value) else None
 
 
 def _id_or_none(value: object) -> str | None:

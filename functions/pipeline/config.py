@@ -56,9 +56,16 @@ class DeliverySettings:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSettings:
-    """What the audit function needs; without ``database_url`` the ledger is kept in S3 only."""
+    """What the audit function needs; without ``database_url`` the ledger is kept in S3 only.
+
+    Parameters
+    ----------
+    dead_letter_queue_url
+        The audit's FIFO dead-letter queue, where it parks what can never be stored.
+    """
 
     bucket: str
+    dead_letter_queue_url: str
     database_url: str | None = field(repr=False)
 
 
@@ -93,7 +100,11 @@ def livemode() -> bool:
 @cache
 def ledger_settings() -> LedgerSettings:
     """Read the settings of the audit function; raises as :func:`delivery_settings` does."""
-    return LedgerSettings(bucket=required(names.LEDGER_BUCKET), database_url=secret(names.DATABASE_URL))
+    return LedgerSettings(
+        bucket=required(names.LEDGER_BUCKET),
+        dead_letter_queue_url=url(names.DEAD_LETTER_QUEUE_URL),
+        database_url=secret(names.DATABASE_URL),
+    )
 
 
 def forget() -> None:

@@ -77,6 +77,10 @@ EVENTS_MISSING: Final = "EventsMissing"
 # How far back Stripe lists events (Stripe API reference, "List all events").
 STRIPE_LIST_DAYS: Final = 30
 
+# SQS keeps a message at most 14 days (Amazon SQS, "Message quotas"), and each queue does: the time in which
+# somebody must look at a parked event, and the oldest that a message of the audit queue can be.
+QUEUE_RETENTION_SECONDS: Final = 14 * 24 * 3600
+
 # The audit lane of all that no handler takes.
 OTHER_LANE: Final = "other"
 

@@ -6,11 +6,12 @@ is gone, and the reason as attributes, so that an operator can sort the queue wi
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import aws
+from functions.pipeline.compact import compact
 from functions.pipeline.errors import EventError, InvalidEventError, PermanentError
 from functions.pipeline.telemetry import UNROUTED, Subject
 
@@ -41,21 +42,32 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
     body = {"parked": {**reason, "answer": answer, "handler": handler}, "envelope": envelope}
     event_type = None if subject.event_type == UNROUTED else subject.event_type
     try:
-        message = json.dumps(body, separators=(",", ":"))
+        message = compact(body)
     except RecursionError:
         # What can just be read may be nested too deeply to be written again, inside a message.
         raise InvalidEventError("the envelope", "is nested too deeply to be parked") from None
+    put(queue_url, message, {**reason, "event_id": subject.event_id, "event_type": event_type})
+
+
+def put(queue_url: str, body: str, about: Mapping[str, Any], **fifo: Any) -> None:
+    """Put a message into a dead-letter queue, with what is known about it as attributes.
+
+    ``fifo`` are the arguments that only a FIFO queue takes.
+
+    Raises
+    ------
+    TransientError, ConfigurationError
+        The queue did not take it.
+    """
     try:
         _client().send_message(
-            QueueUrl=queue_url,
-            MessageBody=message,
-            MessageAttributes=_attributes({**reason, "event_id": subject.event_id, "event_type": event_type}),
+            QueueUrl=queue_url, MessageBody=body, MessageAttributes=_attributes(about), **fifo
         )
     except aws.AwsError as error:
         raise aws.fault(RESOURCE, error) from error
 
 
-def _attributes(values: dict[str, Any]) -> dict[str, MessageAttributeValueTypeDef]:
+def _attributes(values: Mapping[str, Any]) -> dict[str, MessageAttributeValueTypeDef]:
     """Write what is known as message attributes; SQS takes no empty one."""
     return {
         name: {"DataType": "String", "StringValue": str(value)}

@@ -61,18 +61,23 @@ class Subject:
 
 def begin(envelope: object) -> Subject:
     """Start a delivery: read its event's id and type from an envelope that is not yet checked."""
-    detail = envelope.get("detail") if isinstance(envelope, dict) else None
-    event_id, event_type = (
-        (detail.get("id"), detail.get("type")) if isinstance(detail, dict) else (None, None)
-    )
-    subject = Subject(
-        event_id=event_id if isinstance(event_id, str) and ID.fullmatch(event_id) else None,
-        event_type=event_type if isinstance(event_type, str) and event_type in ROUTES else UNROUTED,
-    )
+    subject = subject_of(envelope)
     if subject.event_id:
         logger.set_correlation_id(subject.event_id)
     metrics.add_dimension(names.DIMENSION_EVENT_TYPE, subject.event_type)
     return subject
+
+
+def subject_of(envelope: object) -> Subject:
+    """Read an event's id and type from an envelope that is not yet checked."""
+    detail = envelope.get("detail") if isinstance(envelope, dict) else None
+    event_id, event_type = (
+        (detail.get("id"), detail.get("type")) if isinstance(detail, dict) else (None, None)
+    )
+    return Subject(
+        event_id=event_id if isinstance(event_id, str) and ID.fullmatch(event_id) else None,
+        event_type=event_type if isinstance(event_type, str) and event_type in ROUTES else UNROUTED,
+    )
 
 
 def finished(event: StripeEvent, outcome: str) -> None:
@@ -94,6 +99,19 @@ def parked(subject: Subject, refusal: EventError) -> None:
     _tell("event parked", subject, refusal)
 
 
+def parked_of_many(subject: Subject, refusal: EventError, **about: str) -> None:
+    """Tell the same of one event of several in an invocation, and what else is known ``about`` it."""
+    with single_metric(
+        names.EVENTS_PARKED,
+        MetricUnit.Count,
+        1,
+        namespace=names.METRICS_NAMESPACE,
+        default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
+    ) as metric:
+        metric.add_dimension(names.DIMENSION_EVENT_TYPE, subject.event_type)
+    _tell("event parked", subject, refusal, correlation_id=subject.event_id, **about)
+
+
 def failed(subject: Subject, error: Exception) -> None:
     """Tell that an attempt failed. Of an error that is none of ours only the class is told."""
     metrics.add_metric(names.EVENTS_FAILED, MetricUnit.Count, 1)
@@ -109,11 +127,12 @@ def failed(subject: Subject, error: Exception) -> None:
     _tell("event failed", subject, error)
 
 
-def _tell(message: str, subject: Subject, error: Exception) -> None:
+def _tell(message: str, subject: Subject, error: Exception, **about: str | None) -> None:
     known = error if isinstance(error, EventError) else EventError("an error that no code path expects")
     logger.error(
         message,
         extra={
+            **about,
             "event_id": subject.event_id,
             "event_type": subject.event_type,
             "error": type(error).__name__,

@@ -7,7 +7,6 @@ handler knows applied events, and the envelope's id follows from the event's.
 
 from __future__ import annotations
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import aws, names
+from functions.pipeline.compact import compact
 from functions.pipeline.routing import ROUTES
 from functions.pipeline.telemetry import logger
 
@@ -73,8 +73,8 @@ class Healer:
         TransientError, ConfigurationError
             Lambda or SQS did not answer, or refused; the event may be handed over again.
         """
-        body = json.dumps(envelope(event, self.destination), separators=(",", ":"))
-        if len(body) > MAXIMUM_BYTES:
+        body = compact(envelope(event, self.destination))
+        if len(body.encode()) > MAXIMUM_BYTES:
             extra = {"event_id": event["id"], "event_type": event["type"]}
             logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
             return False

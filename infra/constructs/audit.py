@@ -5,6 +5,7 @@ from typing import Final
 
 from constructs import Construct
 
+from functions.pipeline import names
 from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
@@ -104,8 +105,13 @@ class Audit(Capability):
             code=code,
             platform=platform,
             settings=settings,
-            variables=variables,
-            grants=[*grants, *self.queue.grant_consume()],
+            variables={**variables, names.DEAD_LETTER_QUEUE_URL: self.dead_letter.url},
+            grants=[
+                *grants,
+                *self.queue.grant_consume(),
+                # What can never be stored, it parks itself.
+                *self.dead_letter.grant_send(sid="ParkMessages"),
+            ],
             # The queue invokes it and takes failures back. Should somebody invoke it asynchronously,
             # its failures need a standard queue, which the queue's own dead-letter queue is not.
             on_failure=self.lane_dead_letters[OTHER],

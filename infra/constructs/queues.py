@@ -6,14 +6,13 @@ from typing import Final
 from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
 from constructs import Construct
 
+from functions.pipeline import names
 from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.metrics import MINUTE, Metric
 from infra.constructs.policy import Statement, compact, deny_plain_text, document
 
-# SQS keeps a message at most 14 days: the time in which somebody must look at a parked event.
-_RETENTION_SECONDS: Final = 14 * 24 * 3600
 # SQS asks KMS for a new data key after this time; 5 minutes is its default.
 _DATA_KEY_REUSE_SECONDS: Final = 300
 
@@ -62,7 +61,7 @@ class Queue(Capability):
             SqsQueue,
             "",
             name=name,
-            message_retention_seconds=_RETENTION_SECONDS,
+            message_retention_seconds=names.QUEUE_RETENTION_SECONDS,
             visibility_timeout_seconds=visibility_timeout_seconds,
             fifo_queue=True if fifo else None,
             # An EventBridge target sets no deduplication id.
@@ -89,9 +88,9 @@ class Queue(Capability):
         self.arn: str = queue.arn
         self.url: str = queue.url
 
-    def grant_send(self) -> list[Statement]:
+    def grant_send(self, sid: str = "SendToQueue") -> list[Statement]:
         """Statements for a role that sends to this queue."""
-        send = Statement("SendToQueue", ["sqs:SendMessage"], [self.arn])
+        send = Statement(sid, ["sqs:SendMessage"], [self.arn])
         return [send, *(self._key.grant_use() if self._key else [])]
 
     def grant_consume(self, sid: str = "ConsumeQueue") -> list[Statement]:

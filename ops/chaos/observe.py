@@ -117,7 +117,9 @@ def _dead(name: str, queues: dict[str, list[dict[str, Any]]]) -> Iterator[DeadLe
         attributes = {
             key: str(value.get("StringValue")) for key, value in message["MessageAttributes"].items()
         }
-        yield read_dead_letter(name, message["MessageId"], message["Body"], attributes)
+        # The audit function parks a message under the id that it had in the audit queue.
+        original = message["MessageDeduplicationId"] if "reason" in attributes else None
+        yield read_dead_letter(name, original or message["MessageId"], message["Body"], attributes)
 
 
 def _finished(message: str) -> Iterator[Finished]:

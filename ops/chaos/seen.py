@@ -49,10 +49,14 @@ class DeadLetter:
 
     Parameters
     ----------
+    message_id
+        Its own; of a message that the audit function parked, the one that it had in the audit queue.
     event_id, envelope_id
         None where its body holds no envelope.
     kind
         By what a retry can do about it; "none" where the message carries no reason.
+    reason
+        Why it was parked; empty where nobody parked it.
     """
 
     queue: str
@@ -62,6 +66,7 @@ class DeadLetter:
     kind: FailureKind
     error: str = ""
     status: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,24 +106,25 @@ def read_journal(lines: Iterable[str]) -> tuple[Application, ...]:
 def read_dead_letter(queue: str, message_id: str, body: str, attributes: Mapping[str, str]) -> DeadLetter:
     """Read a message in one of the shapes in which the pipeline's parts write them.
 
-    A parked message holds `envelope`, Lambda's record holds `requestPayload`, and what EventBridge or the
-    audit queue gave up on is the envelope itself.
+    A message that a handler parked holds `envelope`, Lambda's record holds `requestPayload`, and what the
+    audit function parked, or EventBridge or the audit queue gave up on, is the envelope itself.
     """
     record = _object(body)
+    error = attributes.get("error", "")
     if "parked" in record:
-        error = attributes.get("error", "")
         told = attributes.get("status", "")
         envelope, status = record.get("envelope"), int(told) if told.isdigit() else None
     elif "requestPayload" in record:
         envelope, status = record["requestPayload"], None
         error = str((record.get("responsePayload") or {}).get("errorType", ""))
     else:
-        envelope, status, error = record, None, ""
+        envelope, status = record, None
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
     event_id = detail.get("id") if isinstance(detail, dict) else None
     envelope_id = envelope.get("id") if isinstance(envelope, dict) else None
     kind = "transient" if "ERROR_CODE" in attributes else failure_kind(error)
-    return DeadLetter(queue, message_id, event_id, envelope_id, kind, error, status)
+    reason = attributes.get("reason", "")
+    return DeadLetter(queue, message_id, event_id, envelope_id, kind, error, status, reason)
 
 
 def failure_kind(error: str) -> FailureKind:

@@ -14,7 +14,7 @@ from functools import cached_property
 from ops.chaos.facts import Event
 from ops.chaos.seen import Application, DeadLetter, Seen
 
-# The dead-letter queue of the audit queue; its messages carry no reason.
+# The dead-letter queue of the audit queue.
 AUDIT_DLQ = "-audit-dlq-"
 
 
@@ -217,6 +217,9 @@ class _Court:
                     yield Violation(
                         "audit", subject, "", f"lies in {letter.queue} without a fault of its own"
                     )
+                elif not letter.reason:
+                    # SQS moved it there: it held its lane up until its receives were used up.
+                    yield Violation("audit", about, "", f"lies in {letter.queue} without its reason")
         for missing in sorted((self._poison | unstorable) - found):
             yield Violation("audit", missing, "", "is a poison record and lies in no audit dead-letter queue")
 

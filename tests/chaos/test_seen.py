@@ -18,6 +18,14 @@ def test_a_parked_message_tells_its_reason_in_attributes() -> None:
     assert (letter.kind, letter.error, letter.status) == ("permanent", "PermanentError", 422)
 
 
+def test_a_message_that_the_audit_parked_is_the_envelope_and_tells_its_reason_in_attributes() -> None:
+    letter = read_dead_letter(
+        "queue", "m", json.dumps(ENVELOPE), {"error": "InvalidEventError", "reason": "r"}
+    )
+    assert (letter.event_id, letter.envelope_id) == ("evt_1", "envelope-1")
+    assert (letter.kind, letter.error, letter.reason) == ("permanent", "InvalidEventError", "r")
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

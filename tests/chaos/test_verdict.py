@@ -59,8 +59,8 @@ GOOD = Seen(
     ),
     dead=(
         PARKED,
-        DeadLetter(AUDIT_DLQ, "message-poison", None, None, "none"),
-        DeadLetter(AUDIT_DLQ, "message-nul", "evt_nul", "envelope-evt_nul", "none"),
+        DeadLetter(AUDIT_DLQ, "message-poison", None, None, "permanent", reason="body is no JSON"),
+        DeadLetter(AUDIT_DLQ, "message-nul", "evt_nul", "envelope-evt_nul", "permanent", reason="a NUL"),
     ),
     rows={event.id: 1 for event in EVENTS if event.storable} | {"evt_once": 2},
     archived=frozenset(sent.envelope_id for sent in SENT),
@@ -221,6 +221,13 @@ def test_a_neighbour_of_a_poison_record_in_the_dead_letter_queue_is_named() -> N
 def test_a_poison_record_that_vanished_is_named(place: int, subject: str) -> None:
     dead = tuple(one for number, one in enumerate(GOOD.dead) if number != place)
     assert ("audit", subject) in found(replace(GOOD, dead=dead))
+
+
+@pytest.mark.parametrize(("place", "subject"), [(1, "message-poison"), (2, "envelope-evt_nul")])
+def test_a_poison_record_that_sqs_had_to_move_is_named(place: int, subject: str) -> None:
+    dead = [*GOOD.dead]
+    dead[place] = replace(dead[place], reason="")
+    assert found(replace(GOOD, dead=tuple(dead))) == {("audit", subject)}
 
 
 def test_messages_that_wait_for_the_audit_are_named() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.pipeline import retry
+from functions.pipeline import names, retry
 from ops.local.deployment import EVENT_SOURCE
 from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for
 
@@ -183,19 +183,58 @@ def test_an_answer_that_is_lost_after_applying_is_not_applied_again(pipeline: Pi
     assert [request["status"] for request in pipeline.requests("evt_e2eLostAnswer")][-1] == 409
 
 
-def test_a_message_that_cannot_be_audited_reaches_the_fifo_dead_letter_queue(pipeline: Pipeline) -> None:
-    outputs = pipeline.deployment.outputs
-    queue, dead_letter = "huntaze-stripe-events-dev.fifo", "huntaze-stripe-audit-dlq-dev.fifo"
+EVENTS_QUEUE, AUDIT_DLQ = "huntaze-stripe-events-dev.fifo", "huntaze-stripe-audit-dlq-dev.fifo"
+
+
+def test_a_message_that_can_never_be_audited_is_parked_at_its_first_receive(pipeline: Pipeline) -> None:
     sqs = pipeline.deployment.services.aws.client("sqs")
-    with short_visibility(sqs, outputs.queues[queue]):
-        sent = sqs.send_message(
-            QueueUrl=outputs.queues[queue], MessageBody="no envelope", MessageGroupId="payments"
-        )
-        wait_for(lambda: pipeline.observer.queue_depths()[dead_letter] == 1, "the redrive after 5 receives")
-    (message,) = pipeline.messages(dead_letter)
+    sent = sqs.send_message(
+        QueueUrl=pipeline.deployment.outputs.queues[EVENTS_QUEUE],
+        MessageBody="no envelope",
+        MessageGroupId="payments",
+    )
+    wait_for(lambda: pipeline.observer.queue_depths()[AUDIT_DLQ] == 1, "the audit function parks it")
+    (message,) = pipeline.messages(AUDIT_DLQ)
+    assert message["Body"] == "no envelope"
+    assert message["Attributes"]["MessageDeduplicationId"] == sent["MessageId"]
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes == {"reason": "body is no JSON", "error": "InvalidEventError"}
+    assert pipeline.observer.queue_depths()[EVENTS_QUEUE] == 0
+
+
+def test_an_event_that_could_not_be_audited_in_time_reaches_the_fifo_dead_letter_queue(
+    pipeline: Pipeline,
+) -> None:
+    sqs = pipeline.deployment.services.aws.client("sqs")
+    url = pipeline.deployment.outputs.queues[EVENTS_QUEUE]
+    body = json.dumps(fresh(sample("current", "invoice.paid"), "evt_e2eLedgerAway"))
+    with short_visibility(sqs, url), no_ledger_bucket(pipeline):
+        sent = sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="payments")
+        wait_for(lambda: pipeline.observer.queue_depths()[AUDIT_DLQ] == 1, "the redrive after 5 receives")
+    (message,) = pipeline.messages(AUDIT_DLQ)
     assert message["MessageId"] == sent["MessageId"]
+    assert message["Body"] == body
+    assert "MessageAttributes" not in message
     assert int(message["Attributes"]["ApproximateReceiveCount"]) >= AUDIT_RECEIVES
-    assert pipeline.observer.queue_depths()[queue] == 0
+    assert pipeline.observer.queue_depths()[EVENTS_QUEUE] == 0
+
+
+@contextmanager
+def no_ledger_bucket(pipeline: Pipeline) -> Iterator[None]:
+    """Let the audit function write into a bucket that is not there."""
+    client = pipeline.deployment.services.aws.client("lambda")
+    name = pipeline.deployment.outputs.functions["audit"]
+    variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+    def write_to(bucket: str) -> None:
+        changed = variables | {names.LEDGER_BUCKET: bucket}
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
+
+    write_to("huntaze-no-such-bucket")
+    try:
+        yield
+    finally:
+        write_to(variables[names.LEDGER_BUCKET])
 
 
 @contextmanager

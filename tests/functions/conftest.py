@@ -25,6 +25,8 @@ TABLE = "idempotency"
 BUCKET = "huntaze-ledger-test"
 SECRET = "huntaze/stripe-eventbridge/test"
 DAYS_100 = "8640000"
+# What the deployed queues take; the embedded AWS would take more.
+MAXIMUM_MESSAGE_BYTES = str(256 * 1024)
 
 _numbers = itertools.count(1)
 
@@ -62,7 +64,20 @@ def aws(aws_url: str) -> Aws:
 @pytest.fixture(scope="session")
 def dead_letter_queue(aws: Aws) -> str:
     """Address of the queue in which the handlers park events."""
-    url: str = aws.client("sqs").create_queue(QueueName="huntaze-dlq-test")["QueueUrl"]
+    url: str = aws.client("sqs").create_queue(
+        QueueName="huntaze-dlq-test", Attributes={"MaximumMessageSize": MAXIMUM_MESSAGE_BYTES}
+    )["QueueUrl"]
+    return url
+
+
+@pytest.fixture(scope="session")
+def audit_dead_letter_queue(aws: Aws) -> str:
+    """Address of the FIFO queue in which the audit function parks messages."""
+    fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+    url: str = aws.client("sqs").create_queue(
+        QueueName="huntaze-audit-dlq-test.fifo",
+        Attributes=fifo | {"MaximumMessageSize": MAXIMUM_MESSAGE_BYTES},
+    )["QueueUrl"]
     return url
 
 
@@ -136,13 +151,16 @@ Start = Callable[..., Function]
 
 
 @pytest.fixture(scope="module")
-def start(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+def start(
+    environment: dict[str, str], audit_dead_letter_queue: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
     """Start execution environments; variables given replace the stack's."""
+    own = {"audit": {names.DEAD_LETTER_QUEUE_URL: audit_dead_letter_queue}}
     with ExitStack() as stack:
 
         def begin(handler: str, **variables: str) -> Function:
             log = tmp_path_factory.mktemp("log") / f"{handler}.log"
-            merged = environment | {"POWERTOOLS_SERVICE_NAME": handler} | variables
+            merged = environment | {"POWERTOOLS_SERVICE_NAME": handler} | own.get(handler, {}) | variables
             return stack.enter_context(running_function(handler, merged, log))
 
         yield begin

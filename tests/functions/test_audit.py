@@ -23,8 +23,9 @@ from functions.pipeline.errors import ConfigurationError, TransientError
 from ops.local.clients import Aws
 from ops.local.ports import free_port
 from ops.local.postgres import running_postgres
-from tests.functions.conftest import BUCKET, Start, fresh
-from tests.functions.function import FunctionError
+from ops.local.services import REGION
+from tests.functions.conftest import BUCKET, MAXIMUM_MESSAGE_BYTES, Start, fresh
+from tests.functions.function import FunctionError, metrics
 from tests.unit import snapshots as stripe
 
 SENT = 1_775_037_605_000
@@ -88,6 +89,11 @@ def rows(database_url: str) -> dict[str, dict[str, Any]]:
     with psycopg.connect(database_url, row_factory=psycopg.rows.dict_row) as connection:
         found = connection.execute("SELECT * FROM stripe_event_ledger").fetchall()
     return {row["event_id"]: row for row in found}
+
+
+def stored_ids(database_url: str) -> set[str]:
+    with psycopg.connect(database_url) as connection:
+        return {str(found) for (found,) in connection.execute("SELECT event_id FROM stripe_event_ledger")}
 
 
 def test_batch_is_one_object_of_lines_and_a_row_per_event(aws: Aws, start: Start, database_url: str) -> None:
@@ -178,36 +184,190 @@ def test_second_delivery_by_stripe_is_counted(start: Start, database_url: str) -
     assert row["first_seen"] == datetime(2026, 4, 1, 10, 0, 5, tzinfo=UTC)
 
 
-def test_poison_message_fails_alone(aws: Aws, start: Start, database_url: str) -> None:
+class AuditDeadLetters:
+    """The audit's FIFO dead-letter queue."""
+
+    def __init__(self, aws: Aws, url: str) -> None:
+        self._sqs = aws.client("sqs")
+        self._url = url
+
+    def take(self) -> list[dict[str, Any]]:
+        """Take every message out."""
+        taken: list[dict[str, Any]] = []
+        while messages := self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        ).get("Messages"):
+            for message in messages:
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+            taken += messages
+        return taken
+
+
+def attributes(letter: dict[str, Any]) -> dict[str, str]:
+    return {name: value["StringValue"] for name, value in letter.get("MessageAttributes", {}).items()}
+
+
+@pytest.fixture
+def dead_letters(aws: Aws, audit_dead_letter_queue: str) -> AuditDeadLetters:
+    queue = AuditDeadLetters(aws, audit_dead_letter_queue)
+    queue.take()
+    return queue
+
+
+def test_poison_message_is_parked_at_once_and_alone(
+    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetters
+) -> None:
     before, after = invoice_paid(), invoice_paid()
-    batch = batch_of(before, "not json", after, {"detail": "nothing"})
+    nameless = {"detail": {"id": "evt_1", "type": "payout.paid", "email": "ada@example.com"}}
+    batch = batch_of(before, "not json", after, nameless, {"detail": "nothing"})
     audit = start("audit", DATABASE_URL=database_url)
-    assert failed(audit.invoke(batch)) == [batch["Records"][1]["messageId"], batch["Records"][3]["messageId"]]
+    assert audit.invoke(batch) == {"batchItemFailures": []}
     assert set(rows(database_url)) == {event_id(before), event_id(after)}
     assert len(lines_for(aws, before)) == len(lines_for(aws, after)) == 1
-    reasons = [line["reason"] for line in audit.new_logs("message not stored")]
-    assert reasons == ["body is no JSON", "detail must be an object"]
+
+    letters = dead_letters.take()
+    poison = [batch["Records"][place] for place in (1, 3, 4)]
+    assert [letter["Body"] for letter in letters] == [message["body"] for message in poison]
+    error = {"error": "InvalidEventError"}
+    assert [attributes(letter) for letter in letters] == [
+        error | {"reason": "body is no JSON"},
+        error | {"reason": "id must be an id", "event_id": "evt_1", "event_type": "payout.paid"},
+        error | {"reason": "detail must be an object"},
+    ]
+    for letter, message in zip(letters, poison, strict=True):
+        assert letter["Attributes"]["MessageGroupId"] == "billing"
+        assert letter["Attributes"]["MessageDeduplicationId"] == message["messageId"]
+
+    lines = audit.new_lines()
+    told = [line for line in lines if line.get("message") == "event parked"]
+    assert [line["message_id"] for line in told] == [message["messageId"] for message in poison]
+    assert [line["reason"] for line in told] == [attributes(letter)["reason"] for letter in letters]
+    assert [line.get("correlation_id") for line in told] == [None, "evt_1", None]
+    assert metrics(lines) == {
+        "EventsParked": [
+            {
+                "value": [1.0],
+                "unit": "Count",
+                "namespace": "HuntazeStripe",
+                "dimensions": {"service": "audit", "environment": "dev", "event_type": "unrouted"},
+            }
+        ]
+        * 3
+    }
 
 
-def test_batch_of_poison_only_writes_nothing(start: Start, database_url: str) -> None:
-    batch = batch_of("not json")
-    audit = start("audit", DATABASE_URL=database_url)
-    assert failed(audit.invoke(batch)) == [batch["Records"][0]["messageId"]]
-
-
-@pytest.mark.parametrize("name", ["a NUL \u0000", "half a pair \ud800"])
-def test_event_that_postgresql_cannot_hold_fails_alone_and_is_in_s3(
-    aws: Aws, start: Start, database_url: str, name: str
+def test_batch_of_poison_only_writes_nothing(
+    start: Start, database_url: str, dead_letters: AuditDeadLetters
 ) -> None:
-    good, bad = invoice_paid(), fresh("customer.created", stripe.customer(name=name))
+    audit = start("audit", DATABASE_URL=database_url)
+    assert audit.invoke(batch_of("not json")) == {"batchItemFailures": []}
+    assert len(dead_letters.take()) == 1
+
+
+def test_poison_message_that_comes_again_is_parked_once(start: Start, dead_letters: AuditDeadLetters) -> None:
+    audit, batch = start("audit"), batch_of("not json")
+    for _ in range(2):
+        assert audit.invoke(batch) == {"batchItemFailures": []}
+    assert len(dead_letters.take()) == 1
+
+
+def test_poison_message_that_cannot_be_parked_is_left_to_sqs(
+    aws: Aws, start: Start, audit_dead_letter_queue: str, dead_letters: AuditDeadLetters
+) -> None:
+    gone = audit_dead_letter_queue.replace("huntaze", "no-such")
+    audit, good = start("audit", DEAD_LETTER_QUEUE_URL=gone), invoice_paid()
+    batch = batch_of("not json", good, "{}")
+    assert failed(audit.invoke(batch)) == [batch["Records"][0]["messageId"], batch["Records"][2]["messageId"]]
+    assert len(lines_for(aws, good)) == 1
+    assert len(audit.new_logs("message not parked")) == 2
+    assert dead_letters.take() == []
+
+
+def test_dead_letter_queue_that_does_not_answer_is_asked_once_a_batch(aws: Aws, start: Start) -> None:
+    closed = f"http://127.0.0.1:{free_port()}/000000000000/audit-dlq.fifo"
+    audit, good = start("audit", AWS_ENDPOINT_URL_SQS=closed, DEAD_LETTER_QUEUE_URL=closed), invoice_paid()
+    batch = batch_of("not json", good, *["{}"] * 8)
+    before = time.monotonic()
+    assert len(failed(audit.invoke(batch))) == 9
+    assert time.monotonic() - before < 10
+    assert len(lines_for(aws, good)) == 1
+    (line,) = audit.new_logs("message not parked")
+    assert line["reason"] == "the dead-letter queue could not be reached (EndpointConnectionError)"
+
+
+def test_message_that_the_dead_letter_queue_refuses_is_left_to_sqs(
+    start: Start, dead_letters: AuditDeadLetters
+) -> None:
+    # In AWS its attributes suffice to make it too large: the embedded SQS counts the body alone.
+    batch = batch_of("x" * (int(MAXIMUM_MESSAGE_BYTES) + 1), "not json")
+    assert failed(start("audit").invoke(batch)) == [batch["Records"][0]["messageId"]]
+    assert len(dead_letters.take()) == 1
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        {"data": {"object": stripe.customer(name="a NUL \u0000")}},
+        {"data": {"object": stripe.customer(name="half a pair \ud800")}},
+        {"type": "half.a.pair\ud800"},
+        {"type": "a.nul\u0000"},
+        {"api_version": "half a pair \ud800"},
+        {"api_version": "a NUL \u0000"},
+    ],
+    ids=ascii,
+)
+def test_event_that_postgresql_cannot_hold_is_parked_alone_and_is_in_s3(
+    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetters, detail: dict[str, Any]
+) -> None:
+    good, bad = invoice_paid(), invoice_paid(**detail)
     batch = batch_of(bad, good)
     audit = start("audit", DATABASE_URL=database_url)
-    assert failed(audit.invoke(batch)) == [batch["Records"][0]["messageId"]]
+    assert audit.invoke(batch) == {"batchItemFailures": []}
     assert set(rows(database_url)) == {event_id(good)}
     assert len(lines_for(aws, bad)) == 1
-    (line,) = audit.new_logs("message not stored")
-    assert line["reason"].startswith("PostgreSQL can't hold it; it is in audit/dt=")
-    assert [line["event_id"] for line in audit.new_logs("event audited")] == []
+    (letter,) = dead_letters.take()
+    assert json.loads(letter["Body"]) == bad
+    about = attributes(letter)
+    assert about["event_id"] == event_id(bad)
+    assert about.get("event_type") == (None if "type" in detail else "invoice.paid")
+    assert about["reason"].startswith("detail can't be held by PostgreSQL; it is in audit/dt=")
+    lines = audit.new_lines()
+    assert [line["event_id"] for line in lines if line.get("message") == "event audited"] == [event_id(good)]
+    (line,) = [line for line in lines if line.get("message") == "event parked"]
+    assert (line["correlation_id"], line["reason"]) == (event_id(bad), about["reason"])
+    assert "Logging error" not in audit.output()
+    assert "Traceback" not in audit.output()
+
+
+def test_type_that_is_none_is_stored_and_not_logged(aws: Aws, start: Start, database_url: str) -> None:
+    odd = invoice_paid(type="ada@example.com")
+    audit = start("audit", DATABASE_URL=database_url)
+    assert audit.invoke(batch_of(odd)) == {"batchItemFailures": []}
+    assert rows(database_url)[event_id(odd)]["type"] == "ada@example.com"
+    assert len(lines_for(aws, odd)) == 1
+    assert "ada@example.com" not in audit.output()
+
+
+def test_event_nested_as_deeply_as_python_reads_fails_no_neighbour(
+    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetters
+) -> None:
+    # Not in the bucket that other tests read whole: this process may not read what a function could.
+    aws.client("s3").create_bucket(
+        Bucket="huntaze-ledger-deep", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    audit = start("audit", DATABASE_URL=database_url, LEDGER_BUCKET="huntaze-ledger-deep")
+    depths = range(880, 1000, 7)
+    for depth in depths:
+        good, deep = invoice_paid(), invoice_paid(nested=None)
+        body = json.dumps(deep).replace('"nested": null', f'"nested": {"[" * depth}{"]" * depth}')
+        assert audit.invoke(batch_of(body, good)) == {"batchItemFailures": []}
+        assert event_id(good) in stored_ids(database_url)
+    parked = dead_letters.take()
+    assert len(stored_ids(database_url)) + len(parked) == 2 * len(depths)
+    assert 0 < len(parked) < len(depths)
 
 
 def test_row_that_exceeds_a_limit_of_the_server_fails_alone(database_url: str) -> None:

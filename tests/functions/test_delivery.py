@@ -213,6 +213,14 @@ def test_what_is_no_envelope_is_parked_as_it_is(payments: Function, parked: Park
     assert body["envelope"] == event
 
 
+def test_large_event_in_another_script_is_parked_whole(payments: Function, parked: Parked) -> None:
+    envelope = paid(livemode=True)
+    envelope["detail"]["data"]["object"]["metadata"] = {"備考": "株" * 80_000}
+    assert payments.invoke(envelope)["outcome"] == "parked"
+    ((_, body),) = parked.take()
+    assert body["envelope"] == envelope
+
+
 def test_live_event_in_a_test_environment_is_parked(
     api: ReferenceApi, payments: Function, parked: Parked
 ) -> None:

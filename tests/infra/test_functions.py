@@ -72,11 +72,27 @@ def test_audit_gets_what_it_needs_and_no_more(stack: Stack) -> None:
         names.ENVIRONMENT,
         names.SECRET_ID,
         names.LEDGER_BUCKET,
+        names.DEAD_LETTER_QUEUE_URL,
         "POWERTOOLS_LOG_LEVEL",
         "POWERTOOLS_METRICS_NAMESPACE",
         "POWERTOOLS_SERVICE_NAME",
         "POWERTOOLS_TRACE_DISABLED",
     }
+
+
+def test_audit_parks_in_the_fifo_dead_letter_queue_alone(stack: Stack, secured: Stack) -> None:
+    for each in (stack, secured):
+        variables = function(each, "audit")["environment"]["variables"]
+        queue = each.address("aws_sqs_queue", f"huntaze-stripe-audit-dlq-{each.environment}.fifo")
+        assert variables[names.DEAD_LETTER_QUEUE_URL] == f"${{{queue}.url}}"
+        # The other one takes what Lambda could not hand over, should somebody invoke the function himself.
+        on_failure = each.address("aws_sqs_queue", f"huntaze-stripe-audit-other-dlq-{each.environment}")
+        granted = each.role_statements(f"huntaze-stripe-audit-{each.environment}")
+        sending = [statement["Resource"] for statement in granted if "sqs:SendMessage" in statement["Action"]]
+        assert sorted(sending) == sorted([[f"${{{queue}.arn}}"], [f"${{{on_failure}.arn}}"]])
+    [use] = [s for s in secured.role_statements("huntaze-stripe-audit-prod") if s["Sid"] == "UseKey"]
+    assert set(use["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert use["Resource"] == ["${aws_kms_key.key.arn}"]
 
 
 def test_idempotency_outlives_the_archive(stack: Stack) -> None:

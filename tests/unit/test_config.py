@@ -122,7 +122,9 @@ def test_forgotten_settings_are_read_anew(monkeypatch: pytest.MonkeyPatch) -> No
 def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, LEDGER_BUCKET="bucket")
     use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk", "DATABASE_URL": ""})
-    assert config.ledger_settings() == config.LedgerSettings(bucket="bucket", database_url=None)
+    assert config.ledger_settings() == config.LedgerSettings(
+        bucket="bucket", dead_letter_queue_url=GOOD["DEAD_LETTER_QUEUE_URL"], database_url=None
+    )
 
 
 @pytest.mark.parametrize(

@@ -126,18 +126,39 @@ def test_days_up_to_today_are_looked_through(bucket: Bucket) -> None:
     since = NOW - timedelta(days=3)
     bucket.add("today", "evt_1")
     assert known(bucket, since).known(["evt_1"]) == {"evt_1"}
-    first = (since - reader.CLOCK_SKEW).date()
+    first = (since - reader.CLOCK_SKEW - reader.QUEUE_RETENTION).date()
     days = [first + timedelta(days=number) for number in range((TODAY - first).days + 1)]
     assert bucket.listed == [f"audit/dt={day.isoformat()}/" for day in days]
+
+
+def test_object_that_is_filed_under_an_older_messages_day_is_read(bucket: Bucket) -> None:
+    since = NOW - timedelta(hours=2)
+    oldest = (since - reader.CLOCK_SKEW - reader.QUEUE_RETENTION).date()
+    bucket.add("over midnight", "evt_1", day=since.date() - timedelta(days=1))
+    bucket.add("beside a message that waited", "evt_2", day=oldest)
+    bucket.add("of that time", "evt_3", day=oldest, written=since - timedelta(days=14))
+    assert known(bucket, since).known(["evt_1", "evt_2", "evt_3"]) == {"evt_1", "evt_2"}
+    assert len(bucket.read) == 2
 
 
 def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) -> None:
     for number, storage in enumerate(("GLACIER", "DEEP_ARCHIVE", "STANDARD_IA", "GLACIER_IR")):
         bucket.add(str(number), f"evt_{number}", storage=storage)
     read = ledger(bucket)
-    keys = read.new_keys(TODAY, TODAY, NOW - timedelta(days=1))
+    keys = read.new_keys(NOW - timedelta(days=1), TODAY)
     assert {delivery.event_id for delivery in read.deliveries(keys)} == {"evt_2", "evt_3"}
     assert (read.frozen, read.unreadable) == (2, 0)
+
+
+def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
+    body, written, storage = bucket.objects[bucket.add("deep", "evt_1", "evt_2")]
+    first, second = gzip.decompress(body).splitlines()
+    deep = b'{"envelope":' + b"[" * 100_000
+    name = bucket.add("damaged")
+    bucket.objects[name] = (gzip.compress(b"\n".join([first, deep, second])), written, storage)
+    read = ledger(bucket)
+    assert [delivery.event_id for delivery in read.deliveries([name])] == ["evt_1", "evt_2"]
+    assert read.unreadable == 1
 
 
 def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> None:
@@ -145,7 +166,7 @@ def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> 
     bucket.add("replayed", "evt_2", more={"replay-name": "again"})
     bucket.add("timeless", "evt_3", more={"time": None})
     read = ledger(bucket)
-    found = list(read.deliveries(read.new_keys(TODAY, TODAY, NOW - timedelta(days=1))))
+    found = list(read.deliveries(read.new_keys(NOW - timedelta(days=1), TODAY)))
     at = datetime(2026, 4, 1, 10, 0, 4, tzinfo=UTC)
     received = datetime(2026, 4, 1, 10, 0, 5, 123000, tzinfo=UTC)
     assert found == [

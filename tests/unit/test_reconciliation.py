@@ -151,6 +151,14 @@ def test_event_that_is_too_large_is_left_open() -> None:
     assert recorder.calls == []
 
 
+@pytest.mark.parametrize(("characters", "fits"), [(80_000, True), (90_000, False)])
+def test_size_is_counted_in_the_bytes_that_a_message_takes(characters: int, *, fits: bool) -> None:
+    recorder = Recorder()
+    japanese = detail(data={"object": snapshots.customer(description="株" * characters)})
+    assert healer(recorder).hand_over(japanese) is fits
+    assert bool(recorder.calls) is fits
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

@@ -1,4 +1,5 @@
-"""Envelopes that nobody would send, through the handlers themselves: `envelopes.py`, `target.py`, `run.py`.
+"""Envelopes that nobody would send, through the handlers and the audit function themselves.
 
-One process per handler, as in Lambda, with a real HTTP server for the API and an embedded AWS.
+`envelopes.py`, `target.py`, `audit.py`, `run.py`. One process per function, as in Lambda, with a real HTTP
+server for the API, a real PostgreSQL for the ledger and an embedded AWS.
 """

@@ -1,4 +1,6 @@
-"""Fuzz one handler: `python -m ops.chaos.fuzz payments --examples N --seed S`, in a function's environment.
+"""Fuzz one handler, or the audit function: `python -m ops.chaos.fuzz payments --examples N --seed S`.
+
+In a function's environment.
 
 Writes JSON lines to standard output: `{"done": N}` on the way, and at the end how often each outcome came,
 and the smallest envelope that broke a promise, if one did.
@@ -7,6 +9,7 @@ and the smallest envelope that broke a promise, if one did.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -18,6 +21,7 @@ from hypothesis import HealthCheck, Phase, Verbosity
 
 from functions.pipeline import names
 from functions.pipeline.routing import HANDLERS, event_types
+from ops.chaos.fuzz.audit import AUDIT, SENDABLE, AuditTarget
 from ops.chaos.fuzz.envelopes import anything, samples
 from ops.chaos.fuzz.planted import API_KEY, PERSON
 from ops.chaos.fuzz.target import UNREADABLE, Broken, Target
@@ -44,7 +48,8 @@ def main() -> None:
         os.environ |= {names.HUNTAZE_API_URL: api.url, names.HUNTAZE_API_KEY: API_KEY}
         queue = os.environ[names.DEAD_LETTER_QUEUE_URL]
         sqs = Aws(os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_REGION"]).client("sqs")
-        target = Target(options.handler, api)
+        audited = options.handler == AUDIT
+        target = AuditTarget(api, os.environ[names.DATABASE_URL]) if audited else Target(options.handler, api)
         outcomes: Counter[str] = Counter()
         problem: dict[str, str] = {}
 
@@ -55,7 +60,10 @@ def main() -> None:
             number = outcomes.total()
             fresh = FreshIds(f"fuzz {options.handler} {number}")
             try:
-                sent = json.dumps(fresh.rewritten(envelope))
+                if audited and isinstance(envelope, str) and SENDABLE.fullmatch(envelope):
+                    sent = envelope  # a message may hold any text, JSON or not
+                else:
+                    sent = json.dumps(fresh.rewritten(envelope))
             except RecursionError:
                 outcomes[UNREADABLE] += 1
                 return
@@ -69,7 +77,9 @@ def main() -> None:
             if number % PURGE_EVERY == 0:
                 sqs.purge_queue(QueueUrl=queue)
 
-        check = hypothesis.given(anything(samples(event_types(options.handler))))(attempt)
+        handlers = HANDLERS if audited else (options.handler,)
+        types = tuple(itertools.chain.from_iterable(event_types(handler) for handler in handlers))
+        check = hypothesis.given(anything(samples(types)))(attempt)
         try:
             hypothesis.seed(options.seed)(_settings(options.examples)(check))()
         except Exception:
@@ -96,7 +106,7 @@ def _settings(examples: int) -> hypothesis.settings:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.chaos.fuzz", description=__doc__)
-    parser.add_argument("handler", choices=HANDLERS)
+    parser.add_argument("handler", choices=(*HANDLERS, AUDIT))
     parser.add_argument("--examples", type=int, required=True, help="how many envelopes")
     parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same envelopes")
     return parser.parse_args()

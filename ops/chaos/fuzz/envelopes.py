@@ -18,7 +18,9 @@ MOST_MUTATIONS = 4
 DEPTHS = (30, 400, 900, 940, 960, 970, 980, 990)
 # Large numbers, times before 1970, what other languages read as a number or as nothing.
 NUMBERS = (0, -1, 1.5, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**40, 1e308, float("inf"))
-WORDS = ("", " ", "null", "0", "true", "subscription", "payment", "setup", "xts", "EUR", "evt_1", "\u0000")
+# What JSON holds and PostgreSQL does not: a NUL, and half a surrogate pair.
+UNSTORABLE = ("\u0000", "\ud800")
+WORDS = ("", " ", "null", "0", "true", "subscription", "payment", "setup", "xts", "EUR", "evt_1", *UNSTORABLE)
 
 Path_ = tuple[str | int, ...]
 

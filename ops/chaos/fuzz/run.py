@@ -1,4 +1,4 @@
-"""Fuzz both handlers at once: an embedded AWS for both, and a process for each."""
+"""Fuzz both handlers and the audit function at once: an embedded AWS for all, and a process for each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from typing import Any
 
 from functions.pipeline import names
 from functions.pipeline.routing import HANDLERS
+from ops.chaos.fuzz.audit import AUDIT
 from ops.chaos.verdict import Violation
 from ops.errors import OperatorError
 from ops.local.clients import Aws
 from ops.local.folder import ROOT
+from ops.local.postgres import running_postgres
 from ops.local.services import REGION, isolated_environment, running_emulator
 
-TABLE = "fuzz"
+FUZZED = (*HANDLERS, AUDIT)
+TABLE = BUCKET = "fuzz"
 SECONDS_OF_AN_HOUR = "3600"
 # Of an envelope that broke a promise, what a report shows.
 SHOWN_CHARACTERS = 2000
@@ -44,7 +47,7 @@ class Fuzzed:
 
 
 def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]) -> tuple[Fuzzed, ...]:
-    """Try `examples` envelopes, half of them with each handler.
+    """Try `examples` envelopes, a third of them with each function.
 
     Parameters
     ----------
@@ -58,13 +61,17 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
     OperatorError
         When a process ends without a result; the message is its last line.
     """
-    done = dict.fromkeys(HANDLERS, 0)
+    done = dict.fromkeys(FUZZED, 0)
 
     def advance(handler: str, count: int) -> None:
         done[handler] = count
         progress(sum(done.values()))
 
-    with running_emulator(folder / "aws") as url, ExitStack() as processes:
+    with (
+        running_emulator(folder / "aws") as url,
+        running_postgres(folder / "postgres") as database_url,
+        ExitStack() as processes,
+    ):
         aws = Aws(url, REGION)
         aws.client("dynamodb").create_table(
             TableName=TABLE,
@@ -72,15 +79,17 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
             KeySchema=[{"AttributeName": names.IDEMPOTENCY_KEY_ATTRIBUTE, "KeyType": "HASH"}],
             BillingMode="PAY_PER_REQUEST",
         )
-        share = examples // len(HANDLERS)
+        aws.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        share = examples // len(FUZZED)
+        environments = {handler: _environment(folder, aws, handler) for handler in HANDLERS}
+        environments[AUDIT] = _environment(folder, aws, AUDIT) | {names.DATABASE_URL: database_url}
         started = [
-            (
-                handler,
-                processes.enter_context(_started(handler, _environment(folder, aws, handler), seed, share)),
-            )
-            for handler in HANDLERS
+            (handler, processes.enter_context(_started(handler, environment, seed, share)))
+            for handler, environment in environments.items()
         ]
-        with ThreadPoolExecutor(len(HANDLERS)) as pool:
+        with ThreadPoolExecutor(len(FUZZED)) as pool:
             running = [pool.submit(_followed, *one, share, advance) for one in started]
             try:
                 return tuple(one.result() for one in running)
@@ -91,7 +100,12 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
 
 
 def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
-    queue = aws.client("sqs").create_queue(QueueName=f"fuzz-{handler}")["QueueUrl"]
+    sqs = aws.client("sqs")
+    if handler == AUDIT:
+        fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+        queue = sqs.create_queue(QueueName=f"fuzz-{handler}.fifo", Attributes=fifo)["QueueUrl"]
+    else:
+        queue = sqs.create_queue(QueueName=f"fuzz-{handler}")["QueueUrl"]
     return isolated_environment(folder) | {
         "AWS_ENDPOINT_URL": aws.url,
         names.ENVIRONMENT: "dev",
@@ -100,6 +114,7 @@ def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
         names.IDEMPOTENCY_TABLE: TABLE,
         names.IDEMPOTENCY_EXPIRY_SECONDS: SECONDS_OF_AN_HOUR,
         names.DEAD_LETTER_QUEUE_URL: queue,
+        names.LEDGER_BUCKET: BUCKET,
         names.ORDER: names.WATERMARK,
         names.STRIPE_READS_PER_SECOND: "20",
         "POWERTOOLS_METRICS_NAMESPACE": names.METRICS_NAMESPACE,
