@@ -4,6 +4,7 @@
 EventBridge            the envelope, and why it could not be handed over as message attributes
 Lambda                 an on-failure record: the envelope, and how the last attempt ended
 the handler itself     a parked message: the envelope, and why no retry can help
+the audit function     the envelope, and why it can never be stored as message attributes
 SQS, from the audit    the envelope alone, after its receives
 =====================  ==========================================================================
 
@@ -105,7 +106,7 @@ def read(message: Mapping[str, Any]) -> DeadLetter:
     attributes = {
         name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
     }
-    envelope, failure = _understood(message["Body"], attributes)
+    envelope, failure = _understood(message, attributes)
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
     detail = detail if isinstance(detail, dict) else {}
     event_id, event_type = detail.get("id"), detail.get("type")
@@ -127,9 +128,9 @@ def read(message: Mapping[str, Any]) -> DeadLetter:
     )
 
 
-def _understood(body: str, attributes: Mapping[str, str]) -> tuple[Any, _Failure]:
+def _understood(message: Mapping[str, Any], attributes: Mapping[str, str]) -> tuple[Any, _Failure]:
     try:
-        record = json.loads(body)
+        record = json.loads(message["Body"])
     except (ValueError, RecursionError):
         return None, _Failure(UNKNOWN, "the message is no JSON")
     if not isinstance(record, dict):
@@ -142,7 +143,11 @@ def _understood(body: str, attributes: Mapping[str, str]) -> tuple[Any, _Failure
         return None, _Failure(UNKNOWN, "the message is no record of a failure")
     if "ERROR_CODE" in attributes:
         return record, _not_handed_over(attributes)
-    return record, _Failure(UNKNOWN, "it could not be stored in the ledger")
+    if "reason" in attributes:
+        return record, _parked(attributes)
+    if "MessageGroupId" in message["Attributes"]:
+        return record, _Failure(TRANSIENT, "the ledger did not take it")
+    return record, _Failure(UNKNOWN, "the message does not say why it is here")
 
 
 def _parked(parked: Mapping[str, Any]) -> _Failure:

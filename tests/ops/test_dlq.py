@@ -110,14 +110,14 @@ def test_list_groups_by_queue_kind_reason_and_type_and_gives_everything_back(wor
         ("billing-dlq", "configuration", "the API answered 503", "invoice.paid"): 1,
         ("billing-dlq", "unknown", "the message is no JSON", None): 2,
         ("billing-dlq", "unknown", "the message is no record of a failure", None): 2,
-        ("billing-dlq", "unknown", "it could not be stored in the ledger", None): 1,
+        ("billing-dlq", "unknown", "the message does not say why it is here", None): 1,
         (
             "audit-other-dlq",
             "transient",
             "EventBridge could not hand it over (THROTTLING: Rate exceeded)",
             "payout.paid",
         ): 1,
-        ("audit-dlq.fifo", "unknown", "it could not be stored in the ledger", "invoice.paid"): 1,
+        ("audit-dlq.fifo", "transient", "the ledger did not take it", "invoice.paid"): 1,
     }
     assert [queue["queue"] for queue in document["queues"]] == list(REQUIRED)
     assert {queue["unseen"] for queue in document["queues"]} == {0}
@@ -130,7 +130,7 @@ def test_list_is_a_table_for_people(world: World, dlq: Any) -> None:
     done = dlq("list")
     assert (done.code, done.err) == (0, "")
     assert "detail.id must match [A-Za-z0-9_-]{1,255}" in done.out
-    assert "it could not be stored in the ledger" in done.out
+    assert "the ledger did not take it" in done.out
 
 
 def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World, dlq: Any) -> None:

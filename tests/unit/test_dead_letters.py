@@ -115,9 +115,21 @@ def test_event_that_was_not_handed_over_tells_eventbridges_reason(code: str, kin
 
 
 def test_envelope_alone_comes_from_the_audit_queue() -> None:
-    letter = read(message(ENVELOPE))
-    assert (letter.kind, letter.reason) == (UNKNOWN, "it could not be stored in the ledger")
+    moved = message(ENVELOPE)
+    moved["Attributes"]["MessageGroupId"] = "payments"
+    letter = read(moved)
+    assert (letter.kind, letter.reason) == (TRANSIENT, "the ledger did not take it")
     assert letter.event_id == "evt_unit_1"
+    letter = read(message(ENVELOPE))
+    assert (letter.kind, letter.reason) == (UNKNOWN, "the message does not say why it is here")
+
+
+def test_message_that_the_audit_function_parked_tells_its_reason() -> None:
+    parked = message(ENVELOPE, reason="detail.type must be a text", error="InvalidEventError")
+    parked["Attributes"]["MessageGroupId"] = "payments"
+    letter = read(parked)
+    assert (letter.kind, letter.reason) == (PERMANENT, "detail.type must be a text")
+    assert letter.envelope == ENVELOPE
 
 
 @pytest.mark.parametrize("body", ["", "no json", "null", "[]", '"text"', "{}", '{"a": 1}', "[" * 100_000])
