@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections import ChainMap
-from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import psycopg
 
 from functions.pipeline import routing
 from ops.local.accounting import Evidence, LedgerEntry, Observations, Request
+from ops.local.read_once import FinishedEvents, LedgerObjects, ledger_rows
 
 if TYPE_CHECKING:
     from ops.local.outputs import Outputs
     from ops.local.services import Services
 
-LEDGER_QUERY = "SELECT event_id, deliveries FROM stripe_event_ledger"
-FINISHED_OUTCOMES = ("applied", "recorded", "duplicate", "stale")
 RECEIVE_BATCH = 10
 # Long enough that one reading of a queue meets no message twice.
 PEEK_SECONDS = 5
@@ -40,31 +35,31 @@ class Observer:
     """
 
     def __init__(self, services: Services, outputs: Outputs, since: float) -> None:
-        self._logs = services.aws.client("logs")
         self._sqs = services.aws.client("sqs")
-        self._s3 = services.aws.client("s3")
         self._services = services
         self._outputs = outputs
-        self._log_position = dict.fromkeys(outputs.log_groups, int(since))
-        self._log_lines: set[tuple[str, int, str]] = set()
+        self._logged = FinishedEvents(services.aws.client("logs"), outputs.log_groups, since)
+        self._objects = LedgerObjects(services.aws.client("s3"), outputs.ledger_bucket)
         self._finished: list[Evidence] = []
         self._requests: list[Request] = []
         self._parked: dict[str, Evidence] = {}
-        self._objects: dict[str, dict[str, float]] = {}
+        self._archived: dict[str, float] = {}
 
     def look(self) -> Observations:
         """Return what is recorded now."""
         self._read_requests()
-        for log_group in self._log_position:
-            self._read_log(log_group)
+        self._finished.extend(self._logged.new())
         for name in self._outputs.handler_dlqs:
             self._read_dlq(name)
         self._read_objects()
         return Observations(
             evidence=(*self._finished, *self._parked.values()),
             requests=tuple(self._requests),
-            ledger=dict(self._ledger()),
-            archived=dict(ChainMap(*self._objects.values())),
+            ledger={
+                event_id: LedgerEntry(deliveries)
+                for event_id, deliveries in ledger_rows(self._services.database_url)
+            },
+            archived=dict(self._archived),
         )
 
     def queue_depths(self) -> dict[str, int]:
@@ -83,20 +78,6 @@ class Observer:
         answer = httpx.get(url, params={"since": len(self._requests)}, trust_env=False).raise_for_status()
         self._requests.extend(_request(item) for item in answer.json()["requests"])
 
-    def _read_log(self, log_group: str) -> None:
-        pages = self._logs.get_paginator("filter_log_events").paginate(
-            logGroupName=log_group, startTime=self._log_position[log_group]
-        )
-        for page in pages:
-            for line in page["events"]:
-                # The embedded AWS gives a line no id.
-                identity = (line["logStreamName"], line["timestamp"], line["message"])
-                if identity in self._log_lines:
-                    continue
-                self._log_lines.add(identity)
-                self._log_position[log_group] = max(self._log_position[log_group], line["timestamp"])
-                self._finished.extend(_finished(line["message"], line["timestamp"]))
-
     def _read_dlq(self, name: str) -> None:
         """Take note of each message and leave it there."""
         while messages := self._sqs.receive_message(
@@ -111,24 +92,11 @@ class Observer:
                 self._parked[f"{name}/{message['MessageId']}"] = Evidence(event_id, "parked", sent)
 
     def _read_objects(self) -> None:
-        bucket = self._outputs.ledger_bucket
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="audit/"):
-            for item in page.get("Contents", []):
-                if item["Key"] not in self._objects:
-                    body = self._s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-                    records = map(json.loads, gzip.decompress(body).splitlines())
-                    self._objects[item["Key"]] = {
-                        record["envelope"]["id"]: _milliseconds(record["received_at"]) for record in records
-                    }
-
-    def _ledger(self) -> Iterator[tuple[str, LedgerEntry]]:
-        with psycopg.connect(self._services.database_url, autocommit=True) as connection:
-            try:
-                rows = connection.execute(LEDGER_QUERY).fetchall()
-            except psycopg.errors.UndefinedTable:
-                return  # the audit function makes the table with its first batch
-        for event_id, deliveries in rows:
-            yield event_id, LedgerEntry(deliveries)
+        for records in self._objects.new():
+            received = {r["envelope"]["id"]: _milliseconds(r["received_at"]) for r in records}
+            # What an object read before tells of an event holds.
+            for event_id, at in received.items():
+                self._archived.setdefault(event_id, at)
 
 
 def parked_event_id(record: dict[str, Any]) -> str:
@@ -144,14 +112,6 @@ def handler_of(event_type: str) -> str | None:
     """Return the handler that the routing table names for a type, or None for a type no rule routes."""
     route = routing.ROUTES.get(event_type)
     return None if route is None else route.handler
-
-
-def _finished(message: str, timestamp: float) -> Iterator[Evidence]:
-    if not message.lstrip().startswith("{"):
-        return
-    record = json.loads(message)
-    if record.get("message") == "event finished" and record.get("outcome") in FINISHED_OUTCOMES:
-        yield Evidence(record["event_id"], record["outcome"], timestamp)
 
 
 def _milliseconds(timestamp: str) -> float:

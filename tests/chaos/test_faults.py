@@ -7,7 +7,7 @@ import pytest
 from ops.chaos.faults import Failure, seeded
 from ops.chaos.phases import PHASES
 from ops.local.emulator.faults import fault_from_json as aws_fault
-from ops.local.reference_api.faults import fault_from_json as api_fault
+from ops.local.reference_server.faults import fault_from_json as api_fault
 
 FAILURES = [failure for phase in PHASES for failure in phase.failures]
 

@@ -121,15 +121,14 @@ def send(aws: Aws, bus_name: str, *details: Any) -> None:
     assert aws.client("events").put_events(Entries=entries)["FailedEntryCount"] == 0
 
 
-def function(aws: Aws, code: str, **settings: Any) -> str:
-    """Make a function of the source code, which defines `handler`; return its ARN."""
+def function(aws: Aws, code: str, name: str | None = None, **settings: Any) -> str:
+    """Make a function, under a new name unless given, of code that defines `handler`; return its ARN."""
     functions = aws.client("lambda")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("code_of_test.py", code)
-    name = unique("function")
     arn: str = functions.create_function(
-        FunctionName=name,
+        FunctionName=name or unique("function"),
         Runtime=RUNTIME,
         Role=ROLE,
         Handler="code_of_test.handler",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import io
 import itertools
 import json
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +24,7 @@ from ops.ledgers import PostgresLedger
 from ops.local.clients import Aws
 from ops.local.reference_stripe import Fault, ReferenceStripe
 from ops.local.services import REGION
+from tests.emulator import resources
 from tests.functions.conftest import Start
 from tests.functions.function import Function, FunctionError, metrics
 from tests.unit import snapshots
@@ -299,18 +298,8 @@ def handlers(aws: Aws) -> Handlers:
     queue = sqs.create_queue(
         QueueName="reconcile.fifo", Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     )["QueueUrl"]
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("echo.py", ECHO)
     for handler in ("payments", "billing"):
-        aws.client("lambda").create_function(
-            FunctionName=f"reconcile-{handler}",
-            Runtime="python3.13",
-            Role="arn:aws:iam::000000000000:role/echo",
-            Handler="echo.handler",
-            Code={"ZipFile": archive.getvalue()},
-            Environment={"Variables": {"QUEUE": echoes}},
-        )
+        resources.function(aws, ECHO, f"reconcile-{handler}", Environment={"Variables": {"QUEUE": echoes}})
     variables = {
         names.RECONCILE: "heal",
         names.EVENT_SOURCE_NAME: SOURCE,

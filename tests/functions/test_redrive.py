@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,33 +17,11 @@ from functions.pipeline.aws import session
 from functions.pipeline.table import Table, client
 from ops.local.clients import Aws
 from ops.local.reference_api import Fault, ReferenceApi
+from tests import answering
 from tests.functions.conftest import TABLE, Start
 from tests.functions.function import FunctionError, metrics
 from tests.unit import snapshots
 
-# A handler whose answer stands in the event; it tells a queue in which order it was invoked.
-HANDLER = """
-import json, os
-import boto3
-
-class TransientError(Exception): ...
-class UnsettledError(Exception): ...
-class ConfigurationError(Exception): ...
-
-def handler(envelope, context):
-    detail = envelope["detail"]
-    boto3.client("sqs").send_message(QueueUrl=os.environ["SEEN"], MessageBody=detail["id"])
-    answer = detail["answer"]
-    if answer == "transient":
-        raise TransientError("the API answered 503")
-    if answer == "unsettled":
-        raise UnsettledError("the first event of the same effect is not settled")
-    if answer == "configuration":
-        raise ConfigurationError("no key")
-    if answer == "bug":
-        raise KeyError("ada@example.com")
-    return {"outcome": answer}
-"""
 LONG = 200.0
 DEADLINE_SECONDS = 20.0
 _numbers = itertools.count(1)
@@ -121,23 +97,13 @@ def wait_for(what: Callable[[], Any]) -> None:
 @pytest.fixture
 def world(aws: Aws) -> Iterator[World]:
     number = next(_numbers)
-    sqs, functions = aws.client("sqs"), aws.client("lambda")
+    sqs = aws.client("sqs")
     seen = sqs.create_queue(QueueName=f"redrive-seen-{number}")["QueueUrl"]
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("answering.py", HANDLER)
     queues, handlers = {}, {}
     for family in ("payments", "billing"):
         name = f"redrive-{family}-{number}"
         queues[family] = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
-        functions.create_function(
-            FunctionName=name,
-            Runtime="python3.13",
-            Role="arn:aws:iam::000000000000:role/answering",
-            Handler="answering.handler",
-            Code={"ZipFile": archive.getvalue()},
-            Environment={"Variables": {"SEEN": seen}},
-        )
+        answering.make(aws, name, seen)
         handlers[family] = name
     variables = {
         names.HANDLER_FUNCTIONS: json.dumps(handlers),
@@ -150,7 +116,7 @@ def world(aws: Aws) -> Iterator[World]:
     world.forget_run()
     yield world
     for name in handlers.values():
-        functions.delete_function(FunctionName=name)
+        aws.client("lambda").delete_function(FunctionName=name)
 
 
 def test_transient_failures_are_handed_back_oldest_first(world: World, start: Start) -> None:
@@ -229,7 +195,7 @@ def test_single_failures_do_not_end_the_run(world: World, start: Start) -> None:
         time.sleep(0.01)
     function = start("redrive", **world.variables)
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "failed": 4, "applied": 2}
-    assert "ada@example.com" not in function.output()
+    assert answering.PERSONAL not in function.output()
 
 
 def test_events_that_wait_for_another_do_not_end_the_run(world: World, start: Start) -> None:

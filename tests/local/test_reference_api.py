@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -15,18 +14,6 @@ from ops.local.reference_api import ReferenceApi
 from tests.local.reference_calls import API_KEY, CALLED, Call, sample_call
 
 INVOICE_PAID = "acacia/invoice.paid.json"
-
-
-@pytest.fixture
-def api() -> Iterator[ReferenceApi]:
-    with ReferenceApi(API_KEY) as running:
-        yield running
-
-
-@pytest.fixture
-def client(api: ReferenceApi) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api.url, trust_env=False, timeout=10) as opened:
-        yield opened
 
 
 @pytest.fixture

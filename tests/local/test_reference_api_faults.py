@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,18 +14,6 @@ from tests.local.reference_calls import API_KEY, Call, sample_call
 
 DELAY_SECONDS = 0.3
 IMPATIENT_SECONDS = 0.1
-
-
-@pytest.fixture
-def api() -> Iterator[ReferenceApi]:
-    with ReferenceApi(API_KEY) as running:
-        yield running
-
-
-@pytest.fixture
-def client(api: ReferenceApi) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api.url, trust_env=False, timeout=10) as opened:
-        yield opened
 
 
 @pytest.fixture

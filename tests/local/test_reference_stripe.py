@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ import stripe
 from ops.local.folder import ROOT
 from ops.local.reference_stripe import Fault, ReferenceStripe
 from ops.local.services import running_reference_stripe
+from tests.local.conftest import KEY
 
-KEY = "sk_test_of_the_tests"
 NOW = int(time.time())
 
 
@@ -30,19 +29,6 @@ def event(number: int, event_type: str = "customer.updated", **more: Any) -> dic
         "created": NOW - 60 * number,
         **more,
     }
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[ReferenceStripe]:
-    with ReferenceStripe(KEY) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: ReferenceStripe) -> Iterator[ReferenceStripe]:
-    running.clear()
-    yield running
-    running.clear()
 
 
 def library(server: ReferenceStripe, key: str = KEY) -> stripe.StripeClient:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,25 +15,17 @@ from functions.pipeline.errors import ConfigurationError, InvalidEventError, Per
 from functions.stripe_api import StripeApi
 from ops.local.ports import free_port
 from ops.local.reference_stripe import Fault, ReferenceStripe
+from tests.local.conftest import KEY
 
-KEY = "sk_test_of_the_tests"
 VERSION = "2025-03-31.basil"
 NOW = int(time.time())
 PERSONAL = "jenny.rosen@example.com"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[ReferenceStripe]:
-    with ReferenceStripe(KEY) as server:
-        yield server
-
-
 @pytest.fixture
-def server(running: ReferenceStripe, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReferenceStripe]:
+def server(server: ReferenceStripe, monkeypatch: pytest.MonkeyPatch) -> ReferenceStripe:
     monkeypatch.setattr(stripe_api, "BACKOFF_SECONDS", 0.0)
-    running.clear()
-    yield running
-    running.clear()
+    return server
 
 
 @pytest.fixture

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import time
-import zipfile
 from dataclasses import dataclass
 from typing import Any
 
 from ops.local.clients import Aws
-from tests.emulator.resources import ROLE, RUNTIME
+from tests import answering
 from tests.unit import snapshots
 
-PERSONAL = ("jenny.rosen@example.com", "Jenny Rosen", "+33199000000", "4242", "hk_secret_of_a_person", "1985")
+PERSONAL = (answering.PERSONAL, "Jenny Rosen", "+33199000000", "4242", "hk_secret_of_a_person", "1985")
 AUDIT = ("audit-payments-dlq", "audit-billing-dlq", "audit-other-dlq", "audit-dlq.fifo")
 REQUIRED = ("payments-dlq", "billing-dlq", *AUDIT)
 
-# A handler whose answer stands in the event; it tells a queue in which order it was invoked.
-HANDLER = """
-import json, os, time
-import boto3
-
-class TransientError(Exception): ...
-class PermanentError(Exception): ...
-
-def handler(envelope, context):
-    detail = envelope["detail"]
-    boto3.client("sqs").send_message(QueueUrl=os.environ["SEEN"], MessageBody=detail["id"])
-    answer = detail["answer"]
-    if answer == "transient":
-        raise TransientError("the API answered 503")
-    if answer == "bug":
-        raise KeyError("jenny.rosen@example.com")
-    if answer == "slow":
-        time.sleep(2)
-        return {"outcome": "applied"}
-    return {"outcome": answer}
-"""
 _numbers = itertools.count(1)
 
 
@@ -170,7 +147,7 @@ class World:
 
 def make(aws: Aws) -> World:
     """Make the queues, and handlers that answer as their events say."""
-    sqs, functions = aws.client("sqs"), aws.client("lambda")
+    sqs = aws.client("sqs")
     fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     urls = {
         name: sqs.create_queue(QueueName=full(name), Attributes=fifo if name.endswith(".fifo") else {})[
@@ -179,17 +156,6 @@ def make(aws: Aws) -> World:
         for name in (*REQUIRED, "events.fifo")
     }
     urls["seen"] = sqs.create_queue(QueueName="seen")["QueueUrl"]
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("answering.py", HANDLER)
     for family in ("payments", "billing"):
-        functions.create_function(
-            FunctionName=f"huntaze-stripe-{family}-dev",
-            Runtime=RUNTIME,
-            Role=ROLE,
-            Handler="answering.handler",
-            Timeout=30,
-            Code={"ZipFile": archive.getvalue()},
-            Environment={"Variables": {"SEEN": urls["seen"]}},
-        )
+        answering.make(aws, f"huntaze-stripe-{family}-dev", urls["seen"])
     return World(aws, urls)

@@ -1,25 +1,23 @@
 """The reference Huntaze API: a real HTTP server that keeps the contract, remembers, and can be told to fail.
 
-Read `contract.py` first, then `checks.py`, `exchange.py` and `server.py`, in the order of a request.
+Read `contract.py` first, then `checks.py`, `exchange.py` and `server.py`, in the order of a request. The
+server itself, its memory and its faults are those of `ops/local/reference_server`.
 """
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from types import TracebackType
 
-from ops.local.reference_api.exchange import Applied, Exchange
-from ops.local.reference_api.faults import Fault
-from ops.local.reference_api.messages import NO_ANSWER, Recorded
-from ops.local.reference_api.server import Server
+from ops.local.reference_api.exchange import ApiExchange, Applied
+from ops.local.reference_api.server import ApiServer
+from ops.local.reference_server.faults import Fault
+from ops.local.reference_server.messages import NO_ANSWER, Recorded
+from ops.local.reference_server.thread import InThread
 
 __all__ = ["NO_ANSWER", "Applied", "Fault", "Recorded", "ReferenceApi"]
 
-SHUTDOWN_POLL_SECONDS = 0.02
 
-
-class ReferenceApi:
+class ReferenceApi(InThread):
     """The reference API in a thread of this process, for the time of a `with` block.
 
     Parameters
@@ -33,31 +31,8 @@ class ReferenceApi:
     """
 
     def __init__(self, api_key: str, journal: Path | None = None, port: int = 0) -> None:
-        self._exchange = Exchange(api_key, journal)
-        self._server = Server(self._exchange, port)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(SHUTDOWN_POLL_SECONDS,), daemon=True
-        )
-        self.url = self._server.url
-
-    def __enter__(self) -> ReferenceApi:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        self._exchange.close()
-
-    def requests(self) -> tuple[Recorded, ...]:
-        """Return every request so far, refused ones included, in order."""
-        return self._exchange.requests()
+        self._exchange = ApiExchange(api_key, journal)
+        super().__init__(ApiServer(self._exchange, port))
 
     def applied(self) -> tuple[Applied, ...]:
         """Return the calls that were applied, in order."""
@@ -66,11 +41,3 @@ class ReferenceApi:
     def state(self) -> dict[str, Applied]:
         """Return the last applied call of each object, by the object's id."""
         return self._exchange.state()
-
-    def fail(self, fault: Fault) -> None:
-        """Let the requests that match a fault go wrong from now on."""
-        self._exchange.fail(fault)
-
-    def clear_faults(self) -> None:
-        """Let everything go right again."""
-        self._exchange.clear_faults()

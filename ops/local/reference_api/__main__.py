@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
-from ops.local.reference_api.exchange import Exchange
-from ops.local.reference_api.server import Server
+from ops.local.reference_api.exchange import ApiExchange
+from ops.local.reference_api.server import ApiServer
+from ops.local.reference_server import foreground
 
 
 def main() -> int:
     """Serve; return 1 with one line where the key, the journal or the port can't be used."""
-    options = _options()
-    try:
-        api_key = options.key_file.read_text().strip()
-        if not api_key:
-            return _fail(f"{options.key_file} holds no API key")
-        exchange = Exchange(api_key, options.journal)
-        server = Server(exchange, options.port)
-    except (OSError, ValueError, OverflowError) as error:
-        return _fail(f"the reference API can't start on port {options.port}: {error}")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
-    sys.stderr.write(f"reference API listens on {server.url}\n")
-    try:
-        server.serve_forever()
-    finally:
-        server.server_close()
-        exchange.close()
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m ops.local.reference_api", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="loopback port to listen on")
-    parser.add_argument("--key-file", type=Path, required=True, help="file that holds the bearer key")
+    parser = foreground.parser("ops.local.reference_api", __doc__)
     parser.add_argument("--journal", type=Path, help="JSON lines that let a restarted server remember")
-    return parser.parse_args()
-
-
-def _fail(message: str) -> int:
-    sys.stderr.write(f"{message}\n")
-    return 1
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+    options = parser.parse_args()
+    return foreground.serve(
+        "reference API",
+        "API key",
+        options,
+        lambda key: ApiServer(ApiExchange(key, options.journal), options.port),
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ops.local.reference_api.contract import CONTRACT, REFUSED_CURRENCY
-from ops.local.reference_api.messages import Received
+from ops.local.reference_server.messages import Received, Refusal
 
 EVENT_KEY = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
 API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}([.;][!-~ ]*)?")
@@ -17,25 +17,6 @@ USER_AGENT = re.compile(r"huntaze-stripe-eventbridge/\S+")
 UNIX_SECONDS = re.compile(r"\d{1,11}")
 # The contract's deepest body has two levels. What is nested beyond this could not be written down again.
 MAXIMUM_NESTING = 32
-
-
-class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of this program
-    """The API's answer to a request that it does not apply.
-
-    Parameters
-    ----------
-    status
-        HTTP status.
-    code
-        A word for programs.
-    message
-        A sentence for people. Never the value of a body's field.
-    """
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,17 @@
-"""The reference API's memory: every request in order, what was applied, and the faults in force."""
+"""How the reference Huntaze API answers: what is applied, once, and what a journal keeps of it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ops.local.reference_api.checks import Call, Refusal, judge, readable
-from ops.local.reference_api.faults import Fault, FaultPlan
-from ops.local.reference_api.messages import Received, Recorded, Reply, json_reply
+from ops.local.reference_api.checks import Call, judge, readable
+from ops.local.reference_server.exchange import Exchange
+from ops.local.reference_server.messages import Received, Recorded, Refusal, Reply, json_reply, record
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Applied:
     at: float
 
 
-class Exchange:
+class ApiExchange(Exchange):
     """Answer requests one at a time, so that two equal ones can never both be applied.
 
     Parameters
@@ -40,10 +39,8 @@ class Exchange:
     """
 
     def __init__(self, api_key: str, journal: Path | None = None) -> None:
+        super().__init__()
         self._api_key = api_key
-        self._lock = threading.Lock()
-        self._faults = FaultPlan()
-        self._requests: list[Recorded] = []
         self._applied: dict[str, Applied] = {}
         self._journal: IO[str] | None = None
         if journal is not None:
@@ -65,24 +62,15 @@ class Exchange:
             if fault is not None:
                 reply = fault.reply(reply)
             assert reply is not None
-            recorded = _record(request, reply, applied=applied is not None, injected=fault is not None)
-            self._write(recorded, applied)
-            self._remember(recorded, applied)
+            self._keep(request, reply, applied, injected=fault is not None)
         return reply
 
     def refuse(self, request: Received, refusal: Refusal) -> Reply:
         """Return the reply to a request whose body is not to be read, after recording both."""
         reply = _refused(refusal)
-        recorded = _record(request, reply, applied=False, injected=False)
         with self._lock:
-            self._write(recorded, None)
-            self._remember(recorded, None)
+            self._keep(request, reply, None, injected=False)
         return reply
-
-    def requests(self, since: int = 0) -> tuple[Recorded, ...]:
-        """Return the requests from position `since` on, in the order in which they were decided."""
-        with self._lock:
-            return tuple(self._requests[since:])
 
     def applied(self) -> tuple[Applied, ...]:
         """Return the applied calls in order."""
@@ -92,21 +80,6 @@ class Exchange:
     def state(self) -> dict[str, Applied]:
         """Return the last applied call of each object: what the API now believes about it."""
         return {applied.object_id: applied for applied in self.applied()}
-
-    def fail(self, fault: Fault) -> None:
-        """Put a fault into force."""
-        with self._lock:
-            self._faults.add(fault)
-
-    def clear_faults(self) -> int:
-        """Lift every fault; return how many there were."""
-        with self._lock:
-            return self._faults.clear()
-
-    def faults(self) -> list[tuple[Fault, int]]:
-        """Return each fault in force and how often it struck."""
-        with self._lock:
-            return self._faults.listed()
 
     def close(self) -> None:
         """Close the journal."""
@@ -130,6 +103,12 @@ class Exchange:
             raise Refusal(409, "already_applied", "this call was applied before")
         raise Refusal(422, "idempotency_key_reused", "the Idempotency-Key was applied with another call")
 
+    def _keep(self, request: Received, reply: Reply, applied: Applied | None, *, injected: bool) -> None:
+        body = readable(request.content)
+        recorded = record(request, reply, injected=injected, applied=applied is not None, body=body)
+        self._write(recorded, applied)
+        self._remember(recorded, applied)
+
     def _remember(self, recorded: Recorded, applied: Applied | None) -> None:
         self._requests.append(recorded)
         if applied is not None:
@@ -147,19 +126,6 @@ class Exchange:
 
 def _refused(refusal: Refusal) -> Reply:
     return json_reply(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
-
-
-def _record(request: Received, reply: Reply, *, applied: bool, injected: bool) -> Recorded:
-    return Recorded(
-        path=request.path,
-        idempotency_key=request.header("Idempotency-Key"),
-        headers={name: value for name, value in request.headers.items() if name.lower() != "authorization"},
-        body=readable(request.content),
-        status=reply.status,
-        received_at=request.at,
-        applied=applied,
-        injected=injected,
-    )
 
 
 def _read(journal: Path) -> Iterator[tuple[Recorded, Applied | None]]:

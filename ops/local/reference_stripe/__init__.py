@@ -1,28 +1,25 @@
 """The reference Stripe API: a real HTTP server with Stripe's paging, errors and rate limit.
 
 It serves what the functions read: `/v1/events`, `/v1/customers/{id}` and `/v1/subscriptions/{id}`. Read
-`store.py` first, then `listing.py`, `exchange.py` and `server.py`. Faults are those of the reference
-Huntaze API, matched by the path without its query.
+`store.py` first, then `listing.py`, `exchange.py` and `server.py`. Faults are those of
+`ops/local/reference_server`, matched by the path without its query.
 """
 
 from __future__ import annotations
 
-import threading
-from types import TracebackType
 from typing import Any
 
-from ops.local.reference_api.faults import Fault
-from ops.local.reference_api.messages import Recorded
+from ops.local.reference_server.faults import Fault
+from ops.local.reference_server.messages import Recorded
+from ops.local.reference_server.thread import InThread
 from ops.local.reference_stripe.exchange import StripeExchange
 from ops.local.reference_stripe.server import StripeServer
 from ops.local.reference_stripe.store import Store
 
 __all__ = ["Fault", "Recorded", "ReferenceStripe"]
 
-SHUTDOWN_POLL_SECONDS = 0.02
 
-
-class ReferenceStripe:
+class ReferenceStripe(InThread):
     """The reference Stripe API in a thread of this process, for the time of a `with` block.
 
     Parameters
@@ -37,26 +34,7 @@ class ReferenceStripe:
 
     def __init__(self, secret_key: str, reads_per_second: int | None = None, port: int = 0) -> None:
         self._store = Store()
-        self._exchange = StripeExchange(secret_key, self._store, reads_per_second)
-        self._server = StripeServer(self._exchange, port)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(SHUTDOWN_POLL_SECONDS,), daemon=True
-        )
-        self.url = self._server.url
-
-    def __enter__(self) -> ReferenceStripe:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(StripeServer(StripeExchange(secret_key, self._store, reads_per_second), port))
 
     def add_events(self, *events: dict[str, Any]) -> None:
         """Let Stripe have made these events: the `detail` of envelopes."""
@@ -72,15 +50,3 @@ class ReferenceStripe:
         """Forget all events, objects and faults."""
         self._store.clear()
         self.clear_faults()
-
-    def requests(self) -> tuple[Recorded, ...]:
-        """Return every request so far, refused ones included, in order."""
-        return self._exchange.requests()
-
-    def fail(self, fault: Fault) -> None:
-        """Let the requests that match a fault go wrong from now on."""
-        self._exchange.fail(fault)
-
-    def clear_faults(self) -> None:
-        """Let everything go right again."""
-        self._exchange.clear_faults()

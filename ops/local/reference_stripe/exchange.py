@@ -1,17 +1,15 @@
-"""How the reference Stripe API answers: key, rate limit, path, and the record of what was asked."""
+"""How the reference Stripe API answers: key, rate limit and path."""
 
 from __future__ import annotations
 
 import hmac
-import threading
 from collections import deque
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ops.local.reference_api.checks import Refusal
-from ops.local.reference_api.faults import Fault, FaultPlan
-from ops.local.reference_api.messages import Received, Recorded, Reply, json_reply
+from ops.local.reference_server.exchange import Exchange
+from ops.local.reference_server.messages import Received, Refusal, Reply, json_reply, record
 from ops.local.reference_stripe import listing
 from ops.local.reference_stripe.store import Store
 
@@ -19,16 +17,14 @@ OBJECT_PATHS = {"/v1/customers/": "customer", "/v1/subscriptions/": "subscriptio
 EVENTS_PATH = "/v1/events"
 
 
-class StripeExchange:
-    """Answer requests one at a time, and remember them."""
+class StripeExchange(Exchange):
+    """Answer requests one at a time, and remember them, their paths with their queries."""
 
     def __init__(self, secret_key: str, store: Store, reads_per_second: int | None = None) -> None:
+        super().__init__()
         self._secret_key = secret_key
         self.store = store
         self._limit = reads_per_second
-        self._lock = threading.Lock()
-        self._faults = FaultPlan()
-        self._requests: list[Recorded] = []
         self._recent: deque[float] = deque()
 
     def answer(self, request: Received) -> Reply:
@@ -41,50 +37,15 @@ class StripeExchange:
                 usual = self._usual(request, target.path, target.query)
             reply = usual if fault is None else fault.reply(usual)
             assert reply is not None
-            self._record(request, reply, injected=fault is not None)
+            self._requests.append(record(request, reply, injected=fault is not None))
         return reply
 
     def refuse(self, request: Received, refusal: Refusal) -> Reply:
         """Return the reply to a request whose body is not to be read, after recording both."""
         reply = _error(refusal.status, str(refusal))
         with self._lock:
-            self._record(request, reply, injected=False)
+            self._requests.append(record(request, reply, injected=False))
         return reply
-
-    def requests(self, since: int = 0) -> tuple[Recorded, ...]:
-        """Return the requests from position `since` on; their paths have their queries."""
-        with self._lock:
-            return tuple(self._requests[since:])
-
-    def fail(self, fault: Fault) -> None:
-        """Put a fault into force."""
-        with self._lock:
-            self._faults.add(fault)
-
-    def clear_faults(self) -> int:
-        """Lift every fault; return how many there were."""
-        with self._lock:
-            return self._faults.clear()
-
-    def faults(self) -> list[tuple[Fault, int]]:
-        """Return each fault in force and how often it struck."""
-        with self._lock:
-            return self._faults.listed()
-
-    def _record(self, request: Received, reply: Reply, *, injected: bool) -> None:
-        headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
-        self._requests.append(
-            Recorded(
-                path=request.path,
-                idempotency_key=request.header("Idempotency-Key"),
-                headers=headers,
-                body=None,
-                status=reply.status,
-                received_at=request.at,
-                applied=False,
-                injected=injected,
-            )
-        )
 
     def _usual(self, request: Received, path: str, query: str) -> Reply:
         scheme, _, key = (request.header("Authorization") or "").partition(" ")

@@ -1,23 +1,23 @@
-"""The reference Stripe API's HTTP server: the reference Huntaze API's, with Stripe's account behind it."""
+"""The reference Stripe API's HTTP server, which can be told what is in Stripe's account."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
-from ops.local.reference_api.exchange import Exchange
-from ops.local.reference_api.messages import Received, Reply, json_reply
-from ops.local.reference_api.server import CONTROL_PREFIX, Server
+from ops.local.reference_server.messages import Received, Reply, json_reply
+from ops.local.reference_server.server import CONTROL_PREFIX, Server
 from ops.local.reference_stripe.exchange import StripeExchange
 
 
 class StripeServer(Server):
     """Serve one exchange on a loopback port; port 0 is any free one."""
 
+    controls = "requests, faults, events, objects and account"
+
     def __init__(self, exchange: StripeExchange, port: int = 0) -> None:
         self._store = exchange.store
-        # It answers, refuses, lists and fails as the other exchange does; nothing is ever applied.
-        super().__init__(cast("Exchange", exchange), port)
+        super().__init__(exchange, port)
 
     def control(self, request: Received) -> Reply:
         """Answer a request of the test or tool that runs this server; besides requests and faults:
@@ -41,8 +41,6 @@ class StripeServer(Server):
                 case "DELETE", "account":
                     self._store.clear()
                     return json_reply(200, {})
-                case _, "applied":
-                    return json_reply(404, {"error": "nothing is ever applied here"})
         except (ValueError, KeyError, AttributeError) as error:
             return json_reply(400, {"error": str(error)})
         return super().control(request)

@@ -1,4 +1,4 @@
-"""Failures on order: which requests of the reference API go wrong, how, and how often."""
+"""Failures on order: which requests of a reference API go wrong, how, and how often."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ops.local.reference_api.messages import NO_ANSWER, Received, Reply
+from ops.local.reference_server.messages import NO_ANSWER, Received, Reply
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What passes through the reference API: a request as received, the reply to it, and its record."""
+"""What passes through a reference API: a request as received, the reply to it, and its record."""
 
 from __future__ import annotations
 
@@ -70,6 +70,41 @@ class Recorded:
     def header(self, name: str) -> str | None:
         """Return a header's value, whatever the case of its name, or None."""
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), None)
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of this program
+    """The API's answer to a request that it does not apply.
+
+    Parameters
+    ----------
+    status
+        HTTP status.
+    code
+        A word for programs.
+    message
+        A sentence for people. Never the value of a body's field.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def record(
+    request: Received, reply: Reply, *, injected: bool, applied: bool = False, body: Any = None
+) -> Recorded:
+    """Return the record of a request and its reply, without the key."""
+    return Recorded(
+        path=request.path,
+        idempotency_key=request.header("Idempotency-Key"),
+        headers={name: value for name, value in request.headers.items() if name.lower() != "authorization"},
+        body=body,
+        status=reply.status,
+        received_at=request.at,
+        applied=applied,
+        injected=injected,
+    )
 
 
 def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
