@@ -136,10 +136,10 @@ def _play(phase: Phase, sendings: list[Sending], stage: Stage, seed: int, steps:
 
 
 def _fuzz(options: Options, steps: Steps) -> tuple[Fuzzed, ...]:
-    """Fuzz the handlers alone on the machine, with an embedded AWS of their own."""
+    """Fuzz the functions alone on the machine, with an embedded AWS of their own."""
     if not options.examples:
         return ()
-    with run_folder() as folder, steps.step("fuzz the handlers") as step:
+    with run_folder() as folder, steps.step("fuzz the functions") as step:
         fuzzed = fuzz(
             folder, options.seed, options.examples, lambda done: step.advance_to(done, options.examples)
         )

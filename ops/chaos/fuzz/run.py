@@ -47,7 +47,7 @@ class Fuzzed:
 
 
 def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]) -> tuple[Fuzzed, ...]:
-    """Try `examples` envelopes, a third of them with each function.
+    """Try `examples` envelopes, a third of them, rounded up, with each function.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
         aws.client("s3").create_bucket(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
-        share = examples // len(FUZZED)
+        share = -(-examples // len(FUZZED))
         environments = {handler: _environment(folder, aws, handler) for handler in HANDLERS}
         environments[AUDIT] = _environment(folder, aws, AUDIT) | {names.DATABASE_URL: database_url}
         started = [
