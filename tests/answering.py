@@ -22,6 +22,8 @@ def handler(envelope, context):
         raise TransientError("the API answered 503")
     if answer == "unsettled":
         raise UnsettledError("the first event of the same effect is not settled")
+    if answer == "killed":
+        os._exit(1)
     if answer == "configuration":
         raise ConfigurationError("no key")
     if answer == "bug":

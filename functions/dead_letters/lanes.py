@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MOST: Final = 1000
 # Letters of one queue that one run looks at; those that stay are held meanwhile, or they would come again.
 MOST_SEEN: Final = 10_000
+TOO_MANY_REQUESTS: Final = 429
+SERVER_ERROR: Final = 500
 # Seconds beyond a handler's own that an invocation may take: its start, and the way there and back.
 START_SECONDS: Final = 15
 
@@ -43,10 +45,18 @@ class Handler(ToHandler):
         try:
             return super().hand_over(letter)
         except TransientError as error:
-            if isinstance(error.__cause__, ClientError):
-                # Lambda answered, and not from the handler: it is no attempt of the event.
+            if _is_busy(error.__cause__):
+                # Lambda could not start the handler: it is no attempt of the event.
                 self.attempts.give_back(letter)
             return Result(FAILED, TRANSIENT, error.reason)
+
+
+def _is_busy(cause: BaseException | None) -> bool:
+    """Whether AWS answered that it could not do it now, and not that the request is wrong."""
+    if not isinstance(cause, ClientError):
+        return False
+    status: int = cause.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status == TOO_MANY_REQUESTS or status >= SERVER_ERROR
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ _KIND_OF_ERROR: Final[Mapping[str, str]] = {
     "Runtime.ImportModuleError": CONFIGURATION,
     "Runtime.HandlerNotFound": CONFIGURATION,
 }
+# How Lambda tells a time-out where it gives the error no class.
+TIMED_OUT: Final = "Task timed out"
 # Errors of ours: their messages hold no value of the event. Another one's may.
 _OURS: Final = frozenset(name for name in _KIND_OF_ERROR if "." not in name)
 
@@ -132,6 +134,12 @@ def _understood(message: Mapping[str, Any], attributes: Mapping[str, str]) -> tu
     try:
         record = json.loads(message["Body"])
     except (ValueError, RecursionError):
+        record = None
+    audited = "MessageGroupId" in message["Attributes"]
+    if audited and "reason" in attributes:
+        # The audit function parks a message as it came, whatever that is.
+        return record if isinstance(record, dict) and "detail" in record else None, _parked(attributes)
+    if record is None:
         return None, _Failure(UNKNOWN, "the message is no JSON")
     if not isinstance(record, dict):
         return None, _Failure(UNKNOWN, "the message is no record of a failure")
@@ -143,9 +151,7 @@ def _understood(message: Mapping[str, Any], attributes: Mapping[str, str]) -> tu
         return None, _Failure(UNKNOWN, "the message is no record of a failure")
     if "ERROR_CODE" in attributes:
         return record, _not_handed_over(attributes)
-    if "reason" in attributes:
-        return record, _parked(attributes)
-    if "MessageGroupId" in message["Attributes"]:
+    if audited:
         return record, _Failure(TRANSIENT, "the ledger did not take it")
     return record, _Failure(UNKNOWN, "the message does not say why it is here")
 
@@ -168,13 +174,21 @@ def _on_failure(record: Mapping[str, Any]) -> _Failure:
     error, message = payload.get("errorType"), str(payload.get("errorMessage", ""))
     context = record.get("requestContext")
     condition = context.get("condition") if isinstance(context, dict) else None
-    if error is None and "Task timed out" in message:
+    if error is None and TIMED_OUT in message:
         error = "Sandbox.Timedout"
     if error is None:
         # The last attempt never ran: the function had no concurrency left for it, or it was too old.
         return _Failure(TRANSIENT, f"Lambda gave up before the function ran ({condition})", str(condition))
-    kind = _KIND_OF_ERROR.get(str(error), UNKNOWN)
-    return _Failure(kind, message if error in _OURS else f"the function ended with {error}", str(error))
+    kind, reason = failure_of(str(error), message)
+    return _Failure(kind, reason, str(error))
+
+
+def failure_of(error: str, message: str) -> tuple[str, str]:
+    """Tell the kind and the reason of an error that a function ended with, by its class and its text."""
+    if error in _OURS:
+        return _KIND_OF_ERROR[error], message
+    known = "Sandbox.Timedout" if TIMED_OUT in message else error
+    return _KIND_OF_ERROR.get(known, UNKNOWN), f"the function ended with {known}"
 
 
 def _not_handed_over(attributes: Mapping[str, str]) -> _Failure:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.records import CONFIGURATION, PERMANENT, TRANSIENT, UNKNOWN, DeadLetter
+from functions.dead_letters.records import UNKNOWN, DeadLetter, failure_of
 from functions.pipeline import aws
 from functions.pipeline.compact import compact
 from functions.pipeline.errors import ConfigurationError
@@ -32,16 +32,9 @@ RESULTS: Final = (*DONE, QUEUED, PARKED, FAILED)
 
 # Kind of a failure: the event waits for another one, which may be handed back next.
 UNSETTLED: Final = "unsettled"
+UNSETTLED_ERROR: Final = "UnsettledError"
 
 NO_ENVELOPE: Final = "the message holds no envelope: purge it, which writes it to a file"
-
-_KINDS: Final = {
-    "TransientError": TRANSIENT,
-    "UnsettledError": UNSETTLED,
-    "ConfigurationError": CONFIGURATION,
-    "AuthenticationRefusedError": CONFIGURATION,
-    "PermanentError": PERMANENT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +94,8 @@ class ToHandler:
             raise aws.fault(f"the function {self.function}", error) from error
         if answer.get("FunctionError"):
             error_type = str(document.get("errorType", "an error"))
-            known = error_type in _KINDS
-            reason = str(document.get("errorMessage")) if known else f"the function ended with {error_type}"
-            return Result(FAILED, _KINDS.get(error_type, UNKNOWN), reason)
+            kind, reason = failure_of(error_type, str(document.get("errorMessage")))
+            return Result(FAILED, UNSETTLED if error_type == UNSETTLED_ERROR else kind, reason)
         outcome = document.get("outcome")
         if outcome in DONE or outcome == PARKED:
             return Result(outcome)

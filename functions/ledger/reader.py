@@ -123,7 +123,7 @@ class LedgerReader:
         for line in lines:
             try:
                 found.append(_delivery(line))
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 damaged = True
         if damaged:
             self.unreadable += 1

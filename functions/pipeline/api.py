@@ -141,7 +141,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         return float(header)
     try:
         date = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # "-0000" instead of a zone makes a naive time; HTTP dates are in UTC.
     date = date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -61,13 +61,7 @@ class Delivery:
 
 
 def apply(*, idempotency_key: str, delivery: Delivery) -> dict[str, Any]:
-    """Apply an event and return what became of it.
-
-    Returns
-    -------
-    dict
-        ``outcome``, ``event_type``, ``path``, and in ``replay`` the replay that brought the event, if it was
-        a forced one.
+    """Apply an event and return what became of it: ``outcome``, ``event_type`` and ``path``.
 
     Raises
     ------
@@ -87,7 +81,6 @@ def apply(*, idempotency_key: str, delivery: Delivery) -> dict[str, Any]:
         "outcome": outcome,
         "event_type": delivery.event.type,
         "path": request.path if request else None,
-        "replay": delivery.event.forced_by,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,9 @@ from functions.pipeline.errors import (
     EventError,
     InvalidEventError,
     PermanentError,
+    UnsettledError,
 )
+from functions.pipeline.forced import FirstTime
 from functions.pipeline.idempotency import idempotency_id, once, records
 from functions.pipeline.route import Route
 from functions.pipeline.routing import ROUTES
@@ -85,18 +88,39 @@ def _deliver(
     event = parse(envelope, livemode=settings.livemode)
     route = _route(event, handler)
     delivery = Delivery(event, route, route.request(event.object), settings, context)
-    result = _once(handler, delivery, event.id)
-    if event.forced_by is not None and result.get(REPEATED) and result.get("replay") != event.forced_by:
-        # It was applied before this replay, which was told to apply it again.
-        again = replace(delivery, forced_by=event.forced_by)
-        result = _once(handler, again, f"{event.id}:{event.forced_by}")
+    if event.forced_by is None:
+        result = _once(handler, delivery, event.id)
+    else:
+        result = _forced(handler, delivery, event.forced_by)
     telemetry.finished(event, result["outcome"])
     return {name: result[name] for name in ("outcome", "event_type", "path")}
 
 
-def _once(handler: str, delivery: Delivery, idempotency_key: str) -> dict[str, Any]:
+def _forced(handler: str, delivery: Delivery, replay: str) -> dict[str, Any]:
+    event = delivery.event
+    first = FirstTime(delivery.table, event.id, replay)
+
+    def for_the_first_time(**arguments: Any) -> dict[str, Any]:
+        first.remember()
+        return apply(**arguments)
+
+    try:
+        result = _once(handler, delivery, event.id, for_the_first_time)
+    except UnsettledError:
+        # Another invocation may be at it, which the next delivery must not take for an earlier one.
+        first.remember()
+        raise
+    if result.get(REPEATED) and not first.remembered():
+        again = replace(delivery, forced_by=replay)
+        result = _once(handler, again, f"{event.id}:{replay}")
+    return result
+
+
+def _once(
+    handler: str, delivery: Delivery, idempotency_key: str, function: Callable[..., dict[str, Any]] = apply
+) -> dict[str, Any]:
     return once(
-        apply,
+        function,
         handler=handler,
         settings=delivery.settings,
         context=delivery.context,

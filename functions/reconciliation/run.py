@@ -16,8 +16,8 @@ from botocore.config import Config
 
 from functions import stripe_api
 from functions.ledger.reader import READERS, KnownEvents, LedgerReader
-from functions.pipeline import aws, names
-from functions.pipeline.errors import EventError
+from functions.pipeline import aws, config, names
+from functions.pipeline.errors import ConfigurationError, EventError
 from functions.pipeline.routing import ROUTES
 from functions.pipeline.telemetry import environment, logger
 from functions.reconciliation.checkpoint import Checkpoint, Position
@@ -74,6 +74,9 @@ def reconcile(context: LambdaContext) -> dict[str, Any]:
             raise
         _tell(job.gap)
     except EventError as error:
+        if isinstance(error, ConfigurationError):
+            # A key may be rotated before the next run.
+            config.forget()
         logger.error("reconciliation failed", extra={"error": type(error).__name__, "reason": error.reason})
         raise
     result = {

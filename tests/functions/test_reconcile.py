@@ -380,6 +380,17 @@ def test_key_of_the_other_mode_compares_nothing(world: World) -> None:
     assert world.stripe.requests() == ()
 
 
+def test_key_that_is_mended_in_the_secret_is_used_by_the_next_run(world: World) -> None:
+    secrets = world.aws.client("secretsmanager")
+    secrets.create_secret(Name=world.name, SecretString=json.dumps({names.STRIPE_SECRET_KEY: "sk_live_x"}))
+    function = world.function(**{names.STRIPE_SECRET_KEY: "", names.SECRET_ID: world.name})
+    with pytest.raises(FunctionError) as caught:
+        function.invoke({}, remaining_seconds=LONG)
+    assert caught.value.kind == "ConfigurationError"
+    secrets.put_secret_value(SecretId=world.name, SecretString=json.dumps({names.STRIPE_SECRET_KEY: KEY}))
+    assert function.invoke({}, remaining_seconds=LONG)["complete"] is True
+
+
 def test_database_without_the_ledger_is_no_empty_ledger(database_url: str) -> None:
     with pytest.raises(OperatorError, match=r"^DATABASE_URL names a database without the table"):
         PostgresLedger(database_url).known(["evt_1"])

@@ -189,6 +189,12 @@ def test_api_that_fails_again_ends_the_run(world: World, start: Start) -> None:
     assert world.left() == 5
 
 
+def test_handlers_that_are_cut_off_end_the_run(world: World, start: Start) -> None:
+    for _ in range(5):
+        world.fail("killed")
+    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 5, "failed": 3}
+
+
 def test_single_failures_do_not_end_the_run(world: World, start: Start) -> None:
     for answer in ("transient", "transient", "applied", "bug", "transient", "applied"):
         world.fail(answer)

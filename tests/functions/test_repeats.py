@@ -278,6 +278,37 @@ def test_forced_replay_of_an_event_that_was_not_applied_applies_it_once(
     assert payments.invoke(envelope | {"replay-name": "forced-second"})["outcome"] == "applied"
 
 
+def test_event_that_is_applied_between_a_forced_replays_deliveries_is_not_applied_again(
+    api: ReferenceApi, payments: Function
+) -> None:
+    envelope = paid()
+    replayed = envelope | {"replay-name": "forced-between"}
+    api.fail(Fault(status=503, times=4))
+    with pytest.raises(FunctionError):
+        payments.invoke(replayed)
+    # Its dead letter is handed back, and then Lambda tries the replay's delivery again.
+    assert payments.invoke(envelope)["outcome"] == "applied"
+    assert payments.invoke(replayed)["outcome"] == "duplicate"
+    assert [request.applied for request in requests_for(api, envelope)] == [False] * 4 + [True]
+
+
+def test_forced_replay_that_meets_an_event_in_progress_does_not_apply_it_again(
+    api: ReferenceApi, payments: Function, start: Start
+) -> None:
+    envelope = paid()
+    replayed = envelope | {"replay-name": "forced-meanwhile"}
+    other = start("payments")
+    api.fail(Fault(header_delay=3.0, applies=True, times=1))
+    payments.send(envelope)
+    wait_for_requests(api, envelope, 1)
+    with pytest.raises(FunctionError) as caught:
+        other.invoke(replayed)
+    assert caught.value.kind == "UnsettledError"
+    assert payments.result()["outcome"] == "applied"
+    assert other.invoke(replayed)["outcome"] == "duplicate"
+    assert len(requests_for(api, envelope)) == 1
+
+
 def test_forced_replay_never_brings_an_older_state_back(api: ReferenceApi, billing: Function) -> None:
     newest = customer_updated(name="newest")
     older = customer_updated(newest, age=1, name="older")

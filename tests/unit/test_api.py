@@ -213,6 +213,8 @@ def test_wait_is_honoured_on_429_and_503_only(status: int) -> None:
         ("Wed, 01 Apr 2026 12:00:30 +0200", 30.0),
         ("Wed, 01 Apr 2026 09:00:00 GMT", 0.0),
         ("-5", None),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+        ("Wed, 01 Apr 2026 10:00:30 +99999999999999999999", None),
         ("1.5", None),
         ("soon", None),
         ("", None),

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.records import CONFIGURATION, PERMANENT, TRANSIENT, UNKNOWN, DeadLetter, read
+from functions.dead_letters.records import (
+    CONFIGURATION,
+    PERMANENT,
+    TRANSIENT,
+    UNKNOWN,
+    DeadLetter,
+    failure_of,
+    read,
+)
 from tests.unit import snapshots
 
 ENVELOPE = snapshots.envelope("payment_intent.succeeded", snapshots.payment_intent())
@@ -142,6 +150,30 @@ def test_what_is_no_record_is_shown_without_an_envelope(body: str) -> None:
 def test_envelope_that_names_no_event_has_no_id(detail: Any) -> None:
     letter = read(message({"detail": detail}))
     assert (letter.event_id, letter.event_type) == (None, None)
+
+
+@pytest.mark.parametrize("body", ["no json", "[1]", '{"id": "x"}'])
+def test_message_that_is_no_event_tells_why_the_audit_function_parked_it(body: str) -> None:
+    parked = message(body, reason="the body is no event", error="InvalidEventError")
+    parked["Attributes"]["MessageGroupId"] = "payments"
+    letter = read(parked)
+    assert (letter.kind, letter.reason) == (PERMANENT, "the body is no event")
+    assert letter.envelope is None
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "kind", "reason"),
+    [
+        ("TransientError", "the API answered 503", TRANSIENT, "the API answered 503"),
+        ("Sandbox.Timedout", "x", TRANSIENT, "the function ended with Sandbox.Timedout"),
+        ("None", "Task timed out after 30.00 seconds", TRANSIENT, "the function ended with Sandbox.Timedout"),
+        ("KeyError", SECRET, UNKNOWN, "the function ended with KeyError"),
+    ],
+)
+def test_error_of_a_function_is_told_without_what_it_may_hold(
+    error: str, text: str, kind: str, reason: str
+) -> None:
+    assert failure_of(error, text) == (kind, reason)
 
 
 class LargeQueue:

@@ -153,9 +153,10 @@ def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) ->
 def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
     body, written, storage = bucket.objects[bucket.add("deep", "evt_1", "evt_2")]
     first, second = gzip.decompress(body).splitlines()
+    odd = b'{"envelope": "text"}'
     deep = b'{"envelope":' + b"[" * 100_000
     name = bucket.add("damaged")
-    bucket.objects[name] = (gzip.compress(b"\n".join([first, deep, second])), written, storage)
+    bucket.objects[name] = (gzip.compress(b"\n".join([first, odd, deep, second])), written, storage)
     read = ledger(bucket)
     assert [delivery.event_id for delivery in read.deliveries([name])] == ["evt_1", "evt_2"]
     assert read.unreadable == 1
