@@ -15,6 +15,7 @@ from functions.pipeline.routing import HANDLERS
 from functions.reconciliation.gap import Gap, compare
 from functions.reconciliation.heal import Destination, Healer
 from functions.stripe_api import StripeApi
+from ops import talk
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.ledgers import Ledger
@@ -87,11 +88,14 @@ def find_gap(
                 )
         except EventError as error:
             raise OperatorError(
-                f"{error.reason}; {gap.compared.total()} events were compared, {gap.missing_count} are "
-                f"missing and {len(gap.healed)} of these were handed over: repeat the command"
+                f"{error.reason}; {_told(gap)}, {len(gap.healed)} handed over: repeat the command"
             ) from error
-        step.note = f"{gap.compared.total()} events, {gap.missing_count} missing"
+        step.note = _told(gap)
     return gap
+
+
+def _told(gap: Gap) -> str:
+    return f"{talk.counted(gap.compared.total(), 'event')} compared, {gap.missing_count} missing"
 
 
 def healer(environment: Environment) -> Healer:

@@ -26,6 +26,11 @@ def console(*, as_json: bool = False) -> Console:
     return Console(file=stream, width=None if stream.isatty() else width)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return for example `1 letter` or `2 letters`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def show_json(document: Any) -> None:
     """Print a document for programs."""
     typer.echo(json.dumps(document, indent=2))

@@ -103,7 +103,7 @@ def show(
     else:
         for document in shown:
             talk.show_json(document)
-        run.console.print(f"{len(shown)} letters", highlight=False)
+        run.console.print(talk.counted(len(shown), "letter"), highlight=False)
     telling.show_unseen(run.console, counts, run.queues)
 
 
@@ -133,7 +133,7 @@ def redrive(
     filters = session.Filters(queue, kind, reason, event_type, event_id, older_than)
     run = session.begin(env, filters, as_json=as_json)
     back = ways.ways(run.environment, run.queues)
-    wanted = run.ask(lambda number: f"Hand {number} events back?", dry_run=dry_run, yes=yes)
+    wanted = run.ask(lambda letters: f"Hand {letters} back?", dry_run=dry_run, yes=yes)
     if wanted is None:
         return
     with interrupts.interruption() as interrupted:
@@ -143,7 +143,9 @@ def redrive(
     if as_json:
         talk.show_json(run.document(interrupted) | documents.work_document(work))
     left = (
-        f"{work.left} events stay in their queues: `huntaze-stripe dlq list` tells why" if work.left else None
+        f"{talk.counted(work.left, 'letter')} left in the queues: `huntaze-stripe dlq list` tells why"
+        if work.left
+        else None
     )
     run.end(interrupted, work.stopped, left, work.counts.all_unseen)
 
@@ -179,16 +181,16 @@ def purge(
     if not dry_run:
         purging.check_new(target)
     wanted = run.ask(
-        lambda number: f"Delete {number} letters, after writing them to {target}?", dry_run=dry_run, yes=yes
+        lambda letters: f"Delete {letters}, after writing to {target}?", dry_run=dry_run, yes=yes
     )
     if wanted is None:
         return
     with interrupts.interruption() as interrupted:
         work = purging.purge(run.queues, wanted, target, run.steps, interrupted)
     told = f", all {work.written} that were chosen are in {target}" if work.written else ""
-    run.console.print(f"{work.deleted} letters deleted{told}", highlight=False, markup=False)
+    run.console.print(f"{talk.counted(work.deleted, 'letter')} deleted{told}", highlight=False, markup=False)
     telling.show_unseen(run.console, work.counts, run.queues)
     if as_json:
         talk.show_json(run.document(interrupted) | documents.purge_document(work))
-    left = f"{work.left} letters are in the file and still in their queues" if work.left else None
+    left = f"{talk.counted(work.left, 'letter')} in the file and still in the queues" if work.left else None
     run.end(interrupted, work.stopped, left, work.counts.all_unseen)

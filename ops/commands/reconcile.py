@@ -135,13 +135,14 @@ def _show(console: Console, gap: Gap, ledger: str) -> None:
 def _verdict(gap: Gap, *, heal: bool, dry_run: bool) -> str:
     if not gap.missing_count:
         return "nothing is missing"
+    missing = talk.counted(gap.missing_count, "event")
     if heal and dry_run:
-        return f"dry run: {gap.missing_count} events would be handed over"
+        return f"dry run: {missing} would be handed over"
     if not heal:
-        return f"{gap.missing_count} events are missing: --heal hands them over"
+        return f"{missing} missing: --heal hands over what is missing"
     if gap.open_count:
-        return f"{gap.open_count} events are too large to be handed over: look at them in Stripe's dashboard"
-    return f"all {gap.missing_count} missing events were handed over; they reach the ledger in a minute"
+        return f"{talk.counted(gap.open_count, 'event')} too large to be handed over: see Stripe's dashboard"
+    return f"{missing} handed over, nothing else is missing; the ledger has it in a minute"
 
 
 def _document(gap: Gap) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 from functions.dead_letters.records import DeadLetter
+from ops import talk
 from ops.dlq.choice import Choice
 from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue
@@ -58,7 +59,7 @@ def look(
     with steps.step("read the queues") as step, holding(LOOK_SECONDS) as held:
         held.take(queues, interrupted, lambda count: step.advance_to(count))
         letters = held.items()
-        step.note = f"{len(letters)} messages"
+        step.note = talk.counted(len(letters), "letter")
     _note(counts, letters)
     return [(letter, queue) for letter, queue in letters if choice.takes(letter)], counts
 
@@ -84,7 +85,7 @@ def rounds(
         with holding(HOLD_SECONDS) as held:
             with steps.step("take the letters") as step:
                 held.take(places, interrupted, lambda count: step.advance_to(count))
-                step.note = f"{len(held)} messages"
+                step.note = talk.counted(len(held), "letter")
             letters = held.items()
             known = {
                 letter: letter.message_id in counts.seen.get(queue.name, ()) for letter, queue in letters

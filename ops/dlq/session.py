@@ -72,8 +72,8 @@ class Session:
     def ask(self, question: Callable[[str], str], *, dry_run: bool, yes: bool) -> Wanted | None:
         """Show what is chosen and ask, unless `yes`; return what may be touched, or None for nothing.
 
-        The question is told how many letters there are. Of FIFO queues all that is chosen may be touched:
-        they do not show it at once.
+        The question is told how many, for example `2 letters`. Of FIFO queues all that is chosen may be
+        touched: they do not show it at once.
 
         Raises
         ------
@@ -96,8 +96,10 @@ class Session:
             return None
         if not letters and not counts.all_unseen:
             return lambda _letter, _queue: False
-        more = " at least" if counts.all_unseen else ""
-        talk.confirm(question(f"{len(letters)}{more}"), yes=False, as_json=self.as_json)
+        least = "at least " if counts.all_unseen else ""
+        talk.confirm(
+            question(f"{least}{talk.counted(len(letters), 'letter')}"), yes=False, as_json=self.as_json
+        )
         shown = {letter.message_id for letter, _ in letters}
         return lambda letter, queue: self.choice.takes(letter) and (queue.fifo or letter.message_id in shown)
 
@@ -124,7 +126,9 @@ class Session:
         if left is not None:
             raise OperatorError(left)
         if unseen:
-            raise OperatorError(f"{unseen} messages were not seen: repeat the command in a few minutes")
+            raise OperatorError(
+                f"not seen: {talk.counted(unseen, 'message')}; repeat the command in a few minutes"
+            )
 
 
 def begin(env: str, filters: Filters, *, as_json: bool) -> Session:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from functions.dead_letters.redrive import FAILED, RESULTS
+from ops import talk
 from ops.dlq.queues import Queue
 from ops.dlq.redriving import Work
 from ops.dlq.rounds import Letters, Seen
@@ -79,7 +80,7 @@ def show_unseen(console: Console, counts: Seen, queues: Sequence[Queue]) -> None
         if number := counts.unseen(queue.name):
             behind = " or wait behind others of their group" if queue.fifo else ""
             console.print(
-                f"{number} more messages of {queue.name} were not seen: others hold them{behind}",
+                f"{queue.name}: {talk.counted(number, 'more message')} not seen: others hold them{behind}",
                 highlight=False,
             )
 

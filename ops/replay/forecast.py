@@ -12,6 +12,7 @@ from typing import Any
 
 from functions.pipeline import names
 from functions.pipeline.idempotency import idempotency_id
+from ops import talk
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.ledgers import EventsByType, Ledger
@@ -74,7 +75,7 @@ def forecast(
         events = ledger.events(since, until)
         chosen = {kind: ids for kind, ids in events.items() if any(rule.takes(kind) for rule in rules)}
         total = sum(len(ids) for ids in chosen.values())
-        step.note = f"{total} events"
+        step.note = talk.counted(total, "event")
     with steps.step("look which are applied") as step:
         applied = _applied(environment, chosen, rules, lambda done: step.advance_to(done, total))
         step.note = f"{applied.total()} applied"

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops import moments
+from ops import moments, talk
 from ops.replay.forecast import Forecast
 from ops.replay.replays import Replay
 
@@ -28,11 +28,13 @@ def show_forecast(console: Console, forecast: Forecast, *, force: bool) -> None:
     console.print(table)
     if forecast.unread:
         console.print(
-            f"{forecast.unread} objects of the ledger could not be read: more events may come",
+            f"{talk.counted(forecast.unread, 'object')} of the ledger could not be read: more may come",
             highlight=False,
         )
     fate = "applied AGAIN" if force else "skipped as duplicates"
-    console.print(f"{forecast.applied} of {forecast.events} events would be {fate}", highlight=False)
+    console.print(
+        f"{forecast.applied} of {talk.counted(forecast.events, 'event')} would be {fate}", highlight=False
+    )
 
 
 def show(console: Console, found: Sequence[Replay]) -> None:

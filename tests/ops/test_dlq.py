@@ -138,7 +138,7 @@ def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World,
         world.audited()
     done = dlq("list")
     assert done.code == 0
-    assert "3 more messages of audit-dlq.fifo were not seen" in done.out
+    assert "audit-dlq.fifo: 3 more messages not seen" in done.out
     assert world.counts("audit-dlq.fifo") == (13, 0)
 
 
@@ -268,7 +268,7 @@ def test_redrive_tells_each_outcome_and_keeps_what_failed(world: World, dlq: Any
     }
     # The handler answers "parked" when it has put a new message into the queue: here it does not.
     assert (done.code, document["left"]) == (1, 5)
-    assert done.err.splitlines()[-1].startswith("error: 5 events stay in their queues")
+    assert done.err.splitlines()[-1].startswith("error: 5 letters left in the queues")
     assert world.counts() == (4, 0)
     assert PERSONAL[0] not in done.out + done.err
 
@@ -377,7 +377,7 @@ def test_held_letters_are_told_as_unseen(world: World, dlq: Any) -> None:
     done = dlq("redrive", "--yes", "--json")
     document = json.loads(done.out)
     assert (done.code, document["outcomes"]["applied"], document["unseen"]) == (1, 1, 1)
-    assert done.err.splitlines()[-1].startswith("error: 1 messages were not seen")
+    assert done.err.splitlines()[-1].startswith("error: not seen: 1 message;")
 
 
 def test_purge_writes_messages_whole_and_deletes_them(world: World, dlq: Any, tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ def test_redrive_asks(
     person.setattr(sys, "stdin", Terminal(answer))
     done = dlq("redrive")
     assert (done.code, world.counts()) == (code, (left, 0))
-    assert "Hand 1 events back?" in done.out
+    assert "Hand 1 letter back?" in done.out
 
 
 def test_every_command_tells_its_exit_codes(dlq: Any) -> None:

@@ -213,7 +213,7 @@ def test_stripe_that_limits_for_long_is_told_with_how_far_it_came(
 ) -> None:
     environment.setattr("functions.stripe_api.BACKOFF_SECONDS", 0.0)
     stripe.fail(Fault(path="/v1/events", status=429))
-    _is_one_line(run(["reconcile"], environment, capsys), 1, "Stripe answered 429; 0 events were compared")
+    _is_one_line(run(["reconcile"], environment, capsys), 1, "Stripe answered 429; 0 events compared")
 
 
 @pytest.mark.parametrize(
