@@ -32,6 +32,7 @@ _KIND_OF_ERROR: Final[Mapping[str, str]] = {
     "TransientError": TRANSIENT,
     "UnsettledError": TRANSIENT,
     "PermanentError": PERMANENT,
+    "DoubtfulRefusalError": PERMANENT,
     "InvalidEventError": PERMANENT,
     "LivemodeMismatchError": PERMANENT,
     "ConfigurationError": CONFIGURATION,

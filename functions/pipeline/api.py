@@ -51,6 +51,11 @@ CONFLICT: Final = 409
 AUTHENTICATION_REFUSED: Final = frozenset({401, 403})
 TRANSIENT: Final = frozenset({408, 425, 429})
 HONOURS_RETRY_AFTER: Final = frozenset({429, 503})
+# The API's own judgement of an event: it knew the idempotency key, and has not applied it. Any other refusal
+# may come of what stands before the API, which knows nothing of an earlier call.
+JUDGED: Final = 422
+# The request was not sent.
+NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def build_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
@@ -113,7 +118,8 @@ class HuntazeApi:
                 answer = _beginning(response)
         except httpx.TransportError as error:
             reason = f"the API could not be reached ({type(error).__name__})"
-            raise TransientError(reason, path=request.path) from error
+            unknown = not isinstance(error, NOT_SENT)
+            raise TransientError(reason, path=request.path, unknown_end=unknown) from error
         if not response.is_success and response.status_code != CONFLICT:
             raise _failure(response, request.path, answer)
 
@@ -126,7 +132,13 @@ def _failure(response: httpx.Response, path: str, answer: str) -> EventError:
         )
     if status in TRANSIENT or response.is_server_error:
         wait = retry_after(response.headers.get("Retry-After")) if status in HONOURS_RETRY_AFTER else None
-        return TransientError(f"the API answered {status}", status=status, path=path, retry_after=wait)
+        return TransientError(
+            f"the API answered {status}",
+            status=status,
+            path=path,
+            retry_after=wait,
+            unknown_end=response.is_server_error,
+        )
     return PermanentError(f"the API answered {status}", status=status, path=path, answer=answer)
 
 

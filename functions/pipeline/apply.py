@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import effects, names, streams, telemetry
-from functions.pipeline.api import ATTEMPT_SECONDS, HuntazeApi
+from functions.pipeline.api import ATTEMPT_SECONDS, JUDGED, HuntazeApi
 from functions.pipeline.config import DeliverySettings
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import EventError, PermanentError
+from functions.pipeline.errors import DoubtfulRefusalError, EventError, PermanentError, TransientError
 from functions.pipeline.objects import own_id
 from functions.pipeline.refetch import present_state
 from functions.pipeline.retry import ATTEMPTS, Result, remaining_seconds, retry
@@ -93,7 +93,10 @@ def _once(delivery: Delivery, request: Request, idempotency_key: str) -> str:
         return telemetry.DUPLICATE
     if not effect.done:
         try:
-            _call(delivery, request, idempotency_key)
+            _call(delivery, request, idempotency_key, called=effect.called)
+        except DoubtfulRefusalError:
+            effect.doubt()
+            raise
         except PermanentError:
             effect.release()
             raise
@@ -115,7 +118,10 @@ def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
         if order == names.REFETCH:
             outcome = _call_with_present_state(delivery, idempotency_key)
         else:
-            outcome = _call(delivery, request, idempotency_key)
+            outcome = _call(delivery, request, idempotency_key, called=turn.called)
+    except DoubtfulRefusalError:
+        turn.doubt()
+        raise
     except PermanentError:
         turn.refused()
         raise
@@ -148,15 +154,34 @@ def _call_with_present_state(delivery: Delivery, idempotency_key: str) -> str:
     return _call(delivery, request, f"{idempotency_key}:{digest(dict(request.body))[:STATE_DIGITS]}")
 
 
-def _call(delivery: Delivery, request: Request, idempotency_key: str) -> str:
+def _call(delivery: Delivery, request: Request, idempotency_key: str, *, called: bool = False) -> str:
+    """Call the API; ``called`` tells that an earlier delivery did, with an unknown end."""
     api = HuntazeApi(delivery.settings.api_url, delivery.settings.api_key)
 
     def attempt() -> None:
-        with telemetry.api_latency():
-            api.post(request, delivery.event, idempotency_key)
+        nonlocal called
+        try:
+            with telemetry.api_latency():
+                api.post(request, delivery.event, idempotency_key)
+        except TransientError as failure:
+            called = called or failure.unknown_end
+            raise
+        except PermanentError as refusal:
+            if called and refusal.status != JUDGED:
+                raise _doubtful(refusal) from refusal
+            raise
 
     _retry(delivery, attempt)
     return telemetry.APPLIED
+
+
+def _doubtful(refusal: PermanentError) -> DoubtfulRefusalError:
+    return DoubtfulRefusalError(
+        f"{refusal.reason}, after a call of unknown end",
+        status=refusal.status,
+        path=refusal.path,
+        answer=refusal.answer,
+    )
 
 
 def _retry(delivery: Delivery, action: Callable[[], Result], *, attempts: int = ATTEMPTS) -> Result:

@@ -3,7 +3,9 @@
 The first event of an effect claims it before it calls the API. A second event finds the effect done, and is a
 duplicate; or finds it claimed and not done, because the first one is at it, failed, or was killed, so that
 nobody knows whether the API has applied it. Then the second event waits, in its retries and in a dead-letter
-queue, until the first one has come again and is done, or was refused.
+queue, until the first one has come again and is done, or was refused. A refusal after a call of unknown end
+is no proof that the API has not applied it; the next delivery's refusal, which a person asked for, is taken
+as one.
 """
 
 from __future__ import annotations
@@ -33,16 +35,23 @@ class Effect:
         The event's, under which the API is called.
     done
         Whether the API has applied it, by an earlier delivery of the same event.
+    called
+        Whether an earlier delivery of the same event may have called the API, with an unknown end.
     """
 
     table: Table
     item: str
     idempotency_key: str
     done: bool
+    called: bool
 
     def settle(self) -> None:
         """Remember that the API has applied it. Raises as :meth:`Table.update` does."""
         self.table.update(self.item, "SET done = :done", _MINE, key=self.idempotency_key, done=True)
+
+    def doubt(self) -> None:
+        """Keep the claim, and remember that the API refused it. Raises as :meth:`Table.update` does."""
+        self.table.update(self.item, "SET refused = :refused", _MINE, key=self.idempotency_key, refused=True)
 
     def release(self) -> None:
         """Forget the claim: the API refused it, so another event may still bring the effect about."""
@@ -65,9 +74,9 @@ def claim(table: Table, idempotency_key: str, *about: str | None) -> Effect:
     """
     name = item_key(KIND, *about)
     try:
-        found = table.update(
+        before = table.update(
             name,
-            "SET idempotency_key = :key, expiration = :expiration",
+            "SET idempotency_key = :key, expiration = :expiration REMOVE refused",
             _MINE,
             key=idempotency_key,
             expiration=table.expiration(),
@@ -76,4 +85,5 @@ def claim(table: Table, idempotency_key: str, *about: str | None) -> Effect:
         if other.item.get("done"):
             raise EffectDoneError from other
         raise UnsettledError("the first event of the same effect is not settled") from other
-    return Effect(table, name, idempotency_key, bool(found.get("done")))
+    called = "idempotency_key" in before and not before.get("refused")
+    return Effect(table, name, idempotency_key, bool(before.get("done")), called)

@@ -4,6 +4,7 @@ EventError
 ├── InvalidEventError         the event breaks Stripe's or our contract; the API was not called
 │   └── LivemodeMismatchError a test event in a live environment, or the reverse
 ├── PermanentError            the API refused the event; the same request gets the same answer
+│   └── DoubtfulRefusalError  refused, after a call that may have applied it
 ├── TransientError            the API or an AWS service failed for now; the same request may succeed
 │   └── UnsettledError        another event comes first, and its end is not known yet
 └── ConfigurationError        this deployment is set up wrongly; a person has to act
@@ -56,8 +57,20 @@ class PermanentError(EventError):
         self.answer = answer
 
 
+class DoubtfulRefusalError(PermanentError):
+    """An earlier call had an unknown end, and the refusal does not show that it was not applied."""
+
+
 class TransientError(EventError):
-    """A later attempt may succeed; ``retry_after`` is the wait in seconds that the API asked for."""
+    """A later attempt may succeed.
+
+    Parameters
+    ----------
+    retry_after
+        The wait in seconds that the API asked for.
+    unknown_end
+        Whether the API may have applied the event all the same.
+    """
 
     def __init__(
         self,
@@ -66,9 +79,11 @@ class TransientError(EventError):
         status: int | None = None,
         path: str | None = None,
         retry_after: float | None = None,
+        unknown_end: bool = False,
     ) -> None:
         super().__init__(reason, status=status, path=path)
         self.retry_after = retry_after
+        self.unknown_end = unknown_end
 
 
 class UnsettledError(TransientError):

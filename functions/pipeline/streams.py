@@ -3,7 +3,8 @@
 Events of one object are applied one at a time: each holds the object's lease during its turn, and at most
 until its invocation's time is up. What an event tries to apply is remembered before the call of the API, so
 that after a call with an unknown end (an answer that was lost, a handler that was killed) an older event
-waits until the newer one is settled, instead of being applied over it.
+waits until the newer one is settled, instead of being applied over it. A refusal after such a call settles
+nothing; the next delivery's refusal, which a person asked for, does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.pipeline.errors import UnsettledError
-from functions.pipeline.table import ConditionFailedError, Item, Table, item_key
+from functions.pipeline.table import ConditionFailedError, Table, item_key
 
 KIND: Final = "stream"
 
@@ -88,7 +89,7 @@ class Stream:
 
     def _take(self, condition: str, lease_seconds: float) -> Turn:
         now = time.time()
-        found = self.table.update(
+        before = self.table.update(
             self.item,
             _HOLD,
             condition,
@@ -98,7 +99,13 @@ class Stream:
             until=round((now + lease_seconds) * 1000),
             expiration=self.table.expiration(),
         )
-        return Turn(self, int(found.get("applied", 0)), _others(found, self.holder))
+        unsettled: Mapping[str, Any] = before.get("unsettled", {})
+        return Turn(
+            self,
+            newest=int(before.get("applied", 0)),
+            unsettled={key: int(created) for key, created in unsettled.items() if key != self.holder},
+            called=self.holder in unsettled and before.get("refused") != self.holder,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +118,14 @@ class Turn:
         ``created`` of the newest applied event.
     unsettled
         ``created`` of the other events with an unknown end, by idempotency key.
+    called
+        Whether an earlier delivery of the same event may have called the API, with an unknown end.
     """
 
     stream: Stream
     newest: int
     unsettled: Mapping[str, int]
+    called: bool
 
     def begin(self) -> None:
         """Remember what is about to be tried.
@@ -129,7 +139,7 @@ class Turn:
         """
         tried = {**self.unsettled, self.stream.holder: self.stream.created}
         try:
-            self._write("SET unsettled = :unsettled", unsettled=tried)
+            self._write("SET unsettled = :unsettled REMOVE refused", unsettled=tried)
         except ConditionFailedError as found:
             raise _busy() from found
 
@@ -143,6 +153,10 @@ class Turn:
     def refused(self) -> None:
         """Give the lease up: the API refused the state, so the one before it is still the newest."""
         self._give_up("SET unsettled = :unsettled", unsettled=self.unsettled)
+
+    def doubt(self) -> None:
+        """Give the lease up; what was tried stays remembered, and that the API refused it."""
+        self._give_up("SET refused = :holder")
 
     def let_go(self) -> None:
         """Give the lease up; what was tried stays remembered."""
@@ -162,11 +176,6 @@ class Turn:
 def stream(table: Table, holder: str, created: int, *about: str | None) -> Stream:
     """Name the stream of the object that is identified by ``about``."""
     return Stream(table, item_key(KIND, *about), holder, created)
-
-
-def _others(found: Item, holder: str) -> dict[str, int]:
-    unsettled: Mapping[str, int] = found.get("unsettled", {})
-    return {key: int(created) for key, created in unsettled.items() if key != holder}
 
 
 def _busy() -> UnsettledError:

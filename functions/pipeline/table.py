@@ -43,7 +43,7 @@ class Table:
     expiry_seconds: int
 
     def update(self, key: str, expression: str, condition: str | None = None, /, **values: Any) -> Item:
-        """Update one item, made if it is not there, and return it as it is then.
+        """Update one item, made if it is not there, and return it as it was before.
 
         ``values`` are those of the expression and the condition, by name without the colon; one that
         neither uses is left out.
@@ -61,7 +61,7 @@ class Table:
             "Key": _marshalled({names.IDEMPOTENCY_KEY_ATTRIBUTE: key}),
             "UpdateExpression": expression,
             "ExpressionAttributeValues": _marshalled({f":{name}": value for name, value in used.items()}),
-            "ReturnValues": "ALL_NEW",
+            "ReturnValues": "ALL_OLD",
         }
         if condition:
             call |= {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}

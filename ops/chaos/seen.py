@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 FailureKind = Literal["permanent", "transient", "configuration", "unknown", "none"]
 
-PERMANENT = ("PermanentError", "InvalidEventError", "LivemodeMismatchError")
+PERMANENT = ("PermanentError", "DoubtfulRefusalError", "InvalidEventError", "LivemodeMismatchError")
 TRANSIENT = ("TransientError", "UnsettledError", "Sandbox.Timedout", "Runtime.ExitError")
 CONFIGURATION = ("ConfigurationError", "AuthenticationRefusedError")
 

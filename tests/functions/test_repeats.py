@@ -106,6 +106,56 @@ def test_second_event_waits_for_an_effect_of_unknown_end(
     assert requests_for(api, second) == []
 
 
+def test_refusal_after_a_lost_answer_frees_no_effect(
+    api: ReferenceApi, payments: Function, parked: Parked
+) -> None:
+    # The API applies the event, its answer is lost, and what stands before the API answers the next attempt.
+    api.fail(Fault(applies=True, reset=True, times=1))
+    api.fail(Fault(status=404, times=1))
+    first = paid()
+    second = second_event(first)
+    assert payments.invoke(first)["outcome"] == "parked"
+    [(attributes, _)] = parked.take()
+    assert attributes["error"] == "DoubtfulRefusalError"
+    assert attributes["reason"] == "the API answered 404, after a call of unknown end"
+    with pytest.raises(FunctionError, match="the first event of the same effect is not settled"):
+        payments.invoke(second)
+    assert payments.invoke(first)["outcome"] == "applied"
+    assert payments.invoke(second)["outcome"] == "duplicate"
+    assert [request.applied for request in requests_for(api, first)] == [True, False, False]
+    assert requests_for(api, second) == []
+
+
+def test_effect_that_is_refused_again_on_a_redrive_is_free(
+    api: ReferenceApi, payments: Function, parked: Parked
+) -> None:
+    first = paid()
+    second = second_event(first)
+    api.fail(Fault(status=503, times=4))
+    with pytest.raises(FunctionError):
+        payments.invoke(first)
+    errors = []
+    for _ in range(2):
+        api.fail(Fault(status=404, times=1))
+        with pytest.raises(FunctionError, match="is not settled"):
+            payments.invoke(second)
+        assert payments.invoke(first)["outcome"] == "parked"
+        errors += [attributes["error"] for attributes, _ in parked.take()]
+    assert errors == ["DoubtfulRefusalError", "PermanentError"]
+    assert payments.invoke(second)["outcome"] == "applied"
+
+
+def test_effect_that_the_api_itself_judged_is_free_at_once(
+    api: ReferenceApi, payments: Function, parked: Parked
+) -> None:
+    first = paid()
+    api.fail(Fault(status=503, times=1))
+    api.fail(Fault(status=422, times=1))
+    assert payments.invoke(first)["outcome"] == "parked"
+    assert payments.invoke(second_event(first))["outcome"] == "applied"
+    assert [attributes["error"] for attributes, _ in parked.take()] == ["PermanentError"]
+
+
 def test_events_of_one_effect_at_once_are_applied_once(
     api: ReferenceApi, payments: Function, start: Start
 ) -> None:
@@ -204,6 +254,44 @@ def test_older_state_is_applied_where_the_api_refused_the_newer_one(
     api.fail(Fault(status=422, times=1))
     assert billing.invoke(newer)["outcome"] == "parked"
     assert billing.invoke(older)["outcome"] == "applied"
+    assert len(parked.take()) == 1
+
+
+def test_refusal_of_a_newer_state_after_a_lost_answer_lets_no_older_one_pass(
+    api: ReferenceApi, billing: Function, parked: Parked
+) -> None:
+    newer = customer_updated(name="newer")
+    older = customer_updated(newer, age=1, name="older")
+    api.fail(Fault(applies=True, reset=True, times=1))
+    api.fail(Fault(status=404, times=1))
+    assert billing.invoke(newer)["outcome"] == "parked"
+    with pytest.raises(FunctionError, match="a newer event of the same object is not settled"):
+        billing.invoke(older)
+    assert requests_for(api, older) == []
+    api.fail(Fault(status=404, times=1))
+    assert billing.invoke(newer)["outcome"] == "parked"
+    assert [attributes["error"] for attributes, _ in parked.take()] == [
+        "DoubtfulRefusalError",
+        "PermanentError",
+    ]
+    # It was refused twice, the second time when a person asked: that settles it.
+    assert billing.invoke(older)["outcome"] == "applied"
+
+
+def test_newer_state_of_unknown_end_that_is_refused_later_lets_no_older_one_pass(
+    api: ReferenceApi, billing: Function, parked: Parked
+) -> None:
+    newer = customer_updated(name="newer")
+    older = customer_updated(newer, age=1, name="older")
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError):
+        billing.invoke(newer)
+    api.fail(Fault(status=404, times=1))
+    assert billing.invoke(newer)["outcome"] == "parked"
+    with pytest.raises(FunctionError, match="is not settled"):
+        billing.invoke(older)
+    assert billing.invoke(newer)["outcome"] == "applied"
+    assert billing.invoke(older)["outcome"] == "stale"
     assert len(parked.take()) == 1
 
 
