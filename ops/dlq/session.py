@@ -81,7 +81,7 @@ class Session:
             The answer is no, or nobody can be asked.
         """
         if yes and not dry_run:
-            return lambda letter, _queue: self.choice.takes(letter)
+            return lambda letter, _queue: self._takes(letter)
         if not dry_run:
             talk.check_somebody(as_json=self.as_json)
         letters, counts = self.look()
@@ -101,7 +101,14 @@ class Session:
             question(f"{least}{talk.counted(len(letters), 'letter')}"), yes=False, as_json=self.as_json
         )
         shown = {letter.message_id for letter, _ in letters}
-        return lambda letter, queue: self.choice.takes(letter) and (queue.fifo or letter.message_id in shown)
+        return lambda letter, queue: self._takes(letter) and (queue.fifo or letter.message_id in shown)
+
+    def _takes(self, letter: DeadLetter) -> bool:
+        """Whether a letter is chosen; one that came since the command began is left alone.
+
+        It may be one that was handed back a moment ago, and was refused again.
+        """
+        return letter.failed_at <= self.now and self.choice.takes(letter)
 
     def document(self, interrupted: Interruption) -> dict[str, object]:
         """Return the begin of the document about what was done."""

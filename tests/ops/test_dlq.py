@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.redrive import ToHandler
+from functions.dead_letters.records import DeadLetter
+from functions.dead_letters.redrive import QUEUED, Result, ToAuditQueue, ToHandler
 from functions.pipeline.errors import TransientError
 from ops.dlq.interrupts import interruption
 from ops.dlq.queues import Queue
@@ -140,6 +141,22 @@ def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World,
     assert done.code == 0
     assert "audit-dlq.fifo: 3 more messages not seen" in done.out
     assert world.counts("audit-dlq.fifo") == (13, 0)
+
+
+def test_letter_that_the_audit_parks_again_is_handed_back_once(
+    world: World, dlq: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.audited()
+
+    def parked_again(_queue: ToAuditQueue, letter: DeadLetter) -> Result:
+        world.put("audit-dlq.fifo", letter.body, "billing")
+        return Result(QUEUED)
+
+    monkeypatch.setattr(ToAuditQueue, "hand_over", parked_again)
+    done = dlq("redrive", "--queue", "audit-dlq.fifo", "--yes", "--rate", "100", "--json")
+    document = json.loads(done.out)
+    assert (done.code, document["outcomes"]["queued"], len(document["letters"])) == (0, 1, 1)
+    assert world.counts("audit-dlq.fifo") == (1, 0)
 
 
 @pytest.mark.parametrize(
