@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
+from functions.pipeline import names
 from infra.names import BOOTSTRAP, ENVIRONMENTS, stack_name
 from ops import addresses, plan_report
 from ops.errors import OperatorError
@@ -20,6 +22,7 @@ from ops.terraform.supervision import Check
 
 ROOT = Path(__file__).resolve().parent.parent
 USAGE_EXIT_CODE = 2
+VALUES_RESOURCE: Final = "aws_secretsmanager_secret_version"
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,19 @@ def operator_workspace() -> Iterator[Workspace]:
 
 @dataclass(frozen=True)
 class Planned:
-    """A saved plan: its counts, its Markdown, and the Terraform that can apply it."""
+    """A saved plan: its counts, its Markdown, and the Terraform that can apply it.
+
+    Parameters
+    ----------
+    rewrites_secret
+        Whether it writes new values over those that the secret has.
+    """
 
     terraform: Terraform
     file: Path
     summary: PlanSummary
     markdown_file: Path
+    rewrites_secret: bool = False
 
 
 def plan(
@@ -133,9 +143,20 @@ def plan_stack(
     with steps.step(f"plan {name}") as step:
         summary = terraform.plan(file, step.advance_to, destroy=destroy, refresh=refresh)
         step.note = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
+        step.note += f", {summary.other} outputs and addresses" if summary.other else ""
     markdown_file = file.with_suffix(".md")
-    markdown_file.write_text(plan_report.render(terraform.show(file), name, refreshed=refresh))
-    return Planned(terraform, file, summary, markdown_file)
+    shown = terraform.show(file)
+    markdown_file.write_text(plan_report.render(shown, name, refreshed=refresh))
+    return Planned(terraform, file, summary, markdown_file, rewrites_secret(shown))
+
+
+def rewrites_secret(plan: Mapping[str, Any]) -> bool:
+    """Whether a plan, in Terraform's JSON form, writes new values over those that the secret has."""
+    return any(
+        change["type"] == VALUES_RESOURCE and {"create", "update"} & set(actions) and actions != ["create"]
+        for change in plan.get("resource_changes", [])
+        if (actions := change["change"]["actions"])
+    )
 
 
 def require_approved(planned: Planned, approved: Path) -> None:
@@ -158,9 +179,21 @@ def require_approved(planned: Planned, approved: Path) -> None:
 
 
 def apply(planned: Planned, steps: Steps) -> list[str]:
-    """Apply exactly what was planned; return the addresses of the resources that there are now."""
+    """Apply exactly what was planned; return the addresses of the resources that there are now.
+
+    Raises
+    ------
+    OperatorError
+        It failed, or would empty a value of the secret that nobody asked to empty.
+    """
+    absent = [name for name in names.SECRET_KEYS if f"TF_VAR_{name}" not in planned.terraform.environment]
+    if planned.rewrites_secret and absent:
+        raise OperatorError(
+            f"the plan writes the secret anew, and {', '.join(absent)} would be empty in it: export what it "
+            f"shall hold, or TF_VAR_{absent[0]}= to empty it on purpose"
+        )
     with steps.step(f"apply {planned.file.stem}") as step:
-        step.advance_to(0, planned.summary.changes)
+        step.advance_to(0, planned.summary.resources)
         planned.terraform.apply(planned.file, step.advance_to, planned=planned.summary)
         resources = planned.terraform.resources()
         step.note = f"{len(resources)} resources"

@@ -162,6 +162,7 @@ def _document(planned: Planned, environment: str, *, applied: bool, dry_run: boo
         "add": summary.add,
         "change": summary.change,
         "destroy": summary.destroy,
+        "other": summary.other,
         "markdown": _markdown_path(planned),
         "applied": applied,
         "dry_run": dry_run,

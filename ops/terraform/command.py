@@ -22,6 +22,7 @@ __all__ = ["PlanSummary", "Terraform", "TerraformError", "operator_environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK_TIMEOUT = "60s"
+KEYS = (names.HUNTAZE_API_KEY, names.STRIPE_SECRET_KEY)
 ERRORS_SHOWN = 3
 PLAN_ONLY = "a plan does not read this value"
 NO_CHANGES, CHANGES = 0, 2
@@ -123,8 +124,7 @@ class Terraform:
         A missing HUNTAZE_API_KEY or STRIPE_SECRET_KEY is filled in: a plan neither reads nor stores an
         ephemeral value, and whoever only reviews needs no key. An apply of that plan asks for the real one.
         """
-        keys = (names.HUNTAZE_API_KEY, names.STRIPE_SECRET_KEY)
-        environment = {f"TF_VAR_{key}": PLAN_ONLY for key in keys} | dict(self.environment)
+        environment = {f"TF_VAR_{key}": PLAN_ONLY for key in KEYS} | dict(self.environment)
         options = ["-out", str(out.resolve())] if out else []
         options += ["-destroy"] if destroy else []
         options += [] if refresh else ["-refresh=false", "-lock=false"]
@@ -137,10 +137,15 @@ class Terraform:
         *,
         planned: PlanSummary | None = None,
     ) -> PlanSummary:
-        """Apply a saved plan, of which `planned` are the counts, or whatever a fresh plan finds to do."""
+        """Apply a saved plan, of which `planned` are the counts, or whatever a fresh plan finds to do.
+
+        What the plan filled in is empty here: Terraform wants the variables that were set for the plan, and
+        the stack refuses an empty key that it needs.
+        """
         what = [str(plan.resolve())] if plan else ["-auto-approve"]
-        total = planned.changes if planned else 0
-        return self._stream(["apply", *what], progress, self.environment, total=total)
+        total = planned.resources if planned else 0
+        environment = {f"TF_VAR_{key}": "" for key in KEYS} | dict(self.environment)
+        return self._stream(["apply", *what], progress, environment, total=total)
 
     def destroy(self, progress: Progress | None = None) -> PlanSummary:
         """Destroy everything that the state holds."""

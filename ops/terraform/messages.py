@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 # done, total, the resource that it is about
 Progress = Callable[[int, int, str], None]
+NO_ACTION = "noop"
 FINISHED = ("apply_complete", "apply_errored")
 # A provider's diagnostic may hold a whole answer of an API.
 MOST_CHARACTERS = 400
@@ -19,16 +20,28 @@ MOST_CHARACTERS = 400
 
 @dataclass(frozen=True)
 class PlanSummary:
-    """How many resources a plan adds, changes and destroys; a replacement counts as both."""
+    """How many resources a plan adds, changes and destroys; a replacement counts as both.
+
+    Parameters
+    ----------
+    other
+        How many resources only move to another address, and how many outputs change.
+    """
 
     add: int = 0
     change: int = 0
     destroy: int = 0
+    other: int = 0
+
+    @property
+    def resources(self) -> int:
+        """How many steps an apply takes."""
+        return self.add + self.change + self.destroy
 
     @property
     def changes(self) -> int:
         """All of them together; 0 for a clean plan."""
-        return self.add + self.change + self.destroy
+        return self.resources + self.other
 
 
 @dataclass
@@ -60,13 +73,22 @@ class Reader:
             self.errors.append(_one_line(message["diagnostic"]))
         elif kind == "change_summary":
             counts = message["changes"]
-            self.summary = PlanSummary(counts["add"], counts["change"], counts["remove"])
-            self.total = self.total or self.summary.changes
+            self.summary = replace(
+                self.summary, add=counts["add"], change=counts["change"], destroy=counts["remove"]
+            )
+            self.total = self.total or self.summary.resources
+        elif kind == "outputs":
+            actions = [output.get("action", NO_ACTION) for output in message["outputs"].values()]
+            self._count_other(len(actions) - actions.count(NO_ACTION))
         elif kind in FINISHED:
             self._done += 1
             self._report(message["hook"])
         elif kind in ("refresh_complete", "planned_change"):
+            self._count_other(int(message.get("change", {}).get("action") == "move"))
             self._report(message.get("hook") or message["change"])
+
+    def _count_other(self, number: int) -> None:
+        self.summary = replace(self.summary, other=self.summary.other + number)
 
     def _report(self, about: dict[str, Any]) -> None:
         if self.progress is not None:

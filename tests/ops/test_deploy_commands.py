@@ -78,6 +78,7 @@ def document(command: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
         "add": 3,
         "change": 2,
         "destroy": 1,
+        "other": 0,
         "markdown": f"build/plans/{name}.md",
         "applied": applied,
         "dry_run": dry_run,
@@ -143,6 +144,14 @@ def test_nothing_to_do_is_told_without_a_question(
     assert "nothing to do" in done.out
     told = json.loads(run(["deploy", "--yes", "--json"], monkeypatch, capsys).out)
     assert (told["applied"], "outputs" in told, account.terraform.applied) == (False, False, [])
+
+
+def test_changed_outputs_alone_are_applied(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.summary = PlanSummary(other=1)
+    done = run(["deploy", "--yes"], monkeypatch, capsys)
+    assert (done.code, account.terraform.applied) == (0, ["dev"])
 
 
 @pytest.mark.parametrize("command", APPLYING)

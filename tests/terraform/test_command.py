@@ -13,11 +13,16 @@ from pathlib import Path
 import pytest
 
 from ops.errors import OperatorError
-from ops.terraform import Terraform, TerraformError, engine, operator_environment
+from ops.terraform import PlanSummary, Terraform, TerraformError, engine, operator_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO_RESOURCES = {
     "resource": {"terraform_data": {"first": {"input": "a"}, "second": {"input": "b"}}},
+    "output": {"answer": {"value": 42}},
+}
+ONE_MOVES = {
+    "resource": {"terraform_data": {"third": {"input": "a"}, "second": {"input": "b"}}},
+    "moved": {"from": "terraform_data.first", "to": "terraform_data.third"},
     "output": {"answer": {"value": 42}},
 }
 NEEDS_KEY = {
@@ -89,6 +94,39 @@ def test_a_plan_needs_no_key_and_an_apply_does(tmp_path: Path) -> None:
     with pytest.raises(TerraformError, match=r"^terraform apply failed: .*The key is empty\.") as failure:
         terraform.apply()
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "exported", [{"HUNTAZE_API_KEY": "hk"}, {"HUNTAZE_API_KEY": "hk", "STRIPE_SECRET_KEY": "sk"}]
+)
+def test_a_saved_plan_is_applied_with_the_keys_that_are_needed_and_destroyed_with_none(
+    tmp_path: Path, exported: dict[str, str]
+) -> None:
+    variables = NEEDS_KEY["variable"] | {
+        "STRIPE_SECRET_KEY": {"type": "string", "default": "", "ephemeral": True}
+    }
+    folder = stack(tmp_path / "stack", TWO_RESOURCES | {"variable": variables})
+    nothing = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    deployer = Terraform.at(folder, operator_environment(nothing | exported), tmp_path)
+    deployer.init()
+    deployer.plan(tmp_path / "plan")
+    assert deployer.apply(tmp_path / "plan").add == 2
+    destroyer = Terraform.at(folder, operator_environment(nothing), tmp_path)
+    destroyer.plan(tmp_path / "plan", destroy=True)
+    assert destroyer.apply(tmp_path / "plan").destroy == 2
+
+
+def test_changed_outputs_and_moved_resources_are_changes(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    terraform = Terraform.at(stack(tmp_path / "stack", TWO_RESOURCES), environment, tmp_path)
+    terraform.init()
+    assert terraform.plan() == PlanSummary(add=2, other=1)
+    terraform.apply()
+    assert terraform.plan().changes == 0
+    for document in (ONE_MOVES, TWO_RESOURCES | {"output": {"answer": {"value": 43}}}):
+        stack(tmp_path / "stack", document)
+        planned = terraform.plan()
+        assert (planned, planned.changes) == (PlanSummary(other=1), 1)
 
 
 def test_an_error_is_one_line_with_terraforms_words(tmp_path: Path) -> None:

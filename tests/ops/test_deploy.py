@@ -1,0 +1,68 @@
+"""The secret is never emptied by an apply that nobody meant to empty it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ops.deploy import Planned, apply, rewrites_secret
+from ops.errors import OperatorError
+from ops.steps import Steps
+from ops.terraform import PlanSummary, Terraform, operator_environment
+
+KEYS = {"HUNTAZE_API_KEY": "hk", "STRIPE_SECRET_KEY": "sk", "DATABASE_URL": "postgresql://"}
+
+
+class Recorded(Terraform):
+    """Terraform that only notes that it was asked to apply."""
+
+    def apply(self, *_: Any, **__: Any) -> PlanSummary:
+        raise NotImplementedError("applied")
+
+
+def planned(folder: Path, exported: dict[str, str], *, rewrites: bool = True) -> Planned:
+    (folder / "cdk.tf.json").write_text("{}")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **exported}
+    terraform = Recorded.at(folder, operator_environment(environment), folder)
+    return Planned(terraform, folder / "plan", PlanSummary(change=1), folder / "plan.md", rewrites)
+
+
+@pytest.mark.parametrize("absent", KEYS)
+def test_value_that_is_not_exported_stops_an_apply_that_writes_the_secret_anew(
+    tmp_path: Path, absent: str
+) -> None:
+    exported = {name: value for name, value in KEYS.items() if name != absent}
+    with pytest.raises(OperatorError, match=f"{absent} would be empty.*TF_VAR_{absent}= to empty it"):
+        apply(planned(tmp_path, exported), Steps(Console()))
+
+
+@pytest.mark.parametrize(
+    ("exported", "rewrites"),
+    [(KEYS, True), ({**KEYS, "DATABASE_URL": "", "TF_VAR_DATABASE_URL": ""}, True), ({}, False)],
+    ids=["all exported", "emptied on purpose", "another plan"],
+)
+def test_other_applies_go_on(tmp_path: Path, exported: dict[str, str], rewrites: bool) -> None:
+    with pytest.raises(NotImplementedError, match="applied"):
+        apply(planned(tmp_path, exported, rewrites=rewrites), Steps(Console()))
+
+
+@pytest.mark.parametrize(
+    ("actions", "rewrites"),
+    [
+        (["update"], True),
+        (["delete", "create"], True),
+        (["create", "delete"], True),
+        (["create"], False),
+        (["delete"], False),
+        (["no-op"], False),
+    ],
+)
+def test_only_an_existing_secret_is_written_anew(actions: list[str], rewrites: bool) -> None:
+    change = {"type": "aws_secretsmanager_secret_version", "change": {"actions": actions}}
+    other = {"type": "aws_secretsmanager_secret", "change": {"actions": ["update"]}}
+    assert rewrites_secret({"resource_changes": [other, change]}) is rewrites
+    assert rewrites_secret({}) is False
