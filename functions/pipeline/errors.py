@@ -52,6 +52,9 @@ class LivemodeMismatchError(InvalidEventError):
 class PermanentError(EventError):
     """The API refused the event for good. ``answer`` is the beginning of what it said; do not log it."""
 
+    status: int
+    path: str
+
     def __init__(self, reason: str, *, status: int, path: str, answer: str) -> None:
         super().__init__(reason, status=status, path=path)
         self.answer = answer
