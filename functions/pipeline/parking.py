@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 RESOURCE: Final = "the dead-letter queue"
+# SQS takes 256 KiB, attributes included, and the attributes here are shorter than 1 KiB.
+MOST_BYTES: Final = 255 * 1024
 
 
 def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, refusal: EventError) -> None:
@@ -39,10 +41,12 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
         "endpoint": refusal.path,
     }
     answer = refusal.answer if isinstance(refusal, PermanentError) else None
-    body = {"parked": {**reason, "answer": answer, "handler": handler}, "envelope": envelope}
+    parked = {**reason, "answer": answer, "handler": handler}
     event_type = None if subject.event_type == UNROUTED else subject.event_type
     try:
-        message = compact(body)
+        message = compact({"parked": parked, "envelope": envelope})
+        if len(message.encode()) > MOST_BYTES:
+            message = compact({"parked": {**parked, "answer": None}, "envelope": envelope})
     except RecursionError:
         # What can just be read may be nested too deeply to be written again, inside a message.
         raise InvalidEventError("the envelope", "is nested too deeply to be parked") from None
