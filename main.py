@@ -124,6 +124,9 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
             steps.append(error.step)
     for step in dict.fromkeys(steps):
         _say(step)
+    if len({each.stripe_event_source_name for each in complete}) < len(complete):
+        together = ", ".join(each.environment for each in complete)
+        _say(f"of {together} several name one event source: deploy one of them only")
     return complete
 
 

@@ -115,6 +115,8 @@ def build(
     origins: dict[str, str] = {}
     for source in sources:
         for name, value in source.values.items():
+            if value == {} and any(setting.startswith(f"{name}.") for setting in known):
+                continue
             if name not in known:
                 raise SettingsError(_unknown(source.origin, name, known))
             values[name], origins[name] = value, source.origin
@@ -136,7 +138,7 @@ def build(
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

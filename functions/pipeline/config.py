@@ -182,9 +182,8 @@ def url(name: str) -> str:
     value = required(name).rstrip("/")
     try:
         parts = urlsplit(value)
-        plain = bool(parts.hostname) and not (
-            parts.query or parts.fragment or parts.username or parts.password
-        )
+        # A path behind a bare "?" or "#" would be none.
+        plain = bool(parts.hostname) and "@" not in parts.netloc and not any(sign in value for sign in "?#")
         valid = parts.scheme in ("https", "http") and plain and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False

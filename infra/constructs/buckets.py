@@ -81,7 +81,6 @@ class PrivateBucket(Capability):
             "",
             bucket=name,
             force_destroy=emptied_on_destroy,
-            object_lock_enabled=object_lock_days > 0,
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if prevent_destroy else None,
         )
         self.name = bucket.bucket
@@ -135,6 +134,7 @@ class PrivateBucket(Capability):
                 depends_on=[versioning],
             )
         if object_lock_days:
+            # It turns the lock on as well; the bucket's own argument would replace a bucket that is there.
             self.add(
                 S3BucketObjectLockConfigurationA,
                 "object_lock",

@@ -26,10 +26,12 @@ def _https_outside_loopback(value: str) -> str:
         raise ValueError("is no URL") from None
     if "@" in url.netloc:
         raise ValueError("holds credentials, which would end up in the state")
-    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+    if url.scheme not in ("https", "http") or not url.hostname or any(sign in value for sign in "?#"):
         raise ValueError("is no URL without query")
     if any(character.isspace() for character in value):
         raise ValueError("has a space in it")
+    if not value.isascii():
+        raise ValueError("has a character outside ASCII: write the host as xn--…, the path as %…")
     if not _has_usable_port(url):
         raise ValueError("has no port between 1 and 65535")
     if url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
@@ -43,6 +45,12 @@ def _has_usable_port(url: SplitResult) -> bool:
         return url.port is None or url.port > 0
     except ValueError:
         return False
+
+
+def _name_of_a_bucket(value: str) -> str:
+    if ".." in value or value.replace(".", "").isdecimal():
+        raise ValueError("is no name that S3 takes")
+    return value
 
 
 def _known_to_cloudwatch(value: int) -> int:
@@ -86,6 +94,9 @@ Addresses = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+\.[^@\s,.]+$")], ...], Field(strict=False)
 ]
 SecurityGroups = Annotated[Texts, AfterValidator(_network_is_whole)]
+BucketName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), AfterValidator(_name_of_a_bucket)
+]
 ApiUrl = Annotated[str, AfterValidator(_https_outside_loopback)]
 LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]
 RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]

@@ -24,15 +24,14 @@ _FIND_SOURCE_NAME: Final = (
 class StateSettings(Frozen):
     """Where the Terraform state lies; all that the bootstrap stack needs."""
 
-    state_bucket: str = Field(
+    state_bucket: checks.BucketName = Field(
         "huntaze-stripe-terraform-state",
-        pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
         description="S3 bucket for the Terraform state; its name is unique in all of AWS",
         examples=["huntaze-stripe-terraform-state"],
     )
     state_region: str = Field(
         "eu-west-1",
-        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
         description="AWS region of that bucket",
         examples=["eu-west-1"],
     )
@@ -46,13 +45,13 @@ class Settings(StateSettings):
     )
     aws_region: str = Field(
         "eu-west-1",
-        pattern=r"^[a-z]{2}(-[a-z]+)+-\d$",
+        pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
         description="AWS region of everything but the state; the Stripe destination names the same one",
         examples=["eu-west-1"],
     )
     aws_account_id: str = Field(
         "",
-        pattern=r"^(\d{12})?$",
+        pattern=r"^([0-9]{12})?$",
         description="The only AWS account that may be changed, 12 digits; empty allows any",
         examples=["123456789012"],
     )
@@ -84,7 +83,7 @@ class Settings(StateSettings):
     lambda_runtime: str = Field(
         "python3.13",
         # The oldest Python that the handlers' code runs on is 3.11.
-        pattern=r"^python3\.(1[1-9]|[2-9]\d)$",
+        pattern=r"^python3\.(1[1-9]|[2-9][0-9])$",
         description="Python runtime of the functions, python3.11 or newer",
         examples=["python3.13"],
     )
@@ -161,7 +160,7 @@ class Settings(StateSettings):
         0,
         ge=0,
         le=36_500,
-        description="Days in which no ledger object can be deleted by anybody; 0 locks none",
+        description="Days in which no new ledger object can be deleted by anybody; 0 locks none",
         examples=[365],
     )
     ledger_infrequent_access_days: int = Field(
@@ -174,7 +173,7 @@ class Settings(StateSettings):
         90,
         ge=60,
         validate_default=True,
-        description="Days until ledger objects move to Glacier Flexible Retrieval",
+        description="Days until ledger objects move to Glacier Flexible Retrieval; none under 128 KB",
         examples=[90],
     )
     secret_version: int = Field(

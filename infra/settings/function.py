@@ -2,10 +2,14 @@
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
+# What Terraform would replace by a value.
+_TEMPLATE_SIGNS: Final = ("${", "%{")
+# The largest whole number that every AWS API takes; larger ones lose digits in a synthesised file.
+_LARGEST: Final = 2**31 - 1
 # Lambda's own maximum.
 _LAMBDA_SECONDS: Final = 900
 # A killed handler's record of its event stays in progress until its time-out. Lambda, "How Lambda handles
@@ -18,6 +22,18 @@ class Frozen(BaseModel):
     """A table of settings: nothing unknown in it, nothing converted, nothing changed later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _can_be_synthesised(cls, value: Any) -> Any:
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, str) and any(sign in each for sign in _TEMPLATE_SIGNS):
+                raise ValueError("would be a template of Terraform")
+            if isinstance(each, str) and not each.isprintable():
+                raise ValueError("has a character in it that can't be printed")
+            if isinstance(each, int) and abs(each) > _LARGEST:
+                raise ValueError(f"is beyond {_LARGEST}")
+        return value
 
 
 def _memory(default: int) -> Any:

@@ -25,7 +25,7 @@ EVERYTHING_ON = {
     "AUDIT_SECURITY_GROUP_IDS": "sg-0a",
     "LEDGER_OBJECT_LOCK_DAYS": "365",
     "HEARTBEAT_MINUTES": "60",
-    "ALERT_EMAILS": "oncall@huntaze.com,payments@huntaze.com",
+    "ALERT_EMAILS": "on.call@huntaze.com,on-call@huntaze.com",
     "AWS_ACCOUNT_ID": "123456789012",
     "BUS_LOGS": "true",
 }

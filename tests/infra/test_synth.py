@@ -126,7 +126,8 @@ def test_main_writes_every_complete_environment(
     assert main.main(["--outdir", str(tmp_path / "out")]) == 0
     everything = {f"huntaze-stripe-{name}" for name in ("bootstrap", *ENVIRONMENTS)}
     assert stacks(tmp_path / "out") == everything
-    assert capfd.readouterr() == ("", "")
+    told = "main.py: of dev, staging, prod several name one event source: deploy one of them only\n"
+    assert capfd.readouterr() == ("", told)
 
 
 def test_main_tells_what_it_leaves_out(
@@ -188,7 +189,7 @@ def test_main_tells_of_a_folder_that_it_cannot_write(
     tmp_path: Path, bundle: ZipBundle, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
-    assert main.main(["--outdir", str(bundle.path)]) == 1
+    assert main.main(["dev", "--outdir", str(bundle.path)]) == 1
     out, err = capfd.readouterr()
     assert out == ""
     assert err == f"main.py: can't write to {bundle.path}: File exists; choose another folder with --outdir\n"

@@ -141,6 +141,17 @@ def test_secrets_reach_only_the_step_that_applies_after_the_approval() -> None:
     assert "secrets." not in json.dumps({key: job for key, job in document.items() if key != "jobs"})
 
 
+@pytest.mark.parametrize("name", ["plan.yml", "deploy.yml"])
+def test_packages_are_installed_before_any_credentials_are_there(name: str) -> None:
+    found = 0
+    for job in workflow(name)["jobs"].values():
+        actions = [str(step.get("uses", step.get("run"))).partition("@")[0] for step in job["steps"]]
+        if "aws-actions/configure-aws-credentials" in actions:
+            found += 1
+            assert actions.index("make setup") < actions.index("aws-actions/configure-aws-credentials")
+    assert found
+
+
 def test_an_environment_is_deployed_by_one_run_at_a_time_and_never_cut_off() -> None:
     concurrency = workflow("deploy.yml")["jobs"]["apply"]["concurrency"]
     assert concurrency == {"group": "apply-${{ matrix.environment }}", "cancel-in-progress": False}

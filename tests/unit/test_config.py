@@ -137,6 +137,8 @@ def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch
         ("HUNTAZE_API_URL", "api.example.com"),
         ("HUNTAZE_API_URL", "ftp://api.example.com"),
         ("HUNTAZE_API_URL", "https://"),
+        ("HUNTAZE_API_URL", "https://api.example.com?"),
+        ("HUNTAZE_API_URL", "https://api.example.com#"),
         ("HUNTAZE_API_URL", "https://api.example.com/?key=hidden-part"),
         ("HUNTAZE_API_URL", "https://user:hidden-part@api.example.com"),
         ("HUNTAZE_API_URL", "https://api.example.com:hidden-part"),

@@ -1,5 +1,6 @@
 """The topic that carries alarms to people."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -60,8 +61,14 @@ class AlertTopic(Capability):
             self.add(
                 SnsTopicSubscription,
                 # Addressed by what it is, so that a change of the list's order changes nothing.
-                f"email_{re.sub('[^a-z0-9]+', '_', email.lower())}",
+                _address(email),
                 topic_arn=topic.arn,
                 protocol="email",
                 endpoint=email,
             )
+
+
+def _address(email: str) -> str:
+    """Name a subscription; the hash tells addresses apart that differ in punctuation or case alone."""
+    readable = re.sub("[^a-z0-9]+", "_", email.lower())
+    return f"email_{readable}_{hashlib.sha256(email.encode()).hexdigest()[:8]}"
