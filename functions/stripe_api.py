@@ -48,6 +48,8 @@ EVENTS_PATH: Final = "/v1/events"
 # Stripe, "List all events": events of the last 30 days, 100 on a page, by at most 20 types.
 EVENTS_KEPT_SECONDS: Final = names.STRIPE_LIST_DAYS * 24 * 3600
 PAGE_SIZE: Final = 100
+# Unix seconds of the year 10000, which no time of an envelope can tell.
+END_OF_TIME: Final = 253_402_300_800
 TYPES_LIMIT: Final = 20
 # Events in memory at once, at a few KB each; a longer stretch is read in halves.
 STRETCH_LIMIT: Final = 1000
@@ -135,6 +137,7 @@ class StripeApi:
         if 0 < len(types) <= TYPES_LIMIT:
             asked["types"] = sorted(types)
         cursor: dict[str, str] = {}
+        passed: set[str] = set()
         while True:
             answer = self._page({**asked, **cursor})
             events = answer.get("data")
@@ -143,7 +146,11 @@ class StripeApi:
             yield [event for event in events if not types or event["type"] in types]
             if not answer.get("has_more") or not events:
                 return
-            cursor = {"starting_after": events[-1]["id"]}
+            last = events[-1]["id"]
+            if last in passed:
+                raise TransientError("Stripe's list of events comes round again", path=EVENTS_PATH)
+            passed.add(last)
+            cursor = {"starting_after": last}
 
     def _page(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         for attempt in range(1, PAGE_ATTEMPTS):
@@ -249,4 +256,5 @@ def _is_event(value: object) -> bool:
         and isinstance(value.get("id"), str)
         and isinstance(value.get("type"), str)
         and isinstance(value.get("created"), int)
+        and 0 <= value["created"] < END_OF_TIME
     )

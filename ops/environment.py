@@ -152,7 +152,7 @@ class Environment:
 
 
 def connect(name: str, *, bus: bool = True) -> Environment:
-    """Read an environment's settings; AWS is asked only when something needs it.
+    """Read an environment's settings; AWS is asked who you are only where they name the account.
 
     Parameters
     ----------
@@ -162,7 +162,8 @@ def connect(name: str, *, bus: bool = True) -> Environment:
     Raises
     ------
     OperatorError
-        The environment is unknown, its settings are wrong or incomplete, or one of AWS's is wrong.
+        The environment is unknown, its settings are wrong or incomplete, or one of AWS's is wrong; or the
+        credentials are for another account than the only one that the settings allow.
     """
     addresses.check(os.environ)
     try:
@@ -182,7 +183,10 @@ def connect(name: str, *, bus: bool = True) -> Environment:
         profile = os.environ.get("AWS_PROFILE", "default")
         step = "check AWS_PROFILE" if profile.strip() else "unset AWS_PROFILE, or name a profile in it"
         raise OperatorError(f"the AWS profile {profile!r} can't be used ({error}): {step}") from error
-    return Environment(settings, session)
+    environment = Environment(settings, session)
+    if settings.aws_account_id:
+        _ = environment.caller
+    return environment
 
 
 @contextmanager
@@ -214,6 +218,12 @@ def aws_errors(what: str) -> Iterator[None]:
         raise OperatorError(_told(what, error)) from error
     except BotoCoreError as error:
         raise OperatorError(f"AWS could not be asked for {what} ({_line(error)})") from error
+    except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        # botocore and we read what AWS promises to answer.
+        raise OperatorError(
+            f"{what}: the answer is none of AWS ({type(error).__name__}): check {addresses.ENDPOINT}, and "
+            "HTTPS_PROXY"
+        ) from error
 
 
 def _told(what: str, error: ClientError) -> str:

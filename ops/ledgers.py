@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -11,7 +13,7 @@ from typing import Protocol
 import psycopg
 
 from functions.ledger.reader import CLOCK_SKEW, KnownEvents, LedgerReader
-from functions.pipeline import names
+from functions.pipeline import names, telemetry
 from functions.pipeline.errors import EventError
 from ops.environment import Environment
 from ops.errors import OperatorError
@@ -58,6 +60,7 @@ def open_ledger(environment: Environment, since: datetime) -> Ledger:
     OperatorError
         DATABASE_URL is exported and its database can't be read.
     """
+    log_to_standard_error()
     if database_url := os.environ.get(names.DATABASE_URL, "").strip():
         return PostgresLedger(database_url)
     return S3Ledger(environment, since)
@@ -148,6 +151,13 @@ class S3Ledger:
             )
         except EventError as error:
             raise _unreadable(error) from error
+
+
+def log_to_standard_error() -> None:
+    """Keep the functions' own log, of an object that can't be read for example, out of what is printed."""
+    for handler in telemetry.logger.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = sys.stderr
 
 
 def _by_type(rows: Iterable[tuple[str, ...]]) -> EventsByType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -24,8 +24,12 @@ from functions.pipeline.telemetry import metrics
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Letters of one queue that one run hands back; more wait for the next.
+# What one run holds of one queue to hand it back; more waits for the next. A letter takes some five times its
+# body in memory, and the function has 256 MiB.
 MOST: Final = 1000
+MOST_BYTES: Final = 4 * 1024 * 1024
+# Letters that are taken at a time: with the largest bodies of 256 KiB, 5 MiB beyond the limit.
+STEP: Final = 20
 # Letters of one queue that one run looks at; those that stay are held meanwhile, or they would come again.
 MOST_SEEN: Final = 10_000
 TOO_MANY_REQUESTS: Final = 429
@@ -100,14 +104,14 @@ def _transient(queue: DeadLetterQueue, seconds: int) -> list[DeadLetter]:
     found: list[DeadLetter] = []
     others: list[DeadLetter] = []
     try:
-        while len(found) < MOST and len(found) + len(others) < MOST_SEEN:
-            taken = queue.take(seconds=seconds, most=MOST)
+        while _has_room(found) and len(found) + len(others) < MOST_SEEN:
+            taken = queue.take(seconds=seconds, most=STEP)
             found += (letter for letter in taken if letter.kind == TRANSIENT)
             # Without what fills the memory: all that is needed of them is how they are given back.
             others += (
                 replace(letter, envelope=None, body="") for letter in taken if letter.kind != TRANSIENT
             )
-            if len(taken) < MOST:
+            if len(taken) < STEP:
                 break
         if found or others:
             oldest = min(letter.failed_at for letter in (*found, *others))
@@ -118,6 +122,10 @@ def _transient(queue: DeadLetterQueue, seconds: int) -> list[DeadLetter]:
     finally:
         queue.give_back(others)
     return found
+
+
+def _has_room(letters: Collection[DeadLetter]) -> bool:
+    return len(letters) < MOST and sum(len(letter.body) for letter in letters) < MOST_BYTES
 
 
 def _lanes(settings: RedriveSettings, attempts: Attempts) -> list[Lane]:

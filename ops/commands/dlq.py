@@ -116,7 +116,7 @@ def redrive(
     event_type: Types = None,
     event_id: Ids = None,
     older_than: OlderThan = "",
-    rate: Annotated[str, typer.Option("--rate", help="Events in a second at most, up to 100.")] = "5",
+    rate: Annotated[str, typer.Option("--rate", help="Events in a second at most, 0.01 to 100.")] = "5",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,

@@ -72,9 +72,13 @@ def reconcile(
     gap = reconciliation.find_gap(api, ledger, first, last, types, steps, healer)
     if as_json:
         window = {"since": moments.stamp(first), "until": moments.stamp(last)}
-        talk.show_json({**window, "ledger": ledger.name, "dry_run": dry_run, **_document(gap)})
+        read = {"ledger": ledger.name, "ledger_objects_unread": ledger.unread, "dry_run": dry_run}
+        talk.show_json(window | read | _document(gap))
     else:
         _show(console, gap, ledger.name)
+        if ledger.unread:
+            unread = talk.counted(ledger.unread, "object")
+            console.print(f"{unread} of the ledger could not be read: less may be missing", highlight=False)
         console.print(_verdict(gap, heal=heal, dry_run=dry_run), highlight=False)
     if gap.open_count:
         raise typer.Exit(FAILED)

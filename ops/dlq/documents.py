@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,10 +69,15 @@ def letter_document(letter: DeadLetter, queue: Queue, *, reveal: bool) -> dict[s
     }
 
 
+def _finite(number: str) -> float | str:
+    value = float(number)
+    return value if math.isfinite(value) else number
+
+
 def _body(body: str, words: set[str], *, reveal: bool) -> Any:
     try:
         # Neither NaN nor Infinity is JSON for other programs.
-        document = json.loads(body, parse_constant=str)
+        document = json.loads(body, parse_constant=str, parse_float=_finite)
         check_depth(document)
     except (ValueError, RecursionError):
         return body if reveal else MASKED

@@ -39,6 +39,10 @@ def check_new(file: Path) -> None:
     if file.parent == FOLDER:
         with _file_errors(file):
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        raise OperatorError(f"--file {str(file)!a} is no name in UTF-8: name another", usage=True) from None
     if os.path.lexists(file):
         raise OperatorError(f"--file {file} is there already: name a new file", usage=True)
     if not file.parent.is_dir():

@@ -47,7 +47,7 @@ class Queue:
         client: Any = self.letters.client
         with aws_errors(f"the queue {self.letters.name}"):
             answer = client.get_queue_attributes(QueueUrl=self.letters.url, AttributeNames=wanted)
-        return sum(int(answer["Attributes"][name]) for name in wanted)
+            return sum(int(answer["Attributes"][name]) for name in wanted)
 
 
 def find(environment: Environment, chosen: Sequence[str]) -> list[Queue]:

@@ -14,7 +14,7 @@ from ops import talk
 from ops.dlq.choice import Choice
 from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue
-from ops.dlq.taking import HOLD_SECONDS, LOOK_SECONDS, Held, holding
+from ops.dlq.taking import HOLD_SECONDS, LOOK_SECONDS, MOST_HELD, Held, holding
 from ops.steps import Steps
 
 Letters = list[tuple[DeadLetter, Queue]]
@@ -84,7 +84,7 @@ def rounds(
     while places and not interrupted:
         with holding(HOLD_SECONDS) as held:
             with steps.step("take the letters") as step:
-                held.take(places, interrupted, lambda count: step.advance_to(count))
+                held.take(places, interrupted, lambda count: step.advance_to(count), MOST_HELD)
                 step.note = talk.counted(len(held), "letter")
             letters = held.items()
             known = {

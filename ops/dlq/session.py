@@ -25,6 +25,8 @@ from ops.errors import OperatorError
 from ops.steps import Steps
 
 FASTEST = 100.0
+# A letter is held for ten minutes, longer than the pause between two events.
+SLOWEST = 0.01
 
 Wanted = Callable[[DeadLetter, Queue], bool]
 
@@ -173,8 +175,9 @@ def rate(text: str) -> float:
         per_second = float(text)
     except ValueError:
         per_second = math.nan
-    if not 0 < per_second <= FASTEST:
+    if not SLOWEST <= per_second <= FASTEST:
         raise OperatorError(
-            f"--rate {text!r} is no rate: write a number of events in a second, up to {FASTEST:g}", usage=True
+            f"--rate {text!r} is no rate: write events in a second, from {SLOWEST:g} to {FASTEST:g}",
+            usage=True,
         )
     return per_second

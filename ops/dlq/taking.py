@@ -19,6 +19,9 @@ from ops.errors import OperatorError
 LOOK_SECONDS = 120
 # The same for letters that are worked on; it begins anew when half of it is over.
 HOLD_SECONDS = 600
+# Letters of one queue that are worked on in one run: to hide so many anew takes seconds, not minutes, and
+# those beyond stay where others, the redrive function too, can take them.
+MOST_HELD = 10_000
 
 
 class Held:
@@ -36,8 +39,16 @@ class Held:
         """Return the letters and their queues, the oldest letter first."""
         return sorted(self._queues.items(), key=lambda item: item[0].failed_at)
 
-    def take(self, queues: Sequence[Queue], interrupted: Interruption, told: Callable[[int], None]) -> None:
+    def take(
+        self,
+        queues: Sequence[Queue],
+        interrupted: Interruption,
+        told: Callable[[int], None],
+        most: int | None = None,
+    ) -> None:
         """Take what the queues show, all at once; `told` hears how many letters there are so far.
+
+        ``most`` is how many letters of each queue are taken at most.
 
         Raises
         ------
@@ -45,7 +56,7 @@ class Held:
             A queue can't be read; what the others gave is held.
         """
         self._since = time.monotonic()
-        takers = [_Taker(queue, self._seconds, interrupted) for queue in queues]
+        takers = [_Taker(queue, self._seconds, interrupted, most) for queue in queues]
         for taker in takers:
             taker.start()
         for taker in takers:
@@ -111,7 +122,7 @@ class _InterruptedError(Exception):
 class _Taker(threading.Thread):
     """Takes the letters of one queue."""
 
-    def __init__(self, queue: Queue, seconds: int, interrupted: Interruption) -> None:
+    def __init__(self, queue: Queue, seconds: int, interrupted: Interruption, most: int | None) -> None:
         super().__init__(daemon=True)
         self.queue = queue
         self.count = 0
@@ -119,10 +130,11 @@ class _Taker(threading.Thread):
         self.error: BaseException | None = None
         self._seconds = seconds
         self._interrupted = interrupted
+        self._most = most
 
     def run(self) -> None:
         try:
-            self.letters = self.queue.letters.take(seconds=self._seconds, told=self._told)
+            self.letters = self.queue.letters.take(seconds=self._seconds, most=self._most, told=self._told)
         except _InterruptedError:
             pass
         except BaseException as error:  # noqa: BLE001 (who waits for the thread raises it)

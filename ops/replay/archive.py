@@ -69,10 +69,10 @@ def describe(environment: Environment) -> Archive:
     name = environment.resource("archive")
     with aws_errors(f"the archive {name}"):
         answer: dict[str, Any] = environment.client("events").describe_archive(ArchiveName=name)
-    days = answer.get("RetentionDays") or 0
-    return Archive(
-        arn=answer["ArchiveArn"],
-        bus_arn=answer["EventSourceArn"],
-        created=answer["CreationTime"],
-        retention=timedelta(days=days) if days else None,
-    )
+        days = answer.get("RetentionDays") or 0
+        return Archive(
+            arn=answer["ArchiveArn"],
+            bus_arn=answer["EventSourceArn"],
+            created=answer["CreationTime"],
+            retention=timedelta(days=days) if days else None,
+        )

@@ -53,5 +53,7 @@ def write(
             Key=key,
             Body=json.dumps(document, indent=2).encode() + b"\n",
             ContentType="application/json",
+            # A name has one second; two replays of one name would share this record.
+            IfNoneMatch="*",
         )
     return key

@@ -112,7 +112,7 @@ def listed(environment: Environment, archive: Archive) -> list[Replay]:
     while True:
         with aws_errors("the list of replays"):
             answer = client.list_replays(EventSourceArn=archive.arn, **token)
-        found += [_replay(item) for item in answer["Replays"]]
+            found += [_replay(item) for item in answer["Replays"]]
         if not answer.get("NextToken"):
             return sorted(found, key=lambda replay: (replay.name, replay.since), reverse=True)
         token = {"NextToken": answer["NextToken"]}

@@ -52,5 +52,5 @@ def find(environment: Environment, names: Sequence[str]) -> list[Rule]:
             full = environment.resource(name)
             with aws_errors(f"the rule {full}"):
                 answer = client.describe_rule(Name=full, EventBusName=environment.bus)
-            found.append(Rule(name, answer["Arn"]))
+                found.append(Rule(name, answer["Arn"]))
     return found

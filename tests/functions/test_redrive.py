@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from functions.dead_letters.lanes import STEP
 from functions.dead_letters.limits import KEPT_SECONDS, Turn
 from functions.pipeline import names
 from functions.pipeline.aws import session
@@ -37,10 +38,14 @@ class World:
     queues: dict[str, str]
     variables: dict[str, str]
 
-    def fail(self, answer: str, *, family: str = "payments", error: str = "TransientError") -> str:
+    def fail(
+        self, answer: str, *, family: str = "payments", error: str = "TransientError", note: str = ""
+    ) -> str:
         """Put an event into a queue as Lambda does, and return its id."""
         event_id = f"evt_redrive_{next(_numbers)}"
-        envelope = snapshots.envelope("invoice.paid", {"id": "in_1"}, id=event_id, answer=answer)
+        envelope = snapshots.envelope(
+            "invoice.paid", {"id": "in_1", "note": note}, id=event_id, answer=answer
+        )
         record = {
             "requestContext": {"condition": "RetriesExhausted"},
             "requestPayload": envelope,
@@ -145,6 +150,19 @@ def test_transient_failures_are_handed_back_oldest_first(world: World, start: St
     assert found["EventsRedriven"][0]["value"] == [3.0]
     assert found["EventsLeft"][0]["value"] == [0.0]
     assert found["EventsRedriven"][0]["dimensions"] == {"service": "redrive", "environment": "dev"}
+
+
+def test_run_holds_no_more_than_its_memory_takes_and_the_next_does_the_rest(
+    world: World, start: Start
+) -> None:
+    large = "x" * 220_000
+    for _ in range(STEP + 5):
+        world.fail("applied", note=large)
+    function = start("redrive", **world.variables)
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": STEP}
+    assert world.left() == 5
+    world.forget_run()
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 5}
 
 
 @pytest.mark.parametrize("error", ["PermanentError", "ConfigurationError", "KeyError"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -183,10 +184,20 @@ def test_id_that_is_none_is_not_asked_for(server: ReferenceStripe, api: StripeAp
     assert asked(server, before) == 0
 
 
-@pytest.mark.parametrize("body", ['{"data": null}', '{"data": [{"id": "evt_1"}]}', '{"data": [7]}'])
+TOO_LATE = '{"data": [{"id": "evt_1", "type": "t", "created": 1000000000000000000}]}'
+
+
+@pytest.mark.parametrize("body", ['{"data": null}', '{"data": [{"id": "evt_1"}]}', '{"data": [7]}', TOO_LATE])
 def test_list_that_is_none_is_not_taken_for_empty(server: ReferenceStripe, api: StripeApi, body: str) -> None:
     server.fail(Fault(path="/v1/events", status=200, body=body))
     with pytest.raises(TransientError, match="is no list of events"):
+        list(api.events(NOW - 60, NOW))
+
+
+def test_list_that_comes_round_again_is_not_read_for_ever(server: ReferenceStripe, api: StripeApi) -> None:
+    page = {"data": [{"id": "evt_1", "type": "invoice.paid", "created": NOW - 30}], "has_more": True}
+    server.fail(Fault(path="/v1/events", status=200, body=json.dumps(page)))
+    with pytest.raises(TransientError, match="comes round again"):
         list(api.events(NOW - 60, NOW))
 
 

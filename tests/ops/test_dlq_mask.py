@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.dlq import documents
 from ops.dlq.mask import _NUMBERS, _STRINGS, DEEPEST, MASKED, TooDeepError, check_depth, masked
 
 PLANTED = ("jenny.rosen@example.com", "Jenny Rosen", "+33 1 99 00 00 00", "12 Rue de l'Exemple", "4242 4242")
@@ -100,3 +101,9 @@ def test_document_that_is_nested_too_deeply_is_refused() -> None:
 
 def test_list_of_numbers_names_no_year_of_birth() -> None:
     assert not any(_NUMBERS.fullmatch(key) for key in ("year", "month", "day", "exp_month", "age", "number"))
+
+
+def test_number_that_no_other_program_reads_stays_as_it_was_written() -> None:
+    assert json.dumps(documents._body('{"amount": 1e999, "fee": 1.5}', set(), reveal=True)) == (
+        '{"amount": "1e999", "fee": 1.5}'
+    )

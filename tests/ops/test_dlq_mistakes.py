@@ -137,7 +137,7 @@ def test_page_of_something_else_than_aws_is_cut_short(
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ("redrive --yes --rate fast", 2, "--rate 'fast' is no rate: write a number of events in a second"),
+        ("redrive --yes --rate fast", 2, "--rate 'fast' is no rate: write events in a second"),
         ("redrive --yes --rate 0", 2, "is no rate"),
         ("redrive --yes --rate -1", 2, "is no rate"),
         ("redrive --yes --rate 101", 2, "is no rate"),
@@ -161,6 +161,12 @@ def test_page_of_something_else_than_aws_is_cut_short(
         ("purge --yes --file {folder}", 2, "is there already: name a new file"),
         ("purge --yes --file {folder}/none/new", 2, "is in no folder: make"),
         ("purge --yes --file {folder}/link", 2, "is there already"),
+        ("purge --yes --file {folder}/\udcff", 2, "is no name in UTF-8: name another"),
+        (
+            "redrive --yes --rate 1e-12",
+            2,
+            "is no rate: write events in a second, from 0.01 to 100",
+        ),
     ],
 )
 def test_mistake_of_one_command_is_one_line_too(
@@ -186,6 +192,16 @@ def test_folder_that_can_not_be_made_is_told(
     person.chdir(tmp_path)
     (tmp_path / "build").touch()
     _is_one_line(["purge", "--yes"], 1, "can't be written", person, capsys)
+
+
+@pytest.mark.parametrize("command", ["redrive --yes", "purge --yes"])
+def test_other_account_than_the_environments_is_left_alone(
+    person: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: World, command: str
+) -> None:
+    world.failed()
+    person.setenv("AWS_ACCOUNT_ID", "999999999999")
+    _is_one_line(command.split(), 1, "and dev is in 999999999999: take those of that account", person, capsys)
+    assert (world.counts(), world.invoked()) == ((1, 0), [])
 
 
 @pytest.mark.parametrize("arguments", [["list", "--colour", "red"], ["redrive", "now"], ["empty"]])

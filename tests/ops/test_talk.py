@@ -19,3 +19,7 @@ def test_output_to_a_file_has_the_width_that_was_asked_for(
     else:
         monkeypatch.setenv("COLUMNS", columns)
     assert talk.console().width == width
+
+
+def test_counts_are_told_in_words() -> None:
+    assert [talk.counted(number, "letter") for number in (0, 1, 2)] == ["0 letters", "1 letter", "2 letters"]
