@@ -81,6 +81,7 @@ def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipel
         "add": 0,
         "change": 1,
         "destroy": 0,
+        "other": 0,
         "markdown": "build/plans/dev.md",
         "applied": False,
         "dry_run": True,
