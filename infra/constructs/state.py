@@ -4,8 +4,6 @@ from typing import Final
 
 from cdktf import LocalBackend, S3Backend, TerraformStack
 
-# The oldest with write-only arguments, which keep the secrets out of the state.
-_OLDEST_TERRAFORM: Final = ">= 1.11"
 # A stack is synthesised to <outdir>/stacks/<name>: the bootstrap's own state lies beside outdir,
 # where neither a new synth nor a clean-up removes it, and no path of this machine is written down.
 _BESIDE_OUTDIR: Final = "../../.."
@@ -16,10 +14,8 @@ def keep_in_bucket(stack: TerraformStack, *, name: str, bucket: str, region: str
     backend = S3Backend(stack, bucket=bucket, key=f"{name}/terraform.tfstate", region=region, encrypt=True)
     # CDKTF 0.21 does not know the argument; Terraform has it since 1.10.
     backend.add_override("use_lockfile", True)
-    stack.add_override("terraform.required_version", _OLDEST_TERRAFORM)
 
 
 def keep_locally(stack: TerraformStack, *, name: str) -> None:
     """Keep the state in a file: for the stack that makes the bucket."""
     LocalBackend(stack, path=f"{_BESIDE_OUTDIR}/terraform.{name}.tfstate")
-    stack.add_override("terraform.required_version", _OLDEST_TERRAFORM)

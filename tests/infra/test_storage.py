@@ -133,11 +133,10 @@ def test_state_lies_in_the_bucket_under_the_environments_key(stack: Stack) -> No
     }
 
 
-def test_every_stack_names_the_oldest_terraform_that_keeps_secrets_out_of_the_state(
-    stack: Stack, bootstrap: Stack
-) -> None:
+def test_policy_scanners_can_read_every_stack(stack: Stack, bootstrap: Stack) -> None:
+    # checkov 3.3 reads a whole file as empty where `terraform` holds a text, such as required_version.
     for each in (stack, bootstrap):
-        assert each.document["terraform"]["required_version"] == ">= 1.11"
+        assert {type(block) for block in each.document["terraform"].values()} == {dict}
 
 
 def test_bootstrap_keeps_its_state_beside_the_output_folder(bootstrap: Stack) -> None:
