@@ -103,8 +103,10 @@ def _transient(queue: DeadLetterQueue, seconds: int) -> list[DeadLetter]:
     """
     found: list[DeadLetter] = []
     others: list[DeadLetter] = []
+    # The other queue has as much, and half of the run is left for handing back.
+    end = time.monotonic() + seconds / 4
     try:
-        while _has_room(found) and len(found) + len(others) < MOST_SEEN:
+        while _has_room(found) and len(found) + len(others) < MOST_SEEN and time.monotonic() < end:
             taken = queue.take(seconds=seconds, most=STEP)
             found += (letter for letter in taken if letter.kind == TRANSIENT)
             # Without what fills the memory: all that is needed of them is how they are given back.
