@@ -52,6 +52,7 @@ class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
         return str(Path(nodeid).parts[1])
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling:
     """Schedule by folder. What xdist itself has for groups does nothing with pytest 9.2."""
     return FolderScheduling(config, log)

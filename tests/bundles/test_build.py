@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.pipeline.names import SECRET_KEYS
 from ops.bundles import LAMBDA, Bundle, Target, build, host_target
 from ops.bundles import builder as building
 from ops.bundles.contents import BUNDLES, distributions
@@ -158,6 +159,21 @@ def test_building_again_gives_the_same_bytes(
             name: item.sha256 for name, item in built[target].items()
         }
         assert all(again[name].path.read_bytes() == built[target][name].path.read_bytes() for name in again)
+
+
+def test_a_bundle_holds_nothing_of_the_environment_in_which_it_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planted = "planted-value-of-the-builder"
+    for name in SECRET_KEYS:
+        monkeypatch.setenv(name, planted)
+        monkeypatch.setenv(f"TF_VAR_{name}", planted)
+    monkeypatch.setattr(building, "OUTPUT", tmp_path)
+    for bundle in build(host_target()).values():
+        with zipfile.ZipFile(bundle.path) as archive:
+            assert archive.namelist()
+            found = [name for name in archive.namelist() if planted.encode() in archive.read(name)]
+        assert found == []
 
 
 def test_what_is_up_to_date_is_not_built_again(

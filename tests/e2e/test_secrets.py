@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.folder import ROOT
 from tests.e2e.conftest import Pipeline, fresh, sample
 
 
@@ -53,12 +52,11 @@ def written(pipeline: Pipeline) -> Iterator[tuple[str, bytes]]:
     stacks = terraform.folder.parents[1]
     for path in stacks.rglob("*"):
         if path.is_file() and ".terraform/providers" not in str(path):
-            yield str(path), path.read_bytes()
+            yield str(path), _unzipped(path) if path.suffix == ".zip" else path.read_bytes()
     for path in stacks.parent.glob("*.tfstate*"):
         yield str(path), path.read_bytes()
     plan = pipeline.deployment.planned.file
-    with zipfile.ZipFile(plan) as archive:
-        yield "the plan", b"\n".join(archive.read(name) for name in archive.namelist())
+    yield "the plan", _unzipped(plan)
     yield "the plan as Markdown", pipeline.deployment.planned.markdown_file.read_bytes()
     yield "the plan as JSON", json.dumps(terraform.show(plan)).encode()
     s3 = pipeline.deployment.services.aws.client("s3")
@@ -66,13 +64,9 @@ def written(pipeline: Pipeline) -> Iterator[tuple[str, bytes]]:
     yield "the state in the bucket", body["Body"].read()
 
 
-def test_bundles_hold_none(secrets: list[bytes]) -> None:
-    bundles = sorted((ROOT / "build" / "bundles").rglob("*.zip"))
-    assert bundles
-    for path in bundles:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                assert not any(value in archive.read(name) for value in secrets), f"{path}: {name}"
+def _unzipped(path: Path) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return b"\n".join(archive.read(name) for name in archive.namelist())
 
 
 @pytest.mark.usefixtures("working_api")
