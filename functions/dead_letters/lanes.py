@@ -136,6 +136,9 @@ def _lanes(settings: RedriveSettings, attempts: Attempts) -> list[Lane]:
     patient = Config(read_timeout=settings.handler_seconds + START_SECONDS, retries={"total_max_attempts": 1})
     functions = aws.session().client("lambda", config=aws.CONFIG.merge(patient))
     return [
-        Lane(DeadLetterQueue(family, url, sqs), Handler(settings.functions[family], functions, attempts))
+        Lane(
+            DeadLetterQueue(family, url, sqs),
+            Handler(settings.functions[family], functions, by_hand=False, attempts=attempts),
+        )
         for family, url in sorted(settings.queue_urls.items())
     ]

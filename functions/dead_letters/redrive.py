@@ -7,6 +7,7 @@ handler knows what it has applied.
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from functions.dead_letters.queue import DeadLetterQueue
 from functions.dead_letters.records import UNKNOWN, DeadLetter, failure_of
-from functions.pipeline import aws
+from functions.pipeline import aws, names
 from functions.pipeline.compact import compact
 from functions.pipeline.errors import ConfigurationError
 from functions.reconciliation.heal import lane
@@ -70,10 +71,18 @@ class WayBack(Protocol):
 
 @dataclass(frozen=True)
 class ToHandler:
-    """Hands envelopes to a Lambda function and waits for its answer."""
+    """Hands envelopes to a Lambda function and waits for its answer.
+
+    Parameters
+    ----------
+    by_hand
+        Whether a person asks for it: a refusal is taken for the API's last word then, see
+        :mod:`functions.pipeline.effects`.
+    """
 
     function: str
     client: LambdaClient = field(repr=False)
+    by_hand: bool
 
     def hand_over(self, letter: DeadLetter) -> Result:
         """Invoke the function with the original envelope.
@@ -88,6 +97,7 @@ class ToHandler:
                 FunctionName=self.function,
                 InvocationType="RequestResponse",
                 Payload=json.dumps(letter.envelope).encode(),
+                ClientContext=self._client_context(),
             )
             document = _document(answer["Payload"].read())
         except aws.AwsError as error:
@@ -100,6 +110,10 @@ class ToHandler:
         if outcome in DONE or outcome == PARKED:
             return Result(outcome)
         return Result(FAILED, UNKNOWN, "the function answered something else than an outcome")
+
+    def _client_context(self) -> str:
+        """Return what the handler finds at its context (AWS Lambda, "Invoke", X-Amz-Client-Context)."""
+        return base64.b64encode(compact({"custom": {names.BY_HAND: self.by_hand}}).encode()).decode()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -65,6 +66,8 @@ def build_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
     settings decide where the API key goes.
     """
     return httpx.Client(
+        # What an answer would have us remember is of no use to another event.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         transport=transport or httpx.HTTPTransport(limits=LIMITS, trust_env=False),
         timeout=TIMEOUT,
         trust_env=False,

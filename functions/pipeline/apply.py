@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from functions.pipeline import effects, names, streams, telemetry
 from functions.pipeline.api import ATTEMPT_SECONDS, JUDGED, HuntazeApi
 from functions.pipeline.config import DeliverySettings
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import DoubtfulRefusalError, EventError, PermanentError, TransientError
+from functions.pipeline.errors import DoubtfulRefusalError, EventError, PermanentError
 from functions.pipeline.objects import own_id
 from functions.pipeline.refetch import present_state
 from functions.pipeline.retry import ATTEMPTS, Result, remaining_seconds, retry
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 STATE_DIGITS: Final = 16
 # Whoever holds an object's lease gives it up within seconds, so the invocation's time is the limit.
 LEASE_ATTEMPTS: Final = 20
+
+Claim: TypeAlias = effects.Effect | streams.Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class Delivery:
     def table(self) -> Table:
         """The idempotency table."""
         return Table(self.settings.idempotency_table, self.settings.idempotency_expiry_seconds)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person asked for this delivery, by a redrive of its dead letter."""
+        client = self.context.client_context
+        return client is not None and (client.custom or {}).get(names.BY_HAND) is True
 
     @property
     def object(self) -> tuple[str | None, ...]:
@@ -88,49 +96,80 @@ def _once(delivery: Delivery, request: Request, idempotency_key: str) -> str:
     # A forced replay brings the effect about again, and once more only.
     about = (*delivery.object, delivery.event.type, request.path, delivery.forced_by)
     try:
-        effect = _retry(delivery, lambda: effects.claim(delivery.table, idempotency_key, *about))
+        effect = _retry(
+            delivery,
+            lambda: effects.claim(delivery.table, idempotency_key, *about, by_hand=delivery.by_hand),
+        )
     except effects.EffectDoneError:
         return telemetry.DUPLICATE
-    if not effect.done:
-        try:
-            _call(delivery, request, idempotency_key, called=effect.called)
-        except DoubtfulRefusalError:
-            effect.doubt()
-            raise
-        except PermanentError:
-            effect.release()
-            raise
-        effect.settle()
-    return telemetry.APPLIED
+    if effect.done:
+        return telemetry.APPLIED
+
+    def call() -> str:
+        return _call(delivery, request, idempotency_key, effect)
+
+    def end() -> str:
+        stream = _stream(delivery, idempotency_key)
+        return _settled(_turn(delivery, stream.end), call)
+
+    ends_stream = delivery.route.ends_stream and delivery.settings.order != names.OFF
+    return _settled(effect, end if ends_stream else call)
 
 
 def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
     order = delivery.settings.order
     if order == names.OFF:
         return _call(delivery, request, idempotency_key)
-    stream = streams.stream(delivery.table, idempotency_key, delivery.event.created, *delivery.object)
-    take = stream.hold if order == names.REFETCH else stream.advance
+    stream = _stream(delivery, idempotency_key)
+    if order == names.REFETCH:
+        turn = _turn(delivery, stream.hold)
+        return _settled(turn, lambda: _call_with_present_state(delivery, idempotency_key))
     try:
-        turn = _retry(delivery, lambda: take(remaining_seconds(delivery.context)), attempts=LEASE_ATTEMPTS)
+        turn = _turn(delivery, stream.advance)
     except streams.StaleEventError:
         return telemetry.STALE
+    return _settled(turn, lambda: _call(delivery, request, idempotency_key, turn))
+
+
+def _stream(delivery: Delivery, idempotency_key: str) -> streams.Stream:
+    # An object's end is newer than every state of its second.
+    created = delivery.event.created + delivery.route.ends_stream
+    return streams.stream(
+        delivery.table, idempotency_key, created, *delivery.object, by_hand=delivery.by_hand
+    )
+
+
+def _turn(delivery: Delivery, take: Callable[[float], streams.Turn]) -> streams.Turn:
+    return _retry(delivery, lambda: take(remaining_seconds(delivery.context)), attempts=LEASE_ATTEMPTS)
+
+
+def _settled(claim: Claim, call: Callable[[], str]) -> str:
+    """Call the API for what was claimed, and remember what is known of its end."""
     try:
-        if order == names.REFETCH:
-            outcome = _call_with_present_state(delivery, idempotency_key)
-        else:
-            outcome = _call(delivery, request, idempotency_key, called=turn.called)
+        outcome = call()
     except DoubtfulRefusalError:
-        turn.doubt()
+        _remember(claim.doubt)
         raise
     except PermanentError:
-        turn.refused()
+        claim.not_applied()
         raise
-    except EventError:
-        with suppress(EventError):  # the lease ends by itself; why the event failed is what counts
-            turn.let_go()
+    except EventError as error:
+        with suppress(EventError):  # a claim that is kept is safe; why the event failed is what counts
+            if error.unknown_end or claim.called:
+                claim.let_go()
+            else:
+                claim.not_applied()
         raise
-    turn.applied()
+    _remember(claim.applied)
     return outcome
+
+
+def _remember(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except EventError as failure:
+        failure.unknown_end = True
+        raise
 
 
 def _call_with_present_state(delivery: Delivery, idempotency_key: str) -> str:
@@ -154,21 +193,22 @@ def _call_with_present_state(delivery: Delivery, idempotency_key: str) -> str:
     return _call(delivery, request, f"{idempotency_key}:{digest(dict(request.body))[:STATE_DIGITS]}")
 
 
-def _call(delivery: Delivery, request: Request, idempotency_key: str, *, called: bool = False) -> str:
-    """Call the API; ``called`` tells that an earlier delivery did, with an unknown end."""
+def _call(delivery: Delivery, request: Request, idempotency_key: str, claim: Claim | None = None) -> str:
+    """Call the API; ``claim`` tells what is known of earlier deliveries' calls."""
     api = HuntazeApi(delivery.settings.api_url, delivery.settings.api_key)
+    called = claim is not None and claim.called and not claim.last_word
 
     def attempt() -> None:
         nonlocal called
         try:
             with telemetry.api_latency():
                 api.post(request, delivery.event, idempotency_key)
-        except TransientError as failure:
-            called = called or failure.unknown_end
-            raise
         except PermanentError as refusal:
             if called and refusal.status != JUDGED:
                 raise _doubtful(refusal) from refusal
+            raise
+        except EventError as failure:
+            called = failure.unknown_end = called or failure.unknown_end
             raise
 
     _retry(delivery, attempt)

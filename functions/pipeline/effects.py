@@ -1,11 +1,11 @@
 """Once per object: several events may tell of one fact, and its effect happens once.
 
-The first event of an effect claims it before it calls the API. A second event finds the effect done, and is a
-duplicate; or finds it claimed and not done, because the first one is at it, failed, or was killed, so that
-nobody knows whether the API has applied it. Then the second event waits, in its retries and in a dead-letter
-queue, until the first one has come again and is done, or was refused. A refusal after a call of unknown end
-is no proof that the API has not applied it; the next delivery's refusal, which a person asked for, is taken
-as one.
+The first event of an effect claims it before it calls the API, and gives the claim up where the API has
+surely not applied it. A second event finds the effect done, and is a duplicate; or finds it claimed and not
+done, because the first one is at it, lost its answer, or was killed, so that nobody knows whether the API has
+applied it. Then the second event waits, in its retries and in a dead-letter queue, until the first one has
+come again and is done, or was refused. A refusal after a call of unknown end is no proof that the API has not
+applied it; one more, of a delivery that a person asked for, is taken as one.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Effect:
         Whether the API has applied it, by an earlier delivery of the same event.
     called
         Whether an earlier delivery of the same event may have called the API, with an unknown end.
+    last_word
+        Whether a refusal of this delivery settles it: one came before, and a person asked for one more.
     """
 
     table: Table
@@ -44,8 +46,9 @@ class Effect:
     idempotency_key: str
     done: bool
     called: bool
+    last_word: bool
 
-    def settle(self) -> None:
+    def applied(self) -> None:
         """Remember that the API has applied it. Raises as :meth:`Table.update` does."""
         self.table.update(self.item, "SET done = :done", _MINE, key=self.idempotency_key, done=True)
 
@@ -53,15 +56,18 @@ class Effect:
         """Keep the claim, and remember that the API refused it. Raises as :meth:`Table.update` does."""
         self.table.update(self.item, "SET refused = :refused", _MINE, key=self.idempotency_key, refused=True)
 
-    def release(self) -> None:
-        """Forget the claim: the API refused it, so another event may still bring the effect about."""
+    def let_go(self) -> None:
+        """Keep the claim as it is: what became of the call is not known."""
+
+    def not_applied(self) -> None:
+        """Forget the claim: another event may bring the effect about. Raises as :meth:`Table.delete`."""
         self.table.delete(
             self.item, "idempotency_key = :key AND attribute_not_exists(done)", key=self.idempotency_key
         )
 
 
-def claim(table: Table, idempotency_key: str, *about: str | None) -> Effect:
-    """Claim the effect that is identified by ``about``.
+def claim(table: Table, idempotency_key: str, *about: str | None, by_hand: bool) -> Effect:
+    """Claim the effect that is identified by ``about``; ``by_hand`` tells that a person asked for it.
 
     Raises
     ------
@@ -85,5 +91,11 @@ def claim(table: Table, idempotency_key: str, *about: str | None) -> Effect:
         if other.item.get("done"):
             raise EffectDoneError from other
         raise UnsettledError("the first event of the same effect is not settled") from other
-    called = "idempotency_key" in before and not before.get("refused")
-    return Effect(table, name, idempotency_key, bool(before.get("done")), called)
+    return Effect(
+        table,
+        name,
+        idempotency_key,
+        done=bool(before.get("done")),
+        called="idempotency_key" in before,
+        last_word=by_hand and bool(before.get("refused")),
+    )

@@ -28,13 +28,18 @@ class EventError(Exception):
         HTTP status that the API answered, if it answered.
     path
         API path that was called, if it was called.
+    unknown_end
+        Whether the API may have applied the event all the same.
     """
 
-    def __init__(self, reason: str, *, status: int | None = None, path: str | None = None) -> None:
+    def __init__(
+        self, reason: str, *, status: int | None = None, path: str | None = None, unknown_end: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.path = path
+        self.unknown_end = unknown_end
 
 
 class InvalidEventError(EventError):
@@ -71,8 +76,6 @@ class TransientError(EventError):
     ----------
     retry_after
         The wait in seconds that the API asked for.
-    unknown_end
-        Whether the API may have applied the event all the same.
     """
 
     def __init__(
@@ -84,9 +87,8 @@ class TransientError(EventError):
         retry_after: float | None = None,
         unknown_end: bool = False,
     ) -> None:
-        super().__init__(reason, status=status, path=path)
+        super().__init__(reason, status=status, path=path, unknown_end=unknown_end)
         self.retry_after = retry_after
-        self.unknown_end = unknown_end
 
 
 class UnsettledError(TransientError):

@@ -75,6 +75,11 @@ class Route:
         return self.event_type.rpartition(".")[0]
 
     @property
+    def ends_stream(self) -> bool:
+        """Whether the type tells of the object's end, as Stripe's last word for it says."""
+        return self.event_type.rpartition(".")[2] == "deleted"
+
+    @property
     def variants(self) -> Mapping[str, Call | None]:
         """All that the type can lead to, by mode; what has no modes is under the empty string."""
         return self.action if isinstance(self.action, Mapping) else {"": self.action}

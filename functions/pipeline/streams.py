@@ -4,7 +4,9 @@ Events of one object are applied one at a time: each holds the object's lease du
 until its invocation's time is up. What an event tries to apply is remembered before the call of the API, so
 that after a call with an unknown end (an answer that was lost, a handler that was killed) an older event
 waits until the newer one is settled, instead of being applied over it. A refusal after such a call settles
-nothing; the next delivery's refusal, which a person asked for, does.
+nothing; one more, of a delivery that a person asked for, does.
+
+An object's end, which is an effect of its own, takes its turn too: no older state is applied over it.
 """
 
 from __future__ import annotations
@@ -41,12 +43,15 @@ class Stream:
         Idempotency key of the event.
     created
         When Stripe made the event, in Unix seconds.
+    by_hand
+        Whether a person asked for the delivery.
     """
 
     table: Table
     item: str
     holder: str
     created: int
+    by_hand: bool
 
     def hold(self, lease_seconds: float) -> Turn:
         """Take the object's lease, whatever state the event brings: it will fetch the present one.
@@ -87,6 +92,12 @@ class Stream:
         turn.begin()
         return turn
 
+    def end(self, lease_seconds: float) -> Turn:
+        """Take the object's lease for its end, which is never stale. Raises as :meth:`hold` does."""
+        turn = self.hold(lease_seconds)
+        turn.begin()
+        return turn
+
     def _take(self, condition: str, lease_seconds: float) -> Turn:
         now = time.time()
         before = self.table.update(
@@ -104,7 +115,8 @@ class Stream:
             self,
             newest=int(before.get("applied", 0)),
             unsettled={key: int(created) for key, created in unsettled.items() if key != self.holder},
-            called=self.holder in unsettled and before.get("refused") != self.holder,
+            called=self.holder in unsettled,
+            last_word=self.by_hand and before.get("refused") == self.holder,
         )
 
 
@@ -120,12 +132,15 @@ class Turn:
         ``created`` of the other events with an unknown end, by idempotency key.
     called
         Whether an earlier delivery of the same event may have called the API, with an unknown end.
+    last_word
+        Whether a refusal of this delivery settles it: one came before, and a person asked for one more.
     """
 
     stream: Stream
     newest: int
     unsettled: Mapping[str, int]
     called: bool
+    last_word: bool
 
     def begin(self) -> None:
         """Remember what is about to be tried.
@@ -150,8 +165,8 @@ class Turn:
         rest = {key: created for key, created in self.unsettled.items() if created >= newest}
         self._give_up("SET applied = :applied, unsettled = :unsettled", applied=newest, unsettled=rest)
 
-    def refused(self) -> None:
-        """Give the lease up: the API refused the state, so the one before it is still the newest."""
+    def not_applied(self) -> None:
+        """Give the lease up; the state before this one is still the newest."""
         self._give_up("SET unsettled = :unsettled", unsettled=self.unsettled)
 
     def doubt(self) -> None:
@@ -173,9 +188,9 @@ class Turn:
         )
 
 
-def stream(table: Table, holder: str, created: int, *about: str | None) -> Stream:
+def stream(table: Table, holder: str, created: int, *about: str | None, by_hand: bool) -> Stream:
     """Name the stream of the object that is identified by ``about``."""
-    return Stream(table, item_key(KIND, *about), holder, created)
+    return Stream(table, item_key(KIND, *about), holder, created, by_hand)
 
 
 def _busy() -> UnsettledError:

@@ -17,11 +17,15 @@ BILLING = "billing"
 
 @dataclass(frozen=True)
 class Kind:
-    """An event type: who handles it (None: no rule routes it), and what a repeat of its effect means."""
+    """An event type: who handles it (None: no rule routes it), and what a repeat of its effect means.
+
+    ``ends`` tells that after it no state of its object may be applied.
+    """
 
     handler: str | None
     repeat: Repeat
     fate: Fate = "applied"
+    ends: bool = False
 
 
 # By the shipped sample's name, which tells apart the modes of a checkout session.
@@ -37,14 +41,14 @@ KINDS: dict[str, Kind] = {
     "checkout.session.expired": Kind(PAYMENTS, "once"),
     "customer.subscription.created": Kind(BILLING, "once"),
     "customer.subscription.updated": Kind(BILLING, "latest"),
-    "customer.subscription.deleted": Kind(BILLING, "once"),
+    "customer.subscription.deleted": Kind(BILLING, "once", ends=True),
     "customer.subscription.trial_will_end": Kind(BILLING, "each"),
     "invoice.paid": Kind(BILLING, "once"),
     "invoice.payment_failed": Kind(BILLING, "each"),
     "invoice.payment_action_required": Kind(BILLING, "each"),
     "customer.created": Kind(BILLING, "once"),
     "customer.updated": Kind(BILLING, "latest"),
-    "customer.deleted": Kind(BILLING, "once"),
+    "customer.deleted": Kind(BILLING, "once", ends=True),
     "payout.paid": Kind(None, "each", "unrouted"),
     "product.created": Kind(None, "each", "unrouted"),
 }
@@ -84,6 +88,13 @@ class Event:
     def fate(self) -> Fate:
         """What must become of it."""
         return "parked" if self.refusal else self.kind.fate
+
+    @property
+    def rank(self) -> int | None:
+        """Its place among the states of its object, whose end is newer than all of the same second."""
+        if self.kind.ends:
+            return self.created + 1
+        return self.created if self.kind.repeat == "latest" else None
 
     @property
     def effect(self) -> tuple[str, str]:

@@ -103,6 +103,20 @@ class _Court:
             effects[call.event_type, call.object_id].append(call)
         return effects
 
+    @cached_property
+    def _newest(self) -> Mapping[str, int]:
+        """The highest rank among the applied states of each object."""
+        newest: dict[str, int] = {}
+        for event in self._applied_states():
+            newest[event.object_id] = max(event.rank or 0, newest.get(event.object_id, 0))
+        return newest
+
+    def _applied_states(self) -> Iterator[Event]:
+        for call in self._seen.applied:
+            event = self._events.get(call.event_id)
+            if event is not None and event.rank is not None:
+                yield event
+
     def violations(self) -> Iterator[Violation]:
         if self._seen.waiting:
             yield Violation("audit", "the audit queue", "", f"still holds {self._seen.waiting} messages")
@@ -139,7 +153,7 @@ class _Court:
         A handler whose record was written and whose writing seemed to fail tells at its retry that the
         event is a duplicate.
         """
-        newer = any(call.created > event.created for call in self._effects.get(event.effect, ()))
+        newer = self._newest.get(event.object_id, event.created) > event.created
         outcomes = self._outcomes[event.id]
         skipped = outcomes["stale"] + outcomes["duplicate"] > 0 and not outcomes["applied"]
         return event.kind.repeat == "latest" and newer and skipped
@@ -190,15 +204,13 @@ class _Court:
                 yield Violation("foreign", call.event_id, call.event_type, f"applied to {call.object_id}")
 
     def _in_order(self) -> Iterator[Violation]:
-        """An older state must never be applied over a newer one."""
-        newest: dict[tuple[str, str], int] = {}
-        for call in self._seen.applied:
-            event = self._events.get(call.event_id)
-            if event is None or event.kind.repeat != "latest":
-                continue
-            if event.created < newest.get(event.effect, event.created):
+        """An older state must never be applied over a newer one, and none over its object's end."""
+        newest: dict[str, int] = {}
+        for event in self._applied_states():
+            rank = event.rank or 0
+            if not event.kind.ends and rank < newest.get(event.object_id, rank):
                 yield _violation("out of order", event, "was applied over a newer state")
-            newest[event.effect] = max(event.created, newest.get(event.effect, 0))
+            newest[event.object_id] = max(rank, newest.get(event.object_id, 0))
 
     def _audit_dead_letters(self) -> Iterator[Violation]:
         unstorable = {

@@ -96,7 +96,7 @@ def _handlers(environment: Environment, families: set[str]) -> dict[str, ToHandl
         name = environment.resource(family)
         with aws_errors(f"the function {name}"):
             client.get_function_configuration(FunctionName=name)
-        found[family] = ToHandler(name, client)
+        found[family] = ToHandler(name, client, by_hand=True)
     return found
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from functions.pipeline.routing import ROUTES
 from ops.errors import OperatorError
 from ops.local.accounting import Delivery, Observations, Row, account, unaccounted
 from ops.local.clients import Aws
@@ -82,6 +83,17 @@ def send(
             )
         progress(len(deliveries))
     return tuple(deliveries)
+
+
+def ends_apart(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Part the envelopes, in their order, from those that tell of an object's end.
+
+    What is sent at once is handled in any order. After its object's end a state would be stale, rightly; a
+    run that shows what becomes of each type sends the ends when all else is done.
+    """
+    ends = {route.event_type for route in ROUTES.values() if route.ends_stream}
+    others = [envelope for envelope in envelopes if envelope["detail"]["type"] not in ends]
+    return others, [envelope for envelope in envelopes if envelope["detail"]["type"] in ends]
 
 
 def wait_until_accounted(

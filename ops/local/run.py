@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from ops.local import drive, envelopes
+from ops.local.accounting import Delivery, Row
 from ops.local.alarms import firing
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
 from ops.local.folder import ROOT, run_folder
@@ -77,23 +78,36 @@ def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, A
     """Send the envelopes, wait until each is accounted for, and report what became of it."""
     services, outputs = deployment.services, deployment.outputs
     observer = Observer(services, outputs, since=time.time() * MILLISECONDS)
-    total = len(envelopes_to_send)
-    with steps.step("send the events") as step:
 
-        def sent(count: int) -> None:
-            # Sending needs the embedded AWS only; without the others it is no use.
-            services.watch.check("while the events were driven")
-            step.advance_to(count, total)
+    def send(name: str, some: Sequence[dict[str, Any]]) -> tuple[Delivery, ...]:
+        with steps.step(name) as step:
 
-        deliveries = drive.send(services.aws, EVENT_SOURCE, envelopes_to_send, sent)
-        step.note = f"{total} deliveries"
-    with steps.step("account for every delivery") as step:
-        rows, _ = drive.wait_until_accounted(
-            deliveries,
-            observer,
-            lambda done, audited: step.advance_to(done, total, f"{audited} audited"),
-        )
-        step.note = f"{sum(row.outcome is not None for row in rows)} of {total}"
+            def sent(count: int) -> None:
+                # Sending needs the embedded AWS only; without the others it is no use.
+                services.watch.check("while the events were driven")
+                step.advance_to(count, len(some))
+
+            deliveries = drive.send(services.aws, EVENT_SOURCE, some, sent)
+            step.note = f"{len(some)} deliveries"
+        return deliveries
+
+    def accounted(name: str, deliveries: Sequence[Delivery]) -> tuple[Row, ...]:
+        total = len(deliveries)
+        with steps.step(name) as step:
+            rows, _ = drive.wait_until_accounted(
+                deliveries,
+                observer,
+                lambda done, audited: step.advance_to(done, total, f"{audited} audited"),
+            )
+            step.note = f"{sum(row.outcome is not None for row in rows)} of {total}"
+        return rows
+
+    others, ends = drive.ends_apart(envelopes_to_send)
+    deliveries = send("send the events", others)
+    if ends:
+        accounted("account for them", deliveries)
+        deliveries += send("send the objects' ends", ends)
+    rows = accounted("account for every delivery", deliveries)
     queues = observer.queue_depths()
     return Report(
         environment=ENVIRONMENT,

@@ -246,3 +246,33 @@ def test_a_skipped_state_whose_record_was_lost_on_its_way_may_end_as_a_duplicate
 
 def test_a_state_that_is_said_to_be_applied_and_was_not_is_named() -> None:
     assert found(with_old("applied")) == {("lost", "evt_old")}
+
+
+END = Event("evt_end", "customer.deleted", "cus_1", 200, Kind(BILLING, "once", ends=True))
+
+
+def with_end(*applied: Event, outcome: str) -> set[tuple[str, str]]:
+    """What is found of an object's end and a state of the same second, that ended so."""
+    sent = tuple(Sent(event, f"envelope-{event.id}") for event in (NEW, END))
+    seen = replace(
+        GOOD,
+        applied=tuple(call(event) for event in applied),
+        finished=(Finished(NEW.id, outcome), Finished(END.id, "applied")),
+        dead=(),
+        rows={NEW.id: 1, END.id: 1},
+        archived=frozenset(one.envelope_id for one in sent),
+    )
+    return {(one.kind, one.subject) for one in judge(sent, seen).violations}
+
+
+def test_a_state_may_be_skipped_after_its_objects_end() -> None:
+    assert with_end(END, outcome="stale") == set()
+    assert with_end(NEW, END, outcome="applied") == set()
+
+
+def test_a_state_over_its_objects_end_is_named() -> None:
+    assert with_end(END, NEW, outcome="applied") == {("out of order", "evt_new")}
+
+
+def test_a_state_that_was_skipped_before_its_objects_end_was_applied_is_named() -> None:
+    assert ("lost", "evt_new") in with_end(outcome="stale")

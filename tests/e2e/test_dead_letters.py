@@ -107,6 +107,25 @@ def test_event_that_the_api_still_refuses_lies_in_the_queue_once(pipeline: Pipel
     assert message["MessageAttributes"]["status"]["StringValue"] == "422"
 
 
+def test_refusal_in_doubt_is_settled_by_a_persons_redrive(pipeline: Pipeline, dlq: Dlq) -> None:
+    key = "evt_e2eDlqDoubt"
+    pipeline.fail(idempotency_key=key, status=503, times=1)
+    pipeline.fail(idempotency_key=key, status=404)
+    pipeline.drive(payment(key))
+    errors: list[str] = []
+
+    def settled() -> bool:
+        found = json.loads(dlq("show", "--event-id", key, "--json").out)
+        errors.extend(letter["error"] for letter in found)
+        if errors[-1:] == ["PermanentError"]:
+            return True
+        dlq("redrive", "--event-id", key, "--yes", "--json")
+        return False
+
+    wait_for(settled, "the refusal is taken as the event's end")
+    assert errors[0] == "DoubtfulRefusalError"
+
+
 def test_event_that_could_not_be_audited_goes_to_the_ledger(pipeline: Pipeline, dlq: Dlq) -> None:
     queues, sqs = pipeline.deployment.outputs.queues, pipeline.deployment.services.aws.client("sqs")
     envelope = payment("evt_e2eDlqAudit")

@@ -16,6 +16,7 @@ import pytest
 
 from functions.pipeline import names, retry
 from ops.local.deployment import EVENT_SOURCE
+from ops.local.drive import ends_apart
 from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for
 
 EXPECTED = json.loads((Path(__file__).parent / "expected_bodies.json").read_text())
@@ -25,10 +26,13 @@ AUDIT_RECEIVES = 5
 
 @pytest.fixture(scope="module")
 def driven(pipeline: Pipeline) -> dict[str, Any]:
-    """Every shipped sample, sent once; its row by `generation/file`."""
-    samples = all_samples()
-    rows = pipeline.drive(*(json.loads(path.read_text()) for _, path in samples))
-    return {f"{generation}/{path.name}": row for (generation, path), row in zip(samples, rows, strict=True)}
+    """Every shipped sample, sent once, objects' ends last; its row by `generation/file`."""
+    samples = [
+        (f"{generation}/{path.name}", json.loads(path.read_text())) for generation, path in all_samples()
+    ]
+    rows = [row for act in ends_apart([envelope for _, envelope in samples]) for row in pipeline.drive(*act)]
+    found = {row.delivery.event_id: row for row in rows}
+    return {name: found[envelope["detail"]["id"]] for name, envelope in samples}
 
 
 @pytest.mark.parametrize("name", [f"{generation}/{path.name}" for generation, path in all_samples()])

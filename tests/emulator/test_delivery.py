@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import Any
@@ -29,6 +30,10 @@ import json
 def handler(event, context):
     failed = [one["messageId"] for one in event["Records"] if json.loads(one["body"])["detail"].get("bad")]
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+"""
+TELLS_WHAT_ITS_CALLER_SAID = """
+def handler(event, context):
+    return {"said": context.client_context and context.client_context.custom}
 """
 PRINTS = """
 def handler(event, context):
@@ -207,6 +212,15 @@ def test_a_record_that_fails_for_good_is_redriven_and_the_rest_of_its_batch_is_n
     assert json.loads(message["Body"])["detail"]["n"] == 2
     assert message["Attributes"]["MessageGroupId"] == "lane"
     assert source.messages() == []
+
+
+def test_a_synchronous_callers_context_reaches_its_invocation_alone(aws: Aws) -> None:
+    functions = aws.client("lambda")
+    arn = function(aws, TELLS_WHAT_ITS_CALLER_SAID)
+    context = base64.b64encode(b'{"custom": {"by_hand": true}}').decode()
+    answer = functions.invoke(FunctionName=arn, Payload=b"{}", ClientContext=context)
+    assert json.loads(answer["Payload"].read()) == {"said": {"by_hand": True}}
+    assert invoke(aws, arn, {}) == {"said": None}
 
 
 def test_every_line_of_a_log_is_there(aws: Aws) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from functions.pipeline import names
 from ops.local.folder import ROOT
 
 STOP_SECONDS = 10
@@ -34,10 +35,11 @@ class Function:
         self._log = log
         self._read = 0
 
-    def send(self, event: Any, *, remaining_seconds: float = 30.0) -> None:
-        """Begin an invocation without waiting for its end."""
+    def send(self, event: Any, *, remaining_seconds: float = 30.0, by_hand: bool = False) -> None:
+        """Begin an invocation without waiting for its end; ``by_hand`` as a person's redrive does."""
         assert self._process.stdin is not None
-        request = {"event": event, "remaining_seconds": remaining_seconds}
+        custom = {names.BY_HAND: True} if by_hand else None
+        request = {"event": event, "remaining_seconds": remaining_seconds, "custom": custom}
         print(json.dumps(request), file=self._process.stdin, flush=True)
 
     def result(self) -> Any:
@@ -49,9 +51,9 @@ class Function:
             raise FunctionError(answer["error"], answer["message"])
         return answer["returned"]
 
-    def invoke(self, event: Any, *, remaining_seconds: float = 30.0) -> Any:
+    def invoke(self, event: Any, *, remaining_seconds: float = 30.0, by_hand: bool = False) -> Any:
         """Invoke the function with an event."""
-        self.send(event, remaining_seconds=remaining_seconds)
+        self.send(event, remaining_seconds=remaining_seconds, by_hand=by_hand)
         return self.result()
 
     def kill(self) -> None:

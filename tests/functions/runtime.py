@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Context:
     """Lambda's context object, as far as Powertools uses it. ``deadline`` is monotonic, in seconds."""
 
     deadline: float
+    client_context: SimpleNamespace | None
     function_name: str = "huntaze-stripe-test"
     function_version: str = "$LATEST"
     memory_limit_in_mb: int = 256
@@ -41,7 +43,8 @@ def main(module: str, answers: int) -> None:
     with os.fdopen(answers, "w") as out:
         for line in sys.stdin:
             request = json.loads(line)
-            context = Context(time.monotonic() + request["remaining_seconds"])
+            client_context = SimpleNamespace(custom=request["custom"]) if request["custom"] else None
+            context = Context(time.monotonic() + request["remaining_seconds"], client_context)
             try:
                 answer = {"returned": handler(request["event"], context)}
             except Exception as error:  # noqa: BLE001 (a runtime reports whatever a handler raises)

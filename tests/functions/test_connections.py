@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.connections = 0
         self.closed = threading.Event()
+        self.cookies: list[str | None] = []
 
     def shutdown_request(self, request: Any) -> None:
         super().shutdown_request(request)
@@ -52,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.send_header("Content-Length", "2")
+        self.send_header("Set-Cookie", "session=abc")
+        self.server.cookies.append(self.headers["Cookie"])
         self.end_headers()
         self.wfile.write(b"{}")
         # Without a header that says so: as a server does whose idle time is over.
@@ -81,6 +84,12 @@ def test_events_share_one_connection(server: Server, api: HuntazeApi) -> None:
     for number in range(5):
         api.post(REQUEST, EVENT, f"evt_{number}")
     assert server.connections == 1
+
+
+def test_no_cookie_goes_from_one_event_to_the_next(server: Server, api: HuntazeApi) -> None:
+    for number in range(2):
+        api.post(REQUEST, EVENT, f"evt_{number}")
+    assert server.cookies == [None, None]
 
 
 def test_connection_that_the_server_closed_is_replaced(server: Server, api: HuntazeApi) -> None:

@@ -404,9 +404,7 @@ def test_slow_body_does_not_hold_a_success_up(api: ReferenceApi, payments: Funct
 
 
 def test_closed_port_is_transient(start: Start) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    function = start("payments", HUNTAZE_API_URL=f"http://127.0.0.1:{port}")
+    function = start("payments", HUNTAZE_API_URL=closed_url())
     with pytest.raises(FunctionError) as caught:
         function.invoke(paid())
     assert (caught.value.kind, caught.value.message) == (
@@ -497,6 +495,12 @@ def test_function_starts_in_lambda_whatever_the_secret_holds(
     with pytest.raises(FunctionError) as caught:
         function.invoke(envelope)
     assert caught.value.kind == "ConfigurationError"
+
+
+def closed_url() -> str:
+    """An address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def wait_for_requests(api: ReferenceApi, envelope: dict[str, Any], count: int) -> None:

@@ -12,7 +12,14 @@ from functions.pipeline import names
 from ops.local.reference_api import Fault, ReferenceApi
 from tests.functions.conftest import Parked, Start, fresh
 from tests.functions.function import Function, FunctionError, metrics
-from tests.functions.test_delivery import event_id, paid, requests_for, statuses_for, wait_for_requests
+from tests.functions.test_delivery import (
+    closed_url,
+    event_id,
+    paid,
+    requests_for,
+    statuses_for,
+    wait_for_requests,
+)
 from tests.unit import snapshots as stripe
 
 CREATED = 1_775_037_600
@@ -135,14 +142,62 @@ def test_effect_that_is_refused_again_on_a_redrive_is_free(
     with pytest.raises(FunctionError):
         payments.invoke(first)
     errors = []
-    for _ in range(2):
+    # It comes again by itself, twice, and then a person redrives it.
+    for by_hand in (False, False, True):
         api.fail(Fault(status=404, times=1))
         with pytest.raises(FunctionError, match="is not settled"):
             payments.invoke(second)
-        assert payments.invoke(first)["outcome"] == "parked"
+        assert payments.invoke(first, by_hand=by_hand)["outcome"] == "parked"
         errors += [attributes["error"] for attributes, _ in parked.take()]
-    assert errors == ["DoubtfulRefusalError", "PermanentError"]
+    assert errors == ["DoubtfulRefusalError", "DoubtfulRefusalError", "PermanentError"]
     assert payments.invoke(second)["outcome"] == "applied"
+
+
+def test_redrive_that_meets_no_refusal_settles_no_doubt(
+    api: ReferenceApi, payments: Function, parked: Parked
+) -> None:
+    first = paid()
+    second = second_event(first)
+    api.fail(Fault(applies=True, reset=True, times=1))
+    api.fail(Fault(status=404, times=1))
+    assert payments.invoke(first)["outcome"] == "parked"
+    api.fail(Fault(status=429, times=4))
+    with pytest.raises(FunctionError):
+        payments.invoke(first, by_hand=True)
+    with pytest.raises(FunctionError, match="is not settled"):
+        payments.invoke(second)
+    assert payments.invoke(first, by_hand=True)["outcome"] == "applied"
+    assert payments.invoke(second)["outcome"] == "duplicate"
+    assert len(parked.take()) == 1
+
+
+@pytest.mark.parametrize("status", [401, 408, 429])
+def test_effect_that_the_api_has_surely_not_applied_is_free(
+    api: ReferenceApi, payments: Function, parked: Parked, status: int
+) -> None:
+    first = paid()
+    second = second_event(first)
+    api.fail(Fault(status=status, times=1 if status == 401 else 4))
+    with pytest.raises(FunctionError):
+        payments.invoke(first)
+    # Nor is there any doubt about the next refusal.
+    api.fail(Fault(status=404, times=1))
+    assert payments.invoke(first)["outcome"] == "parked"
+    assert [attributes["error"] for attributes, _ in parked.take()] == ["PermanentError"]
+    assert payments.invoke(second)["outcome"] == "applied"
+    assert payments.invoke(first)["outcome"] == "duplicate"
+
+
+def test_effect_of_a_call_that_was_never_sent_is_free(
+    api: ReferenceApi, payments: Function, start: Start
+) -> None:
+    first = paid()
+    unreachable = start("payments", HUNTAZE_API_URL=closed_url())
+    with pytest.raises(FunctionError, match="could not be reached"):
+        unreachable.invoke(first)
+    assert payments.invoke(second_event(first))["outcome"] == "applied"
+    assert payments.invoke(first)["outcome"] == "duplicate"
+    assert requests_for(api, first) == []
 
 
 def test_effect_that_the_api_itself_judged_is_free_at_once(
@@ -268,13 +323,17 @@ def test_refusal_of_a_newer_state_after_a_lost_answer_lets_no_older_one_pass(
     with pytest.raises(FunctionError, match="a newer event of the same object is not settled"):
         billing.invoke(older)
     assert requests_for(api, older) == []
-    api.fail(Fault(status=404, times=1))
-    assert billing.invoke(newer)["outcome"] == "parked"
+    for by_hand in (False, True):
+        with pytest.raises(FunctionError, match="a newer event of the same object is not settled"):
+            billing.invoke(older)
+        api.fail(Fault(status=404, times=1))
+        assert billing.invoke(newer, by_hand=by_hand)["outcome"] == "parked"
     assert [attributes["error"] for attributes, _ in parked.take()] == [
+        "DoubtfulRefusalError",
         "DoubtfulRefusalError",
         "PermanentError",
     ]
-    # It was refused twice, the second time when a person asked: that settles it.
+    # It was refused again when a person asked: that settles it.
     assert billing.invoke(older)["outcome"] == "applied"
 
 
@@ -315,6 +374,80 @@ def test_refusal_of_a_newer_state_forgets_no_other_event_of_unknown_end(
     assert billing.invoke(oldest)["outcome"] == "stale"
     assert api.state()[middle["detail"]["data"]["object"]["id"]].body["name"] == "middle"
     assert len(parked.take()) == 1
+
+
+def deleted(of: dict[str, Any], *, age: int = 0) -> dict[str, Any]:
+    """The end of another envelope's object."""
+    event_type = of["detail"]["type"].rpartition(".")[0] + ".deleted"
+    return second_event(of, type=event_type, created=CREATED - age) | {"detail-type": event_type}
+
+
+@pytest.mark.parametrize("order", [names.WATERMARK, names.OFF])
+@pytest.mark.parametrize("age", [0, 1], ids=["of the same second", "of the second before"])
+def test_no_state_is_applied_over_the_objects_end(
+    api: ReferenceApi, start: Start, order: str, age: int
+) -> None:
+    function = start("billing", ORDER=order)
+    state = fresh("customer.subscription.updated", stripe.subscription(stripe.CURRENT), created=CREATED - age)
+    end = deleted(state)
+    assert function.invoke(end)["outcome"] == "applied"
+    assert function.invoke(state)["outcome"] == ("stale" if order == names.WATERMARK else "applied")
+    assert function.invoke(deleted(state))["outcome"] == "duplicate"
+
+
+def test_objects_end_is_never_stale(api: ReferenceApi, billing: Function) -> None:
+    state = customer_updated()
+    end = deleted(state, age=5)
+    assert billing.invoke(state)["outcome"] == "applied"
+    assert billing.invoke(end)["outcome"] == "applied"
+    assert statuses_for(api, end) == [200]
+
+
+def test_states_wait_for_an_end_of_unknown_end(api: ReferenceApi, billing: Function) -> None:
+    state = customer_updated(age=1)
+    end = deleted(state)
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError):
+        billing.invoke(end)
+    with pytest.raises(FunctionError, match="a newer event of the same object is not settled"):
+        billing.invoke(state)
+    assert billing.invoke(end)["outcome"] == "applied"
+    assert billing.invoke(state)["outcome"] == "stale"
+    assert [request.applied for request in requests_for(api, end)] == [True, False, False, False, False]
+
+
+def test_end_waits_for_a_state_that_is_being_applied(
+    api: ReferenceApi, billing: Function, start: Start
+) -> None:
+    state = customer_updated(age=1)
+    end = deleted(state)
+    api.fail(Fault(header_delay=1.0, applies=True, times=1))
+    other = start("billing")
+    billing.send(state)
+    wait_for_requests(api, state, 1)
+    assert other.invoke(end)["outcome"] == "applied", "it waited for the lease"
+    assert billing.result()["outcome"] == "applied"
+    applied = [
+        call.event_type for call in api.applied() if call.object_id == end["detail"]["data"]["object"]["id"]
+    ]
+    assert applied == ["customer.updated", "customer.deleted"]
+
+
+def test_end_that_finds_its_object_held_claims_nothing(
+    api: ReferenceApi, billing: Function, start: Start, parked: Parked
+) -> None:
+    state = customer_updated(age=1)
+    end = deleted(state)
+    api.fail(Fault(header_delay=3.0, applies=True, times=1))
+    other = start("billing")
+    billing.send(state)
+    wait_for_requests(api, state, 1)
+    with pytest.raises(FunctionError, match="another event of the same object is being applied"):
+        other.invoke(end, remaining_seconds=22.0)
+    assert billing.result()["outcome"] == "applied"
+    api.fail(Fault(status=404, times=1))
+    assert other.invoke(end)["outcome"] == "parked"
+    assert [attributes["error"] for attributes, _ in parked.take()] == ["PermanentError"]
 
 
 def test_killed_functions_lease_ends_with_its_time(

@@ -95,7 +95,7 @@ def run(function: Any) -> dict[str, Any]:
         function,
         handler="payments",
         settings=SETTINGS,
-        context=Context(time.monotonic() + 30),  # type: ignore[arg-type]  # what Powertools uses of it
+        context=Context(time.monotonic() + 30, None),  # type: ignore[arg-type]  # what Powertools uses of it
         repeated=lambda result: {**result, "outcome": "duplicate"},
         idempotency_key="evt_1",
     )

@@ -35,6 +35,7 @@ class Context:
     memory_limit_in_mb: int = 256
     invoked_function_arn: str = "arn:aws:lambda:eu-west-1:111122223333:function:huntaze-stripe-fuzz"
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
+    client_context: None = None
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long the invocation may still take."""

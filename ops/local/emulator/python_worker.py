@@ -8,6 +8,7 @@ line with `END_OF_LOG` alone ends an invocation's part.
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import os
@@ -20,7 +21,18 @@ from typing import Any, TextIO
 
 END_OF_LOG = "\x1eend of log\x1e"
 ORPHAN_CHECK_SECONDS = 1.0
+# Among the values of a durable execution, which are all that MiniStack lets through beside the event.
+CLIENT_CONTEXT = "client_context"
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
+
+
+@dataclass(frozen=True)
+class ClientContext:
+    """What the caller of a synchronous invocation gave besides the event."""
+
+    custom: Any
+    env: Any
+    client: Any
 
 
 @dataclass(frozen=True)
@@ -35,8 +47,8 @@ class Context:
     log_group_name: str
     log_stream_name: str
     deadline: float
+    client_context: ClientContext | None
     identity: None = None
-    client_context: None = None
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds before the invocation is ended."""
@@ -92,6 +104,7 @@ def _invoke(handler: Any, event: Any, ctx: dict[str, Any]) -> dict[str, Any]:
         log_group_name=os.environ["AWS_LAMBDA_LOG_GROUP_NAME"],
         log_stream_name=os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
         deadline=time.time() + ctx["timeout_ms"] / 1000,
+        client_context=_client_context(ctx["durable"].get(CLIENT_CONTEXT)),
     )
     try:
         result = handler(event, context)
@@ -107,6 +120,13 @@ def _invoke(handler: Any, event: Any, ctx: dict[str, Any]) -> dict[str, Any]:
         }
         return {"status": "ok", "result": None, "failure": failure}
     return {"status": "ok", "result": result}
+
+
+def _client_context(text: str | None) -> ClientContext | None:
+    if text is None:
+        return None
+    given = json.loads(base64.b64decode(text))
+    return ClientContext(*(given.get(name) for name in ("custom", "env", "client")))
 
 
 def _end_with_parent(parent: int) -> None:
