@@ -1,8 +1,10 @@
 """The settings of one Lambda function."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from functions.pipeline import routing
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -16,6 +18,10 @@ _LAMBDA_SECONDS: Final = 900
 # errors and retries with asynchronous invocation": it waits one minute before the first retry, two before
 # the second. A retry that finds the record in progress is wasted.
 _FIRST_RETRY_SECONDS: Final = 60
+# One lane for each handler and one for all else (infra.patterns), each with one batch in flight. AWS Lambda,
+# "Configuring scaling behavior for SQS event source mappings": a function takes at least as many at once as
+# its mapping, or batches are throttled, and a throttled one counts as a receive.
+_AUDIT_LANES: Final = len(routing.HANDLERS) + 1
 
 
 class Frozen(BaseModel):
@@ -50,6 +56,15 @@ def _timeout(default: int, *, most: int = _LAMBDA_SECONDS, why: str = "") -> Any
     return Field(default, ge=3, le=most, description=f"Time-out in seconds{why}", examples=[default])
 
 
+def _enough_for_the_lanes(value: int) -> int:
+    if 0 <= value < _AUDIT_LANES:
+        raise ValueError(
+            f"is less than the {_AUDIT_LANES} lanes of the audit queue: good events would be throttled into "
+            "its dead-letter queue"
+        )
+    return value
+
+
 class FunctionSettings(Frozen):
     """How one Lambda function runs. What a table leaves out has the function's own default."""
 
@@ -80,6 +95,12 @@ class AuditSettings(FunctionSettings):
 
     memory_mb: int = _memory(512)
     timeout_seconds: int = _timeout(60)
+    reserved_concurrency: Annotated[int, AfterValidator(_enough_for_the_lanes)] = Field(
+        -1,
+        ge=-1,
+        description=f"Executions at once, {_AUDIT_LANES} or more; -1 reserves none and sets no limit",
+        examples=[10],
+    )
 
 
 class RedriveSettings(FunctionSettings):

@@ -233,6 +233,24 @@ def test_settings_are_frozen() -> None:
         ("", {"AWS_ACCOUNT_ID": "\u0661" * 12}, ("aws_account_id", "has the wrong form")),
         ("", {"SECRET_VERSION": "99999999999999999999"}, ("secret_version", "is beyond 2147483647")),
         ("", {"PAYMENTS_RESERVED_CONCURRENCY": "9007199254740993"}, ("is beyond 2147483647",)),
+        *(
+            (
+                "",
+                {"AUDIT_RESERVED_CONCURRENCY": few},
+                (
+                    "environment variable AUDIT_RESERVED_CONCURRENCY",
+                    f"audit.reserved_concurrency = {few} is less than the 3 lanes",
+                    "write for example 10 (Executions at once, 3 or more",
+                ),
+            )
+            for few in ("0", "1", "2")
+        ),
+        (
+            "[audit]\nreserved_concurrency = 2",
+            {},
+            ("audit.reserved_concurrency = 2 is less than the 3 lanes",),
+        ),
+        ("[audit]\nreserved_concurrency = -2", {}, ("should be greater than or equal to -1",)),
         ("[a]\n", {}, ('"a" is no setting',)),
         (
             "",
@@ -321,6 +339,12 @@ def test_handler_may_take_until_lambdas_first_retry_and_others_lambdas_maximum(
 ) -> None:
     loaded = load(tmp_path, f"{COMPLETE}[payments]\ntimeout_seconds = 60\n[audit]\ntimeout_seconds = 900\n")
     assert (loaded.payments.timeout_seconds, loaded.audit.timeout_seconds) == (60, 900)
+
+
+@pytest.mark.parametrize("enough", [-1, 3, 10])
+def test_audit_takes_a_concurrency_that_its_lanes_fit_into(tmp_path: Path, enough: int) -> None:
+    loaded = load(tmp_path, f"{COMPLETE}[audit]\nreserved_concurrency = {enough}\n")
+    assert loaded.audit.reserved_concurrency == enough
 
 
 def test_redrive_that_is_off_needs_no_time(tmp_path: Path) -> None:
