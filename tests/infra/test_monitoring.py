@@ -168,7 +168,8 @@ def failures_in_an_outage(stack: Stack, *, lanes: int) -> int:
     """
     queue = stack.named("aws_sqs_queue", f"huntaze-stripe-events-{stack.environment}.fifo")
     period: int = alarm(stack, "audit-errors")["period"]
-    return lanes * (period // (queue["visibility_timeout_seconds"] + 20))
+    hidden: int = queue["visibility_timeout_seconds"] + 20
+    return lanes * (period // hidden)
 
 
 def lanes_of(stack: Stack) -> int:
