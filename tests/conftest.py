@@ -1,17 +1,19 @@
-"""What every test needs: its folder's worker, a temporary folder in the checkout, and Ctrl-C."""
+"""What every test needs: its folder's worker, a temporary folder in the checkout, an end, and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from ops.local.folder import run_folder
 
 TESTS = Path(__file__).resolve().parent
 TEMPORARY = TESTS.parent / "build" / "tests"
@@ -38,11 +40,11 @@ def _know_ctrl_c() -> None:
 
 
 def _keep_temporary_files_in_the_checkout(config: pytest.Config) -> None:
-    TEMPORARY.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(dir=TEMPORARY)
-    os.environ["TMPDIR"] = folder
+    """Make the folder of this run of tests, which takes along what they started, however they end."""
+    run = ExitStack()
+    config.add_cleanup(run.close)
+    os.environ["TMPDIR"] = str(run.enter_context(run_folder(TEMPORARY)))
     tempfile.tempdir = None
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from functions.dead_letters.records import DeadLetter
+from functions.pipeline import names
 from functions.pipeline.errors import EventError
 from functions.pipeline.table import ConditionFailedError, Table, item_key
 
-KIND: Final = "redrives"
-RUN: Final = "redrive#run"
 # How long a turn needs not be written anew.
 KEPT_SECONDS: Final = 15
 
@@ -80,14 +79,14 @@ class Turn:
     def end(self) -> None:
         """Let another run begin."""
         with suppress(EventError):  # it ends by itself, and how the run ended is what counts
-            self.table.delete(RUN, "holder = :holder", holder=self.holder)
+            self.table.delete(names.REDRIVE_TURN, "holder = :holder", holder=self.holder)
 
     def _write(self, condition: str) -> bool:
         now = time.time()
         until = now + self.seconds + KEPT_SECONDS
         try:
             self.table.update(
-                RUN,
+                names.REDRIVE_TURN,
                 "SET holder = :holder, lease_until = :until, expiration = :expiration",
                 condition,
                 holder=self.holder,
@@ -102,4 +101,4 @@ class Turn:
 
 
 def _item(letter: DeadLetter) -> str:
-    return item_key(KIND, letter.event_id or letter.message_id)
+    return item_key(names.REDRIVE_ATTEMPTS, letter.event_id or letter.message_id)

@@ -66,6 +66,10 @@ HANDLER_SECONDS: Final = "HANDLER_SECONDS"
 EVENTS_REDRIVEN: Final = "EventsRedriven"
 EVENTS_LEFT: Final = "EventsLeft"
 OLDEST_LETTER_AGE: Final = "OldestLetterAge"
+# The items of the idempotency table that its role may write: the turn of a run, and by event its attempts,
+# whose keys begin with the kind and "#".
+REDRIVE_TURN: Final = "redrive#run"
+REDRIVE_ATTEMPTS: Final = "redrives"
 
 # What the reconcile function has besides the handlers' variables.
 RECONCILE: Final = "RECONCILE"

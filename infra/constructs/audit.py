@@ -11,6 +11,7 @@ from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.function import Code, Network, PipelineFunction, Platform
+from infra.constructs.metrics import MINUTE, Metric
 from infra.constructs.policy import Statement
 from infra.constructs.queues import Queue, queue_name
 from infra.constructs.rules import EventRule
@@ -22,6 +23,8 @@ _MAX_RECEIVES: Final = 5
 # AWS Lambda's guide for SQS: a message stays hidden for six time-outs of the function, so that a
 # throttled batch is not handed out a second time.
 _VISIBILITY_TIMEOUTS: Final = 6
+# The shortest time over which failed batches are counted.
+_SHORTEST_PERIOD: Final = 5 * MINUTE
 
 
 class Audit(Capability):
@@ -53,6 +56,7 @@ class Audit(Capability):
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
+        self._visibility_seconds = _VISIBILITY_TIMEOUTS * settings.timeout_seconds
         rule_names = {lane: account.name("audit" if lane == OTHER else f"audit-{lane}") for lane in patterns}
         self.dead_letter = Queue(
             self,
@@ -70,7 +74,7 @@ class Audit(Capability):
             short_name="events",
             fifo=True,
             senders=[account.rule_arn(bus.name, rule_name) for rule_name in rule_names.values()],
-            visibility_timeout_seconds=_VISIBILITY_TIMEOUTS * settings.timeout_seconds,
+            visibility_timeout_seconds=self._visibility_seconds,
             dead_letter=self.dead_letter,
             max_receives=_MAX_RECEIVES,
             key=key,
@@ -124,3 +128,12 @@ class Audit(Capability):
     def dead_letters(self) -> list[Queue]:
         """The queues in which an event of the audit can end."""
         return [*self.lane_dead_letters.values(), self.dead_letter]
+
+    def metric_failed_batches(self) -> Metric:
+        """Batches that failed in the time in which SQS gives a message up.
+
+        A lane has one batch in flight, and one that failed stays hidden for the visibility timeout, so a
+        lane fails no more often than that, and in a shorter time too seldom to tell an outage from a blip.
+        """
+        seconds = max(_SHORTEST_PERIOD, _MAX_RECEIVES * self._visibility_seconds)
+        return self.function.metric_errors().over(period=-(-seconds // MINUTE) * MINUTE)

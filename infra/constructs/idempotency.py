@@ -63,8 +63,12 @@ class IdempotencyTable(Capability):
         return [access, *(self._key.grant_use() if self._key else [])]
 
     def grant_limits(self) -> list[Statement]:
-        """Statements for a role that counts its attempts and takes turns, and sees no record."""
-        access = Statement("KeepLimits", ["dynamodb:DeleteItem", "dynamodb:UpdateItem"], [self.arn])
+        """Statements for a role that counts its attempts and takes turns, and touches no other item."""
+        # ForAllValues alone would hold for a request that names no key, too; these two always name one.
+        own = [names.REDRIVE_TURN, f"{names.REDRIVE_ATTEMPTS}#*"]
+        keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": own}}
+        actions = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
+        access = Statement("KeepLimits", actions, [self.arn], condition=keys)
         return [access, *(self._key.grant_use() if self._key else [])]
 
     def grant_checkpoint(self) -> list[Statement]:

@@ -15,6 +15,8 @@ _LOG_RETENTION_DAYS: Final = (
 _LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 # S3 keeps an object so many days in Standard-IA before its next transition.
 _STANDARD_IA_DAYS: Final = 30
+# Stripe, "Rate limits": reads in a second that it takes in test mode.
+_TEST_READS: Final = 25
 # The redrive function hands nothing over in less than a handler's time and 20 s; this much more it looks.
 _REDRIVE_SPARE_SECONDS: Final = 30
 
@@ -50,6 +52,12 @@ def _has_usable_port(url: SplitResult) -> bool:
 def _name_of_a_bucket(value: str) -> str:
     if ".." in value or value.replace(".", "").isdecimal():
         raise ValueError("is no name that S3 takes")
+    return value
+
+
+def _taken_by_stripe(value: int, info: ValidationInfo) -> int:
+    if info.data.get("livemode") is False and value > _TEST_READS:
+        raise ValueError(f"is more than the {_TEST_READS} reads that Stripe allows where livemode is false")
     return value
 
 
@@ -98,6 +106,7 @@ BucketName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), AfterValidator(_name_of_a_bucket)
 ]
 ApiUrl = Annotated[str, AfterValidator(_https_outside_loopback)]
+StripeReads = Annotated[int, AfterValidator(_taken_by_stripe)]
 LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]
 RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]
 Redrive = Annotated[RedriveSettings, AfterValidator(_has_time_for_a_handler)]

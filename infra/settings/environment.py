@@ -19,6 +19,11 @@ _FIND_SOURCE_NAME: Final = (
     "Workbench > Event destinations > the Amazon EventBridge destination > Event source name; "
     "then set it in this file or export STRIPE_EVENT_SOURCE_NAME"
 )
+# Lambda retries an event one and two minutes after its failures, and drops one that is older than this
+# setting ("How Lambda handles errors and retries with asynchronous invocation"). Its second retry begins
+# after two runs of 60 s, the handlers' longest, and these waits: at 300 s; as much again is for events that
+# waited while the function was throttled. AWS itself takes 60.
+_LEAST_EVENT_AGE_SECONDS: Final = 600
 
 
 class StateSettings(Frozen):
@@ -71,12 +76,12 @@ class Settings(StateSettings):
         description="How an old state of an object is kept from overwriting a newer one: watermark skips it, "
         "refetch sends the present one as fetched from Stripe, off sends each as it comes",
     )
-    stripe_reads_per_second: int = Field(
+    stripe_reads_per_second: checks.StripeReads = Field(
         20,
         ge=1,
         le=90,
-        description="Objects fetched from Stripe in a second by all functions together; Stripe allows 100 "
-        "live and 25 test reads",
+        description="Objects fetched from Stripe in a second by all functions together, 90 at most and 25 "
+        "where livemode is false; Stripe allows 100 live and 25 test reads",
         examples=[20],
     )
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
@@ -90,9 +95,10 @@ class Settings(StateSettings):
     lambda_tracing: bool = Field(False, description="Active X-Ray tracing of the functions")
     max_event_age_seconds: int = Field(
         21_600,
-        ge=60,
+        ge=_LEAST_EVENT_AGE_SECONDS,
         le=21_600,
-        description="Seconds that Lambda keeps an asynchronous event before its dead-letter queue",
+        description="Seconds that Lambda keeps an asynchronous event before its dead-letter queue; with less "
+        f"than {_LEAST_EVENT_AGE_SECONDS} its two retries might not fit",
         examples=[21_600],
     )
     payments: HandlerSettings = Field(HandlerSettings(), description="The payments function")

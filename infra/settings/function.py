@@ -1,8 +1,10 @@
 """The settings of one Lambda function."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from functions.pipeline import routing
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -16,6 +18,21 @@ _LAMBDA_SECONDS: Final = 900
 # errors and retries with asynchronous invocation": it waits one minute before the first retry, two before
 # the second. A retry that finds the record in progress is wasted.
 _FIRST_RETRY_SECONDS: Final = 60
+# What must fit into a handler's time for a second call of the API, where the first was refused within the
+# 4 s that are left: the longest call (functions.pipeline.api), and writing down how it ended
+# (functions.pipeline.retry). With less each transient failure would wait for Lambda's retry.
+LONGEST_CALL_SECONDS: Final = 17
+RECORD_SECONDS: Final = 4
+_QUICK_REFUSAL_SECONDS: Final = 4
+_HANDLER_SECONDS: Final = LONGEST_CALL_SECONDS + RECORD_SECONDS + _QUICK_REFUSAL_SECONDS
+# A reconciliation begins nothing in its last minute (functions.reconciliation.run); with twice that it has a
+# minute for work.
+RECONCILIATION_RESERVE_SECONDS: Final = 60
+_RECONCILIATION_SECONDS: Final = 2 * RECONCILIATION_RESERVE_SECONDS
+# One lane for each handler and one for all else (infra.patterns), each with one batch in flight. AWS Lambda,
+# "Configuring scaling behavior for SQS event source mappings": a function takes at least as many at once as
+# its mapping, or batches are throttled, and a throttled one counts as a receive.
+_AUDIT_LANES: Final = len(routing.HANDLERS) + 1
 
 
 class Frozen(BaseModel):
@@ -46,8 +63,17 @@ def _memory(default: int) -> Any:
     )
 
 
-def _timeout(default: int, *, most: int = _LAMBDA_SECONDS, why: str = "") -> Any:
-    return Field(default, ge=3, le=most, description=f"Time-out in seconds{why}", examples=[default])
+def _timeout(default: int, *, least: int = 3, most: int = _LAMBDA_SECONDS, why: str = "") -> Any:
+    return Field(default, ge=least, le=most, description=f"Time-out in seconds{why}", examples=[default])
+
+
+def _enough_for_the_lanes(value: int) -> int:
+    if 0 <= value < _AUDIT_LANES:
+        raise ValueError(
+            f"is less than the {_AUDIT_LANES} lanes of the audit queue: good events would be throttled into "
+            "its dead-letter queue"
+        )
+    return value
 
 
 class FunctionSettings(Frozen):
@@ -69,9 +95,11 @@ class HandlerSettings(FunctionSettings):
 
     timeout_seconds: int = _timeout(
         30,
+        least=_HANDLER_SECONDS,
         most=_FIRST_RETRY_SECONDS,
-        why=f"; at most {_FIRST_RETRY_SECONDS}: the event of a killed handler stays in progress so long, and "
-        "Lambda's first retry comes after a minute",
+        why=f"; at least {_HANDLER_SECONDS}, in which a second call of the API and its record fit; at most "
+        f"{_FIRST_RETRY_SECONDS}: the event of a killed handler stays in progress so long, and Lambda's "
+        "first retry comes after a minute",
     )
 
 
@@ -80,6 +108,12 @@ class AuditSettings(FunctionSettings):
 
     memory_mb: int = _memory(512)
     timeout_seconds: int = _timeout(60)
+    reserved_concurrency: Annotated[int, AfterValidator(_enough_for_the_lanes)] = Field(
+        -1,
+        ge=-1,
+        description=f"Executions at once, {_AUDIT_LANES} or more; -1 reserves none and sets no limit",
+        examples=[10],
+    )
 
 
 class RedriveSettings(FunctionSettings):
@@ -92,4 +126,8 @@ class ReconciliationSettings(FunctionSettings):
     """The reconcile function reads pages of Stripe's list and the ledger's objects."""
 
     memory_mb: int = _memory(512)
-    timeout_seconds: int = _timeout(300)
+    timeout_seconds: int = _timeout(
+        300,
+        least=_RECONCILIATION_SECONDS,
+        why=f"; at least {_RECONCILIATION_SECONDS}: a run begins nothing in its last minute",
+    )

@@ -1,4 +1,4 @@
-"""A run's own folder below `build/runs`, and the removal of what a killed machine left behind."""
+"""A run's own folder below `build`, and the removal of what a killed machine left behind."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LOCK_NAME = "in-use.lock"
 
 
 @contextmanager
-def run_folder() -> Iterator[Path]:
-    """Yield a fresh folder for one run; afterwards the run's processes and the folder are gone.
+def run_folder(runs: Path = RUNS) -> Iterator[Path]:
+    """Yield a fresh folder in `runs` for one run; afterwards the run's processes and the folder are gone.
 
     The marker is set in this process's environment, so everything that the run starts inherits it.
     Runs don't meet: each has a folder, and free ports, of its own.
     """
     with ExitStack() as held:
-        with _between_runs():
-            _sweep()
-            folder = Path(tempfile.mkdtemp(dir=RUNS))
+        with _between_runs(runs):
+            _sweep(runs)
+            folder = Path(tempfile.mkdtemp(dir=runs))
             held.enter_context(Guardian(folder))
             lock = held.enter_context((folder / LOCK_NAME).open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,10 +39,10 @@ def run_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _between_runs() -> Iterator[None]:
+def _between_runs(runs: Path) -> Iterator[None]:
     """Let one run at a time sweep and make its folder, so that none is swept before it holds its lock."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    with (RUNS / ".lock").open("w") as lock:
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -54,9 +54,9 @@ def _restore(before: str | None) -> None:
         os.environ[MARKER] = before
 
 
-def _sweep() -> None:
+def _sweep(runs: Path) -> None:
     """Clean up after runs whose processes were all killed, guardian included: nobody holds their lock."""
-    for folder in filter(Path.is_dir, RUNS.iterdir()):
+    for folder in filter(Path.is_dir, runs.iterdir()):
         lock_path = folder / LOCK_NAME
         try:
             with lock_path.open() as lock:

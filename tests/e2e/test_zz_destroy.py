@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ops.local.clients import Aws
 from tests.e2e.conftest import Pipeline
+
+# What the stack makes, as AWS lists it: service, operation, its arguments, and the key of the list.
+LISTS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
+    ("lambda", "list_functions", {}, "Functions"),
+    ("lambda", "list_event_source_mappings", {}, "EventSourceMappings"),
+    ("sqs", "list_queues", {}, "QueueUrls"),
+    ("events", "list_event_buses", {}, "EventBuses"),
+    ("events", "list_archives", {}, "Archives"),
+    ("scheduler", "list_schedules", {}, "Schedules"),
+    ("dynamodb", "list_tables", {}, "TableNames"),
+    ("secretsmanager", "list_secrets", {"IncludePlannedDeletion": True}, "SecretList"),
+    ("cloudwatch", "describe_alarms", {"AlarmTypes": ["MetricAlarm"]}, "MetricAlarms"),
+    ("cloudwatch", "describe_alarms", {"AlarmTypes": ["CompositeAlarm"]}, "CompositeAlarms"),
+    ("cloudwatch", "list_dashboards", {}, "DashboardEntries"),
+    ("sns", "list_topics", {}, "Topics"),
+    ("logs", "describe_log_groups", {}, "logGroups"),
+    ("logs", "describe_query_definitions", {}, "queryDefinitions"),
+    ("iam", "list_roles", {}, "Roles"),
+    ("s3", "list_buckets", {}, "Buckets"),
+)
+# What was there before: AWS's own bus, and the bucket of the Terraform state.
+KEPT = {"EventBuses": ["default"], "Buckets": ["huntaze-stripe-terraform-state"]}
+
+
+def listed(aws: Aws) -> dict[str, list[Any]]:
+    """Everything that AWS lists, by the key of its list; names alone where it should not be empty."""
+    found: dict[str, list[Any]] = {}
+    for service, operation, arguments, key in LISTS:
+        items = getattr(aws.client(service), operation)(**arguments).get(key, [])
+        found[key] = [item["Name"] for item in items] if key in KEPT else items
+    return found
 
 
 def test_destroy_leaves_nothing(pipeline: Pipeline) -> None:
     deployment = pipeline.deployment
     aws = deployment.services.aws
+    nothing: dict[str, list[Any]] = {key: KEPT.get(key, []) for *_, key in LISTS}
+    # A list that is empty before would show nothing afterwards.
+    assert [key for key, items in listed(aws).items() if items == nothing[key]] == []
     summary = deployment.terraform.destroy()
     assert summary.destroy == deployment.facts.resources
     assert deployment.terraform.resources() == []
-    assert aws.client("lambda").list_functions()["Functions"] == []
-    assert aws.client("sqs").list_queues().get("QueueUrls", []) == []
-    assert [bus["Name"] for bus in aws.client("events").list_event_buses()["EventBuses"]] == ["default"]
-    assert aws.client("dynamodb").list_tables()["TableNames"] == []
-    assert aws.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
-    assert aws.client("sns").list_topics()["Topics"] == []
-    assert aws.client("logs").describe_log_groups()["logGroups"] == []
-    assert aws.client("iam").list_roles()["Roles"] == []
-    assert [item["Name"] for item in aws.client("s3").list_buckets()["Buckets"]] == [
-        "huntaze-stripe-terraform-state"
-    ]
+    assert listed(aws) == nothing

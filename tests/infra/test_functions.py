@@ -11,10 +11,12 @@ import pytest
 from functions.pipeline import names
 from infra import settings
 from infra.constructs.idempotency import expiry_seconds
+from infra.errors import SettingsError
 from tests.infra.conftest import SOURCE
 from tests.infra.terraform_json import Stack
 
 FAMILIES = ("payments", "billing", "audit")
+WITH_SOURCE = {"STRIPE_EVENT_SOURCE_NAME": SOURCE}
 
 
 def function(stack: Stack, family: str) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def actions(stack: Stack, family: str) -> set[str]:
 
 
 def configured(stack: Stack) -> settings.Settings:
-    return settings.load(stack.environment, environ={"STRIPE_EVENT_SOURCE_NAME": SOURCE})
+    return settings.load(stack.environment, environ=WITH_SOURCE)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -235,3 +237,13 @@ def test_only_the_audit_function_joins_a_network(stack: Stack, secured: Stack) -
     for family in ("payments", "billing"):
         assert "vpc_config" not in function(secured, family)
         assert "ec2:CreateNetworkInterface" not in actions(secured, family)
+
+
+def test_audit_reserves_no_less_than_its_queue_hands_out_at_once(stack: Stack) -> None:
+    source = stack.only("aws_lambda_event_source_mapping")
+    at_once = source["scaling_config"]["maximum_concurrency"]
+    for few in range(at_once):
+        with pytest.raises(SettingsError, match=f"less than the {at_once} lanes"):
+            settings.load("dev", environ=WITH_SOURCE | {"AUDIT_RESERVED_CONCURRENCY": str(few)})
+    taken = settings.load("dev", environ=WITH_SOURCE | {"AUDIT_RESERVED_CONCURRENCY": str(at_once)})
+    assert taken.audit.reserved_concurrency == at_once

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from functions.pipeline import names, routing
-from tests.infra.conftest import SCHEDULED, SOURCE
+from tests.infra.conftest import SCHEDULED, SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, statements
 
 RULE = {"EventBusName", "RuleName"}
@@ -157,6 +158,58 @@ def test_rule_has_its_alarms(stack: Stack, short: str) -> None:
 def test_function_has_its_alarms(stack: Stack, family: str, part: str, metric: str) -> None:
     function = f"huntaze-stripe-{family}-{stack.environment}"
     watches(stack, f"{family}-{part}", "AWS/Lambda", metric, FunctionName=function)
+
+
+def failures_in_an_outage(stack: Stack, *, lanes: int) -> int:
+    """The fewest failed batches that a period of the audit's alarm sees while the ledger is away.
+
+    A lane has one batch in flight. One that failed is hidden for the visibility timeout, and may then
+    wait for the next long poll, of 20 s at most.
+    """
+    queue = stack.named("aws_sqs_queue", f"huntaze-stripe-events-{stack.environment}.fifo")
+    period: int = alarm(stack, "audit-errors")["period"]
+    hidden: int = queue["visibility_timeout_seconds"] + 20
+    return lanes * (period // hidden)
+
+
+def lanes_of(stack: Stack) -> int:
+    """The message groups of the audit queue."""
+    targets = stack.of_type("aws_cloudwatch_event_target").values()
+    return len({target["sqs_target"]["message_group_id"] for target in targets if "sqs_target" in target})
+
+
+def test_the_audits_alarm_fires_while_the_ledger_is_away(stack: Stack) -> None:
+    threshold = alarm(stack, "audit-errors")["threshold"]
+    assert lanes_of(stack) == 3
+    assert failures_in_an_outage(stack, lanes=3) >= threshold
+    # Nor is an outage missed in the hours in which one family alone has events.
+    assert failures_in_an_outage(stack, lanes=1) >= threshold
+
+
+def test_a_blip_of_the_ledger_in_which_each_lane_fails_once_is_no_alarm(stack: Stack) -> None:
+    assert alarm(stack, "audit-errors")["threshold"] > lanes_of(stack)
+
+
+@pytest.mark.parametrize("seconds", ["3", "61", "900"])
+def test_the_audits_alarm_follows_its_timeout(tmp_path: Path, seconds: str) -> None:
+    stack = Stack.read(synthesise_into(tmp_path, {"AUDIT_TIMEOUT_SECONDS": seconds}), "huntaze-stripe-dev")
+    found = alarm(stack, "audit-errors")
+    assert failures_in_an_outage(stack, lanes=lanes_of(stack)) >= found["threshold"]
+    # What PutMetricAlarm takes: whole minutes, and a day at most for a period under an hour.
+    assert found["period"] % 60 == 0
+    assert found["period"] * found["evaluation_periods"] <= 24 * 3600
+
+
+@pytest.mark.parametrize("family", SCHEDULED["prod"])
+def test_failed_runs_are_watched_over_several_runs_alone(outdir: Path, family: str) -> None:
+    prod = Stack.read(outdir, "huntaze-stripe-prod")
+    (watching,) = [
+        found
+        for found in prod.of_type("aws_cloudwatch_metric_alarm").values()
+        if (found["metric_name"], found["dimensions"].get("FunctionName"))
+        == ("Errors", f"huntaze-stripe-{family}-prod")
+    ]
+    assert watching["alarm_name"] == f"huntaze-stripe-{family}-failing-prod"
 
 
 @pytest.mark.parametrize("family", FAMILIES)

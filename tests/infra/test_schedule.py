@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from functions.pipeline import names
+from functions.dead_letters.limits import Attempts, Turn
+from functions.dead_letters.records import read
+from functions.pipeline import effects, forced, names, streams
+from functions.pipeline.table import item_key
 from tests.infra.conftest import synthesise_into
 from tests.infra.terraform_json import Stack, statements
 from tests.infra.test_functions import LOGS
+from tests.unit.test_dead_letters import message
 
 REDRIVE_ACTIONS = LOGS | {
     "dynamodb:DeleteItem",
@@ -94,6 +100,42 @@ def test_redrive_may_do_nothing_more_than_hand_back(prod: Stack) -> None:
     }
     sids = [statement["Sid"] for statement in granted]
     assert len(sids) == len(set(sids))
+
+
+class Written:
+    """Stands for the idempotency table; keeps the keys that were written."""
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+
+    def update(self, key: str, *_: Any, **__: Any) -> None:
+        self.keys.add(key)
+
+    delete = update
+
+    def expiration(self) -> int:
+        return 0
+
+
+def test_redrive_may_write_its_own_items_and_no_handlers_record(prod: Stack) -> None:
+    table: Any = Written()
+    attempts, turn, letter = Attempts(table, 3), Turn(table, 60), read(message("{}"))
+    attempts.take(letter)
+    attempts.give_back(letter)
+    turn.take()
+    turn.keep()
+    turn.end()
+    (limits,) = [s for s in prod.role_statements("huntaze-stripe-redrive-prod") if s["Sid"] == "KeepLimits"]
+    allowed = limits["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    # Both kinds of items are written, and each pattern is there for one of them.
+    assert all(any(fnmatchcase(key, pattern) for key in table.keys) for pattern in allowed)
+    assert all(any(fnmatchcase(key, pattern) for pattern in allowed) for key in table.keys)
+    others = {
+        names.RECONCILE_CHECKPOINT,
+        *(item_key(module.KIND, "cus_1") for module in (effects, forced, streams)),
+        "huntaze-stripe-payments-prod.functions.pipeline.process.once#0123456789abcdef",
+    }
+    assert not [key for key in others for pattern in allowed if fnmatchcase(key, pattern)]
 
 
 def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:

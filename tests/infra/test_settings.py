@@ -11,9 +11,12 @@ import pytest
 
 import infra
 import main
+from functions.pipeline import api, retry
+from functions.reconciliation import run
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
 from infra.names import ENVIRONMENTS
+from infra.settings.function import LONGEST_CALL_SECONDS, RECONCILIATION_RESERVE_SECONDS, RECORD_SECONDS
 
 SOURCE = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_1"}
 
@@ -233,6 +236,57 @@ def test_settings_are_frozen() -> None:
         ("", {"AWS_ACCOUNT_ID": "\u0661" * 12}, ("aws_account_id", "has the wrong form")),
         ("", {"SECRET_VERSION": "99999999999999999999"}, ("secret_version", "is beyond 2147483647")),
         ("", {"PAYMENTS_RESERVED_CONCURRENCY": "9007199254740993"}, ("is beyond 2147483647",)),
+        *(
+            (
+                "",
+                {"AUDIT_RESERVED_CONCURRENCY": few},
+                (
+                    "environment variable AUDIT_RESERVED_CONCURRENCY",
+                    f"audit.reserved_concurrency = {few} is less than the 3 lanes",
+                    "write for example 10 (Executions at once, 3 or more",
+                ),
+            )
+            for few in ("0", "1", "2")
+        ),
+        (
+            "[audit]\nreserved_concurrency = 2",
+            {},
+            ("audit.reserved_concurrency = 2 is less than the 3 lanes",),
+        ),
+        ("[audit]\nreserved_concurrency = -2", {}, ("should be greater than or equal to -1",)),
+        (
+            "stripe_reads_per_second = 26",
+            {},
+            ("stripe_reads_per_second = 26 is more than the 25 reads", "livemode is false", "example 20"),
+        ),
+        (
+            "livemode = true",
+            {"STRIPE_READS_PER_SECOND": "91"},
+            ("stripe_reads_per_second = 91 should be less than or equal to 90",),
+        ),
+        (
+            "[billing]\ntimeout_seconds = 24",
+            {},
+            (
+                "billing.timeout_seconds = 24 should be greater than or equal to 25",
+                "second call",
+                "example 30",
+            ),
+        ),
+        (
+            "max_event_age_seconds = 599",
+            {},
+            ("max_event_age_seconds = 599 should be greater than or equal to 600", "retries", "21600"),
+        ),
+        (
+            "",
+            {"RECONCILIATION_TIMEOUT_SECONDS": "119"},
+            (
+                "reconciliation.timeout_seconds = 119 should be greater than or equal to 120",
+                "last minute",
+                "example 300",
+            ),
+        ),
         ("[a]\n", {}, ('"a" is no setting',)),
         (
             "",
@@ -321,6 +375,48 @@ def test_handler_may_take_until_lambdas_first_retry_and_others_lambdas_maximum(
 ) -> None:
     loaded = load(tmp_path, f"{COMPLETE}[payments]\ntimeout_seconds = 60\n[audit]\ntimeout_seconds = 900\n")
     assert (loaded.payments.timeout_seconds, loaded.audit.timeout_seconds) == (60, 900)
+
+
+LEAST_AND_MOST = """
+livemode = {livemode}
+stripe_reads_per_second = {reads}
+max_event_age_seconds = 600
+[payments]
+timeout_seconds = 25
+[reconciliation]
+timeout_seconds = 120
+"""
+
+
+@pytest.mark.parametrize(("livemode", "reads"), [("false", 25), ("true", 90)])
+def test_values_at_their_limits_are_taken(tmp_path: Path, livemode: str, reads: int) -> None:
+    loaded = load(tmp_path, COMPLETE + LEAST_AND_MOST.format(livemode=livemode, reads=reads))
+    assert loaded.stripe_reads_per_second == reads
+    assert (loaded.payments.timeout_seconds, loaded.reconciliation.timeout_seconds) == (25, 120)
+
+
+def test_timeouts_are_limited_by_what_the_functions_do() -> None:
+    assert LONGEST_CALL_SECONDS == api.ATTEMPT_SECONDS
+    assert RECORD_SECONDS == retry.RECORD_SECONDS
+    assert RECONCILIATION_RESERVE_SECONDS * 1000 == run.SAFETY_MILLISECONDS
+
+
+def test_handlers_shortest_time_holds_a_second_call_after_a_quick_refusal(tmp_path: Path) -> None:
+    loaded = load(tmp_path, f"{COMPLETE}[payments]\ntimeout_seconds = 25\n")
+    before_the_second = loaded.payments.timeout_seconds - api.ATTEMPT_SECONDS - retry.RECORD_SECONDS
+    assert before_the_second > retry.longest_wait(1)
+
+
+def test_events_live_for_both_of_lambdas_retries(tmp_path: Path) -> None:
+    loaded = load(tmp_path, f"{COMPLETE}max_event_age_seconds = 600\n[payments]\ntimeout_seconds = 60\n")
+    second_retry = loaded.payments.timeout_seconds + 60 + loaded.payments.timeout_seconds + 120
+    assert loaded.max_event_age_seconds > second_retry
+
+
+@pytest.mark.parametrize("enough", [-1, 3, 10])
+def test_audit_takes_a_concurrency_that_its_lanes_fit_into(tmp_path: Path, enough: int) -> None:
+    loaded = load(tmp_path, f"{COMPLETE}[audit]\nreserved_concurrency = {enough}\n")
+    assert loaded.audit.reserved_concurrency == enough
 
 
 def test_redrive_that_is_off_needs_no_time(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.rules import EventRule
 from infra.constructs.schedule import ScheduledFunction
 
-# One event that keeps failing makes three errors, then lies in its dead-letter queue, which has
-# an alarm of its own. One error more is something that concerns several events.
+# One event that keeps failing makes a handler fail three times, then lies in its dead-letter queue,
+# which has an alarm of its own. One error more is something that concerns several events.
 _ERRORS: Final = 4
 # A failed run is made up for by the next; two of three are no accident.
 _FAILED_RUNS: Final = 2
@@ -97,6 +97,9 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
     watched: list[Alarm] = []
     for short, rule in pipeline.rules.items():
         watched += _of_rule(short, rule)
+    for handler in pipeline.handlers:
+        watched += _of_handler(handler)
+    watched += _of_audit(pipeline.audit)
     for function in pipeline.functions:
         watched += _of_function(function)
     for scheduled in pipeline.scheduled:
@@ -158,15 +161,34 @@ def _of_rule(short: str, rule: EventRule) -> list[Alarm]:
     ]
 
 
+def _of_handler(handler: Handler) -> list[Alarm]:
+    return [
+        Alarm(
+            f"{handler.family}-errors",
+            f"The {handler.family} function keeps failing. The saved query failures-by-type tells with what.",
+            handler.function.metric_errors(),
+            _ERRORS,
+        )
+    ]
+
+
+def _of_audit(audit: Audit) -> list[Alarm]:
+    # A batch fails only where the ledger does. That each lane fails once is made up for by the next
+    # receive; one error more is a failure that lasts.
+    return [
+        Alarm(
+            "audit-errors",
+            "The audit function keeps failing: the ledger takes no events. Look at its bucket and its "
+            "database before SQS moves the events to the dead-letter queue.",
+            audit.metric_failed_batches(),
+            len(audit.rules) + 1,
+        )
+    ]
+
+
 def _of_function(function: PipelineFunction) -> list[Alarm]:
     family = function.family
     return [
-        Alarm(
-            f"{family}-errors",
-            f"The {family} function keeps failing. The saved query failures-by-type tells with what.",
-            function.metric_errors(),
-            _ERRORS,
-        ),
         Alarm(
             f"{family}-throttles",
             f"The {family} function lacks concurrency. Raise {family}.reserved_concurrency, or the quota "
