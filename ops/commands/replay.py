@@ -39,6 +39,12 @@ def start(
         bool, typer.Option("--force", help="Apply again what is applied already; needs --reason.")
     ] = False,
     reason: Annotated[str, typer.Option(help="Why events are applied again; it is written down.")] = "",
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="With --force: also where a forced replay of the last hour overlaps the window."
+        ),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the replay has ended.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -53,11 +59,14 @@ def start(
         raise OperatorError("--force applies events again: say why with --reason", usage=True)
     if reason and not force:
         raise OperatorError("--reason goes with --force: add it, or leave the reason out", usage=True)
+    if again and not force:
+        raise OperatorError("--again goes with --force: add it, or leave --again out", usage=True)
+    from functions.pipeline.replay_names import new_name
     from ops import environment as environments
     from ops.ledgers import open_ledger
     from ops.replay import archive as archives
     from ops.replay import forecast as forecasts
-    from ops.replay import record, replays, report, rules
+    from ops.replay import record, replays, report, rules, starting
 
     now = datetime.now(UTC).replace(microsecond=0)
     first, last = moments.moment(since, "--since", now), moments.moment(until, "--until", now)
@@ -65,11 +74,13 @@ def start(
     chosen = rules.find(environment, rule or DEFAULT_RULES)
     archive = archives.describe(environment)
     archive.check(first, last, now)
+    if force and not again:
+        starting.refuse_overlap(environment, archive, chosen, first, last, now)
     console = talk.console(as_json=as_json)
     steps = Steps(console)
     ledger = open_ledger(environment, first)
     forecast = forecasts.forecast(environment, ledger, chosen, first, last, steps)
-    name = replays.new_name(environment, now, forced=force)
+    name = new_name(env, now, forced=force)
     document: dict[str, Any] = {
         "replay": name,
         "state": None,
@@ -85,9 +96,12 @@ def start(
         console.print("dry run: nothing was started", highlight=False)
     else:
         names = ", ".join(each.name for each in chosen)
-        again = ", and apply what is applied already AGAIN" if force else ""
-        question = f"Replay {moments.told(first)} to {moments.told(last)} to {names} of {env}{again}?"
+        warning = ", and apply what is applied already AGAIN" if force else ""
+        question = f"Replay {moments.told(first)} to {moments.told(last)} to {names} of {env}{warning}?"
         talk.confirm(question, yes=yes, as_json=as_json)
+        # The reading and the question may have taken minutes.
+        now = datetime.now(UTC)
+        document["replay"] = name = new_name(env, now, forced=force)
         if force:
             document["record"] = record.write(
                 environment,
@@ -99,7 +113,7 @@ def start(
                 forecast=forecast,
                 now=now,
             )
-        replays.start(environment, name, archive, chosen, first, last, reason.strip())
+        starting.start(environment, name, archive, chosen, first, last, reason.strip())
         console.print(f"started {name}", highlight=False)
         replay = _waited(environment, name, steps) if wait else replays.describe(environment, name)
         document["state"] = replay.state

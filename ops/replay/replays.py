@@ -1,10 +1,10 @@
-"""The replays of an environment: start one, look at them, wait, cancel."""
+"""The replays of an environment: look at them, wait, cancel."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,6 @@ from functions.pipeline import names
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.replay.archive import Archive
-from ops.replay.rules import Rule
 
 # EventBridge API reference, StartReplay: ReplayName.
 NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
@@ -53,39 +52,6 @@ class Replay:
             return total, total
         done = 0 if self.replayed_until is None else (self.replayed_until - self.since).total_seconds()
         return max(0, min(int(done), total)), total
-
-
-def new_name(environment: Environment, now: datetime, *, forced: bool) -> str:
-    """Make a name for a replay: which environment, and when it was started."""
-    prefix = names.FORCED_REPLAY_PREFIX if forced else ""
-    return f"{prefix}replay-{environment.name}-{now.strftime('%Y%m%dT%H%M%SZ')}"
-
-
-def start(
-    environment: Environment,
-    name: str,
-    archive: Archive,
-    rules: Sequence[Rule],
-    since: datetime,
-    until: datetime,
-    reason: str,
-) -> None:
-    """Start a replay of a window to the rules, and no others.
-
-    Raises
-    ------
-    OperatorError
-        EventBridge refuses it.
-    """
-    with aws_errors(f"to start the replay {name}"):
-        environment.client("events").start_replay(
-            ReplayName=name,
-            Description=reason[:512],
-            EventSourceArn=archive.arn,
-            EventStartTime=since,
-            EventEndTime=until,
-            Destination={"Arn": archive.bus_arn, "FilterArns": [rule.arn for rule in rules]},
-        )
 
 
 def describe(environment: Environment, name: str) -> Replay:

@@ -152,6 +152,9 @@ def test_forced_replay_is_named_and_written_down_with_who_and_why(
     wait_for(lambda: outcomes(pipeline, "evt_e2eForced") == ["applied"] * 2, "the forced replay")
     assert keys(pipeline, "evt_e2eForced") == ["evt_e2eForced", f"evt_e2eForced:{name}"]
 
+    repeated = command(*start, "--force", "--reason", "the API was restored from a backup", "--yes")
+    assert (repeated.code, name in repeated.err, "--again" in repeated.err) == (2, True, True)
+
 
 def test_window_outside_the_archive_is_refused(pipeline: Pipeline, command: Command) -> None:
     done = command("replay", "start", "--since", "29d", "--yes")

@@ -172,12 +172,6 @@ def test_running_replay_is_cancelled_and_an_ended_one_is_not() -> None:
     assert done.cancelled == []
 
 
-def test_names_say_which_environment_when_and_whether_it_is_forced() -> None:
-    assert (
-        replays.new_name(environment(Events("RUNNING")), NOW, forced=False) == "replay-dev-20261123T120000Z"
-    )
-    forced = replays.new_name(environment(Events("RUNNING")), NOW, forced=True)
-    assert forced == "forced-replay-dev-20261123T120000Z"
-    assert replays.NAME.fullmatch(forced)
-    assert replay(name=forced).forced
-    assert not replay().forced
+def test_name_says_whether_a_replay_is_forced() -> None:
+    assert replay(name="forced-replay-dev-20261123T120000Z").forced
+    assert not replay(name="replay-dev-20261123T120000Z").forced

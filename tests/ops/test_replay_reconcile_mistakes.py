@@ -94,6 +94,7 @@ def expired_url() -> Iterator[str]:
         (["replay", "start", "--since", "48h", "--force"], {}, 2, "--reason"),
         (["replay", "start", "--since", "48h", "--force", "--reason", " "], {}, 2, "--reason"),
         (["replay", "start", "--since", "48h", "--reason", "because"], {}, 2, "--reason goes with --force"),
+        (["replay", "start", "--since", "48h", "--again"], {}, 2, "--again goes with --force"),
         (
             ["replay", "start", "--since", "48h", "--rule", "mail"],
             {},
