@@ -7,12 +7,13 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import psycopg
 
-from functions.ledger.reader import CLOCK_SKEW, KnownEvents, LedgerReader
+from functions.ledger.reader import KnownEvents, LedgerReader
 from functions.pipeline import names, telemetry
 from functions.pipeline.errors import EventError
 from ops.environment import Environment
@@ -140,17 +141,22 @@ class S3Ledger:
     def events(self, since: datetime, until: datetime) -> EventsByType:
         """Return the events that came in the window, but for those that a replay brought."""
         try:
-            # The queue may have taken a late one on the day after.
-            last = (until + timedelta(days=1)).date()
-            keys = self._reader.new_keys(since - CLOCK_SKEW, last)
-            found = self._reader.deliveries(keys, lambda done: self.progress(done, len(keys)))
-            return _by_type(
-                (delivery.event_type, delivery.event_id)
-                for delivery in found
-                if since <= delivery.time < until and not delivery.replayed
-            )
+            read = 0
+            found: list[tuple[str, str]] = []
+            for keys in self._reader.keys_between(since, until):
+                deliveries = self._reader.deliveries(keys, partial(self._told, read, read + len(keys)))
+                found += [
+                    (delivery.event_type, delivery.event_id)
+                    for delivery in deliveries
+                    if since <= delivery.time < until and not delivery.replayed
+                ]
+                read += len(keys)
+            return _by_type(found)
         except EventError as error:
             raise _unreadable(error) from error
+
+    def _told(self, before: int, total: int, done: int) -> None:
+        self.progress(before + done, total)
 
 
 def log_to_standard_error() -> None:

@@ -116,6 +116,7 @@ def healer(environment: Environment) -> Healer:
             functions.get_function_configuration(FunctionName=name)
     destination = Destination(
         event_source=environment.bus,
+        partition=environment.caller[1].split(":")[1],
         account_id=environment.account_id,
         region=environment.region,
         functions=handlers,

@@ -15,6 +15,7 @@ from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from functions.ledger.records import LedgerRecord
+from functions.pipeline import names
 from functions.pipeline.errors import ConfigurationError, EventError, TransientError
 
 TABLE: Final = "stripe_event_ledger"
@@ -38,14 +39,16 @@ _UNSTORABLE: Final = (
     RecursionError,
 )
 
+# A copy that reconcile made stands for a delivery only as long as there is no other.
 _INSERT: Final = """
     INSERT INTO stripe_event_ledger AS ledger
         (event_id, first_seen, delivery_ids, type, object_id, customer_id, api_version, payload)
-    VALUES (%s, %s, ARRAY[%s], %s, %s, %s, %s, %s)
+    VALUES (%(event_id)s, %(first_seen)s, ARRAY[%(delivery_id)s], %(type)s, %(object_id)s, %(customer_id)s,
+        %(api_version)s, %(payload)s)
     ON CONFLICT (event_id) DO UPDATE SET
         first_seen = least(ledger.first_seen, excluded.first_seen),
-        delivery_ids = ledger.delivery_ids || excluded.delivery_ids
-    WHERE NOT ledger.delivery_ids @> excluded.delivery_ids
+        delivery_ids = array_remove(ledger.delivery_ids, %(copy_id)s) || excluded.delivery_ids
+    WHERE NOT ledger.delivery_ids @> excluded.delivery_ids AND %(delivery_id)s <> %(copy_id)s
 """
 
 
@@ -146,17 +149,18 @@ def _limit_statements(connection: psycopg.Connection) -> None:
     connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
 
 
-def _row(record: LedgerRecord) -> tuple[object, ...]:
-    return (
-        record.event_id,
-        record.received_at,
-        record.delivery_id,
-        record.event_type,
-        record.object_id,
-        record.customer_id,
-        record.api_version,
-        Jsonb(record.event),
-    )
+def _row(record: LedgerRecord) -> dict[str, object]:
+    return {
+        "event_id": record.event_id,
+        "first_seen": record.received_at,
+        "delivery_id": record.delivery_id,
+        "copy_id": f"{names.RECONCILED_ID_PREFIX}{record.event_id}",
+        "type": record.event_type,
+        "object_id": record.object_id,
+        "customer_id": record.customer_id,
+        "api_version": record.api_version,
+        "payload": Jsonb(record.event),
+    }
 
 
 def _fault(error: psycopg.Error) -> EventError:

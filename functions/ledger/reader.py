@@ -1,23 +1,23 @@
-"""The ledger in S3, read back: which deliveries of which events it holds, without what they say."""
+"""The ledger in S3, read back: which deliveries of which events it holds, and the envelope of one."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import time
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
+from functions.ledger import keys as ledger_keys
 from functions.pipeline import aws, names
 from functions.pipeline.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+RESOURCE: Final = "the ledger bucket"
 # Objects of one batch each take a round trip; that many are read at once, one connection each.
 READERS: Final = 10
 # Objects in these storage classes must be restored before they can be read.
@@ -25,30 +25,47 @@ FROZEN_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 # Clocks differ by seconds: Stripe's when it makes an event, and the queue's when it takes it.
 CLOCK_SKEW: Final = timedelta(minutes=5)
 QUEUE_RETENTION: Final = timedelta(seconds=names.QUEUE_RETENTION_SECONDS)
-# A month has thousands of objects to list: not for each batch that lacks an event.
-REFRESH_SECONDS: Final = 30.0
+# EventBridge tries to hand an event to the audit queue for so long (infra.constructs.rules).
+DELIVERY_RETRIES: Final = timedelta(days=1)
+# A batch has ten events of 1 MiB at most, and a character may take three times its bytes as an escape.
+MAXIMUM_BYTES: Final = 32 * 1024 * 1024
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One delivery that the ledger holds.
+    """One delivery that the ledger holds, perhaps in two objects.
 
     Parameters
     ----------
+    id
+        Id of the envelope, by which deliveries are counted.
+    key
+        The object that holds it.
     time
         When the event came to the bus, in UTC: what a replay chooses by.
     replayed
         Whether a replay delivered it; an archive takes no replayed events.
     """
 
+    id: str | None
+    key: str
     event_id: str
     event_type: str
     time: datetime
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the ledger's objects: which are to be read, and the last one listed; None at the end."""
+
+    keys: list[str]
+    last: str | None
+
+
 class LedgerReader:
-    """Reads the ledger in a bucket, each object at most once.
+    """Reads the ledger in a bucket.
 
     Parameters
     ----------
@@ -59,37 +76,47 @@ class LedgerReader:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._read: set[str] = set()
         self.frozen = 0
         self.unreadable = 0
 
-    def new_keys(self, written_since: datetime, last: date) -> list[str]:
-        """List the objects that were written since then and were not listed before.
-
-        An object is filed under the day, UTC, on which the queue took the oldest of its messages, which may
-        have waited there for as long as the queue keeps one. No day after ``last`` is looked through.
+    def page(self, after: str, written_since: datetime | None = None) -> Page:
+        """List up to 1,000 objects behind a key, of which those that were written before a time are left out.
 
         Raises
         ------
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        found = []
-        pages = self._client.get_paginator("list_objects_v2")
-        for day in _days((written_since - QUEUE_RETENTION).date(), last):
-            try:
-                for page in pages.paginate(Bucket=self._bucket, Prefix=f"{names.LEDGER_PREFIX}dt={day}/"):
-                    for item in page.get("Contents", []):
-                        if item["Key"] in self._read or item["LastModified"] < written_since:
-                            continue
-                        self._read.add(item["Key"])
-                        if item.get("StorageClass") in FROZEN_CLASSES:
-                            self.frozen += 1
-                        else:
-                            found.append(item["Key"])
-            except aws.AwsError as error:
-                raise aws.fault("the ledger bucket", error) from error
-        return found
+        try:
+            answer = self._client.list_objects_v2(
+                Bucket=self._bucket, Prefix=names.LEDGER_PREFIX, StartAfter=after
+            )
+        except aws.AwsError as error:
+            raise aws.fault(RESOURCE, error) from error
+        keys, last = [], None
+        for item in answer.get("Contents", []):
+            last = item["Key"]
+            if written_since is not None and item["LastModified"] < written_since:
+                continue
+            if item.get("StorageClass") in FROZEN_CLASSES:
+                self.frozen += 1
+            else:
+                keys.append(last)
+        return Page(keys, last)
+
+    def keys_between(self, since: datetime, until: datetime) -> Iterator[list[str]]:
+        """List the objects that may hold what came to the bus from ``since`` to ``until``, in pages.
+
+        Raises as :meth:`page` does.
+        """
+        latest = until + DELIVERY_RETRIES
+        # An event may have waited in the queue beside a message that came long after it.
+        end = ledger_keys.before(latest + QUEUE_RETENTION)
+        after: str | None = ledger_keys.before(since - CLOCK_SKEW)
+        while after is not None and after < end:
+            page = self.page(after)
+            yield [key for key in page.keys if _may_hold(key, latest)]
+            after = page.last
 
     def deliveries(
         self, keys: Collection[str], progress: Callable[[int], None] = lambda _: None
@@ -109,20 +136,24 @@ class LedgerReader:
                 progress(number)
                 yield from found
 
-    def _deliveries(self, key: str) -> list[Delivery]:
-        try:
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except aws.AwsError as error:
-            raise aws.fault("the ledger bucket", error) from error
-        found: list[Delivery] = []
-        damaged = False
-        try:
-            lines = gzip.decompress(body).splitlines()
-        except (OSError, EOFError, zlib.error):
-            lines, damaged = [], True
+    def envelope(self, key: str, event_id: str) -> dict[str, Any] | None:
+        """Return an event's envelope as an object holds it, or None. Raises as :meth:`deliveries` does."""
+        lines, _ = self._lines(key)
         for line in lines:
             try:
-                found.append(_delivery(line))
+                record = json.loads(line)
+                if record["event_id"] == event_id and isinstance(record["envelope"], dict):
+                    return dict(record["envelope"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue
+        return None
+
+    def _deliveries(self, key: str) -> list[Delivery]:
+        lines, damaged = self._lines(key)
+        found: list[Delivery] = []
+        for line in lines:
+            try:
+                found.append(_delivery(key, line))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 damaged = True
         if damaged:
@@ -130,14 +161,34 @@ class LedgerReader:
             logger.warning("ledger object not readable", extra={"key": key})
         return found
 
+    def _lines(self, key: str) -> tuple[list[bytes], bool]:
+        """Return an object's lines, and whether it is damaged."""
+        try:
+            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(MAXIMUM_BYTES + 1)
+        except aws.AwsError as error:
+            raise aws.fault(RESOURCE, error) from error
+        if not body:
+            return [], False
+        unpacked = zlib.decompressobj(_GZIP)
+        try:
+            content = unpacked.decompress(body, MAXIMUM_BYTES)
+        except zlib.error:
+            return [], True
+        return (content.splitlines(), False) if unpacked.eof and not unpacked.unused_data else ([], True)
+
 
 class KnownEvents:
     """The events that the ledger in S3 holds, as far as asked for.
+
+    The ledger is read forward from ``since`` on, each object at most once, and no further than until all
+    events are found that are asked for. They are best asked for in the order in which they were made.
 
     Parameters
     ----------
     since
         Unix seconds; events made before are not looked for.
+    written_since
+        Objects written before are not read: somebody has looked there already.
     """
 
     def __init__(
@@ -145,34 +196,52 @@ class KnownEvents:
         reader: LedgerReader,
         since: int,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
+        *,
+        written_since: datetime | None = None,
     ) -> None:
         self._reader = reader
-        self._since = datetime.fromtimestamp(since, UTC) - CLOCK_SKEW
-        self._next_look = 0.0
+        self._after = ledger_keys.before(datetime.fromtimestamp(since, UTC) - CLOCK_SKEW)
         self._progress = progress
-        self._known: set[str] = set()
+        self._written_since = written_since
+        self._read = 0
+        self._where: dict[str, str] = {}
 
     def known(self, event_ids: Collection[str]) -> set[str]:
-        """Return those of the events that the ledger holds.
-
-        Reads on in the ledger only where some are not found in what was read before, and not twice in
-        REFRESH_SECONDS: events that are asked for had minutes to come.
-        """
+        """Return those of the events that the ledger holds."""
         wanted = set(event_ids)
-        if not wanted <= self._known and time.monotonic() >= self._next_look:
-            # An event can reach the ledger long after it was made: every day up to now may hold it.
-            today = datetime.now(UTC).date()
-            keys = self._reader.new_keys(self._since, today)
-            found = self._reader.deliveries(keys, lambda done: self._progress(done, len(keys)))
-            self._known.update(delivery.event_id for delivery in found)
-            self._next_look = time.monotonic() + REFRESH_SECONDS
-        return wanted & self._known
+        while not wanted <= self._where.keys() and self._read_on():
+            pass
+        return wanted & self._where.keys()
+
+    def envelope(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event's envelope as it was delivered first, or None where the ledger lacks it."""
+        if not self.known([event_id]):
+            return None
+        return self._reader.envelope(self._where[event_id], event_id)
+
+    def _read_on(self) -> bool:
+        page = self._reader.page(self._after, self._written_since)
+        total = self._read + len(page.keys)
+        for delivery in self._reader.deliveries(
+            page.keys, lambda done: self._progress(self._read + done, total)
+        ):
+            self._where.setdefault(delivery.event_id, delivery.key)
+        self._read = total
+        self._after = page.last or self._after
+        return page.last is not None
 
 
-def _delivery(line: bytes) -> Delivery:
+def _may_hold(key: str, latest: datetime) -> bool:
+    span = ledger_keys.span(key)
+    return span is None or span.oldest <= latest
+
+
+def _delivery(key: str, line: bytes) -> Delivery:
     record = json.loads(line)
     envelope = record["envelope"]
     return Delivery(
+        id=envelope.get("id"),
+        key=key,
         event_id=record["event_id"],
         event_type=record["event_type"],
         time=_time(envelope.get("time"), record["received_at"]),
@@ -190,8 +259,3 @@ def _time(of_envelope: object, received_at: str) -> datetime:
                 continue
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     raise ValueError("no time")
-
-
-def _days(first: date, last: date) -> Iterator[str]:
-    for offset in range((last - first).days + 1):
-        yield (first + timedelta(days=offset)).isoformat()

@@ -54,6 +54,9 @@ EVENT_AGE: Final = "EventAge"
 API_LATENCY: Final = "ApiLatency"
 AUTHENTICATION_REFUSED: Final = "AuthenticationRefused"
 
+# Begins the id of an envelope that reconcile made; the event's own id follows. EventBridge's ids are UUIDs.
+RECONCILED_ID_PREFIX: Final = "reconcile-"
+
 # Where the audit function writes in its bucket; one folder per day of receipt.
 LEDGER_PREFIX: Final = "audit/"
 

@@ -2,13 +2,12 @@
 
 Only Stripe can put events on a partner bus, so the handler is invoked with the envelope that EventBridge
 would have made, and the same envelope goes to the audit queue. Handing an event over twice is harmless: the
-handler knows applied events, and the envelope's id follows from the event's.
+handler knows applied events, and the ledger knows the copy by its envelope's id.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 # Events per second, so that a long gap does not fall on the Huntaze API at once.
 RATE: Final = 20.0
-# Any fixed id: the envelopes' ids are made from it and the events' ids.
-_NAMESPACE: Final = uuid.UUID("6f0a1a52-8d1a-5a0e-9b4e-1d7c6a1f2e3b")
 # EventBridge carries no larger entry, and the audit queue takes no larger message.
 MAXIMUM_BYTES: Final = 256 * 1024
 
@@ -39,6 +36,8 @@ class Destination:
     ----------
     event_source
         The partner event source, by which the handlers know Stripe's events.
+    partition
+        The first part of AWS's ARNs: aws, or aws-cn for example.
     functions
         Handler to the function's name or ARN.
     queue_url
@@ -46,6 +45,7 @@ class Destination:
     """
 
     event_source: str
+    partition: str
     account_id: str
     region: str
     functions: Mapping[str, str]
@@ -102,17 +102,20 @@ class Healer:
 
 
 def envelope(event: Mapping[str, Any], destination: Destination) -> dict[str, Any]:
-    """Wrap an event as EventBridge does; its id is the same whenever it is wrapped here."""
+    """Wrap an event as EventBridge does, under an id that tells the event and who wrapped it.
+
+    So the ledger counts no delivery of Stripe's where this is a copy of one.
+    """
     source = destination.event_source
     return {
         "version": "0",
-        "id": str(uuid.uuid5(_NAMESPACE, event["id"])),
+        "id": f"{names.RECONCILED_ID_PREFIX}{event['id']}",
         "detail-type": event["type"],
         "source": source,
         "account": destination.account_id,
         "time": datetime.fromtimestamp(event["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": destination.region,
-        "resources": [f"arn:aws:events:{destination.region}::event-source/{source}"],
+        "resources": [f"arn:{destination.partition}:events:{destination.region}::event-source/{source}"],
         "detail": dict(event),
     }
 

@@ -178,10 +178,12 @@ def _tell(gap: Gap) -> None:
 
 
 def _healer(settings: ReconcileSettings, context: LambdaContext) -> Healer:
+    arn = context.invoked_function_arn.split(":")
     return Healer(
         Destination(
             event_source=settings.event_source,
-            account_id=context.invoked_function_arn.split(":")[4],
+            partition=arn[1],
+            account_id=arn[4],
             region=os.environ["AWS_REGION"],
             functions=settings.functions,
             queue_url=settings.queue_url,

@@ -20,6 +20,8 @@ import pytest
 from functions.ledger.postgres import PostgresLedger, migrate, migrations
 from functions.ledger.records import LedgerRecord, read
 from functions.pipeline.errors import ConfigurationError, TransientError
+from functions.reconciliation.heal import Destination
+from functions.reconciliation.heal import envelope as healed
 from ops.local.clients import Aws
 from ops.local.ports import free_port
 from ops.local.postgres import running_postgres
@@ -130,6 +132,52 @@ def test_batch_is_one_object_of_lines_and_a_row_per_event(aws: Aws, start: Start
     }
     assert found[event_id(unrouted)]["customer_id"] is None
     assert found[event_id(created)]["customer_id"] == created["detail"]["data"]["object"]["id"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_delivery_and_its_copy_by_reconcile_are_one_whichever_comes_first(
+    start: Start, database_url: str, order: tuple[int, ...]
+) -> None:
+    """The audit's copy was late, and reconcile handed the event over meanwhile, perhaps twice."""
+    original = invoice_paid()
+    destination = Destination("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
+    copy = healed(original["detail"], destination)
+    audit = start("audit", DATABASE_URL=database_url)
+    for number in order:
+        audit.invoke(batch_of((copy, original, copy)[number]))
+    row = rows(database_url)[event_id(original)]
+    assert (row["deliveries"], row["delivery_ids"]) == (1, [original["id"]])
+    audit.invoke(batch_of(original | {"id": "second"}))
+    assert rows(database_url)[event_id(original)]["delivery_ids"] == [original["id"], "second"]
+
+
+def test_event_that_reconcile_alone_brought_is_one_delivery_and_told_apart(
+    aws: Aws, start: Start, database_url: str
+) -> None:
+    original = invoice_paid()
+    destination = Destination("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
+    copy = healed(original["detail"], destination)
+    audit = start("audit", DATABASE_URL=database_url)
+    for _ in range(2):
+        audit.invoke(batch_of(copy))
+    row = rows(database_url)[event_id(original)]
+    assert (row["deliveries"], row["delivery_ids"]) == (1, [f"reconcile-{event_id(original)}"])
+    audit.invoke(batch_of(original))
+    told = {line["envelope"]["id"] for line in lines_for(aws, original)}
+    assert {delivery for delivery in told if not delivery.startswith("reconcile-")} == {original["id"]}
+
+
+def test_delivery_that_eventbridge_hands_over_twice_is_one_by_its_envelopes_id(
+    aws: Aws, start: Start, database_url: str
+) -> None:
+    original = invoice_paid()
+    audit = start("audit", DATABASE_URL=database_url)
+    for _ in range(2):
+        audit.invoke(batch_of(original))
+    found = lines_for(aws, original)
+    assert len({line["message_id"] for line in found}) == 2
+    assert {line["envelope"]["id"] for line in found} == {original["id"]}
+    assert rows(database_url)[event_id(original)]["deliveries"] == 1
 
 
 def test_audited_events_are_found_in_the_log_by_their_id(start: Start) -> None:

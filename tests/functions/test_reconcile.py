@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from functions.ledger.keys import object_key
 from functions.ledger.records import read
-from functions.ledger.s3 import object_key
 from functions.pipeline import names
 from functions.reconciliation.gap import BATCH_SIZE
 from functions.reconciliation.heal import Destination, envelope
@@ -83,7 +83,7 @@ class World:
 
     def audit(self, *events: dict[str, Any]) -> None:
         """Let the ledger hold events, in one object."""
-        destination = Destination(SOURCE, "000000000000", REGION, {}, "")
+        destination = Destination(SOURCE, "aws", "000000000000", REGION, {}, "")
         records = [
             read(
                 {

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from functions.ledger import keys as ledger_keys
 from functions.ledger import reader
 from functions.ledger.reader import Delivery, KnownEvents, LedgerReader
 
-NOW = datetime.now(UTC)
-TODAY = NOW.date()
+NOW = datetime.now(UTC).replace(microsecond=0)
+PAGE = 1000
 
 
 class Bucket:
@@ -28,38 +32,44 @@ class Bucket:
 
     def add(
         self,
-        key: str,
+        name: str,
         *event_ids: str,
-        day: date = TODAY,
+        newest: datetime = NOW,
+        waited: int = 0,
         written: datetime = NOW,
         storage: str = "STANDARD",
         more: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
+        """Add an object whose newest message came then, and whose oldest ``waited`` seconds before."""
         lines = [
             {
                 "received_at": "2026-04-01T10:00:05.123+00:00",
                 "event_id": event_id,
                 "event_type": "invoice.paid",
-                "envelope": {"time": "2026-04-01T10:00:04Z", **more},
+                "envelope": {"id": f"id-{event_id}", "time": "2026-04-01T10:00:04Z", **more},
             }
             for event_id in event_ids
         ]
         body = gzip.compress("".join(f"{json.dumps(line)}\n" for line in lines).encode())
-        name = f"audit/dt={day.isoformat()}/{key}.jsonl.gz"
-        self.objects[name] = (body, written, storage)
-        return name
+        digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+        key = f"{ledger_keys.before(newest)}-{waited}-{digest}.jsonl.gz"
+        self.objects[key] = (body, written, storage)
+        return key
 
-    def get_paginator(self, _operation: str) -> Bucket:
-        return self
-
-    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:  # noqa: N803 (S3's names)
-        assert Bucket == "ledger"
-        self.listed.append(Prefix)
-        yield {
+    def list_objects_v2(
+        self,
+        *,
+        Bucket: str,  # noqa: N803 (S3's names)
+        Prefix: str,  # noqa: N803
+        StartAfter: str,  # noqa: N803
+    ) -> dict[str, Any]:
+        assert (Bucket, Prefix) == ("ledger", "audit/")
+        self.listed.append(StartAfter)
+        found = sorted(key for key in self.objects if key > StartAfter)[:PAGE]
+        return {
             "Contents": [
-                {"Key": key, "LastModified": written, "StorageClass": storage}
-                for key, (_, written, storage) in self.objects.items()
-                if key.startswith(Prefix)
+                {"Key": key, "LastModified": self.objects[key][1], "StorageClass": self.objects[key][2]}
+                for key in found
             ]
         }
 
@@ -72,8 +82,8 @@ class Bucket:
         def __init__(self, content: bytes) -> None:
             self._content = content
 
-        def read(self) -> bytes:
-            return self._content
+        def read(self, amount: int) -> bytes:
+            return self._content[:amount]
 
 
 @pytest.fixture
@@ -86,68 +96,154 @@ def ledger(bucket: Bucket) -> LedgerReader:
     return LedgerReader(client, "ledger")
 
 
-def known(bucket: Bucket, since: datetime = NOW - timedelta(hours=2)) -> KnownEvents:
-    return KnownEvents(ledger(bucket), int(since.timestamp()))
+def known(bucket: Bucket, since: datetime = NOW - timedelta(hours=2), **options: Any) -> KnownEvents:
+    return KnownEvents(ledger(bucket), int(since.timestamp()), **options)
 
 
-def test_each_object_is_read_once_and_only_where_something_is_not_found(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader, "REFRESH_SECONDS", 0.0)
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
+
+
+@given(times=st.lists(MOMENTS, min_size=2, max_size=6))
+def test_names_sort_by_time(times: list[datetime]) -> None:
+    names = [f"{ledger_keys.before(time)}-0-{'f' * 32}.jsonl.gz" for time in times]
+    in_milliseconds = [time.replace(microsecond=time.microsecond // 1000 * 1000) for time in times]
+    by_name = [time for _, time in sorted(zip(names, in_milliseconds, strict=True))]
+    assert by_name == sorted(in_milliseconds)
+    for name, time in zip(names, in_milliseconds, strict=True):
+        assert ledger_keys.span(name) == ledger_keys.Span(time, time)
+        assert ledger_keys.before(time) < name
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "audit/dt=2026-04-01/0123456789abcdef0123456789abcdef.jsonl.gz",
+        "audit/dt=2026-13-01/100005123-0-ff.jsonl.gz",
+        "audit/dt=2026-04-01/995005123-0-ff.jsonl.gz",
+        "audit/readme",
+    ],
+)
+def test_name_that_no_batch_has_tells_no_time(key: str) -> None:
+    assert ledger_keys.span(key) is None
+
+
+def test_each_object_is_read_once_and_only_where_something_is_not_found(bucket: Bucket) -> None:
     first = bucket.add("first", "evt_1", "evt_2")
     events = known(bucket)
     assert events.known(["evt_1"]) == {"evt_1"}
     listed = len(bucket.listed)
     assert events.known(["evt_2", "evt_1"]) == {"evt_1", "evt_2"}
     assert len(bucket.listed) == listed
-    second = bucket.add("second", "evt_3")
+    second = bucket.add("second", "evt_3", newest=NOW + timedelta(seconds=1))
     assert events.known(["evt_3", "evt_4"]) == {"evt_3"}
     assert bucket.read == [first, second]
 
 
-def test_bucket_is_not_listed_again_at_once(bucket: Bucket) -> None:
+def test_bucket_is_listed_on_from_where_it_was_read(bucket: Bucket) -> None:
     events = known(bucket)
-    for number in range(5):
+    last = bucket.add("last", "evt_1")
+    for number in range(5, 8):
         assert events.known([f"evt_{number}"]) == set()
-    assert len(bucket.listed) == len(set(bucket.listed))
+    assert bucket.listed[0] == ledger_keys.before(NOW - timedelta(hours=2) - reader.CLOCK_SKEW)
+    assert set(bucket.listed[1:]) == {last}
+    assert bucket.read == [last]
 
 
-def test_object_that_was_written_before_the_window_is_not_read(bucket: Bucket) -> None:
+def test_only_what_came_since_is_listed_and_read(bucket: Bucket) -> None:
+    """Two weeks of a full ledger cost nothing: calls are counted."""
     since = NOW - timedelta(hours=2)
-    bucket.add("old", "evt_old", day=since.date(), written=since - reader.CLOCK_SKEW - timedelta(seconds=2))
-    late = bucket.add(
-        "late", "evt_late", day=since.date(), written=since - reader.CLOCK_SKEW + timedelta(minutes=1)
-    )
-    assert known(bucket, since).known(["evt_old", "evt_late"]) == {"evt_late"}
+    for number in range(5 * PAGE):
+        age = timedelta(hours=3, minutes=4 * number)
+        bucket.add(f"old {number}", f"evt_old{number}", newest=NOW - age, written=NOW)
+    new = [
+        bucket.add(f"new {number}", f"evt_{number}", newest=since + timedelta(minutes=number))
+        for number in range(100)
+    ]
+    wanted = [f"evt_{number}" for number in range(100)]
+    assert known(bucket, since).known([*wanted, "evt_lost"]) == set(wanted)
+    assert sorted(bucket.read) == sorted(new)
+    assert len(bucket.listed) == 2
+
+
+def test_ledger_is_read_no_further_than_what_is_asked_for(bucket: Bucket) -> None:
+    for number in range(3 * PAGE):
+        bucket.add(f"{number}", f"evt_{number}", newest=NOW - timedelta(hours=2) + timedelta(seconds=number))
+    events = known(bucket)
+    assert events.known([f"evt_{number}" for number in range(100)])
+    assert (len(bucket.listed), len(bucket.read)) == (1, PAGE)
+    assert events.known([f"evt_{PAGE + 1}"])
+    assert (len(bucket.listed), len(bucket.read)) == (2, 2 * PAGE)
+
+
+def test_object_with_an_event_beside_one_that_waited_for_days_is_found(bucket: Bucket) -> None:
+    bucket.add("beside", "evt_1", newest=NOW, waited=13 * 24 * 3600)
+    assert known(bucket).known(["evt_1"]) == {"evt_1"}
+
+
+def test_object_that_somebody_has_read_before_is_not_read_again(bucket: Bucket) -> None:
+    bucket.add("read", "evt_1", newest=NOW - timedelta(minutes=50), written=NOW - timedelta(minutes=50))
+    late = bucket.add("late", "evt_2", newest=NOW - timedelta(minutes=51), written=NOW)
+    events = known(bucket, written_since=NOW - timedelta(minutes=5))
+    assert events.known(["evt_1", "evt_2"]) == {"evt_2"}
     assert bucket.read == [late]
 
 
-def test_days_up_to_today_are_looked_through(bucket: Bucket) -> None:
-    since = NOW - timedelta(days=3)
-    bucket.add("today", "evt_1")
-    assert known(bucket, since).known(["evt_1"]) == {"evt_1"}
-    first = (since - reader.CLOCK_SKEW - reader.QUEUE_RETENTION).date()
-    days = [first + timedelta(days=number) for number in range((TODAY - first).days + 1)]
-    assert bucket.listed == [f"audit/dt={day.isoformat()}/" for day in days]
-
-
-def test_object_that_is_filed_under_an_older_messages_day_is_read(bucket: Bucket) -> None:
-    since = NOW - timedelta(hours=2)
-    oldest = (since - reader.CLOCK_SKEW - reader.QUEUE_RETENTION).date()
-    bucket.add("over midnight", "evt_1", day=since.date() - timedelta(days=1))
-    bucket.add("beside a message that waited", "evt_2", day=oldest)
-    bucket.add("of that time", "evt_3", day=oldest, written=since - timedelta(days=14))
-    assert known(bucket, since).known(["evt_1", "evt_2", "evt_3"]) == {"evt_1", "evt_2"}
-    assert len(bucket.read) == 2
+def test_window_of_the_past_is_read_with_what_came_late_and_no_more(bucket: Bucket) -> None:
+    since, until = NOW - timedelta(days=20), NOW - timedelta(days=19)
+    day = timedelta(days=1)
+    bucket.add("before", "evt_1", newest=since - timedelta(minutes=6))
+    wanted = [
+        bucket.add("in", "evt_2", newest=since),
+        bucket.add("late", "evt_3", newest=until + day),
+        bucket.add("beside a later one", "evt_4", newest=until + 5 * day, waited=5 * 24 * 3600),
+    ]
+    bucket.add("after", "evt_5", newest=until + day + timedelta(seconds=1))
+    bucket.add("long after", "evt_6", newest=NOW)
+    found = [key for keys in ledger(bucket).keys_between(since, until) for key in keys]
+    assert found == wanted
 
 
 def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) -> None:
     for number, storage in enumerate(("GLACIER", "DEEP_ARCHIVE", "STANDARD_IA", "GLACIER_IR")):
         bucket.add(str(number), f"evt_{number}", storage=storage)
     read = ledger(bucket)
-    keys = read.new_keys(NOW - timedelta(days=1), TODAY)
+    keys = read.page("").keys
     assert {delivery.event_id for delivery in read.deliveries(keys)} == {"evt_2", "evt_3"}
     assert (read.frozen, read.unreadable) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(b" " * 200),
+        gzip.compress(b"{}\n")[:-1],
+        gzip.compress(b"{}\n") + b"more",
+        b"\x1f\x8b\x08",
+    ],
+)
+def test_object_that_unpacks_to_too_much_or_in_part_is_damaged(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(reader, "MAXIMUM_BYTES", 199)
+    key = bucket.add("bomb")
+    bucket.objects[key] = (body, NOW, "STANDARD")
+    read = ledger(bucket)
+    assert list(read.deliveries([key])) == []
+    assert read.unreadable == 1
+
+
+def test_object_as_large_as_may_be_is_read(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = bucket.add("large", "evt_1")
+    monkeypatch.setattr(reader, "MAXIMUM_BYTES", len(gzip.decompress(bucket.objects[key][0])))
+    assert [delivery.event_id for delivery in ledger(bucket).deliveries([key])] == ["evt_1"]
+
+
+def test_envelope_is_the_first_deliverys(bucket: Bucket) -> None:
+    bucket.add("first", "evt_0", "evt_1", newest=NOW - timedelta(seconds=9), more={"first": True})
+    bucket.add("second", "evt_1", more={"replay-name": "again"})
+    events = known(bucket)
+    assert events.envelope("evt_1") == {"id": "id-evt_1", "time": "2026-04-01T10:00:04Z", "first": True}
+    assert events.envelope("evt_2") is None
 
 
 def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
@@ -163,18 +259,23 @@ def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
 
 
 def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> None:
-    bucket.add("live", "evt_1")
-    bucket.add("replayed", "evt_2", more={"replay-name": "again"})
+    second = timedelta(seconds=1)
+    bucket.add("live", "evt_1", newest=NOW - 2 * second)
+    bucket.add("replayed", "evt_2", newest=NOW - second, more={"replay-name": "again"})
     bucket.add("timeless", "evt_3", more={"time": None})
     read = ledger(bucket)
-    found = list(read.deliveries(read.new_keys(NOW - timedelta(days=1), TODAY)))
+    keys = read.page("").keys
+    found = {delivery.event_id: delivery for delivery in read.deliveries(keys)}
     at = datetime(2026, 4, 1, 10, 0, 4, tzinfo=UTC)
     received = datetime(2026, 4, 1, 10, 0, 5, 123000, tzinfo=UTC)
-    assert found == [
-        Delivery("evt_1", "invoice.paid", at, replayed=False),
-        Delivery("evt_2", "invoice.paid", at, replayed=True),
-        Delivery("evt_3", "invoice.paid", received, replayed=False),
-    ]
+    expected = [("evt_1", at, False), ("evt_2", at, True), ("evt_3", received, False)]
+    assert list(found) == [event_id for event_id, _, _ in expected]
+    for event_id, time, replayed in expected:
+        key = found[event_id].key
+        assert key in keys
+        assert found[event_id] == Delivery(
+            f"id-{event_id}", key, event_id, "invoice.paid", time, replayed=replayed
+        )
 
 
 def test_progress_tells_how_many_are_read(bucket: Bucket) -> None:

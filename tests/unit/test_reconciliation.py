@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Collection
 from typing import Any
 
@@ -23,7 +22,12 @@ from tests.unit import snapshots
 
 SOURCE = "aws.partner/stripe.com/ed_test_unit"
 DESTINATION = Destination(
-    SOURCE, "111122223333", "eu-west-1", {"payments": "fn-payments", "billing": "fn-billing"}, "https://queue"
+    SOURCE,
+    "aws-cn",
+    "111122223333",
+    "cn-north-1",
+    {"payments": "fn-payments", "billing": "fn-billing"},
+    "https://queue",
 )
 
 
@@ -80,13 +84,11 @@ def test_envelope_is_what_the_handlers_take(event_type: str) -> None:
     assert made["detail"] == event
     assert set(made) == set(snapshots.envelope(event_type, {}))
     assert made["time"] == "2026-04-01T10:00:00Z"
+    assert made["resources"] == [f"arn:aws-cn:events:cn-north-1::event-source/{SOURCE}"]
 
 
-def test_envelope_id_follows_from_the_event() -> None:
-    first = envelope(detail(id="evt_1"), DESTINATION)["id"]
-    assert envelope(detail(id="evt_1"), DESTINATION)["id"] == first
-    assert envelope(detail(id="evt_2"), DESTINATION)["id"] != first
-    assert str(uuid.UUID(first)) == first
+def test_envelope_id_tells_the_event_and_that_reconcile_made_it() -> None:
+    assert envelope(detail(id="evt_1"), DESTINATION)["id"] == "reconcile-evt_1"
 
 
 def test_lane_of_an_unrouted_type_is_the_stacks() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 
+from functions.ledger.keys import Span, object_key, span
 from functions.ledger.records import LedgerRecord, read
-from functions.ledger.s3 import object_key
 from functions.pipeline.errors import InvalidEventError
 from tests.unit import snapshots as stripe
 from tests.unit.test_objects import JSON
@@ -114,15 +114,17 @@ def test_any_json_is_a_record_or_an_invalid_event(value: Any) -> None:
         read(message(json.dumps(value)))
 
 
-def test_batch_is_named_by_its_messages_and_their_first_day() -> None:
+def test_batch_is_named_by_its_messages_and_when_they_came() -> None:
     body = stripe.envelope("invoice.paid", stripe.invoice(stripe.CURRENT))
-    before_midnight = read(message(body, message_id="m-2", sent=1_775_087_999_999))
-    after_midnight = read(message(body, message_id="m-1", sent=1_775_088_000_000))
+    before_midnight = read(message(body, message_id="m-2", sent=1_775_087_998_900))
+    after_midnight = read(message(body, message_id="m-1", sent=1_775_088_000_007))
     key = object_key([after_midnight, before_midnight])
-    assert key.startswith("audit/dt=2026-04-01/")
+    assert key.startswith("audit/dt=2026-04-02/000000007-2-")
     assert key.endswith(".jsonl.gz")
     assert key == object_key([before_midnight, after_midnight])
-    assert key != object_key([before_midnight])
+    assert object_key([before_midnight]).startswith("audit/dt=2026-04-01/235958900-0-")
+    oldest = before_midnight.received_at - timedelta(microseconds=893_000)
+    assert span(key) == Span(oldest, after_midnight.received_at)
 
 
 def test_record_does_not_show_the_event() -> None:
