@@ -87,6 +87,10 @@ EVENTS_MISSING: Final = "EventsMissing"
 # How far back Stripe lists events (Stripe API reference, "List all events").
 STRIPE_LIST_DAYS: Final = 30
 
+# The largest entry of EventBridge, asynchronous payload of Lambda and message of SQS, attributes included
+# (AWS Compute Blog, "More room to build: serverless services now support payloads up to 1 MB").
+EVENT_BYTES: Final = 1024 * 1024
+
 # SQS keeps a message at most 14 days (Amazon SQS, "Message quotas"), and each queue does: the time in which
 # somebody must look at a parked event, and the oldest that a message of the audit queue can be.
 QUEUE_RETENTION_SECONDS: Final = 14 * 24 * 3600

@@ -254,7 +254,33 @@ def filtering_logs_gives_every_page(aws: Aws) -> bool:
     ]
 
 
-def an_archive_of_cloud_control_archives(aws: Aws) -> bool:
+def what_cloud_control_makes_is_there(aws: Aws) -> bool:
+    return _an_archive_archives(aws) and _a_queue_takes_messages(aws)
+
+
+def _a_queue_takes_messages(aws: Aws) -> bool:
+    sqs, control = aws.client("sqs"), aws.client("cloudcontrol")
+    state = json.dumps({"QueueName": unique("queue"), "MaximumMessageSize": 2048})
+    made = control.create_resource(TypeName="AWS::SQS::Queue", DesiredState=state)["ProgressEvent"]
+    try:
+        sqs.send_message(QueueUrl=made["Identifier"], MessageBody="x" * 2048)
+    except ClientError:
+        return False
+    return True
+
+
+def nothing_is_larger_than_aws_takes(aws: Aws) -> bool:
+    """Whether a message is refused whose attributes alone take it beyond its queue's limit."""
+    small = queue(aws, MaximumMessageSize="2048")
+    attributes = {"reason": {"DataType": "String", "StringValue": "y" * 100}}
+    try:
+        small.sqs.send_message(QueueUrl=small.url, MessageBody="x" * 2000, MessageAttributes=attributes)
+    except ClientError as error:
+        return bool(error.response["Error"]["Code"] == "InvalidParameterValue")
+    return False
+
+
+def _an_archive_archives(aws: Aws) -> bool:
     events, control = aws.client("events"), aws.client("cloudcontrol")
     name, archive = bus(aws), unique("archive")
     bus_arn = events.describe_event_bus(Name=name)["Arn"]
@@ -313,7 +339,8 @@ SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "alarms": an_alarm_written_by_terraform_reads_back_complete,
     "metrics": an_alarm_follows_its_own_metric,
     "logs": filtering_logs_gives_every_page,
-    "cloud-control": an_archive_of_cloud_control_archives,
+    "cloud-control": what_cloud_control_makes_is_there,
+    "sizes": nothing_is_larger_than_aws_takes,
     "schedules": a_schedule_invokes_its_function_with_its_input,
     "saved-queries": a_query_can_be_saved,
 }

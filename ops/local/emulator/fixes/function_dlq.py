@@ -1,20 +1,21 @@
 """A function's dead-letter queue receives the event; an on-failure destination a complete record.
 
 Source: Lambda developer guide, "Capturing records of Lambda asynchronous invocations": a dead-letter queue
-gets the event as it came with the error in attributes, a destination gets a record around it.
+gets the event as it came with the error in attributes, a destination gets a record around it. What the queue
+does not take is lost, and counted ("Asynchronous invocation metrics").
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import lambda_svc, sqs
+from ministack.services import cloudwatch, lambda_svc, sqs
 
+from functions.pipeline.compact import compact
 from ops.local.emulator.patching import original, replace
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,13 @@ def apply() -> None:
         if target_arn == dead_letter:
             message = _dead_letter(event, result)
         else:
-            message = {"MessageBody": json.dumps(_record(config, event, result))}
-        sqs._act_send_message(message, sqs._queue_url(target_arn.rpartition(":")[2]))
+            message = {"MessageBody": compact(_record(config, event, result))}
+        try:
+            sqs._act_send_message(message, sqs._queue_url(target_arn.rpartition(":")[2]))
+        except sqs._Err as exc:
+            logger.warning("function %s: %s: %s", name, target_arn, exc.message)
+            lost = "DeadLetterErrors" if target_arn == dead_letter else "DestinationDeliveryFailures"
+            cloudwatch.record_metric("AWS/Lambda", lost, 1, "Count", {"FunctionName": name})
 
     replace(lambda_svc, "_route_async_failure", route_async_failure)
 
@@ -54,7 +60,7 @@ def _dead_letter(event: Any, result: Data) -> Data:
         "ErrorMessage": ("String", error[:ERROR_MESSAGE_LIMIT] or "Unknown"),
     }
     return {
-        "MessageBody": json.dumps(event),
+        "MessageBody": compact(event),
         "MessageAttributes": {
             name: {"DataType": kind, "StringValue": value} for name, (kind, value) in attributes.items()
         },

@@ -1,8 +1,9 @@
 """An event that can't be handed to a target goes to the target's dead-letter queue, with the reason.
 
 Source: EventBridge user guide, "Using dead-letter queues to process undelivered events". A target that is
-gone, or that doesn't let the rule in, isn't tried again: the event goes to the queue at once. Those are the
-only failures that the emulator has, so the target's retry policy never comes into play here.
+gone, that doesn't let the rule in, or that takes nothing so large, isn't tried again: the event goes to the
+queue at once. Those are the only failures that the emulator has, so the target's retry policy never comes
+into play here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from ministack.core import iam_evaluator, responses
 from ministack.core.arn import parse_arn
 from ministack.services import cloudwatch, eventbridge, lambda_svc, sns, sqs
 
+from functions.pipeline.compact import compact
+from functions.pipeline.names import EVENT_BYTES
 from ops.local.emulator.metrics import rule_dimensions
 from ops.local.emulator.patching import original, replace
 
@@ -48,6 +51,7 @@ def apply() -> None:
         original(owner, name)
 
     dispatch: Callable[..., None] = original(eventbridge, "_dispatch_to_sqs")
+    invoke_function: Callable[[str, str], None] = original(eventbridge, "_dispatch_to_lambda")
     last = threading.local()
 
     def dispatch_to_sqs(spec: Any, payload: str, parameters: Data | None = None) -> None:
@@ -56,6 +60,12 @@ def apply() -> None:
             dispatch(spec, payload, parameters)
         except sqs._Err as exc:
             last.refusal = Refusal("SDK_CLIENT_ERROR", exc.message)
+
+    def dispatch_to_lambda(arn: str, payload: str) -> None:
+        if len(compact(json.loads(payload)).encode()) > EVENT_BYTES:
+            last.refusal = Refusal("SDK_CLIENT_ERROR", f"the payload is longer than {EVENT_BYTES} bytes")
+        else:
+            invoke_function(arn, payload)
 
     def invoke_target(target: Data, event: Data, rule: Data, view: Any = None) -> None:
         view = view or eventbridge._pattern_event_view(event)
@@ -69,11 +79,12 @@ def apply() -> None:
         _count("FailedInvocations", rule)
         dead_letter = (target.get("DeadLetterConfig") or {}).get("Arn")
         if dead_letter:
-            body = json.dumps(view.event_with_detail())
+            body = compact(view.event_with_detail())
             sent = _send(dead_letter, body, target["Arn"], rule["Arn"], refusal)
             _count("InvocationsSentToDlq" if sent else "InvocationsFailedToBeSentToDlq", rule)
 
     replace(eventbridge, "_dispatch_to_sqs", dispatch_to_sqs)
+    replace(eventbridge, "_dispatch_to_lambda", dispatch_to_lambda)
     replace(eventbridge, "_invoke_target", invoke_target)
 
 
@@ -150,5 +161,9 @@ def _send(queue_arn: str, body: str, target_arn: str, rule_arn: str, refusal: Re
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
         },
     }
-    sqs._act_send_message(message, sqs._queue_url(queue_arn.rpartition(":")[2]))
+    try:
+        sqs._act_send_message(message, sqs._queue_url(queue_arn.rpartition(":")[2]))
+    except sqs._Err as exc:
+        logger.warning("rule %s: the dead-letter queue %s: %s", rule_arn, queue_arn, exc.message)
+        return False
     return True
