@@ -1,38 +1,17 @@
 """The archive of everything on the bus, from which events are replayed."""
 
-from typing import Any, Final
+from typing import Any
 
 from cdktf_cdktf_provider_aws.cloudcontrolapi_resource import CloudcontrolapiResource
 from cdktf_cdktf_provider_aws.cloudwatch_event_archive import CloudwatchEventArchive
 from constructs import Construct
 
+from infra.constructs import cloud_control
 from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.policy import compact
-
-# What Cloud Control needs to know of the type AWS::Events::Archive (its schema in the
-# CloudFormation registry, cut to what it reads). Given here, so that a plan needs no permission
-# to ask CloudFormation for it.
-_SCHEMA: Final[dict[str, Any]] = {
-    "typeName": "AWS::Events::Archive",
-    "description": "An archive of the events of an event bus",
-    "additionalProperties": False,
-    "properties": {
-        "ArchiveName": {"type": "string", "minLength": 1, "maxLength": 48},
-        "Arn": {"type": "string"},
-        "Description": {"type": "string"},
-        "EventPattern": {"type": "object"},
-        "KmsKeyIdentifier": {"type": "string", "maxLength": 2048},
-        "RetentionDays": {"type": "integer"},
-        "SourceArn": {"type": "string"},
-    },
-    "required": ["SourceArn"],
-    "createOnlyProperties": ["/properties/ArchiveName", "/properties/SourceArn"],
-    "readOnlyProperties": ["/properties/Arn"],
-    "primaryIdentifier": ["/properties/ArchiveName"],
-}
 
 
 class Archive(Capability):
@@ -76,7 +55,7 @@ class Archive(Capability):
         self.add(
             CloudcontrolapiResource,
             "",
-            type_name="AWS::Events::Archive",
-            schema=compact(_SCHEMA),
+            type_name=cloud_control.ARCHIVE["typeName"],
+            schema=compact(cloud_control.ARCHIVE),
             desired_state=compact(state),
         )

@@ -1,13 +1,16 @@
 """Queues: where failures are parked, and the FIFO queue that feeds the audit function."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from cdktf_cdktf_provider_aws.sqs_queue import SqsQueue
+from cdktf import Fn, TerraformResourceLifecycle
+from cdktf_cdktf_provider_aws.cloudcontrolapi_resource import CloudcontrolapiResource
+from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
 
 from functions.pipeline import names
-from infra.constructs.account import Account
+from infra.constructs import cloud_control
+from infra.constructs.account import Account, tags
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.metrics import MINUTE, Metric
@@ -18,9 +21,11 @@ _DATA_KEY_REUSE_SECONDS: Final = 300
 
 
 class Queue(Capability):
-    """One SQS queue with its policy and redrive settings inline.
+    """One SQS queue that carries whole events, and its policy.
 
-    The provider waits 25 s for a queue and again for each separate policy or redrive resource.
+    Provider 5.100's own queue resource refuses messages above 256 KiB, and sets that limit where none is
+    given, so the queue is made through the Cloud Control API. Its address and ARN are read from the policy:
+    who names the queue waits until EventBridge may send to it.
 
     Parameters
     ----------
@@ -35,6 +40,8 @@ class Queue(Capability):
         Where SQS moves a message after so many receives. A FIFO queue's is FIFO too.
     redriven_from
         Names of the queues that may use this one as their dead-letter queue.
+    protected
+        Whether a plan that would destroy the queue, and what waits in it, fails.
     """
 
     def __init__(
@@ -51,42 +58,51 @@ class Queue(Capability):
         dead_letter: "Queue | None" = None,
         max_receives: int = 0,
         redriven_from: Sequence[str] = (),
+        protected: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         self.name = name = queue_name(account, short_name, fifo=fifo)
         self.short_name = short_name
         self._key = key
-        literal_arn = account.arn("sqs", name)
-        queue = self.add(
-            SqsQueue,
-            "",
-            name=name,
-            message_retention_seconds=names.QUEUE_RETENTION_SECONDS,
-            visibility_timeout_seconds=visibility_timeout_seconds,
-            fifo_queue=True if fifo else None,
+        properties: dict[str, Any] = {
+            "QueueName": name,
+            "MaximumMessageSize": names.EVENT_BYTES,
+            "MessageRetentionPeriod": names.QUEUE_RETENTION_SECONDS,
+            "VisibilityTimeout": visibility_timeout_seconds,
+            "RedriveAllowPolicy": _sources(account, redriven_from),
+            # The provider's default tags do not reach what Cloud Control makes.
+            "Tags": [
+                {"Key": key, "Value": value} for key, value in sorted(tags(account.environment).items())
+            ],
+            **_encryption(key),
+        }
+        if fifo:
             # An EventBridge target sets no deduplication id.
-            content_based_deduplication=True if fifo else None,
-            # The AWS-managed SQS key would refuse EventBridge; SQS's own encryption does not.
-            sqs_managed_sse_enabled=None if key else True,
-            kms_master_key_id=key.arn if key else None,
-            kms_data_key_reuse_period_seconds=_DATA_KEY_REUSE_SECONDS if key else None,
-            policy=document(*_policy(literal_arn, senders)),
-            redrive_policy=(
-                compact({"deadLetterTargetArn": dead_letter.arn, "maxReceiveCount": max_receives})
-                if dead_letter
-                else None
-            ),
-            redrive_allow_policy=compact(
-                {
-                    "redrivePermission": "byQueue",
-                    "sourceQueueArns": [account.arn("sqs", source) for source in redriven_from],
-                }
-                if redriven_from
-                else {"redrivePermission": "denyAll"}
-            ),
+            properties |= {"FifoQueue": True, "ContentBasedDeduplication": True}
+        if dead_letter:
+            properties["RedrivePolicy"] = {
+                "deadLetterTargetArn": dead_letter.arn_before_policy,
+                "maxReceiveCount": max_receives,
+            }
+        queue = self.add(
+            CloudcontrolapiResource,
+            "",
+            type_name=cloud_control.QUEUE["typeName"],
+            schema=compact(cloud_control.QUEUE),
+            desired_state=compact(properties),
+            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if protected else None,
         )
-        self.arn: str = queue.arn
-        self.url: str = queue.url
+        policy = self.add(
+            SqsQueuePolicy,
+            "policy",
+            # Cloud Control identifies a queue by its address.
+            queue_url=queue.id,
+            policy=document(*_policy(account.arn("sqs", name), senders)),
+        )
+        self.url: str = policy.queue_url
+        self.arn: str = _arn(account, policy.queue_url)
+        # For another queue, which need not wait the provider's 25 s for a policy.
+        self.arn_before_policy: str = _arn(account, queue.id)
 
     def grant_send(self, sid: str = "SendToQueue") -> list[Statement]:
         """Statements for a role that sends to this queue."""
@@ -123,6 +139,27 @@ class Queue(Capability):
 def queue_name(account: Account, short_name: str, *, fifo: bool) -> str:
     """A queue's name in AWS; a FIFO queue's ends in `.fifo`."""
     return f"{account.name(short_name)}.fifo" if fifo else account.name(short_name)
+
+
+def _arn(account: Account, url: str) -> str:
+    """The ARN of the queue at an address, which only Terraform knows and which ends in the queue's name."""
+    return account.arn("sqs", Fn.basename(url))
+
+
+def _encryption(key: Key | None) -> Mapping[str, Any]:
+    if key is None:
+        # The AWS-managed SQS key would refuse EventBridge; SQS's own encryption does not.
+        return {"SqsManagedSseEnabled": True}
+    return {"KmsMasterKeyId": key.arn, "KmsDataKeyReusePeriodSeconds": _DATA_KEY_REUSE_SECONDS}
+
+
+def _sources(account: Account, names_of_sources: Sequence[str]) -> Mapping[str, Any]:
+    if not names_of_sources:
+        return {"redrivePermission": "denyAll"}
+    return {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [account.arn("sqs", source) for source in names_of_sources],
+    }
 
 
 def _policy(arn: str, senders: Sequence[str]) -> list[Statement]:

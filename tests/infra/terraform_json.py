@@ -44,6 +44,37 @@ class Stack:
         wanted = self.named(kind, name)
         return next(f"{kind}.{address}" for address, found in self.of_type(kind).items() if found is wanted)
 
+    def queues(self) -> dict[str, dict[str, Any]]:
+        """The properties of every queue by its name in AWS."""
+        return {queue["QueueName"]: queue for queue in self._queues().values()}
+
+    def queue_url(self, name: str) -> str:
+        """How a queue's address is referred to: by its policy, so that both are there."""
+        (address,) = [address for address, queue in self._queues().items() if queue["QueueName"] == name]
+        return f"${{aws_sqs_queue_policy.{address}_policy.queue_url}}"
+
+    def queue_arn(self, name: str) -> str:
+        """How a queue's ARN is referred to."""
+        account = "${data.aws_caller_identity.account_identity.account_id}"
+        queue = self.queue_url(name).removeprefix("${").removesuffix("}")
+        return (
+            f"arn:${{data.aws_partition.account_partition.partition}}:sqs:eu-west-1:{account}"
+            f":${{basename({queue})}}"
+        )
+
+    def queue_policy(self, name: str) -> str:
+        """The policy of a queue."""
+        address = self.queue_url(name).split(".")[1]
+        policy: str = self.of_type("aws_sqs_queue_policy")[address]["policy"]
+        return policy
+
+    def _queues(self) -> dict[str, dict[str, Any]]:
+        return {
+            address: json.loads(resource["desired_state"])
+            for address, resource in self.of_type("aws_cloudcontrolapi_resource").items()
+            if resource["type_name"] == "AWS::SQS::Queue"
+        }
+
     def target(self, rule: str) -> dict[str, Any]:
         """The one target of the rule with that name."""
         reference = f"${{{self.address('aws_cloudwatch_event_rule', rule)}.name}}"

@@ -43,9 +43,8 @@ def test_services_use_the_key_for_this_pipeline_only(secured: Stack) -> None:
 
 def test_key_is_used_everywhere(secured: Stack) -> None:
     assert secured.only("aws_cloudwatch_event_bus")["kms_key_identifier"] == KEY
-    assert (
-        json.loads(secured.only("aws_cloudcontrolapi_resource")["desired_state"])["KmsKeyIdentifier"] == KEY
-    )
+    archive = secured.of_type("aws_cloudcontrolapi_resource")["archive"]
+    assert json.loads(archive["desired_state"])["KmsKeyIdentifier"] == KEY
     assert secured.only("aws_sns_topic")["kms_master_key_id"] == KEY
     assert secured.only("aws_dynamodb_table")["server_side_encryption"] == {
         "enabled": True,
@@ -71,11 +70,7 @@ def test_roles_may_use_the_key(secured: Stack) -> None:
 
 
 def test_events_that_the_key_refuses_go_to_the_buss_dead_letter_queue(secured: Stack) -> None:
-    queue = secured.address("aws_sqs_queue", "huntaze-stripe-bus-dlq-prod")
-    assert secured.only("aws_cloudwatch_event_bus")["dead_letter_config"] == {"arn": f"${{{queue}.arn}}"}
-    [allow] = [
-        s
-        for s in statements(secured.named("aws_sqs_queue", "huntaze-stripe-bus-dlq-prod")["policy"])
-        if s["Effect"] == "Allow"
-    ]
+    queue = "huntaze-stripe-bus-dlq-prod"
+    assert secured.only("aws_cloudwatch_event_bus")["dead_letter_config"] == {"arn": secured.queue_arn(queue)}
+    [allow] = [s for s in statements(secured.queue_policy(queue)) if s["Effect"] == "Allow"]
     assert "event-bus/aws.partner/stripe.com/" in allow["Condition"]["ArnEquals"]["aws:SourceArn"][0]

@@ -57,8 +57,8 @@ def test_archive_takes_everything_for_the_environments_days(stack: Stack) -> Non
 
 def test_archive_with_a_key_is_made_by_cloud_control(secured: Stack) -> None:
     assert not secured.of_type("aws_cloudwatch_event_archive")
-    assert json.loads(secured.only("aws_cloudcontrolapi_resource")["schema"])["createOnlyProperties"]
-    archive = secured.only("aws_cloudcontrolapi_resource")
+    archive = secured.of_type("aws_cloudcontrolapi_resource")["archive"]
+    assert json.loads(archive["schema"])["createOnlyProperties"]
     state = json.loads(archive["desired_state"])
     assert archive["type_name"] == "AWS::Events::Archive"
     assert state["ArchiveName"] == "huntaze-stripe-archive-prod"
@@ -108,13 +108,13 @@ def test_every_target_retries_for_a_day_and_then_parks_the_event(stack: Stack) -
             "maximum_event_age_in_seconds": 86_400,
             "maximum_retry_attempts": 185,
         }
-        assert target["dead_letter_config"]["arn"].startswith("${aws_sqs_queue.")
+        assert target["dead_letter_config"]["arn"] in [stack.queue_arn(name) for name in stack.queues()]
 
 
 def test_targets_of_the_secured_stack_keep_their_exits_too(secured: Stack) -> None:
     for target in secured.of_type("aws_cloudwatch_event_target").values():
         assert target["retry_policy"]["maximum_retry_attempts"] == 185
-        assert target["dead_letter_config"]["arn"].startswith("${aws_sqs_queue.")
+        assert target["dead_letter_config"]["arn"] in [secured.queue_arn(name) for name in secured.queues()]
 
 
 @pytest.mark.parametrize("family", routing.HANDLERS)
@@ -122,8 +122,8 @@ def test_handler_rule_invokes_its_function(stack: Stack, family: str) -> None:
     name = f"huntaze-stripe-{family}-{stack.environment}"
     target = stack.target(name)
     assert target["arn"] == f"${{{stack.address('aws_lambda_function', name)}.arn}}"
-    dead_letter = stack.address("aws_sqs_queue", f"huntaze-stripe-{family}-dlq-{stack.environment}")
-    assert target["dead_letter_config"]["arn"] == f"${{{dead_letter}.arn}}"
+    dead_letter = stack.queue_arn(f"huntaze-stripe-{family}-dlq-{stack.environment}")
+    assert target["dead_letter_config"]["arn"] == dead_letter
 
 
 @pytest.mark.parametrize("family", routing.HANDLERS)
@@ -140,9 +140,9 @@ def test_function_may_be_invoked_by_its_rule_alone(stack: Stack, family: str) ->
 
 
 def test_lanes_enter_the_fifo_queue_in_groups_of_their_own(stack: Stack) -> None:
-    queue = stack.address("aws_sqs_queue", f"huntaze-stripe-events-{stack.environment}.fifo")
+    queue = stack.queue_arn(f"huntaze-stripe-events-{stack.environment}.fifo")
     targets = [stack.target(lane_rule(lane, stack.environment)) for lane in LANES]
-    assert {target["arn"] for target in targets} == {f"${{{queue}.arn}}"}
+    assert {target["arn"] for target in targets} == {queue}
     assert len({target["sqs_target"]["message_group_id"] for target in targets}) == len(LANES)
     assert len({target["dead_letter_config"]["arn"] for target in targets}) == len(LANES)
 

@@ -57,7 +57,7 @@ def test_handler_gets_its_variables(stack: Stack, family: str) -> None:
         names.HUNTAZE_API_URL: wanted.huntaze_api_url,
         names.LIVEMODE: "true" if stack.environment == "prod" else "false",
         names.SECRET_ID: "${aws_secretsmanager_secret.secret.arn}",
-        names.DEAD_LETTER_QUEUE_URL: f"${{aws_sqs_queue.{family}_dlq.url}}",
+        names.DEAD_LETTER_QUEUE_URL: stack.queue_url(f"huntaze-stripe-{family}-dlq-{stack.environment}"),
         names.ORDER: "watermark",
         names.STRIPE_READS_PER_SECOND: "20",
         names.IDEMPOTENCY_TABLE: "${aws_dynamodb_table.idempotency.name}",
@@ -85,13 +85,13 @@ def test_audit_gets_what_it_needs_and_no_more(stack: Stack) -> None:
 def test_audit_parks_in_the_fifo_dead_letter_queue_alone(stack: Stack, secured: Stack) -> None:
     for each in (stack, secured):
         variables = function(each, "audit")["environment"]["variables"]
-        queue = each.address("aws_sqs_queue", f"huntaze-stripe-audit-dlq-{each.environment}.fifo")
-        assert variables[names.DEAD_LETTER_QUEUE_URL] == f"${{{queue}.url}}"
+        queue = f"huntaze-stripe-audit-dlq-{each.environment}.fifo"
+        assert variables[names.DEAD_LETTER_QUEUE_URL] == each.queue_url(queue)
         # The other one takes what Lambda could not hand over, should somebody invoke the function himself.
-        on_failure = each.address("aws_sqs_queue", f"huntaze-stripe-audit-other-dlq-{each.environment}")
+        on_failure = f"huntaze-stripe-audit-other-dlq-{each.environment}"
         granted = each.role_statements(f"huntaze-stripe-audit-{each.environment}")
         sending = [statement["Resource"] for statement in granted if "sqs:SendMessage" in statement["Action"]]
-        assert sorted(sending) == sorted([[f"${{{queue}.arn}}"], [f"${{{on_failure}.arn}}"]])
+        assert sorted(sending) == sorted([[each.queue_arn(queue)], [each.queue_arn(on_failure)]])
     [use] = [s for s in secured.role_statements("huntaze-stripe-audit-prod") if s["Sid"] == "UseKey"]
     assert set(use["Action"]) == {"kms:Decrypt", "kms:GenerateDataKey"}
     assert use["Resource"] == ["${aws_kms_key.key.arn}"]
@@ -153,9 +153,10 @@ def test_role_may_do_nothing_more_than_its_function_does(stack: Stack, family: s
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_role_names_each_resource(stack: Stack, family: str) -> None:
+    queues = [stack.queue_arn(name) for name in stack.queues()]
     for statement in stack.role_statements(f"huntaze-stripe-{family}-{stack.environment}"):
         for resource in statement["Resource"]:
-            assert resource.startswith("${aws_")
+            assert resource.startswith("${aws_") or resource in queues
             # A log group's streams and the ledger's objects have no names before they are written.
             assert resource.replace("}:*", "}").replace("/audit/*", "").count("*") == 0
 
@@ -202,17 +203,16 @@ def test_async_failures_are_retried_twice_and_parked(stack: Stack, family: str) 
     assert config["maximum_retry_attempts"] == 2
     assert 60 <= config["maximum_event_age_in_seconds"] <= 21_600
     destination = config["destination_config"]["on_failure"]["destination"]
-    queue = stack.of_type("aws_sqs_queue")[destination.split(".")[1]]
-    assert "fifo_queue" not in queue
     wanted = "audit-other-dlq" if family == "audit" else f"{family}-dlq"
-    assert queue["name"] == f"huntaze-stripe-{wanted}-{stack.environment}"
+    queue = f"huntaze-stripe-{wanted}-{stack.environment}"
+    assert destination == stack.queue_arn(queue)
+    assert "FifoQueue" not in stack.queues()[queue]
 
 
 def test_audit_reads_the_fifo_queue_and_returns_only_failed_records(stack: Stack) -> None:
     mapping = stack.only("aws_lambda_event_source_mapping")
-    queue = stack.address("aws_sqs_queue", f"huntaze-stripe-events-{stack.environment}.fifo")
     audit = stack.address("aws_lambda_function", f"huntaze-stripe-audit-{stack.environment}")
-    assert mapping["event_source_arn"] == f"${{{queue}.arn}}"
+    assert mapping["event_source_arn"] == stack.queue_arn(f"huntaze-stripe-events-{stack.environment}.fifo")
     assert mapping["function_name"] == f"${{{audit}.arn}}"
     assert mapping["function_response_types"] == ["ReportBatchItemFailures"]
     assert mapping["batch_size"] == 10

@@ -96,7 +96,7 @@ def resources_by_dimension(stack: Stack) -> dict[str, set[str]]:
         "EventSourceName": {SOURCE},
         "RuleName": {rule["name"] for rule in stack.of_type("aws_cloudwatch_event_rule").values()},
         "FunctionName": {f["function_name"] for f in stack.of_type("aws_lambda_function").values()},
-        "QueueName": {queue["name"] for queue in stack.of_type("aws_sqs_queue").values()},
+        "QueueName": set(stack.queues()),
         "environment": {stack.environment},
         "event_type": set(routing.ROUTES),
         "service": {*FAMILIES, "reconcile", "redrive"},
@@ -166,9 +166,9 @@ def failures_in_an_outage(stack: Stack, *, lanes: int) -> int:
     A lane has one batch in flight. One that failed is hidden for the visibility timeout, and may then
     wait for the next long poll, of 20 s at most.
     """
-    queue = stack.named("aws_sqs_queue", f"huntaze-stripe-events-{stack.environment}.fifo")
+    queue = stack.queues()[f"huntaze-stripe-events-{stack.environment}.fifo"]
     period: int = alarm(stack, "audit-errors")["period"]
-    hidden: int = queue["visibility_timeout_seconds"] + 20
+    hidden: int = queue["VisibilityTimeout"] + 20
     return lanes * (period // hidden)
 
 
@@ -219,8 +219,7 @@ def test_events_that_lambda_gave_up_are_said_to_lie_in_the_queue_that_takes_them
     destination = stack.of_type("aws_lambda_function_event_invoke_config")[f"{family}_function_async"][
         "destination_config"
     ]["on_failure"]["destination"]
-    address = destination.removeprefix("${aws_sqs_queue.").removesuffix(".arn}")
-    queue = stack.of_type("aws_sqs_queue")[address]["name"]
+    (queue,) = [name for name in stack.queues() if stack.queue_arn(name) == destination]
     dropped = alarm(stack, f"{family}-events-dropped")["alarm_description"]
     assert f"lie in the dead-letter queue {queue}" in dropped
     assert f"unless the alarm {family}-destination-failures fires too" in dropped
@@ -250,7 +249,7 @@ def test_duration_alarm_fires_near_the_timeout(stack: Stack, family: str) -> Non
 
 def test_each_dead_letter_queue_has_an_alarm_at_its_first_message(stack: Stack, secured: Stack) -> None:
     for each in (stack, secured):
-        parked = {q["name"] for q in each.of_type("aws_sqs_queue").values() if "-dlq-" in q["name"]}
+        parked = {name for name in each.queues() if "-dlq-" in name}
         watched = {
             found["dimensions"]["QueueName"]
             for found in each.of_type("aws_cloudwatch_metric_alarm").values()

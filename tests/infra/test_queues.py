@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
 
+from cdktf import TerraformStack
+
+from infra.constructs.account import Account
+from infra.constructs.base import new_app
+from infra.constructs.queues import Queue
 from ops.dlq.queues import FIFO, NAMES, OPTIONAL
 from tests.infra.conftest import SOURCE
 from tests.infra.terraform_json import Stack, statements
@@ -12,10 +17,7 @@ from tests.infra.terraform_json import Stack, statements
 ARN_START = "arn:${data.aws_partition.account_partition.partition}"
 ACCOUNT = "${data.aws_caller_identity.account_identity.account_id}"
 FOURTEEN_DAYS = 14 * 24 * 3600
-
-
-def queues(stack: Stack) -> dict[str, dict[str, Any]]:
-    return {queue["name"]: queue for queue in stack.of_type("aws_sqs_queue").values()}
+ONE_MIB = 1024 * 1024
 
 
 def rule_arn(rule: str) -> str:
@@ -28,7 +30,7 @@ def queue_arn(name: str) -> str:
 
 def test_queues_have_the_agreed_names(stack: Stack) -> None:
     env = stack.environment
-    assert set(queues(stack)) == {
+    assert set(stack.queues()) == {
         f"huntaze-stripe-payments-dlq-{env}",
         f"huntaze-stripe-billing-dlq-{env}",
         f"huntaze-stripe-events-{env}.fifo",
@@ -40,28 +42,27 @@ def test_queues_have_the_agreed_names(stack: Stack) -> None:
 
 
 def test_only_queues_that_end_in_fifo_are_fifo(stack: Stack) -> None:
-    for name, queue in queues(stack).items():
-        assert queue.get("fifo_queue", False) is name.endswith(".fifo")
+    for name, queue in stack.queues().items():
+        assert queue.get("FifoQueue", False) is name.endswith(".fifo")
 
 
 def test_event_queue_deduplicates_by_content(stack: Stack) -> None:
     assert (
-        queues(stack)[f"huntaze-stripe-events-{stack.environment}.fifo"]["content_based_deduplication"]
-        is True
+        stack.queues()[f"huntaze-stripe-events-{stack.environment}.fifo"]["ContentBasedDeduplication"] is True
     )
 
 
 def test_event_queue_redrives_after_five_receives_to_the_fifo_dead_letter_queue(stack: Stack) -> None:
-    queue = queues(stack)[f"huntaze-stripe-events-{stack.environment}.fifo"]
-    dead_letter = stack.address("aws_sqs_queue", f"huntaze-stripe-audit-dlq-{stack.environment}.fifo")
-    redrive = json.loads(queue["redrive_policy"])
-    assert redrive == {"deadLetterTargetArn": f"${{{dead_letter}.arn}}", "maxReceiveCount": 5}
+    queue = stack.queues()[f"huntaze-stripe-events-{stack.environment}.fifo"]
+    # It need not wait for the policy, only for the queue.
+    dead_letter = queue_arn("${basename(aws_cloudcontrolapi_resource.audit_dlq.id)}")
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": dead_letter, "maxReceiveCount": 5}
 
 
 def test_only_the_event_queue_may_redrive_to_its_dead_letter_queue(stack: Stack) -> None:
     env = stack.environment
-    for name, queue in queues(stack).items():
-        allowed = json.loads(queue["redrive_allow_policy"])
+    for name, queue in stack.queues().items():
+        allowed = queue["RedriveAllowPolicy"]
         if name == f"huntaze-stripe-audit-dlq-{env}.fifo":
             source = queue_arn(f"huntaze-stripe-events-{env}.fifo")
             assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [source]}
@@ -71,32 +72,42 @@ def test_only_the_event_queue_may_redrive_to_its_dead_letter_queue(stack: Stack)
 
 def test_event_queue_hides_a_message_for_six_function_timeouts(stack: Stack) -> None:
     function = stack.named("aws_lambda_function", f"huntaze-stripe-audit-{stack.environment}")
-    queue = queues(stack)[f"huntaze-stripe-events-{stack.environment}.fifo"]
-    assert queue["visibility_timeout_seconds"] == 6 * function["timeout"]
+    queue = stack.queues()[f"huntaze-stripe-events-{stack.environment}.fifo"]
+    assert queue["VisibilityTimeout"] == 6 * function["timeout"]
 
 
 def test_queues_keep_messages_as_long_as_sqs_can(stack: Stack) -> None:
-    assert {queue["message_retention_seconds"] for queue in queues(stack).values()} == {FOURTEEN_DAYS}
+    assert {queue["MessageRetentionPeriod"] for queue in stack.queues().values()} == {FOURTEEN_DAYS}
 
 
 def test_queues_are_encrypted_by_sqs_itself(stack: Stack) -> None:
-    for queue in queues(stack).values():
-        assert queue["sqs_managed_sse_enabled"] is True
-        assert "kms_master_key_id" not in queue
+    for queue in stack.queues().values():
+        assert queue["SqsManagedSseEnabled"] is True
+        assert "KmsMasterKeyId" not in queue
 
 
-def test_policies_are_inline(stack: Stack) -> None:
-    for kind in (
-        "aws_sqs_queue_policy",
-        "aws_sqs_queue_redrive_policy",
-        "aws_sqs_queue_redrive_allow_policy",
-    ):
-        assert not stack.of_type(kind)
+def test_every_queue_takes_the_largest_event(stack: Stack, secured: Stack) -> None:
+    for each in (stack, secured):
+        assert {queue["MaximumMessageSize"] for queue in each.queues().values()} == {ONE_MIB}
+
+
+def test_queues_have_the_tags_of_the_stack(stack: Stack) -> None:
+    (provider,) = stack.document["provider"]["aws"]
+    for queue in stack.queues().values():
+        assert {tag["Key"]: tag["Value"] for tag in queue["Tags"]} == provider["default_tags"][0]["tags"]
+
+
+def test_a_queue_whose_name_or_kind_changes_is_another_queue(stack: Stack) -> None:
+    for resource in stack.of_type("aws_cloudcontrolapi_resource").values():
+        if resource["type_name"] == "AWS::SQS::Queue":
+            schema = json.loads(resource["schema"])
+            assert schema["createOnlyProperties"] == ["/properties/QueueName", "/properties/FifoQueue"]
+            assert set(json.loads(resource["desired_state"])) <= set(schema["properties"])
 
 
 def test_queues_refuse_plain_text(stack: Stack) -> None:
-    for name, queue in queues(stack).items():
-        [deny] = [s for s in statements(queue["policy"]) if s["Effect"] == "Deny"]
+    for name in stack.queues():
+        [deny] = [s for s in statements(stack.queue_policy(name)) if s["Effect"] == "Deny"]
         assert deny["Principal"] == "*"
         assert deny["Action"] == ["sqs:*"]
         assert deny["Resource"] == [queue_arn(name)]
@@ -115,8 +126,8 @@ def test_only_the_right_rules_may_send(stack: Stack) -> None:
         f"huntaze-stripe-audit-billing-dlq-{env}": [f"huntaze-stripe-audit-billing-{env}"],
         f"huntaze-stripe-audit-other-dlq-{env}": [f"huntaze-stripe-audit-{env}"],
     }
-    for name, queue in queues(stack).items():
-        allowed = [s for s in statements(queue["policy"]) if s["Effect"] == "Allow"]
+    for name in stack.queues():
+        allowed = [s for s in statements(stack.queue_policy(name)) if s["Effect"] == "Allow"]
         if not senders[name]:
             assert allowed == []
             continue
@@ -129,23 +140,35 @@ def test_only_the_right_rules_may_send(stack: Stack) -> None:
 
 
 def test_policies_are_compact_with_sorted_keys(stack: Stack) -> None:
-    for queue in queues(stack).values():
-        canonical = json.dumps(json.loads(queue["policy"]), separators=(",", ":"), sort_keys=True)
-        assert queue["policy"] == canonical
+    for name in stack.queues():
+        policy = stack.queue_policy(name)
+        assert policy == json.dumps(json.loads(policy), separators=(",", ":"), sort_keys=True)
+
+
+def test_a_plan_that_destroys_a_protected_queue_fails(tmp_path: Path) -> None:
+    app = new_app(tmp_path)
+    scope = TerraformStack(app, "huntaze-stripe-prod")
+    account = Account(scope, "account", environment="prod", region="eu-west-1")
+    Queue(scope, "kept_dlq", account=account, short_name="kept-dlq", protected=True)
+    Queue(scope, "other_dlq", account=account, short_name="other-dlq")
+    app.synth()
+    made = Stack.read(tmp_path, "huntaze-stripe-prod").of_type("aws_cloudcontrolapi_resource")
+    assert made["kept_dlq"]["lifecycle"] == {"prevent_destroy": True}
+    assert "lifecycle" not in made["other_dlq"]
 
 
 def test_with_a_key_every_queue_but_the_buss_own_uses_it(secured: Stack) -> None:
-    for name, queue in queues(secured).items():
+    for name, queue in secured.queues().items():
         if name == "huntaze-stripe-bus-dlq-prod":
-            assert queue["sqs_managed_sse_enabled"] is True
+            assert queue["SqsManagedSseEnabled"] is True
         else:
-            assert queue["kms_master_key_id"] == "${aws_kms_key.key.arn}"
-            assert "sqs_managed_sse_enabled" not in queue
+            assert queue["KmsMasterKeyId"] == "${aws_kms_key.key.arn}"
+            assert "SqsManagedSseEnabled" not in queue
 
 
 def test_the_dlq_commands_know_every_dead_letter_queue(stack: Stack, secured: Stack) -> None:
     for each, optional in ((stack, set(OPTIONAL)), (secured, set())):
-        deployed = {name for name in queues(each) if "dlq" in name}
+        deployed = {name for name in each.queues() if "dlq" in name}
         assert deployed == {dead_letter_queue(name, each.environment) for name in set(NAMES) - optional}
 
 

@@ -65,11 +65,11 @@ def test_heal_may_invoke_both_handlers_and_send_to_the_audit_queue(stack_of: Sta
         ["${aws_lambda_function.billing_function.arn}"],
         ["${aws_lambda_function.payments_function.arn}"],
     ]
-    assert actions(stack)["sqs:SendMessage"] == ["${aws_sqs_queue.events_queue.arn}"]
+    assert actions(stack)["sqs:SendMessage"] == [stack.queue_arn("huntaze-stripe-events-prod.fifo")]
     found = variables(stack)
     assert found[names.RECONCILE] == "heal"
     assert found[names.EVENT_SOURCE_NAME] == SOURCE
-    assert found[names.EVENTS_QUEUE_URL] == "${aws_sqs_queue.events_queue.url}"
+    assert found[names.EVENTS_QUEUE_URL] == stack.queue_url("huntaze-stripe-events-prod.fifo")
     assert json.loads(found[names.HANDLER_FUNCTIONS]) == {
         "billing": "huntaze-stripe-billing-prod",
         "payments": "huntaze-stripe-payments-prod",

@@ -95,8 +95,8 @@ def test_redrive_may_do_nothing_more_than_hand_back(prod: Stack) -> None:
         "${aws_dynamodb_table.idempotency.arn}",
         "${aws_lambda_function.payments_function.arn}",
         "${aws_lambda_function.billing_function.arn}",
-        "${aws_sqs_queue.payments_dlq.arn}",
-        "${aws_sqs_queue.billing_dlq.arn}",
+        prod.queue_arn("huntaze-stripe-payments-dlq-prod"),
+        prod.queue_arn("huntaze-stripe-billing-dlq-prod"),
     }
     sids = [statement["Sid"] for statement in granted]
     assert len(sids) == len(set(sids))
@@ -144,7 +144,7 @@ def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:
         family: f"huntaze-stripe-{family}-prod" for family in ("payments", "billing")
     }
     assert json.loads(variables[names.DEAD_LETTER_QUEUE_URLS]) == {
-        family: f"${{aws_sqs_queue.{family}_dlq.url}}" for family in ("payments", "billing")
+        family: prod.queue_url(f"huntaze-stripe-{family}-dlq-prod") for family in ("payments", "billing")
     }
     assert variables[names.HANDLER_SECONDS] == "30"
     assert (variables[names.AUTO_REDRIVE_ATTEMPTS], variables[names.AUTO_REDRIVE_PER_SECOND]) == ("10", "5")

@@ -201,7 +201,7 @@ def test_outputs_tell_what_operators_need(stack: Stack) -> None:
     }
     families = {"payments", "billing", "audit", *SCHEDULED[stack.environment]}
     assert set(outputs["function_arns"]["value"]) == families
-    assert set(outputs["queue_urls"]["value"]) == {q["name"] for q in stack.of_type("aws_sqs_queue").values()}
+    assert set(outputs["queue_urls"]["value"]) == set(stack.queues())
     rules = {rule["name"] for rule in stack.of_type("aws_cloudwatch_event_rule").values()}
     assert set(outputs["rule_arns"]["value"]) == rules
     assert outputs["dashboard_url"]["value"].endswith(f"/HuntazeStripeEventBridge-{stack.environment}")
