@@ -138,7 +138,7 @@ def _lanes(settings: RedriveSettings, attempts: Attempts) -> list[Lane]:
     return [
         Lane(
             DeadLetterQueue(family, url, sqs),
-            Handler(settings.functions[family], functions, by_hand=False, attempts=attempts),
+            Handler(settings.functions[family], functions, settle=False, attempts=attempts),
         )
         for family, url in sorted(settings.queue_urls.items())
     ]

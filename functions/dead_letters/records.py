@@ -45,6 +45,8 @@ _KIND_OF_ERROR: Final[Mapping[str, str]] = {
     "Runtime.ImportModuleError": CONFIGURATION,
     "Runtime.HandlerNotFound": CONFIGURATION,
 }
+# A refusal that does not show whether an earlier call was applied.
+DOUBTFUL: Final = "DoubtfulRefusalError"
 # How Lambda tells a time-out where it gives the error no class.
 TIMED_OUT: Final = "Task timed out"
 # Errors of ours: their messages hold no value of the event. Another one's may.
@@ -93,6 +95,11 @@ class DeadLetter:
     body: str = field(repr=False)
     attributes: Mapping[str, str] = field(repr=False)
     system_attributes: Mapping[str, str] = field(repr=False)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether its event may still be applied, or may have been: all but what was refused for good."""
+        return self.envelope is not None and (self.kind != PERMANENT or self.error == DOUBTFUL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,14 +75,14 @@ class ToHandler:
 
     Parameters
     ----------
-    by_hand
-        Whether a person asks for it: a refusal is taken for the API's last word then, see
-        :mod:`functions.pipeline.effects`.
+    settle
+        Whether the API's answer is taken for the last word on an earlier call of unknown outcome. Only for
+        events that a person has looked at: a refusal may come from what stands before the API.
     """
 
     function: str
     client: LambdaClient = field(repr=False)
-    by_hand: bool
+    settle: bool
 
     def hand_over(self, letter: DeadLetter) -> Result:
         """Invoke the function with the original envelope.
@@ -113,7 +113,7 @@ class ToHandler:
 
     def _client_context(self) -> str:
         """Return what the handler finds at its context (AWS Lambda, "Invoke", X-Amz-Client-Context)."""
-        return base64.b64encode(compact({"custom": {names.BY_HAND: self.by_hand}}).encode()).decode()
+        return base64.b64encode(compact({"custom": {names.SETTLE: self.settle}}).encode()).decode()
 
 
 @dataclass(frozen=True)

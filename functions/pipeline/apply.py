@@ -58,9 +58,9 @@ class Delivery:
 
     @property
     def by_hand(self) -> bool:
-        """Whether a person asked for this delivery, by a redrive of its dead letter."""
+        """Whether a person asked that this delivery settles an earlier call of unknown outcome."""
         client = self.context.client_context
-        return client is not None and (client.custom or {}).get(names.BY_HAND) is True
+        return client is not None and (client.custom or {}).get(names.SETTLE) is True
 
     @property
     def object(self) -> tuple[str | None, ...]:

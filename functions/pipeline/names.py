@@ -31,8 +31,9 @@ ORDERS: Final = (WATERMARK, REFETCH, OFF)
 # A replay whose name begins so applies its events again; without it a replay applies nothing twice.
 FORCED_REPLAY_PREFIX: Final = "forced-"
 
-# In the client context of an invocation: whether a person asked for it, or the event came by itself.
-BY_HAND: Final = "by_hand"
+# In the client context of an invocation: whether the API's answer to this call is the last word on an earlier
+# call of unknown outcome. Only a person says so, of events that the person has looked at.
+SETTLE: Final = "settle"
 
 # Attributes of the idempotency table.
 IDEMPOTENCY_KEY_ATTRIBUTE: Final = "id"

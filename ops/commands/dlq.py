@@ -117,13 +117,23 @@ def redrive(
     event_id: Ids = None,
     older_than: OlderThan = "",
     rate: Annotated[str, typer.Option("--rate", help="Events in a second at most, 0.01 to 100.")] = "5",
+    settle: Annotated[
+        bool,
+        typer.Option(
+            "--settle",
+            help="Take the API's answer as the last word on an earlier call whose outcome is unknown; "
+            "--event-id does so too. Only when the API itself answers, and nothing before it.",
+        ),
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Hand events back, oldest first: to their handler, or to the audit's queue.
 
-    A message is deleted when its event is settled; one that fails stays. Ctrl-C ends the work after the
+    A message is deleted when its event is settled; one that fails stays. A call of the API whose outcome is
+    unknown keeps other events waiting: name its event by --event-id, or add --settle, and one more refusal
+    counts as its end. Ctrl-C ends the work after the
     event in hand and gives the rest back. Exit codes: 0 all done, 1 failed or something is left, 2 called
     wrongly, 130 interrupted (143 by SIGTERM).
     """
@@ -132,8 +142,13 @@ def redrive(
     per_second = session.rate(rate)
     filters = session.Filters(queue, kind, reason, event_type, event_id, older_than)
     run = session.begin(env, filters, as_json=as_json)
-    back = ways.ways(run.environment, run.queues)
-    wanted = run.ask(lambda letters: f"Hand {letters} back?", dry_run=dry_run, yes=yes)
+    settles = settle or bool(event_id)
+    back = ways.ways(run.environment, run.queues, settle=settles)
+    wanted = run.ask(
+        lambda letters, unsettled: telling.redrive_question(letters, unsettled if settles else 0),
+        dry_run=dry_run,
+        yes=yes,
+    )
     if wanted is None:
         return
     with interrupts.interruption() as interrupted:
@@ -141,7 +156,7 @@ def redrive(
     telling.show_work(run.console, work)
     telling.show_unseen(run.console, work.counts, run.queues)
     if as_json:
-        talk.show_json(run.document(interrupted) | documents.work_document(work))
+        talk.show_json(run.document(interrupted) | {"settle": settles} | documents.work_document(work))
     left = (
         f"{talk.counted(work.left, 'letter')} left in the queues: `huntaze-stripe dlq list` tells why"
         if work.left
@@ -163,14 +178,22 @@ def purge(
         Path | None,
         typer.Option("--file", help="New file for the messages; default build/purged/ENV-TIME.jsonl."),
     ] = None,
+    include_unsettled: Annotated[
+        bool,
+        typer.Option(
+            "--include-unsettled",
+            help="Also letters whose event may have been applied, or still may be: others wait for them.",
+        ),
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Write letters whole to a new file that only you can read, then delete them from their queues.
 
-    The file holds personal data. Exit codes: 0 all done, 1 failed or something is left, 2 called wrongly,
-    130 interrupted (143 by SIGTERM).
+    The file holds personal data. What was refused for good is deleted; a letter whose event may have been
+    applied, or still may be, stays unless you name it by --event-id or add --include-unsettled. Exit codes:
+    0 all done, 1 failed or something is left, 2 called wrongly, 130 interrupted (143 by SIGTERM).
     """
     from ops.dlq import documents, interrupts, purging, telling
     from ops.dlq.session import Filters, begin
@@ -180,17 +203,23 @@ def purge(
     target = file or purging.default_file(env, datetime.now(UTC))
     if not dry_run:
         purging.check_new(target)
+    spared = purging.Spared(nothing=include_unsettled or bool(event_id))
     wanted = run.ask(
-        lambda letters: f"Delete {letters}, after writing to {target}?", dry_run=dry_run, yes=yes
+        lambda letters, unsettled: telling.purge_question(letters, unsettled, target),
+        dry_run=dry_run,
+        yes=yes,
+        spared=spared,
     )
     if wanted is None:
+        telling.show_spared(run.console, spared.count, env)
         return
     with interrupts.interruption() as interrupted:
         work = purging.purge(run.queues, wanted, target, run.steps, interrupted)
     told = f", all {work.written} that were chosen are in {target}" if work.written else ""
     run.console.print(f"{talk.counted(work.deleted, 'letter')} deleted{told}", highlight=False, markup=False)
+    telling.show_spared(run.console, spared.count, env)
     telling.show_unseen(run.console, work.counts, run.queues)
     if as_json:
-        talk.show_json(run.document(interrupted) | documents.purge_document(work))
+        talk.show_json(run.document(interrupted) | documents.purge_document(work, spared.count))
     left = f"{talk.counted(work.left, 'letter')} in the file and still in the queues" if work.left else None
     run.end(interrupted, work.stopped, left, work.counts.all_unseen)

@@ -109,12 +109,13 @@ def work_document(work: Work) -> dict[str, Any]:
     }
 
 
-def purge_document(work: Purge) -> dict[str, Any]:
+def purge_document(work: Purge, spared: int) -> dict[str, Any]:
     """Return what was written and deleted, for programs."""
     return {
         "file": str(work.file) if work.written else None,
         "written": work.written,
         "deleted": work.deleted,
         "left": work.left,
+        "unsettled_spared": spared,
         "unseen": work.counts.all_unseen,
     }

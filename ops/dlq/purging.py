@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from functions.dead_letters.records import DeadLetter
 from functions.pipeline.errors import EventError
 from ops.dlq.interrupts import Interruption
-from ops.dlq.queues import Queue
+from ops.dlq.queues import Queue, is_unsettled
 from ops.dlq.rounds import Letters, Seen, rounds
 from ops.dlq.taking import Held, operator_error
 from ops.errors import OperatorError
@@ -47,6 +47,32 @@ def check_new(file: Path) -> None:
         raise OperatorError(f"--file {file} is there already: name a new file", usage=True)
     if not file.parent.is_dir():
         raise OperatorError(f"--file {file} is in no folder: make {file.parent} first", usage=True)
+
+
+class Spared:
+    """Letters that a purge leaves alone because their events have no known end.
+
+    Parameters
+    ----------
+    nothing
+        Whether somebody asked for them, too.
+    """
+
+    def __init__(self, *, nothing: bool) -> None:
+        self._nothing = nothing
+        self._seen: set[str] = set()
+
+    def __call__(self, letter: DeadLetter, queue: Queue) -> bool:
+        """Return whether a letter is left alone, and count it."""
+        spared = not self._nothing and is_unsettled(letter, queue)
+        if spared:
+            self._seen.add(letter.message_id)
+        return spared
+
+    @property
+    def count(self) -> int:
+        """How many letters were left alone."""
+        return len(self._seen)
 
 
 @dataclass

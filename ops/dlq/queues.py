@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from functions.dead_letters.queue import DeadLetterQueue
+from functions.dead_letters.records import DeadLetter
 from functions.pipeline import names, routing
 from infra.names import PROJECT
 from ops.environment import MISSING_CODES, Environment, aws_errors
@@ -48,6 +49,11 @@ class Queue:
         with aws_errors(f"the queue {self.letters.name}"):
             answer = client.get_queue_attributes(QueueUrl=self.letters.url, AttributeNames=wanted)
             return sum(int(answer["Attributes"][name]) for name in wanted)
+
+
+def is_unsettled(letter: DeadLetter, queue: Queue) -> bool:
+    """Return whether a letter's event has no known end; the bus's log holds copies of events only."""
+    return letter.unsettled and queue.name != LOG_QUEUE
 
 
 def find(environment: Environment, chosen: Sequence[str]) -> list[Queue]:

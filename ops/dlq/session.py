@@ -18,7 +18,7 @@ from ops.dlq import documents, telling
 from ops.dlq import queues as places
 from ops.dlq.choice import Choice
 from ops.dlq.interrupts import Interruption, interruption
-from ops.dlq.queues import Queue
+from ops.dlq.queues import Queue, is_unsettled
 from ops.dlq.rounds import Letters, Seen, look
 from ops.environment import Environment
 from ops.errors import OperatorError
@@ -71,11 +71,18 @@ class Session:
             raise typer.Exit(interrupted.exit_code)
         return found
 
-    def ask(self, question: Callable[[str], str], *, dry_run: bool, yes: bool) -> Wanted | None:
+    def ask(
+        self,
+        question: Callable[[str, int], str],
+        *,
+        dry_run: bool,
+        yes: bool,
+        spared: Wanted = lambda _letter, _queue: False,
+    ) -> Wanted | None:
         """Show what is chosen and ask, unless `yes`; return what may be touched, or None for nothing.
 
-        The question is told how many, for example `2 letters`. Of FIFO queues all that is chosen may be
-        touched: they do not show it at once.
+        The question is told how many, for example `2 letters`, and how many of them are unsettled. Of FIFO
+        queues all that is chosen may be touched: they do not show it at once. What is `spared` is not chosen.
 
         Raises
         ------
@@ -83,10 +90,11 @@ class Session:
             The answer is no, or nobody can be asked.
         """
         if yes and not dry_run:
-            return lambda letter, _queue: self._takes(letter)
+            return lambda letter, queue: self._takes(letter) and not spared(letter, queue)
         if not dry_run:
             talk.check_somebody(as_json=self.as_json)
         letters, counts = self.look()
+        letters = [item for item in letters if not spared(*item)]
         telling.show_groups(self.console, letters, self.now)
         telling.show_unseen(self.console, counts, self.queues)
         if dry_run:
@@ -99,11 +107,15 @@ class Session:
         if not letters and not counts.all_unseen:
             return lambda _letter, _queue: False
         least = "at least " if counts.all_unseen else ""
-        talk.confirm(
-            question(f"{least}{talk.counted(len(letters), 'letter')}"), yes=False, as_json=self.as_json
+        asked = question(
+            f"{least}{talk.counted(len(letters), 'letter')}",
+            sum(is_unsettled(letter, queue) for letter, queue in letters),
         )
+        talk.confirm(asked, yes=False, as_json=self.as_json)
         shown = {letter.message_id for letter, _ in letters}
-        return lambda letter, queue: self._takes(letter) and (queue.fifo or letter.message_id in shown)
+        return lambda letter, queue: (
+            self._takes(letter) and not spared(letter, queue) and (queue.fifo or letter.message_id in shown)
+        )
 
     def _takes(self, letter: DeadLetter) -> bool:
         """Whether a letter is chosen; one that came since the command began is left alone.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -102,6 +103,35 @@ def show_work(console: Console, work: Work) -> None:
     console.print(table)
     for (queue, reason), count in sorted(failures(work).items()):
         console.print(Text(f"{count} of {queue} failed: ") + line(reason))
+
+
+def redrive_question(letters: str, settled: int) -> str:
+    """Ask whether to hand letters back, `settled` of which are to be settled by the API's answer."""
+    last_word = (
+        f", and take the API's answer as the last word on {talk.counted(settled, 'event')} of unknown outcome"
+        if settled
+        else ""
+    )
+    return f"Hand {letters} back{last_word}?"
+
+
+def purge_question(letters: str, unsettled: int, file: Path) -> str:
+    """Ask whether to delete letters, `unsettled` of which other events may wait for."""
+    waited_for = f", {unsettled} of unknown outcome, for which other events wait" if unsettled else ""
+    return f"Delete {letters}{waited_for}, after writing to {file}?"
+
+
+def show_spared(console: Console, count: int, environment: str) -> None:
+    """Print how many letters a purge left alone, what waits for them, and how they are settled."""
+    if count:
+        console.print(
+            f"{talk.counted(count, 'letter')} of unknown outcome left alone: other events of their effects, "
+            "and older states of their objects, wait until they are settled. `huntaze-stripe dlq redrive "
+            f"--env {environment} --settle` settles them. To delete them all the same, name them by "
+            "--event-id, or add --include-unsettled: a replay of the archive can settle them then",
+            highlight=False,
+            markup=False,
+        )
 
 
 def failures(work: Work) -> Counter[tuple[str, str]]:

@@ -60,8 +60,8 @@ class Nowhere:
         return Result(FAILED, UNKNOWN, self.reason)
 
 
-def ways(environment: Environment, queues: Sequence[Queue]) -> dict[str, WayBack]:
-    """Return the way back of each queue by the queue's name.
+def ways(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> dict[str, WayBack]:
+    """Return the way back of each queue by the queue's name; ``settle`` as for :class:`ToHandler`.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def ways(environment: Environment, queues: Sequence[Queue]) -> dict[str, WayBack
     """
     names = {queue.name for queue in queues}
     wanted = {handler for name, handler in HANDLER_QUEUES.items() if {name, BUS_QUEUE} & names}
-    handlers = _handlers(environment, wanted)
+    handlers = _handlers(environment, wanted, settle=settle)
     found: dict[str, WayBack] = {
         name: handlers[handler] for name, handler in HANDLER_QUEUES.items() if name in names
     }
@@ -82,7 +82,7 @@ def ways(environment: Environment, queues: Sequence[Queue]) -> dict[str, WayBack
     return found
 
 
-def _handlers(environment: Environment, families: set[str]) -> dict[str, ToHandler]:
+def _handlers(environment: Environment, families: set[str], *, settle: bool) -> dict[str, ToHandler]:
     settings = {
         routing.PAYMENTS: environment.settings.payments,
         routing.BILLING: environment.settings.billing,
@@ -96,7 +96,7 @@ def _handlers(environment: Environment, families: set[str]) -> dict[str, ToHandl
         name = environment.resource(family)
         with aws_errors(f"the function {name}"):
             client.get_function_configuration(FunctionName=name)
-        found[family] = ToHandler(name, client, by_hand=True)
+        found[family] = ToHandler(name, client, settle=settle)
     return found
 
 

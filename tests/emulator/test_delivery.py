@@ -217,9 +217,9 @@ def test_a_record_that_fails_for_good_is_redriven_and_the_rest_of_its_batch_is_n
 def test_a_synchronous_callers_context_reaches_its_invocation_alone(aws: Aws) -> None:
     functions = aws.client("lambda")
     arn = function(aws, TELLS_WHAT_ITS_CALLER_SAID)
-    context = base64.b64encode(b'{"custom": {"by_hand": true}}').decode()
+    context = base64.b64encode(b'{"custom": {"settle": true}}').decode()
     answer = functions.invoke(FunctionName=arn, Payload=b"{}", ClientContext=context)
-    assert json.loads(answer["Payload"].read()) == {"said": {"by_hand": True}}
+    assert json.loads(answer["Payload"].read()) == {"said": {"settle": True}}
     assert invoke(aws, arn, {}) == {"said": None}
 
 

@@ -36,9 +36,9 @@ class Function:
         self._read = 0
 
     def send(self, event: Any, *, remaining_seconds: float = 30.0, by_hand: bool = False) -> None:
-        """Begin an invocation without waiting for its end; ``by_hand`` as a person's redrive does."""
+        """Begin an invocation without waiting for its end; ``by_hand`` as `dlq redrive --settle`."""
         assert self._process.stdin is not None
-        custom = {names.BY_HAND: True} if by_hand else None
+        custom = {names.SETTLE: True} if by_hand else None
         request = {"event": event, "remaining_seconds": remaining_seconds, "custom": custom}
         print(json.dumps(request), file=self._process.stdin, flush=True)
 

@@ -86,12 +86,14 @@ class World:
             queue, envelope, envelope, RULE_ARN=rule, ERROR_CODE=code, ERROR_MESSAGE="Rate exceeded"
         )
 
-    def parked(self, queue: str = "payments-dlq", answer: str = "applied") -> str:
+    def parked(
+        self, queue: str = "payments-dlq", answer: str = "applied", error: str = "PermanentError"
+    ) -> str:
         """Put an event into a queue as its handler does."""
         envelope = self.envelope(answer, "payment_intent.succeeded")
         parked = {
             "reason": "detail.id must match [A-Za-z0-9_-]{1,255}",
-            "error": "PermanentError",
+            "error": error,
             "status": 422,
             "endpoint": "/api/billing/payment-succeeded",
             "answer": f"{PERSONAL[0]} is unknown",

@@ -314,7 +314,7 @@ def test_redrive_touches_only_what_is_chosen(world: World, dlq: Any) -> None:
 
 def test_dry_runs_change_nothing(world: World, dlq: Any, tmp_path: Path) -> None:
     world.failed()
-    for command in (["redrive"], ["purge", "--file", str(tmp_path / "new.jsonl")]):
+    for command in (["redrive"], ["purge", "--include-unsettled", "--file", str(tmp_path / "new.jsonl")]):
         done = dlq(*command, "--dry-run", "--json")
         document = json.loads(done.out)
         assert (done.code, document["dry_run"], document["letters"]) == (0, True, 1)
@@ -402,7 +402,7 @@ def test_purge_writes_messages_whole_and_deletes_them(world: World, dlq: Any, tm
     world.put("payments-dlq", "garbage [red]", note="x")
     audited = [world.audited() for _ in range(12)]
     file = tmp_path / "purged {1} [2].jsonl"
-    done = dlq("purge", "--yes", "--json", "--file", str(file))
+    done = dlq("purge", "--yes", "--include-unsettled", "--json", "--file", str(file))
     assert done.code == 0
     document = json.loads(done.out)
     assert (document["file"], document["written"], document["deleted"], document["left"]) == (
@@ -441,7 +441,7 @@ def test_messages_are_on_the_disk_before_the_first_is_deleted(
 
     person.setattr("ops.dlq.purging.os.fsync", noted_fsync)
     person.setattr(DeadLetterQueue, "delete", noted_delete)
-    assert dlq("purge", "--yes", "--file", str(file)).code == 0
+    assert dlq("purge", "--yes", "--include-unsettled", "--file", str(file)).code == 0
     assert found == [events] * 3
 
 
@@ -454,7 +454,7 @@ def test_disk_that_takes_nothing_keeps_every_message(
         raise OSError(28, "No space left on device")
 
     person.setattr("ops.dlq.purging.os.fsync", full_disk)
-    done = dlq("purge", "--yes", "--file", str(tmp_path / "purged.jsonl"))
+    done = dlq("purge", "--yes", "--include-unsettled", "--file", str(tmp_path / "purged.jsonl"))
     assert (done.code, world.counts()) == (1, (1, 0))
     assert "can't be written (No space left on device)" in done.err
 
@@ -464,7 +464,7 @@ def test_purge_goes_to_build_by_default(
 ) -> None:
     person.chdir(tmp_path)
     world.failed()
-    assert dlq("purge", "--yes").code == 0
+    assert dlq("purge", "--yes", "--include-unsettled").code == 0
     (file,) = (tmp_path / "build" / "purged").iterdir()
     assert file.name.startswith("dev-2")
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -476,6 +476,58 @@ def test_purge_of_nothing_writes_no_file(world: World, dlq: Any, tmp_path: Path)
     done = dlq("purge", "--yes", "--json", "--kind", "permanent", "--file", str(file))
     assert (done.code, json.loads(done.out)["file"], file.exists()) == (0, None, False)
     assert world.counts() == (1, 0)
+
+
+def test_purge_leaves_events_of_unknown_outcome_alone_and_tells_how_to_settle_them(
+    world: World, dlq: Any, tmp_path: Path
+) -> None:
+    world.failed()
+    world.failed(error="KeyError")
+    world.parked(error="DoubtfulRefusalError")
+    refused = world.parked()
+    world.put("payments-dlq", "garbage")
+    done = dlq("purge", "--yes", "--file", str(tmp_path / "first.jsonl"))
+    assert done.code == 0
+    assert world.counts() == (3, 0)
+    lines = [json.loads(line) for line in (tmp_path / "first.jsonl").read_text().splitlines()]
+    assert [line["event_id"] for line in lines] == [refused, None]
+    told = " ".join(done.out.split())
+    assert "3 letters of unknown outcome left alone" in told
+    assert "`huntaze-stripe dlq redrive --env dev --settle` settles them" in told
+    document = json.loads(dlq("purge", "--yes", "--json", "--kind", "permanent").out)
+    assert (document["deleted"], document["unsettled_spared"], document["left"]) == (0, 1, 0)
+
+
+@pytest.mark.parametrize("option", ["--event-id", "--include-unsettled"])
+def test_purge_takes_an_event_of_unknown_outcome_that_somebody_asked_for(
+    world: World, dlq: Any, tmp_path: Path, option: str
+) -> None:
+    event_id = world.parked(error="DoubtfulRefusalError")
+    named = [option, event_id] if option == "--event-id" else [option]
+    done = dlq("purge", "--yes", "--file", str(tmp_path / "purged.jsonl"), *named)
+    assert (done.code, world.counts()) == (0, (0, 0))
+    assert "left alone" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("options", "settles"), [([], False), (["--settle"], True), (["--event-id", "{event_id}"], True)], ids=str
+)
+def test_redrive_settles_nothing_unless_it_is_asked_to(
+    world: World, dlq: Any, person: pytest.MonkeyPatch, options: list[str], settles: bool
+) -> None:
+    event_id = world.parked(error="DoubtfulRefusalError")
+    sent: list[bool] = []
+
+    def asked(self: ToHandler, _letter: DeadLetter) -> Result:
+        sent.append(self.settle)
+        return Result("applied")
+
+    person.setattr(ToHandler, "hand_over", asked)
+    person.setattr(sys, "stdin", Terminal("y\n"))
+    done = dlq("redrive", *(each.format(event_id=event_id) for each in options))
+    assert (done.code, sent) == (0, [settles])
+    question = " ".join(done.out.split())
+    assert ("as the last word on 1 event of unknown outcome?" in question) is settles
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, 0), ("n\n", 1, 1), ("", 1, 1)])

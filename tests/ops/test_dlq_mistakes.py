@@ -191,7 +191,7 @@ def test_folder_that_can_not_be_made_is_told(
 ) -> None:
     person.chdir(tmp_path)
     (tmp_path / "build").touch()
-    _is_one_line(["purge", "--yes"], 1, "can't be written", person, capsys)
+    _is_one_line(["purge", "--yes", "--include-unsettled"], 1, "can't be written", person, capsys)
 
 
 @pytest.mark.parametrize("command", ["redrive --yes", "purge --yes"])
