@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from functions.pipeline.envelope import ID, TYPE
+from functions.pipeline.packing import unpacked
 
 # By what a redrive can do about it.
 TRANSIENT: Final = "transient"  # it failed for a time; the same event may succeed now
@@ -76,7 +77,7 @@ class DeadLetter:
     envelope
         What the handler was or would have been invoked with; None where the message holds none.
     body
-        The text of the message, as it is in the queue.
+        The text of the message, unpacked where its sender packed it.
     attributes, system_attributes
         What its sender and SQS tell about it.
     """
@@ -116,7 +117,8 @@ def read(message: Mapping[str, Any]) -> DeadLetter:
     attributes = {
         name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
     }
-    envelope, failure = _understood(message, attributes)
+    body = unpacked(message["Body"])
+    envelope, failure = _understood(body, message["Attributes"], attributes)
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
     detail = detail if isinstance(detail, dict) else {}
     event_id, event_type = detail.get("id"), detail.get("type")
@@ -132,18 +134,20 @@ def read(message: Mapping[str, Any]) -> DeadLetter:
         status=failure.status,
         endpoint=failure.endpoint,
         envelope=envelope,
-        body=message["Body"],
+        body=body,
         attributes=attributes,
         system_attributes=message["Attributes"],
     )
 
 
-def _understood(message: Mapping[str, Any], attributes: Mapping[str, str]) -> tuple[Any, _Failure]:
+def _understood(
+    body: str, system_attributes: Mapping[str, str], attributes: Mapping[str, str]
+) -> tuple[Any, _Failure]:
     try:
-        record = json.loads(message["Body"])
+        record = json.loads(body)
     except (ValueError, RecursionError):
         record = None
-    audited = "MessageGroupId" in message["Attributes"]
+    audited = "MessageGroupId" in system_attributes
     if audited and "reason" in attributes:
         # The audit function parks a message as it came, whatever that is.
         return record if isinstance(record, dict) and "detail" in record else None, _parked(attributes)

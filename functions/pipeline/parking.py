@@ -1,7 +1,8 @@
 """The handler's dead-letter queue, as the handler itself uses it: for what no retry can help.
 
 A parked message holds the original envelope, so that it can be handed to the handler again once its reason
-is gone, and the reason as attributes, so that an operator can sort the queue without reading any body.
+is gone, and the reason as attributes, so that an operator can sort the queue without reading any body. One
+that would be larger than a message is packed, see :mod:`functions.pipeline.packing`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import aws
+from functions.pipeline import aws, names
 from functions.pipeline.compact import compact
 from functions.pipeline.errors import EventError, InvalidEventError, PermanentError
+from functions.pipeline.packing import packed
 from functions.pipeline.telemetry import UNROUTED, Subject
 
 if TYPE_CHECKING:
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 RESOURCE: Final = "the dead-letter queue"
-# SQS takes 256 KiB, attributes included, and the attributes here are shorter than 1 KiB.
-MOST_BYTES: Final = 255 * 1024
 
 
 def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, refusal: EventError) -> None:
@@ -41,12 +41,10 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
         "endpoint": refusal.path,
     }
     answer = refusal.answer if isinstance(refusal, PermanentError) else None
-    parked = {**reason, "answer": answer, "handler": handler}
+    document = {"parked": {**reason, "answer": answer, "handler": handler}, "envelope": envelope}
     event_type = None if subject.event_type == UNROUTED else subject.event_type
     try:
-        message = compact({"parked": parked, "envelope": envelope})
-        if len(message.encode()) > MOST_BYTES:
-            message = compact({"parked": {**parked, "answer": None}, "envelope": envelope})
+        message = compact(document)
     except RecursionError:
         # What can just be read may be nested too deeply to be written again, inside a message.
         raise InvalidEventError("the envelope", "is nested too deeply to be parked") from None
@@ -56,6 +54,8 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
 def put(queue_url: str, body: str, about: Mapping[str, Any], **fifo: Any) -> None:
     """Put a message into a dead-letter queue, with what is known about it as attributes.
 
+    SQS counts the attributes: what is too large with them is packed.
+
     ``fifo`` are the arguments that only a FIFO queue takes.
 
     Raises
@@ -63,10 +63,11 @@ def put(queue_url: str, body: str, about: Mapping[str, Any], **fifo: Any) -> Non
     TransientError, ConfigurationError
         The queue did not take it.
     """
+    attributes = _attributes(about)
+    if _bytes(body, attributes) > names.EVENT_BYTES:
+        body = packed(body)
     try:
-        _client().send_message(
-            QueueUrl=queue_url, MessageBody=body, MessageAttributes=_attributes(about), **fifo
-        )
+        _client().send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=attributes, **fifo)
     except aws.AwsError as error:
         raise aws.fault(RESOURCE, error) from error
 
@@ -78,6 +79,12 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, MessageAttributeValueTyp
         for name, value in values.items()
         if value is not None
     }
+
+
+def _bytes(body: str, attributes: Mapping[str, MessageAttributeValueTypeDef]) -> int:
+    """Return what SQS counts: the body, and name, type and value of each attribute ("Message quotas")."""
+    texts = (text for name, value in attributes.items() for text in (name, *value.values()))
+    return len(body.encode()) + sum(len(str(text).encode()) for text in texts)
 
 
 @cache

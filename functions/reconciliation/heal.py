@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # Events per second, so that a long gap does not fall on the Huntaze API at once.
 RATE: Final = 20.0
-# EventBridge carries no larger entry, and the audit queue takes no larger message.
-MAXIMUM_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Healer:
             Lambda or SQS did not answer, or refused; the event may be handed over again.
         """
         body = compact(envelope(event, self.destination))
-        if len(body.encode()) > MAXIMUM_BYTES:
+        if len(body.encode()) > names.EVENT_BYTES:
             extra = {"event_id": event["id"], "event_type": event["type"]}
             logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
             return False

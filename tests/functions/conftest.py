@@ -25,8 +25,8 @@ TABLE = "idempotency"
 BUCKET = "huntaze-ledger-test"
 SECRET = "huntaze/stripe-eventbridge/test"
 DAYS_100 = "8640000"
-# What the deployed queues take; the embedded AWS would take more.
-MAXIMUM_MESSAGE_BYTES = str(256 * 1024)
+# What the deployed queues take.
+MAXIMUM_MESSAGE_BYTES = str(names.EVENT_BYTES)
 
 _numbers = itertools.count(1)
 

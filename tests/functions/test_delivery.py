@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from functions.pipeline.idempotency import idempotency_id
-from functions.pipeline.parking import MOST_BYTES
 from ops.local.clients import Aws
 from ops.local.reference_api import NO_ANSWER, Fault, Recorded, ReferenceApi
 from tests.functions.conftest import API_KEY, SECRET, TABLE, Parked, Start, fresh
@@ -220,19 +219,6 @@ def test_large_event_in_another_script_is_parked_whole(payments: Function, parke
     assert payments.invoke(envelope)["outcome"] == "parked"
     ((_, body),) = parked.take()
     assert body["envelope"] == envelope
-
-
-def test_refused_event_that_leaves_no_room_for_the_apis_answer_is_parked_without_it(
-    api: ReferenceApi, payments: Function, parked: Parked
-) -> None:
-    envelope = paid()
-    space = MOST_BYTES - len(json.dumps(envelope, separators=(",", ":"))) - 400
-    envelope["detail"]["data"]["object"]["metadata"] = {"note": "x" * space}
-    api.fail(Fault(status=422, body="y" * 2000, times=1))
-    assert payments.invoke(envelope)["outcome"] == "parked"
-    ((attributes, body),) = parked.take()
-    assert attributes["reason"] == "the API answered 422"
-    assert (body["parked"]["answer"], body["envelope"]) == (None, envelope)
 
 
 def test_live_event_in_a_test_environment_is_parked(

@@ -11,11 +11,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.pipeline import names
 from functions.pipeline.envelope import parse
 from functions.pipeline.errors import ConfigurationError, TransientError
 from functions.pipeline.routing import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE, Gap, compare
-from functions.reconciliation.heal import MAXIMUM_BYTES, Destination, Healer, envelope, lane
+from functions.reconciliation.heal import Destination, Healer, envelope, lane
 from functions.reconciliation.run import STEP_SECONDS, _steps
 from infra.patterns import OTHER
 from tests.unit import snapshots
@@ -148,12 +149,12 @@ def client_error(code: str) -> ClientError:
 
 def test_event_that_is_too_large_is_left_open() -> None:
     recorder = Recorder()
-    too_large = detail(data={"object": snapshots.customer(description="x" * MAXIMUM_BYTES)})
+    too_large = detail(data={"object": snapshots.customer(description="x" * names.EVENT_BYTES)})
     assert not healer(recorder).hand_over(too_large)
     assert recorder.calls == []
 
 
-@pytest.mark.parametrize(("characters", "fits"), [(80_000, True), (90_000, False)])
+@pytest.mark.parametrize(("characters", "fits"), [(340_000, True), (350_000, False)])
 def test_size_is_counted_in_the_bytes_that_a_message_takes(characters: int, *, fits: bool) -> None:
     recorder = Recorder()
     japanese = detail(data={"object": snapshots.customer(description="株" * characters)})

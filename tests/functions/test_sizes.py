@@ -1,0 +1,137 @@
+"""Events of every size that EventBridge carries are applied, audited whole, and parked whole."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from typing import Any
+
+import psycopg
+import pytest
+
+from functions.dead_letters.records import DeadLetter, read
+from functions.pipeline.compact import compact
+from functions.pipeline.names import EVENT_BYTES
+from ops.local.clients import Aws
+from ops.local.reference_api import Fault, ReferenceApi
+from tests.functions.conftest import Start, fresh
+from tests.functions.function import Function
+from tests.functions.test_audit import AuditDeadLetters, batch_of, invoice_paid, lines_for
+from tests.functions.test_delivery import paid, requests_for
+from tests.unit import snapshots as stripe
+
+KIB = 1024
+SIZES = [300 * KIB, 900 * KIB, EVENT_BYTES]
+ANSWER = "y" * 1000
+
+
+def padded(envelope: dict[str, Any], size: int, text: str = "x") -> dict[str, Any]:
+    """Fill the object's metadata until the envelope has so many bytes."""
+    metadata = {"note": ""}
+    envelope["detail"]["data"]["object"]["metadata"] = metadata
+    space = size - len(compact(envelope).encode())
+    metadata["note"] = (text * (space // len(text) + 1))[:space]
+    assert len(compact(envelope).encode()) == size
+    return envelope
+
+
+def incompressible(size: int) -> str:
+    """Return text of which no packer makes much less than three quarters."""
+    return base64.b64encode(random.Random(size).randbytes(size)).decode()  # noqa: S311 - the same each time
+
+
+class DeadLetters:
+    """A dead-letter queue, read as the redrive and the `dlq` commands do."""
+
+    def __init__(self, aws: Aws, url: str) -> None:
+        self._sqs = aws.client("sqs")
+        self._url = url
+
+    def take(self) -> list[DeadLetter]:
+        taken = []
+        while messages := self._sqs.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            MessageSystemAttributeNames=["All"],
+        ).get("Messages"):
+            for message in messages:
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                taken.append(read(message))
+        return taken
+
+
+@pytest.fixture
+def dead_letters(aws: Aws, dead_letter_queue: str) -> DeadLetters:
+    queue = DeadLetters(aws, dead_letter_queue)
+    queue.take()
+    return queue
+
+
+@pytest.fixture
+def audit_dead_letters(aws: Aws, audit_dead_letter_queue: str) -> DeadLetters:
+    AuditDeadLetters(aws, audit_dead_letter_queue).take()
+    return DeadLetters(aws, audit_dead_letter_queue)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_event_is_applied_whatever_its_size(api: ReferenceApi, payments: Function, size: int) -> None:
+    envelope = padded(paid(), size)
+    assert payments.invoke(envelope)["outcome"] == "applied"
+    (request,) = requests_for(api, envelope)
+    assert request.body["metadata"] == envelope["detail"]["data"]["object"]["metadata"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("text", ["x", incompressible(EVENT_BYTES)], ids=["text", "noise"])
+def test_refused_event_is_parked_whole_whatever_its_size(
+    api: ReferenceApi, payments: Function, dead_letters: DeadLetters, size: int, text: str
+) -> None:
+    envelope = padded(paid(), size, text)
+    api.fail(Fault(status=422, body=ANSWER, times=1))
+    assert payments.invoke(envelope)["outcome"] == "parked"
+    (letter,) = dead_letters.take()
+    assert letter.envelope == envelope
+    assert (letter.reason, letter.status) == ("the API answered 422", 422)
+    assert json.loads(letter.body)["parked"]["answer"] == ANSWER
+    assert letter.attributes["reason"] == letter.reason, "the queue can be sorted without reading any body"
+
+
+def test_refused_event_whose_letters_take_four_bytes_is_parked_whole(
+    payments: Function, dead_letters: DeadLetters
+) -> None:
+    envelope = padded(paid(livemode=True), EVENT_BYTES - 3)
+    envelope["detail"]["data"]["object"]["metadata"]["note"] = "😀" * (EVENT_BYTES // 4 - 500)
+    assert payments.invoke(envelope)["outcome"] == "parked"
+    (letter,) = dead_letters.take()
+    assert letter.envelope == envelope
+
+
+def test_a_batch_as_large_as_lambda_takes_is_stored_whole(
+    aws: Aws, start: Start, database_url: str, audit_dead_letters: DeadLetters
+) -> None:
+    events = [padded(invoice_paid(), 900 * KIB, incompressible(EVENT_BYTES)) for _ in range(6)]
+    audit = start("audit", DATABASE_URL=database_url)
+    assert audit.invoke(batch_of(*events)) == {"batchItemFailures": []}
+    for event in events:
+        (line,) = lines_for(aws, event)
+        assert line["envelope"] == event
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("SELECT event_id, payload FROM stripe_event_ledger").fetchall()
+    assert dict(rows) == {event["detail"]["id"]: event["detail"] for event in events}
+    assert audit_dead_letters.take() == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_event_that_postgresql_cannot_hold_is_parked_whole_whatever_its_size(
+    start: Start, database_url: str, audit_dead_letters: DeadLetters, size: int
+) -> None:
+    envelope = fresh("invoice.paid", stripe.invoice(stripe.CURRENT, description="\0"))
+    body = compact(padded(envelope, size))
+    audit = start("audit", DATABASE_URL=database_url)
+    assert audit.invoke(batch_of(body)) == {"batchItemFailures": []}
+    (letter,) = audit_dead_letters.take()
+    assert letter.envelope == envelope
+    assert letter.body == body
+    assert letter.reason.startswith("detail can't be held by PostgreSQL")
