@@ -51,6 +51,8 @@ DUPLICATES_SKIPPED: Final = "DuplicatesSkipped"
 STALE_SKIPPED: Final = "StaleSkipped"
 EVENTS_PARKED: Final = "EventsParked"
 EVENTS_FAILED: Final = "EventsFailed"
+# Of a function as a whole, whatever the event type: an alarm watches the sum.
+MESSAGES_PARKED: Final = "MessagesParked"
 EVENT_AGE: Final = "EventAge"
 API_LATENCY: Final = "ApiLatency"
 AUTHENTICATION_REFUSED: Final = "AuthenticationRefused"

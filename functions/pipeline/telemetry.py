@@ -96,6 +96,7 @@ def finished(event: StripeEvent, outcome: str) -> None:
 def parked(subject: Subject, refusal: EventError) -> None:
     """Tell that an event was put into the dead-letter queue by the handler itself."""
     metrics.add_metric(names.EVENTS_PARKED, MetricUnit.Count, 1)
+    _count(names.MESSAGES_PARKED)
     _tell("event parked", subject, refusal)
 
 
@@ -109,6 +110,7 @@ def parked_of_many(subject: Subject, refusal: EventError, **about: str) -> None:
         default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
     ) as metric:
         metric.add_dimension(names.DIMENSION_EVENT_TYPE, subject.event_type)
+    _count(names.MESSAGES_PARKED)
     _tell("event parked", subject, refusal, correlation_id=subject.event_id, **about)
 
 
@@ -116,15 +118,20 @@ def failed(subject: Subject, error: Exception) -> None:
     """Tell that an attempt failed. Of an error that is none of ours only the class is told."""
     metrics.add_metric(names.EVENTS_FAILED, MetricUnit.Count, 1)
     if isinstance(error, AuthenticationRefusedError):
-        with single_metric(
-            names.AUTHENTICATION_REFUSED,
-            MetricUnit.Count,
-            1,
-            namespace=names.METRICS_NAMESPACE,
-            default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
-        ):
-            pass
+        _count(names.AUTHENTICATION_REFUSED)
     _tell("event failed", subject, error)
+
+
+def _count(name: str) -> None:
+    """Count something for the function as a whole, whatever the event type, for an alarm to watch."""
+    with single_metric(
+        name,
+        MetricUnit.Count,
+        1,
+        namespace=names.METRICS_NAMESPACE,
+        default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
+    ):
+        pass
 
 
 def _tell(message: str, subject: Subject, error: Exception, **about: str | None) -> None:

@@ -303,7 +303,16 @@ def test_poison_message_is_parked_at_once_and_alone(
                 "dimensions": {"service": "audit", "environment": "dev", "event_type": "unrouted"},
             }
         ]
-        * 3
+        * 3,
+        "MessagesParked": [
+            {
+                "value": [1.0],
+                "unit": "Count",
+                "namespace": "HuntazeStripe",
+                "dimensions": {"service": "audit", "environment": "dev"},
+            }
+        ]
+        * 3,
     }
 
 

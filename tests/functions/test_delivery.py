@@ -260,7 +260,9 @@ def test_refused_event_is_parked_with_the_apis_answer(
         "path": "/api/billing/payment-succeeded",
     }
     assert {key: line[key] for key in wanted} == wanted
-    assert set(metrics(lines)) == {"EventsParked", "ApiLatency"}
+    assert set(metrics(lines)) == {"EventsParked", "MessagesParked", "ApiLatency"}
+    (counted,) = metrics(lines)["MessagesParked"]
+    assert counted["dimensions"] == {"service": "payments", "environment": "dev"}
     ((attributes, body),) = parked.take()
     assert attributes == {
         "reason": "the API answered 422",

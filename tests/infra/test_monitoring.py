@@ -57,6 +57,7 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
         names.EVENTS_MISSING: BY_SERVICE,
         names.OLDEST_LETTER_AGE: BY_SERVICE,
         names.EVENTS_PARKED: BY_TYPE,
+        names.MESSAGES_PARKED: BY_SERVICE,
         names.STALE_SKIPPED: BY_TYPE,
         names.EVENTS_RECORDED: BY_TYPE,
         names.EVENT_AGE: BY_TYPE,
@@ -276,6 +277,14 @@ def test_refused_authentication_has_an_alarm(stack: Stack, family: str) -> None:
         service=family,
         environment=stack.environment,
     )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_parked_message_has_an_alarm(stack: Stack, family: str) -> None:
+    dimensions = {"service": family, "environment": stack.environment}
+    watches(stack, f"{family}-parked", "HuntazeStripe", "MessagesParked", **dimensions)
+    found = alarm(stack, f"{family}-parked")
+    assert (found["statistic"], found["threshold"], found["period"]) == ("Sum", 1, 300)
 
 
 def test_heartbeat_is_off_unless_set(stack: Stack, secured: Stack) -> None:

@@ -119,14 +119,22 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
     ]
     watched += _of_backlog(pipeline.audit.queue, thresholds)
     watched += [
-        Alarm(
+        _at_the_first(
+            pipeline.custom(family, names.AUTHENTICATION_REFUSED, "Sum").over(period=MINUTE),
             f"{family}-authentication-refused",
             f"The Huntaze API refuses the key of the {family} function. Write a valid HUNTAZE_API_KEY "
             "to the secret; failed events go to the dead-letter queue meanwhile.",
-            pipeline.custom(family, names.AUTHENTICATION_REFUSED, "Sum").over(period=MINUTE),
-            1,
         )
         for family in routing.HANDLERS
+    ]
+    watched += [
+        _at_the_first(
+            pipeline.custom(family, names.MESSAGES_PARKED, "Sum"),
+            f"{family}-parked",
+            f"The {family} function put an event that it can never take into its dead-letter queue. "
+            "`huntaze-stripe dlq list` tells the reason.",
+        )
+        for family in (*routing.HANDLERS, pipeline.audit.function.family)
     ]
     if thresholds.heartbeat_minutes:
         watched.append(
@@ -141,6 +149,11 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
             )
         )
     return watched
+
+
+def _at_the_first(metric: Metric, part: str, meaning: str) -> Alarm:
+    """An alarm at each time something happens: it clears after the metric's period, and fires anew."""
+    return Alarm(part, meaning, metric, 1)
 
 
 def _of_rule(short: str, rule: EventRule) -> list[Alarm]:
