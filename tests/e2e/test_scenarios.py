@@ -118,7 +118,7 @@ def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeli
         "event_type": "payment_intent.succeeded",
     }
     body = json.loads(message["Body"])
-    assert "currency_not_supported" in body["parked"]["answer"]
+    assert "event_rejected" in body["parked"]["answer"]
     assert body["envelope"]["detail"] == envelope["detail"]
 
 

@@ -187,6 +187,8 @@ def test_stopping_does_not_wait_for_a_slow_answer(call: Call) -> None:
         ({"status": 500, "probability": 0}, "probability"),
         ({"status": 500, "probability": 1.5}, "probability"),
         ({"status": 500, "body_delay": -1}, "delay"),
+        ({"status": 500, "work": -1}, "work"),
+        ({"work": 1.0}, "set applies"),
         ({"status": 500, "body_delay": 1.0}, "needs a body"),
     ],
 )

@@ -1,14 +1,16 @@
 """The reference Huntaze API: a real HTTP server that keeps the contract, remembers, and can be told to fail.
 
-Read `contract.py` first, then `checks.py`, `exchange.py` and `server.py`, in the order of a request. The
-server itself, its memory and its faults are those of `ops/local/reference_server`.
+Read `contract.py` first, then `checks.py`, `dialects.py`, `exchange.py` and `server.py`, in the order of a
+request. The server itself, its memory and its faults are those of `ops/local/reference_server`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ops.local.reference_api.exchange import ApiExchange, Applied
+from ops.local.reference_api.dialects import CODED, DIALECTS
+from ops.local.reference_api.exchange import ApiExchange
+from ops.local.reference_api.journal import Applied
 from ops.local.reference_api.server import ApiServer
 from ops.local.reference_server.faults import Fault
 from ops.local.reference_server.messages import NO_ANSWER, Recorded
@@ -28,10 +30,14 @@ class ReferenceApi(InThread):
         A file that lets a later instance know what this one was told.
     port
         A loopback port; 0 is any free one.
+    dialect
+        A name of `dialects.DIALECTS`.
     """
 
-    def __init__(self, api_key: str, journal: Path | None = None, port: int = 0) -> None:
-        self._exchange = ApiExchange(api_key, journal)
+    def __init__(
+        self, api_key: str, journal: Path | None = None, port: int = 0, dialect: str = CODED.name
+    ) -> None:
+        self._exchange = ApiExchange(api_key, journal, DIALECTS[dialect])
         super().__init__(ApiServer(self._exchange, port))
 
     def applied(self) -> tuple[Applied, ...]:
@@ -41,3 +47,7 @@ class ReferenceApi(InThread):
     def state(self) -> dict[str, Applied]:
         """Return the last applied call of each object, by the object's id."""
         return self._exchange.state()
+
+    def speak(self, dialect: str) -> None:
+        """Answer in another dialect from now on; see `dialects.DIALECTS`."""
+        self._exchange.dialect = DIALECTS[dialect]

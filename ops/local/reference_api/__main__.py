@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from ops.local.reference_api.dialects import CODED, DIALECTS
 from ops.local.reference_api.exchange import ApiExchange
 from ops.local.reference_api.server import ApiServer
 from ops.local.reference_server import foreground
@@ -14,12 +15,16 @@ def main() -> int:
     """Serve; return 1 with one line where the key, the journal or the port can't be used."""
     parser = foreground.parser("ops.local.reference_api", __doc__)
     parser.add_argument("--journal", type=Path, help="JSON lines that let a restarted server remember")
+    parser.add_argument(
+        "--dialect", choices=DIALECTS, default=CODED.name, help="how repeated and busy keys are answered"
+    )
     options = parser.parse_args()
+    dialect = DIALECTS[options.dialect]
     return foreground.serve(
         "reference API",
         "API key",
         options,
-        lambda key: ApiServer(ApiExchange(key, options.journal), options.port),
+        lambda key: ApiServer(ApiExchange(key, options.journal, dialect), options.port),
     )
 
 

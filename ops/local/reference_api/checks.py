@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ops.local.reference_api.contract import CONTRACT, REFUSED_CURRENCY
+from ops.local.reference_api.contract import CONTRACT, EVENT_REJECTED, REFUSED_CURRENCY
 from ops.local.reference_server.messages import Received, Refusal
 
 EVENT_KEY = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
@@ -21,23 +21,27 @@ MAXIMUM_NESTING = 32
 
 @dataclass(frozen=True)
 class Call:
-    """A request that keeps the contract."""
+    """A request whose frame keeps the contract: key, path, headers and JSON; `check_body` judges the rest."""
 
     path: str
     event_type: str
     created: int
     idempotency_key: str
-    object_id: str
     body: dict[str, Any]
 
+    @property
+    def object_id(self) -> str:
+        """The id of the object that the call is about, by its first key."""
+        return next(str(self.body[name]) for name in CONTRACT[self.path][self.event_type])
 
-def judge(request: Received, api_key: str) -> Call:
-    """Return the call that a request makes.
+
+def read(request: Received, api_key: str) -> Call:
+    """Return the call that a request makes; whether its body keeps the contract, `check_body` tells.
 
     Raises
     ------
     Refusal
-        At the first rule that the request breaks: key, path, method, media type, headers, JSON, body.
+        At the first rule that the request breaks: key, path, method, media type, headers, JSON.
     """
     _authenticate(request, api_key)
     if request.path not in CONTRACT:
@@ -55,10 +59,30 @@ def judge(request: Received, api_key: str) -> Call:
     _header(request, "X-Stripe-Api-Version", API_VERSION, "a Stripe API version such as 2025-01-27.acacia")
     _header(request, "User-Agent", USER_AGENT, "huntaze-stripe-eventbridge/<version>")
     key = _header(request, "Idempotency-Key", EVENT_KEY, "a Stripe event id, evt_…")
-    body = _parse(request.content)
-    _check_body(request.path, event_type, body)
-    object_id = next(str(body[name]) for name in CONTRACT[request.path][event_type])
-    return Call(request.path, event_type, int(created), key, object_id, body)
+    return Call(request.path, event_type, int(created), key, _parse(request.content))
+
+
+def check_body(call: Call) -> None:
+    """Judge the body of a call.
+
+    Raises
+    ------
+    Refusal
+        A key is missing, unknown, or has a value of another type, or the API takes no such event.
+    """
+    expected = CONTRACT[call.path][call.event_type]
+    problems = [f"{name} is missing" for name in expected if name not in call.body]
+    problems += [f"{name} is unknown" for name in call.body if name not in expected]
+    own_id = next(iter(expected))
+    for name, kind in expected.items():
+        if name == own_id and name in call.body and not kind.accepts(call.body[name]):
+            problems.append(f"{name} must be {kind.name}")
+        elif call.body.get(name) is not None and not kind.accepts(call.body[name]):
+            problems.append(f"{name} must be {kind.name} or null")
+    if call.body.get("currency") == REFUSED_CURRENCY:
+        problems.append(f"no account takes {REFUSED_CURRENCY}, a test currency")
+    if problems:
+        raise Refusal(422, EVENT_REJECTED, "; ".join(problems))
 
 
 def readable(content: bytes) -> Any:
@@ -89,7 +113,7 @@ def _parse(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "invalid_json", f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
-        raise Refusal(422, "invalid_body", "the body must be an object")
+        raise Refusal(422, EVENT_REJECTED, "the body must be an object")
     return body
 
 
@@ -110,19 +134,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _check_body(path: str, event_type: str, body: dict[str, Any]) -> None:
-    expected = CONTRACT[path][event_type]
-    problems = [f"{name} is missing" for name in expected if name not in body]
-    problems += [f"{name} is unknown" for name in body if name not in expected]
-    own_id = next(iter(expected))
-    for name, kind in expected.items():
-        if name == own_id and name in body and not kind.accepts(body[name]):
-            problems.append(f"{name} must be {kind.name}")
-        elif body.get(name) is not None and not kind.accepts(body[name]):
-            problems.append(f"{name} must be {kind.name} or null")
-    if problems:
-        raise Refusal(422, "invalid_body", "; ".join(problems))
-    if body.get("currency") == REFUSED_CURRENCY:
-        raise Refusal(422, "currency_not_supported", f"no account takes {REFUSED_CURRENCY}, a test currency")

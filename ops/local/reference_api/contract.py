@@ -1,5 +1,6 @@
-"""What the Huntaze API accepts: paths, the event types of each, and the keys and JSON types of each body.
+"""What the Huntaze API accepts and answers: paths, event types, the keys and JSON types of bodies, codes.
 
+The contract itself is `docs/huntaze-api.md`; `openapi.py` writes its OpenAPI file from this module.
 Written from the API's contract alone. Nothing here comes from the routing table of the functions: two
 readings of one contract that agree are worth more than one reading used twice.
 
@@ -16,19 +17,35 @@ from typing import Any
 # see a permanent refusal without a switch in the pipeline.
 REFUSED_CURRENCY = "xts"
 
+FAILURE_KEYS = ("code", "declineCode", "message", "type")
+
+# The codes of an answer's body that the pipeline knows; see docs/huntaze-api.md.
+ALREADY_APPLIED = "already_applied"
+REQUEST_IN_PROGRESS = "request_in_progress"
+EVENT_REJECTED = "event_rejected"
+IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+STATUSES = {
+    ALREADY_APPLIED: 409,
+    REQUEST_IN_PROGRESS: 409,
+    EVENT_REJECTED: 422,
+    IDEMPOTENCY_KEY_REUSED: 422,
+}
+
 
 @dataclass(frozen=True)
 class Kind:
-    """A JSON type: how it is called in an error, and whether a value is one."""
+    """A JSON type: how it is called in an error, whether a value is one, and its JSON Schema (2020-12)."""
 
     name: str
     accepts: Callable[[Any], bool]
+    schema: Mapping[str, Any]
 
 
 def _id(*prefixes: str) -> Kind:
     return Kind(
         f"a string that begins with {' or '.join(prefixes)}",
         lambda value: isinstance(value, str) and value.startswith(prefixes),
+        {"type": "string", "pattern": f"^({'|'.join(prefixes)})"},
     )
 
 
@@ -51,21 +68,40 @@ def _is_metadata(value: Any) -> bool:
 def _is_failure_reason(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and set(value) == {"code", "declineCode", "message", "type"}
+        and set(value) == set(FAILURE_KEYS)
         and all(item is None or isinstance(item, str) for item in value.values())
     )
 
 
-TEXT = Kind("a non-empty string", _is_text)
-INTEGER = Kind("an integer", _is_integer)
-AMOUNT = Kind("an integer in minor units", _is_integer)
-TIME = Kind("an integer of Unix seconds", _is_integer)
-BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
-CURRENCY = Kind("a lower-case three-letter currency code", _is_currency)
-METADATA = Kind("an object of strings", _is_metadata)
-FAILURE_REASON = Kind(
-    "an object of code, declineCode, message and type, each a string or null", _is_failure_reason
+TEXT = Kind("a non-empty string", _is_text, {"type": "string", "minLength": 1})
+INTEGER = Kind("an integer", _is_integer, {"type": "integer"})
+AMOUNT = Kind(
+    "an integer in minor units",
+    _is_integer,
+    {"type": "integer", "description": "In the currency's minor unit."},
 )
+TIME = Kind(
+    "an integer of Unix seconds", _is_integer, {"type": "integer", "description": "Unix time in seconds."}
+)
+BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
+CURRENCY = Kind(
+    "a lower-case three-letter currency code", _is_currency, {"type": "string", "pattern": "^[a-z]{3}$"}
+)
+METADATA = Kind(
+    "an object of strings",
+    _is_metadata,
+    {"type": "object", "additionalProperties": {"type": "string"}},
+)
+FAILURE_REASON = Kind(
+    "an object of code, declineCode, message and type, each a string or null",
+    _is_failure_reason,
+    {
+        "type": "object",
+        "required": list(FAILURE_KEYS),
+        "properties": {key: {"type": ["string", "null"]} for key in FAILURE_KEYS},
+    },
+)
+PLAIN_TEXT = Kind("a string", lambda value: isinstance(value, str), {"type": "string"})
 
 Body = Mapping[str, Kind]
 
@@ -139,8 +175,8 @@ INVOICE_PAYMENT_FAILED: Body = {
 INVOICE_ACTION_REQUIRED: Body = {**INVOICE, "hostedInvoiceUrl": TEXT, "metadata": METADATA}
 CUSTOMER_STATE: Body = {
     "customerId": TEXT,
-    "email": Kind("a string", lambda value: isinstance(value, str)),
-    "name": Kind("a string", lambda value: isinstance(value, str)),
+    "email": PLAIN_TEXT,
+    "name": PLAIN_TEXT,
     "metadata": METADATA,
 }
 CUSTOMER_DELETED: Body = {"customerId": TEXT, "metadata": METADATA}

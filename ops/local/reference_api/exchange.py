@@ -1,30 +1,33 @@
-"""How the reference Huntaze API answers: what is applied, once, and what a journal keeps of it."""
+"""How the reference Huntaze API answers: what is applied, once, now or later, and what the journal keeps."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from ops.local.reference_api.checks import Call, judge, readable
+from ops.local.reference_api.checks import Call, check_body, read, readable
+from ops.local.reference_api.contract import (
+    ALREADY_APPLIED,
+    IDEMPOTENCY_KEY_REUSED,
+    REQUEST_IN_PROGRESS,
+    STATUSES,
+)
+from ops.local.reference_api.dialects import CODED, Dialect, applied
+from ops.local.reference_api.journal import Applied, Journal
 from ops.local.reference_server.exchange import Exchange
-from ops.local.reference_server.messages import Received, Recorded, Refusal, Reply, json_reply, record
+from ops.local.reference_server.faults import Fault
+from ops.local.reference_server.messages import Received, Recorded, Refusal, Reply, record
 
 
 @dataclass(frozen=True)
-class Applied:
-    """A call that changed the API's state. `created` is the event's time, `at` the call's: Unix seconds."""
+class _Work:
+    """A call in progress: its timer, and what is set when it is applied or rolled back."""
 
-    path: str
-    event_type: str
-    created: int
-    idempotency_key: str
-    object_id: str
-    body: dict[str, Any]
-    at: float
+    timer: threading.Timer
+    done: threading.Event
 
 
 class ApiExchange(Exchange):
@@ -36,17 +39,23 @@ class ApiExchange(Exchange):
         The bearer key that callers must present.
     journal
         A file of JSON lines that outlives the process. What it holds is known again after a restart.
+    dialect
+        How repeated, reused and busy keys are answered; may be changed at any time.
     """
 
-    def __init__(self, api_key: str, journal: Path | None = None) -> None:
+    def __init__(self, api_key: str, journal: Path | None = None, dialect: Dialect = CODED) -> None:
         super().__init__()
         self._api_key = api_key
+        self.dialect = dialect
         self._applied: dict[str, Applied] = {}
-        self._journal: IO[str] | None = None
+        self._in_progress: dict[str, _Work] = {}
+        self._journal: Journal | None = None
         if journal is not None:
-            for recorded, applied in _read(journal):
-                self._remember(recorded, applied)
-            self._journal = _open(journal)
+            file = Journal(journal)
+            for recorded, call in file.read():
+                self._remember(recorded, call)
+            file.open()
+            self._journal = file
 
     def answer(self, request: Received) -> Reply:
         """Return the reply to a request, after recording both.
@@ -55,19 +64,24 @@ class ApiExchange(Exchange):
         """
         with self._lock:
             fault = self._faults.strike(request)
-            applied: Applied | None = None
+            call: Call | None = None
             reply: Reply | None = None
-            if fault is None or fault.applies:
-                applied, reply = self._usual(request)
+            if fault is None or fault.applies or fault.work:
+                call, reply = self._usual(request)
             if fault is not None:
                 reply = fault.reply(reply)
+                if call is not None and fault.work:
+                    done = self._begin(call, fault)
+                    reply = reply if fault.tells else replace(reply, after=done)
+                    call = None
             assert reply is not None
-            self._keep(request, reply, applied, injected=fault is not None)
+            now_applied = None if call is None else _applied(call)
+            self._keep(request, reply, now_applied, injected=fault is not None)
         return reply
 
     def refuse(self, request: Received, refusal: Refusal) -> Reply:
         """Return the reply to a request whose body is not to be read, after recording both."""
-        reply = _refused(refusal)
+        reply = self.dialect.refused(refusal)
         with self._lock:
             self._keep(request, reply, None, injected=False)
         return reply
@@ -79,72 +93,80 @@ class ApiExchange(Exchange):
 
     def state(self) -> dict[str, Applied]:
         """Return the last applied call of each object: what the API now believes about it."""
-        return {applied.object_id: applied for applied in self.applied()}
+        return {call.object_id: call for call in self.applied()}
 
     def close(self) -> None:
-        """Close the journal."""
+        """Roll back what is in progress, as the end of a process does, and close the journal."""
+        with self._lock:
+            works = list(self._in_progress.values())
+            self._in_progress.clear()
+        for work in works:
+            work.timer.cancel()
+            work.done.set()
         if self._journal is not None:
             self._journal.close()
 
-    def _usual(self, request: Received) -> tuple[Applied | None, Reply]:
+    def _usual(self, request: Received) -> tuple[Call | None, Reply]:
+        """Return the call that is to be applied, if any, and the reply."""
         try:
-            call = judge(request, self._api_key)
-            self._refuse_repetition(call)
+            call = read(request, self._api_key)
+            if not self.dialect.key_first:
+                check_body(call)
+            self._look_at_key(call)
+            check_body(call)
         except Refusal as refusal:
-            return None, _refused(refusal)
-        applied = Applied(**dataclasses.asdict(call), at=request.at)
-        return applied, json_reply(200, {"applied": True, "idempotencyKey": call.idempotency_key})
+            return None, self.dialect.refused(refusal, request.header("Idempotency-Key"))
+        return call, applied(call.idempotency_key)
 
-    def _refuse_repetition(self, call: Call) -> None:
+    def _look_at_key(self, call: Call) -> None:
+        if call.idempotency_key in self._in_progress:
+            raise _refusal(REQUEST_IN_PROGRESS, "a call with this Idempotency-Key is in progress")
         earlier = self._applied.get(call.idempotency_key)
         if earlier is None:
             return
         if (earlier.path, earlier.event_type, earlier.body) == (call.path, call.event_type, call.body):
-            raise Refusal(409, "already_applied", "this call was applied before")
-        raise Refusal(422, "idempotency_key_reused", "the Idempotency-Key was applied with another call")
+            raise _refusal(ALREADY_APPLIED, "this call was applied before")
+        raise _refusal(IDEMPOTENCY_KEY_REUSED, "the Idempotency-Key was applied with another call")
 
-    def _keep(self, request: Received, reply: Reply, applied: Applied | None, *, injected: bool) -> None:
-        body = readable(request.content)
-        recorded = record(request, reply, injected=injected, applied=applied is not None, body=body)
-        self._write(recorded, applied)
-        self._remember(recorded, applied)
+    def _begin(self, call: Call, fault: Fault) -> threading.Event:
+        """Let a call be in progress for the fault's time."""
+        timer = threading.Timer(fault.work, self._end, (call, fault.applies))
+        timer.daemon = True
+        work = self._in_progress[call.idempotency_key] = _Work(timer, threading.Event())
+        timer.start()
+        return work.done
 
-    def _remember(self, recorded: Recorded, applied: Applied | None) -> None:
-        self._requests.append(recorded)
-        if applied is not None:
-            self._applied[applied.idempotency_key] = applied
+    def _end(self, call: Call, applies: bool) -> None:
+        """Apply a call that was in progress, or roll it back."""
+        with self._lock:
+            work = self._in_progress.pop(call.idempotency_key, None)
+            if work is not None and applies:
+                late = _applied(call)
+                if self._journal is not None:
+                    self._journal.write(None, late)
+                self._remember(None, late)
+        if work is not None:
+            work.done.set()
 
-    def _write(self, recorded: Recorded, applied: Applied | None) -> None:
+    def _keep(self, request: Received, reply: Reply, call: Applied | None, *, injected: bool) -> None:
+        body: Any = readable(request.content)
+        recorded = record(request, reply, injected=injected, applied=call is not None, body=body)
         if self._journal is not None:
-            line = {
-                "request": dataclasses.asdict(recorded),
-                "applied": None if applied is None else dataclasses.asdict(applied),
-            }
-            self._journal.write(json.dumps(line) + "\n")
-            self._journal.flush()
+            self._journal.write(recorded, call)
+        self._remember(recorded, call)
+
+    def _remember(self, recorded: Recorded | None, call: Applied | None) -> None:
+        if recorded is not None:
+            self._requests.append(recorded)
+        if call is not None:
+            self._applied[call.idempotency_key] = call
 
 
-def _refused(refusal: Refusal) -> Reply:
-    return json_reply(refusal.status, {"error": {"code": refusal.code, "message": str(refusal)}})
+def _refusal(code: str, message: str) -> Refusal:
+    return Refusal(STATUSES[code], code, message)
 
 
-def _read(journal: Path) -> Iterator[tuple[Recorded, Applied | None]]:
-    """Yield what a journal holds. A last line that a kill cut short was never answered, and is left out."""
-    if not journal.exists():
-        return
-    for line in journal.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            entry = json.loads(line)
-            applied = entry["applied"]
-            yield Recorded(**entry["request"]), None if applied is None else Applied(**applied)
-
-
-def _open(journal: Path) -> IO[str]:
-    """Open a journal for appending, without the torn line that a kill may have left."""
-    if journal.exists():
-        content = journal.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with journal.open("r+b") as torn:
-                torn.truncate(whole)
-    return journal.open("a", encoding="utf-8")
+def _applied(call: Call) -> Applied:
+    return Applied(
+        call.path, call.event_type, call.created, call.idempotency_key, call.object_id, call.body, time.time()
+    )

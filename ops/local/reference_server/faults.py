@@ -35,6 +35,10 @@ class Fault:
         Seconds of silence before the answer's head, and in the middle of its body.
     reset
         Reset the connection instead of answering.
+    work
+        Seconds for which the call stays in progress, of the Huntaze API alone: its key is taken meanwhile,
+        and at the end it is applied (`applies`) or rolled back. A status or a reset comes at once, the usual
+        answer at the end.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class Fault:
     header_delay: float = 0.0
     body_delay: float = 0.0
     reset: bool = False
+    work: float = 0.0
 
     def __post_init__(self) -> None:
         if self.every < 1 or (self.times is not None and self.times < 1):
@@ -64,12 +69,17 @@ class Fault:
             raise ValueError("probability must be above 0 and at most 1")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError("status must be 200 to 599")
-        if min(self.header_delay, self.body_delay) < 0:
-            raise ValueError("a delay must not be negative")
+        if min(self.header_delay, self.body_delay, self.work) < 0:
+            raise ValueError("delays and work must not be negative")
         if self.body_delay and self.status is not None and not self.body:
             raise ValueError("body_delay needs a body that can be slow")
-        if self.status is None and not self.reset and not self.applies:
+        if not self.tells and not self.applies:
             raise ValueError("a fault without status or reset gives the usual answer: set applies")
+
+    @property
+    def tells(self) -> bool:
+        """Whether the answer is the fault's own, and not the usual one."""
+        return self.status is not None or self.reset
 
     def matches(self, request: Received) -> bool:
         """Return whether a request meets the conditions on its path, type and key."""
@@ -111,6 +121,7 @@ JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "header_delay": (int, float),
     "body_delay": (int, float),
     "reset": bool,
+    "work": (int, float),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +29,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and how it is delivered. Delays are seconds."""
+    """An answer, and how it is delivered: `after` something is done, then after a delay in seconds."""
 
     status: int
     body: bytes
@@ -36,6 +37,7 @@ class Reply:
     header_delay: float = 0.0
     body_delay: float = 0.0
     reset: bool = False
+    after: threading.Event | None = None
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(self.server.exchange.refuse(received, refusal))
 
     def _send(self, reply: Reply) -> None:
-        self.server.closing.wait(reply.header_delay)
+        if self._waits_in_vain(reply):
+            # A process that ends answers nobody.
+            self.close_connection = True
+            return
         if reply.reset:
             self.close_connection = True
             self.server.reset(self.connection)
@@ -175,6 +178,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(reply.body[half:])
         else:
             self.wfile.write(reply.body)
+
+    def _waits_in_vain(self, reply: Reply) -> bool:
+        """Wait as long as the reply says; return whether the server was closed meanwhile."""
+        if reply.after is None and not reply.header_delay:
+            return False
+        if reply.after is not None:
+            reply.after.wait()
+        return self.server.closing.wait(reply.header_delay)
 
     def log_message(self, format: str, *args: object) -> None:
         """Write no access log: the record of requests is the log."""
