@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from functions.pipeline.envelope import ID
 from functions.pipeline.errors import InvalidEventError
+from functions.pipeline.redaction import without_client_secrets
 
 TYPE_LIMIT: Final = 255
 # Wider than what handlers take: a thin event's type may be "v2.core.account[requirements].updated".
@@ -77,7 +78,7 @@ class LedgerRecord:
 
 
 def read(message: Mapping[str, Any]) -> LedgerRecord:
-    """Read a message of the audit queue.
+    """Read a message of the audit queue; client secrets of Stripe are left out.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def read(message: Mapping[str, Any]) -> LedgerRecord:
         The body is no envelope of an event; the message belongs in the dead-letter queue.
     """
     try:
-        envelope = json.loads(message["body"])
+        envelope = json.loads(without_client_secrets(message["body"]))
     except (ValueError, RecursionError):
         # Without the cause: a JSON error quotes what it read.
         raise InvalidEventError("body", "is no JSON") from None

@@ -15,6 +15,7 @@ from functions.pipeline import aws, names
 from functions.pipeline.compact import compact
 from functions.pipeline.errors import EventError, InvalidEventError, PermanentError
 from functions.pipeline.packing import packed
+from functions.pipeline.redaction import without_client_secrets, without_keys
 from functions.pipeline.telemetry import UNROUTED, Subject
 
 if TYPE_CHECKING:
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
 RESOURCE: Final = "the dead-letter queue"
 
 
-def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, refusal: EventError) -> None:
+def park(
+    queue_url: str, *, handler: str, api_key: str, subject: Subject, envelope: object, refusal: EventError
+) -> None:
     """Put an envelope into the dead-letter queue with the reason why it was refused.
+
+    Parameters
+    ----------
+    api_key
+        The key that the API was called with; it is taken out of what the API answered.
 
     Raises
     ------
@@ -40,7 +48,7 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
         "status": refusal.status,
         "endpoint": refusal.path,
     }
-    answer = refusal.answer if isinstance(refusal, PermanentError) else None
+    answer = without_keys(refusal.answer, api_key) if isinstance(refusal, PermanentError) else None
     document = {"parked": {**reason, "answer": answer, "handler": handler}, "envelope": envelope}
     event_type = None if subject.event_type == UNROUTED else subject.event_type
     try:
@@ -52,7 +60,7 @@ def park(queue_url: str, *, handler: str, subject: Subject, envelope: object, re
 
 
 def put(queue_url: str, body: str, about: Mapping[str, Any], **fifo: Any) -> None:
-    """Put a message into a dead-letter queue, with what is known about it as attributes.
+    """Put a message, without client secrets, into a dead-letter queue, with what is known as attributes.
 
     SQS counts the attributes: what is too large with them is packed.
 
@@ -64,6 +72,7 @@ def put(queue_url: str, body: str, about: Mapping[str, Any], **fifo: Any) -> Non
         The queue did not take it.
     """
     attributes = _attributes(about)
+    body = without_client_secrets(body)
     if _bytes(body, attributes) > names.EVENT_BYTES:
         body = packed(body)
     try:

@@ -141,6 +141,7 @@ def _park(
         parking.park(
             settings.dead_letter_queue_url,
             handler=handler,
+            api_key=settings.api_key,
             subject=subject,
             envelope=envelope,
             refusal=refusal,

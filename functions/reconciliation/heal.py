@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import aws, names
 from functions.pipeline.compact import compact
+from functions.pipeline.redaction import without_client_secrets
 from functions.pipeline.routing import ROUTES
 from functions.pipeline.telemetry import logger
 
@@ -71,7 +72,7 @@ class Healer:
         TransientError, ConfigurationError
             Lambda or SQS did not answer, or refused; the event may be handed over again.
         """
-        body = compact(envelope(event, self.destination))
+        body = without_client_secrets(compact(envelope(event, self.destination)))
         if len(body.encode()) > names.EVENT_BYTES:
             extra = {"event_id": event["id"], "event_type": event["type"]}
             logger.error("event not handed over", extra=extra | {"reason": "it is too large"})

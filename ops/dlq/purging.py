@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from functions.dead_letters.records import DeadLetter
 from functions.pipeline.errors import EventError
+from functions.pipeline.redaction import without_client_secrets
 from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue, is_unsettled
 from ops.dlq.rounds import Letters, Seen, rounds
@@ -154,7 +155,7 @@ def _write(out: BinaryIO, letters: Letters) -> None:
 
 
 def whole(letter: DeadLetter, queue: Queue) -> dict[str, Any]:
-    """Return a message as SQS gave it, with nothing left out."""
+    """Return a message as SQS gave it, with nothing left out but client secrets of Stripe."""
     return {
         "queue": queue.letters.name,
         "message_id": letter.message_id,
@@ -164,7 +165,7 @@ def whole(letter: DeadLetter, queue: Queue) -> dict[str, Any]:
         "event_type": letter.event_type,
         "attributes": dict(letter.attributes),
         "system_attributes": dict(letter.system_attributes),
-        "body": letter.body,
+        "body": without_client_secrets(letter.body),
     }
 
 

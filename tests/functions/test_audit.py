@@ -324,6 +324,13 @@ def test_batch_of_poison_only_writes_nothing(
     assert len(dead_letters.take()) == 1
 
 
+def test_parked_message_holds_no_client_secret(start: Start, dead_letters: AuditDeadLetters) -> None:
+    secretive = {"detail": {"id": "evt_1", "client_secret": "pi_1_secret_PLANTED"}}
+    assert start("audit").invoke(batch_of(secretive)) == {"batchItemFailures": []}
+    (letter,) = dead_letters.take()
+    assert json.loads(letter["Body"]) == {"detail": {"id": "evt_1", "client_secret": None}}
+
+
 def test_poison_message_that_comes_again_is_parked_once(start: Start, dead_letters: AuditDeadLetters) -> None:
     audit, batch = start("audit"), batch_of("not json")
     for _ in range(2):

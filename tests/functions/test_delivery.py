@@ -197,7 +197,7 @@ def test_invalid_event_is_parked_with_the_field_that_is_wrong(
             "answer": None,
             "handler": "payments",
         },
-        "envelope": envelope,
+        "envelope": stripe.stored(envelope),
     }
 
 
@@ -218,7 +218,7 @@ def test_large_event_in_another_script_is_parked_whole(payments: Function, parke
     envelope["detail"]["data"]["object"]["metadata"] = {"備考": "株" * 80_000}
     assert payments.invoke(envelope)["outcome"] == "parked"
     ((_, body),) = parked.take()
-    assert body["envelope"] == envelope
+    assert body["envelope"] == stripe.stored(envelope)
 
 
 def test_live_event_in_a_test_environment_is_parked(
@@ -497,3 +497,17 @@ def wait_for_requests(api: ReferenceApi, envelope: dict[str, Any], count: int) -
     while len(requests_for(api, envelope)) < count:
         assert time.monotonic() < deadline, "the API received no request"
         time.sleep(0.02)
+
+
+def test_parked_event_holds_no_client_secret_and_no_key_and_applies_when_it_is_redriven(
+    api: ReferenceApi, payments: Function, parked: Parked
+) -> None:
+    nested = {"payment_intent": {"id": "pi_2", "client_secret": "pi_2_secret_PLANTED"}}
+    fields = {"client_secret": "pi_1_secret_PLANTED", "latest_invoice": nested}
+    envelope = fresh("payment_intent.succeeded", stripe.payment_intent(**fields))
+    api.fail(Fault(status=422, body=f"you sent Authorization: Bearer {API_KEY}", times=1))
+    assert payments.invoke(envelope)["outcome"] == "parked"
+    ((_, body),) = parked.take()
+    assert "PLANTED" not in json.dumps(body)
+    assert body["parked"]["answer"] == "you sent Authorization: Bearer ***"
+    assert payments.invoke(body["envelope"])["outcome"] == "applied"

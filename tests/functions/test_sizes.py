@@ -92,7 +92,7 @@ def test_refused_event_is_parked_whole_whatever_its_size(
     api.fail(Fault(status=422, body=ANSWER, times=1))
     assert payments.invoke(envelope)["outcome"] == "parked"
     (letter,) = dead_letters.take()
-    assert letter.envelope == envelope
+    assert letter.envelope == stripe.stored(envelope)
     assert (letter.reason, letter.status) == ("the API answered 422", 422)
     assert json.loads(letter.body)["parked"]["answer"] == ANSWER
     assert letter.attributes["reason"] == letter.reason, "the queue can be sorted without reading any body"
@@ -105,7 +105,7 @@ def test_refused_event_whose_letters_take_four_bytes_is_parked_whole(
     envelope["detail"]["data"]["object"]["metadata"]["note"] = "😀" * (EVENT_BYTES // 4 - 500)
     assert payments.invoke(envelope)["outcome"] == "parked"
     (letter,) = dead_letters.take()
-    assert letter.envelope == envelope
+    assert letter.envelope == stripe.stored(envelope)
 
 
 def test_a_batch_as_large_as_lambda_takes_is_stored_whole(

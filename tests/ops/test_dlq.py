@@ -421,6 +421,16 @@ def test_purge_writes_messages_whole_and_deletes_them(world: World, dlq: Any, tm
     assert all(world.counts(queue) == (0, 0) for queue in REQUIRED)
 
 
+def test_purge_writes_no_client_secret(world: World, dlq: Any, tmp_path: Path) -> None:
+    world.failed()
+    world.not_handed_over()
+    world.put("payments-dlq", '{"client_secret": "hk_secret_of_a_person", garbage')
+    file = tmp_path / "purged.jsonl"
+    assert dlq("purge", "--yes", "--include-unsettled", "--file", str(file)).code == 0
+    assert len(file.read_text().splitlines()) == 3
+    assert PERSONAL[4] not in file.read_text()
+
+
 def test_messages_are_on_the_disk_before_the_first_is_deleted(
     world: World, dlq: Any, person: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -44,6 +44,15 @@ def envelope(
     }
 
 
+def stored(envelope: dict[str, Any]) -> dict[str, Any]:
+    """An envelope as it is stored: the client secret of its object is null."""
+    detail = envelope["detail"]
+    stripe_object = detail["data"]["object"]
+    if "client_secret" in stripe_object:
+        stripe_object = stripe_object | {"client_secret": None}
+    return envelope | {"detail": detail | {"data": detail["data"] | {"object": stripe_object}}}
+
+
 def payment_intent(**fields: Any) -> dict[str, Any]:
     """A PaymentIntent; the same in both generations."""
     return {

@@ -102,12 +102,15 @@ class Recorder:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[str] = []
+        self.bodies: list[str] = []
         self._error = error
 
     def invoke(self, **arguments: Any) -> None:
+        self.bodies.append(arguments["Payload"].decode())
         self._record(f"invoke {arguments['FunctionName']} {arguments['InvocationType']}")
 
     def send_message(self, **arguments: Any) -> None:
+        self.bodies.append(arguments["MessageBody"])
         self._record(f"send {arguments['MessageGroupId']}")
 
     def _record(self, call: str) -> None:
@@ -131,6 +134,14 @@ def test_unrouted_event_goes_to_the_audit_alone() -> None:
     recorder = Recorder()
     assert healer(recorder).hand_over(detail("payout.paid"))
     assert recorder.calls == ["send other"]
+
+
+def test_copies_hold_no_client_secret() -> None:
+    recorder = Recorder()
+    intent = snapshots.payment_intent(client_secret="pi_1_secret_PLANTED")
+    assert healer(recorder).hand_over(detail("payment_intent.succeeded", data={"object": intent}))
+    assert len(recorder.bodies) == 2
+    assert "PLANTED" not in "".join(recorder.bodies)
 
 
 def test_rate_is_kept() -> None:

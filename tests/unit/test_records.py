@@ -66,6 +66,14 @@ def test_ids_are_read_from_any_object(stripe_object: Any, object_id: Any, custom
     assert (found.object_id, found.customer_id) == (object_id, customer_id)
 
 
+def test_neither_the_line_nor_the_row_holds_a_client_secret() -> None:
+    intent = {"id": "pi_1", "client_secret": "pi_1_secret_PLANTED", "amount": 2599}
+    found = record(stripe.invoice(stripe.CURRENT, latest={"payment_intent": intent}))
+    assert "PLANTED" not in found.line + json.dumps(found.event)
+    stored = found.event["data"]["object"]["latest"]["payment_intent"]
+    assert stored == {"id": "pi_1", "client_secret": None, "amount": 2599}
+
+
 def test_thin_events_are_recorded_too() -> None:
     thin = {
         "id": "envelope-1",
