@@ -1,13 +1,22 @@
-"""The Huntaze API: one POST per event, and what each answer means.
+"""The Huntaze API: one POST per event, and what each answer means (docs/huntaze-api.md).
 
-=========================  =====================================================
-2xx                        applied
-409                        applied before, which is success too
-401, 403                   :class:`AuthenticationRefusedError`
-408, 425, 429, 5xx         :class:`TransientError` (429 and 503 with Retry-After)
-no answer                  :class:`TransientError`
-everything else            :class:`PermanentError`
-=========================  =====================================================
+============================  ==========================  ================================================
+answer                        the first call              after a call of unknown outcome
+============================  ==========================  ================================================
+2xx                           applied                     applied
+409 ``already_applied``       applied                     applied
+409 ``request_in_progress``   :class:`TransientError`     :class:`TransientError`
+409, any other code or none   applied                     :class:`TransientError`, the doubt stays
+``idempotency_key_reused``    applied, by another body    applied, by another body
+401, 403                      :class:`AuthenticationRefusedError`
+408, 425, 429, 5xx            :class:`TransientError` (429 and 503 with Retry-After)
+no answer                     :class:`TransientError`
+``event_rejected``            :class:`PermanentError`     :class:`PermanentError`, which ends the doubt
+everything else               :class:`PermanentError`     :class:`DoubtfulRefusalError`, the doubt stays
+============================  ==========================  ================================================
+
+The words are the member ``code`` of the answer's JSON object. Only an answer that can't mean anything else
+ends the doubt that a call of unknown outcome leaves; a proxy before the API knows nothing of an earlier call.
 """
 
 from __future__ import annotations
@@ -27,12 +36,20 @@ import httpx
 
 from functions import __version__
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import AuthenticationRefusedError, EventError, PermanentError, TransientError
+from functions.pipeline.errors import (
+    AuthenticationRefusedError,
+    DoubtfulRefusalError,
+    EventError,
+    PermanentError,
+    TransientError,
+)
 from functions.pipeline.route import Request
+from functions.pipeline.telemetry import logger
 
-# Seconds. Connecting takes a round trip or three; an answer of the API is expected within its own limit of
-# 10 s; a body of 2 KB is written at once; and the only connection is never taken when a call begins.
-CONNECT_SECONDS: Final = 3.0
+# Seconds. Connecting takes a round trip, TLS one or two more, each with this limit; an answer of the API is
+# expected within its own limit of 10 s; a body of 2 KB is written at once; and the only connection is never
+# taken when a call begins.
+CONNECT_SECONDS: Final = 2.0
 READ_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 2.0
 TIMEOUT: Final = httpx.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS, write=WRITE_SECONDS, pool=1.0)
@@ -44,17 +61,22 @@ LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, kee
 ANSWER_LIMIT_BYTES: Final = 16 * 1024
 ANSWER_LIMIT_SECONDS: Final = 2.0
 ANSWER_KEPT_BYTES: Final = 1024
-# The longest that an attempt takes, but for an API that sends its head byte by byte: that one meets the
-# function's time-out.
-ATTEMPT_SECONDS: Final = CONNECT_SECONDS + WRITE_SECONDS + READ_SECONDS + ANSWER_LIMIT_SECONDS
+# The longest that an attempt takes, but for a slow resolver of names and an API that sends its head byte by
+# byte: those meet the function's time-out.
+ATTEMPT_SECONDS: Final = 2 * CONNECT_SECONDS + WRITE_SECONDS + READ_SECONDS + ANSWER_LIMIT_SECONDS
 
 CONFLICT: Final = 409
 AUTHENTICATION_REFUSED: Final = frozenset({401, 403})
 TRANSIENT: Final = frozenset({408, 425, 429})
 HONOURS_RETRY_AFTER: Final = frozenset({429, 503})
-# The API's own judgement of an event: it knew the idempotency key, and has not applied it. Any other refusal
-# may come of what stands before the API, which knows nothing of an earlier call.
-JUDGED: Final = 422
+# A gateway answers these in place of an API that may still be at the call.
+ANSWERED_BY_A_GATEWAY: Final = frozenset({502, 504})
+# The API's codes; see docs/huntaze-api.md.
+ALREADY_APPLIED: Final = "already_applied"
+IN_PROGRESS: Final = "request_in_progress"
+KEY_REUSED: Final = "idempotency_key_reused"
+EVENT_REJECTED: Final = "event_rejected"
+AFTER_DOUBT: Final = "after a call of unknown outcome"
 # The request was not sent.
 NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -97,12 +119,27 @@ class HuntazeApi:
     key: str = field(repr=False)
     client: httpx.Client = field(default_factory=shared_client, repr=False)
 
-    def post(self, request: Request, event: StripeEvent, idempotency_key: str) -> None:
+    def post(
+        self,
+        request: Request,
+        event: StripeEvent,
+        idempotency_key: str,
+        *,
+        doubt: bool = False,
+        settles: bool = False,
+    ) -> None:
         """Apply an event; return when the API has applied it, now or before.
+
+        Parameters
+        ----------
+        doubt
+            Whether an earlier call under the same key had an unknown outcome.
+        settles
+            Whether a person takes the answer for the last word on that call.
 
         Raises
         ------
-        AuthenticationRefusedError, PermanentError, TransientError
+        AuthenticationRefusedError, DoubtfulRefusalError, PermanentError, TransientError
             By the table at the top of this module.
         """
         try:
@@ -121,13 +158,32 @@ class HuntazeApi:
                 answer = _beginning(response)
         except httpx.TransportError as error:
             reason = f"the API could not be reached ({type(error).__name__})"
-            unknown = not isinstance(error, NOT_SENT)
-            raise TransientError(reason, path=request.path, unknown_end=unknown) from error
-        if not response.is_success and response.status_code != CONFLICT:
-            raise _failure(response, request.path, answer)
+            sent = not isinstance(error, NOT_SENT)
+            raise TransientError(reason, path=request.path, unknown_outcome=sent, at_work=sent) from error
+        if not response.is_success:
+            _judge(response, request.path, answer, doubt=doubt and not settles)
 
 
-def _failure(response: httpx.Response, path: str, answer: str) -> EventError:
+def _judge(response: httpx.Response, path: str, answer: bytes, *, doubt: bool) -> None:
+    """Return where an answer other than 2xx means that the event is applied; raise what it means else."""
+    status, code = response.status_code, _code(answer)
+    refusal = 400 <= status < 500 and status not in AUTHENTICATION_REFUSED | TRANSIENT
+    if refusal and code in (ALREADY_APPLIED, KEY_REUSED):
+        if code == KEY_REUSED:
+            logger.warning("event applied before with another body", extra={"status": status, "path": path})
+        return
+    if status == CONFLICT and code != EVENT_REJECTED:
+        if code == IN_PROGRESS:
+            reason = "the API is still at an earlier call of this event"
+        elif doubt:
+            reason = f"the API answered {status} without a code, {AFTER_DOUBT}"
+        else:
+            return
+        raise TransientError(reason, status=status, path=path, unknown_outcome=True, at_work=True)
+    raise _failure(response, path, answer, doubt=doubt and code != EVENT_REJECTED)
+
+
+def _failure(response: httpx.Response, path: str, answer: bytes, *, doubt: bool) -> EventError:
     status = response.status_code
     if status in AUTHENTICATION_REFUSED:
         return AuthenticationRefusedError(
@@ -140,9 +196,24 @@ def _failure(response: httpx.Response, path: str, answer: str) -> EventError:
             status=status,
             path=path,
             retry_after=wait,
-            unknown_end=response.is_server_error,
+            unknown_outcome=response.is_server_error,
+            at_work=status in ANSWERED_BY_A_GATEWAY,
         )
-    return PermanentError(f"the API answered {status}", status=status, path=path, answer=answer)
+    kept = answer[:ANSWER_KEPT_BYTES].decode("utf-8", errors="replace")
+    if doubt:
+        reason = f"the API answered {status}, {AFTER_DOUBT}"
+        return DoubtfulRefusalError(reason, status=status, path=path, answer=kept)
+    return PermanentError(f"the API answered {status}", status=status, path=path, answer=kept)
+
+
+def _code(answer: bytes) -> str | None:
+    """Read the code of an answer; None where it has none."""
+    try:
+        document = json.loads(answer)
+    except (ValueError, RecursionError):
+        return None
+    code = document.get("code") if isinstance(document, dict) else None
+    return code if isinstance(code, str) else None
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:
@@ -163,15 +234,18 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
-def _beginning(response: httpx.Response) -> str:
+def _beginning(response: httpx.Response) -> bytes:
     """Read an answer as far as it is short and quick; the status counts even where the rest breaks off."""
     read = bytearray()
     deadline = time.monotonic() + ANSWER_LIMIT_SECONDS
-    # httpx takes the limit from here for each piece of the body; its head had the whole of TIMEOUT.
-    response.request.extensions["timeout"]["read"] = ANSWER_LIMIT_SECONDS
+    limits = response.request.extensions["timeout"]
     with suppress(httpx.TransportError, httpx.StreamError):
+        # httpx takes the limit from here for each piece of the body; its head had the whole of TIMEOUT.
+        limits["read"] = ANSWER_LIMIT_SECONDS
         for chunk in response.iter_raw():
             read += chunk
-            if len(read) > ANSWER_LIMIT_BYTES or time.monotonic() > deadline:
+            left = deadline - time.monotonic()
+            if len(read) > ANSWER_LIMIT_BYTES or left <= 0:
                 break
-    return bytes(read[:ANSWER_KEPT_BYTES]).decode("utf-8", errors="replace")
+            limits["read"] = left
+    return bytes(read)

@@ -1,23 +1,31 @@
-"""How one event is applied: its effect, its object's order, and the call of the API with its attempts.
-
-Runs inside the event's idempotency record, so that two deliveries of one event are never here together.
-"""
+"""How one event is applied: what it needs, the call of the API with its attempts, and what is known then."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import effects, names, streams, telemetry
-from functions.pipeline.api import ATTEMPT_SECONDS, JUDGED, HuntazeApi
+from functions.pipeline import claims, config, names, telemetry
+from functions.pipeline.api import ATTEMPT_SECONDS, HuntazeApi
+from functions.pipeline.claims import Claim, Wanted
 from functions.pipeline.config import DeliverySettings
+from functions.pipeline.effects import EffectDoneError, effect_key
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import DoubtfulRefusalError, EventError, PermanentError
-from functions.pipeline.objects import own_id
+from functions.pipeline.errors import (
+    DoubtfulRefusalError,
+    EventError,
+    InvalidEventError,
+    PermanentError,
+    UnsettledError,
+)
+from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.objects import StripeObject, own_id
+from functions.pipeline.ordering import BusyError, StaleEventError, State, stream_key
 from functions.pipeline.refetch import present_state
-from functions.pipeline.retry import ATTEMPTS, Result, remaining_seconds, retry
+from functions.pipeline.retry import Result, remaining_seconds, retry, wait_before
 from functions.pipeline.route import LATEST, ONCE, Request, Route
 from functions.pipeline.table import Table, digest
 
@@ -26,10 +34,8 @@ if TYPE_CHECKING:
 
 # Characters of a body's hash that tell two states of an object apart.
 STATE_DIGITS: Final = 16
-# Whoever holds an object's lease gives it up within seconds, so the invocation's time is the limit.
-LEASE_ATTEMPTS: Final = 20
-
-Claim: TypeAlias = effects.Effect | streams.Turn
+# Waits for another event of the object, some four seconds in all: most calls of the API end within one.
+BUSY_ATTEMPTS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +58,18 @@ class Delivery:
     forced_by: str | None = None
 
     @property
+    def key(self) -> str:
+        """The idempotency key: the event's id, and the forced replay's name where one applies it again."""
+        return self.event.id if self.forced_by is None else f"{self.event.id}:{self.forced_by}"
+
+    @property
     def table(self) -> Table:
         """The idempotency table."""
         return Table(self.settings.idempotency_table, self.settings.idempotency_expiry_seconds)
 
     @property
-    def by_hand(self) -> bool:
-        """Whether a person asked that this delivery settles an earlier call of unknown outcome."""
+    def settles(self) -> bool:
+        """Whether a person asked that the API's answer ends the doubt that an earlier call left."""
         client = self.context.client_context
         return client is not None and (client.custom or {}).get(names.SETTLE) is True
 
@@ -67,162 +78,207 @@ class Delivery:
         """Identify the object that the event is about."""
         return self.event.account, self.route.stream, own_id(self.event.object)
 
+    def result(self, outcome: str) -> dict[str, Any]:
+        """Return what the handler returns for an outcome."""
+        return {
+            "outcome": outcome,
+            "event_type": self.event.type,
+            "path": self.request.path if self.request else None,
+        }
 
-def apply(*, idempotency_key: str, delivery: Delivery) -> dict[str, Any]:
+
+def apply(delivery: Delivery) -> dict[str, Any]:
     """Apply an event and return what became of it: ``outcome``, ``event_type`` and ``path``.
 
     Raises
     ------
+    CompletedError
+        It was done before.
     EventError
         Why it was not applied.
     """
-    request = delivery.request
-    if request is None:
-        outcome = telemetry.RECORDED
-    elif delivery.route.repeat == ONCE:
-        outcome = _once(delivery, request, idempotency_key)
-    elif delivery.route.repeat == LATEST:
-        outcome = _latest(delivery, request, idempotency_key)
-    else:
-        outcome = _call(delivery, request, idempotency_key)
-    return {
-        "outcome": outcome,
-        "event_type": delivery.event.type,
-        "path": request.path if request else None,
-    }
-
-
-def _once(delivery: Delivery, request: Request, idempotency_key: str) -> str:
-    # A forced replay brings the effect about again, and once more only.
-    about = (*delivery.object, delivery.event.type, request.path, delivery.forced_by)
+    wanted = _wanted(delivery)
+    if delivery.request is None:
+        return _settled(delivery, wanted, telemetry.RECORDED)
     try:
-        effect = _retry(
-            delivery,
-            lambda: effects.claim(delivery.table, idempotency_key, *about, by_hand=delivery.by_hand),
-        )
-    except effects.EffectDoneError:
-        return telemetry.DUPLICATE
-    if effect.done:
-        return telemetry.APPLIED
-
-    def call() -> str:
-        return _call(delivery, request, idempotency_key, effect)
-
-    def end() -> str:
-        stream = _stream(delivery, idempotency_key)
-        return _settled(_turn(delivery, stream.end), call)
-
-    ends_stream = delivery.route.ends_stream and delivery.settings.order != names.OFF
-    return _settled(effect, end if ends_stream else call)
+        claim = _begin(delivery, wanted)
+    except EffectDoneError as done:
+        own = done.by == delivery.key
+        return _settled(delivery, wanted, telemetry.APPLIED if own else telemetry.DUPLICATE)
+    except StaleEventError:
+        return _settled(delivery, wanted, telemetry.STALE)
+    if delivery.route.repeat == LATEST and _fetches(delivery, claim):
+        return _send_present_state(delivery, claim)
+    _call(delivery, claim, delivery.request, delivery.key)
+    result = delivery.result(telemetry.APPLIED)
+    claim.complete(result)
+    return result
 
 
-def _latest(delivery: Delivery, request: Request, idempotency_key: str) -> str:
-    order = delivery.settings.order
-    if order == names.OFF:
-        return _call(delivery, request, idempotency_key)
-    stream = _stream(delivery, idempotency_key)
-    if order == names.REFETCH:
-        turn = _turn(delivery, stream.hold)
-        return _settled(turn, lambda: _call_with_present_state(delivery, idempotency_key))
-    try:
-        turn = _turn(delivery, stream.advance)
-    except streams.StaleEventError:
-        return telemetry.STALE
-    return _settled(turn, lambda: _call(delivery, request, idempotency_key, turn))
+def _wanted(delivery: Delivery) -> Wanted:
+    route, request = delivery.route, delivery.request
+    record = idempotency_id(route.handler, delivery.key)
+    if request is None or route.repeat not in (ONCE, LATEST):
+        return Wanted(delivery.key, record)
+    effect = state = None
+    if route.repeat == ONCE:
+        # A forced replay brings the effect about again, and once more only.
+        effect = effect_key(*delivery.object, delivery.event.type, request.path, delivery.forced_by)
+    if route.repeat == LATEST or route.ends_stream:
+        state = _state(delivery, request)
+    return Wanted(delivery.key, record, effect, stream_key(*delivery.object) if state else None, state)
 
 
-def _stream(delivery: Delivery, idempotency_key: str) -> streams.Stream:
-    # An object's end is newer than every state of its second.
-    created = delivery.event.created + delivery.route.ends_stream
-    return streams.stream(
-        delivery.table, idempotency_key, created, *delivery.object, by_hand=delivery.by_hand
+def _state(delivery: Delivery, request: Request) -> State:
+    before = _before(delivery)
+    return State(
+        delivery.key,
+        delivery.event.created,
+        delivery.settings.order,
+        is_end=delivery.route.ends_stream,
+        after=_digest(request),
+        before=None if before is None else _digest(before),
     )
 
 
-def _turn(delivery: Delivery, take: Callable[[float], streams.Turn]) -> streams.Turn:
-    return _retry(delivery, lambda: take(remaining_seconds(delivery.context)), attempts=LEASE_ATTEMPTS)
-
-
-def _settled(claim: Claim, call: Callable[[], str]) -> str:
-    """Call the API for what was claimed, and remember what is known of its end."""
+def _before(delivery: Delivery) -> Request | None:
+    """Map the object as it was just before the event; None where the event does not tell."""
+    if delivery.event.previous is None:
+        return None
     try:
-        outcome = call()
-    except DoubtfulRefusalError:
-        _remember(claim.doubt)
-        raise
-    except PermanentError:
-        claim.not_applied()
-        raise
-    except EventError as error:
-        with suppress(EventError):  # a claim that is kept is safe; why the event failed is what counts
-            if error.unknown_end or claim.called:
-                claim.let_go()
-            else:
-                claim.not_applied()
-        raise
-    _remember(claim.applied)
-    return outcome
+        return delivery.route.request(_with_previous(delivery.event.object, delivery.event.previous))
+    except InvalidEventError:
+        return None
 
 
-def _remember(write: Callable[[], None]) -> None:
-    try:
-        write()
-    except EventError as failure:
-        failure.unknown_end = True
-        raise
+def _with_previous(stripe_object: StripeObject, previous: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the previous values in place of the present ones; null stands for what was not there.
+
+    Stripe API reference, "The Event object", ``data.previous_attributes``.
+    """
+    merged = dict(stripe_object)
+    for name, value in previous.items():
+        present = merged.get(name)
+        if value is None:
+            merged.pop(name, None)
+        elif isinstance(value, dict) and isinstance(present, dict):
+            merged[name] = _with_previous(present, value)
+        else:
+            merged[name] = value
+    return merged
 
 
-def _call_with_present_state(delivery: Delivery, idempotency_key: str) -> str:
+def _begin(delivery: Delivery, wanted: Wanted) -> Claim:
+    for attempt in range(1, BUSY_ATTEMPTS + 1):
+        try:
+            return _retry(
+                delivery,
+                lambda: claims.begin(
+                    delivery.table, wanted, time.time() + remaining_seconds(delivery.context)
+                ),
+            )
+        except BusyError as busy:
+            wait = wait_before(attempt)
+            if attempt == BUSY_ATTEMPTS or wait + ATTEMPT_SECONDS > remaining_seconds(delivery.context):
+                raise UnsettledError(str(busy)) from busy
+            time.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _settled(delivery: Delivery, wanted: Wanted, outcome: str) -> dict[str, Any]:
+    result = delivery.result(outcome)
+    _retry(delivery, lambda: claims.settle(delivery.table, wanted, result))
+    return result
+
+
+def _fetches(delivery: Delivery, claim: Claim) -> bool:
+    """Whether the object's present state is sent in place of the event's."""
+    if delivery.settings.order == names.REFETCH:
+        return True
+    return claim.undecided and config.secret(names.STRIPE_SECRET_KEY) is not None
+
+
+def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
     route = delivery.route
-    state = _retry(
-        delivery,
-        lambda: present_state(
-            delivery.event,
-            kind=route.stream.rpartition(".")[2],
-            table=delivery.table,
-            reads_per_second=delivery.settings.stripe_reads_per_second,
-        ),
-    )
-    if state.get("deleted") is True:
-        # There is nothing to update; the deletion is an event of its own.
-        return telemetry.STALE
-    request = route.request(state)
+    fetched_at = time.time()
+    try:
+        state = _retry(
+            delivery,
+            lambda: present_state(
+                delivery.event,
+                kind=route.stream.rpartition(".")[2],
+                table=delivery.table,
+                reads_per_second=delivery.settings.stripe_reads_per_second,
+            ),
+        )
+        request = None if state.get("deleted") is True else route.request(state)
+    except EventError:
+        _not_called(claim)
+        raise
     if request is None:
-        return telemetry.RECORDED
+        # There is nothing to update: the deletion is an event of its own.
+        result = delivery.result(telemetry.STALE)
+        claim.dismiss(result)
+        return result
     # The next attempt may meet a newer state, and one key stands for one body.
-    return _call(delivery, request, f"{idempotency_key}:{digest(dict(request.body))[:STATE_DIGITS]}")
+    body = _digest(request)
+    _call(delivery, claim, request, f"{delivery.key}:{body[:STATE_DIGITS]}")
+    result = delivery.result(telemetry.APPLIED)
+    claim.complete(result, fetched_at=fetched_at, body=body)
+    return result
 
 
-def _call(delivery: Delivery, request: Request, idempotency_key: str, claim: Claim | None = None) -> str:
-    """Call the API; ``claim`` tells what is known of earlier deliveries' calls."""
+def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: str) -> None:
+    """Call the API until it has applied the request; otherwise write what is known of the outcome."""
     api = HuntazeApi(delivery.settings.api_url, delivery.settings.api_key)
-    called = claim is not None and claim.called and not claim.last_word
+    doubt, at_work = claim.doubt, False
 
     def attempt() -> None:
-        nonlocal called
+        nonlocal doubt, at_work
         try:
             with telemetry.api_latency():
-                api.post(request, delivery.event, idempotency_key)
-        except PermanentError as refusal:
-            if called and refusal.status != JUDGED:
-                raise _doubtful(refusal) from refusal
-            raise
+                api.post(request, delivery.event, idempotency_key, doubt=doubt, settles=delivery.settles)
         except EventError as failure:
-            called = failure.unknown_end = called or failure.unknown_end
+            doubt = doubt or failure.unknown_outcome
+            at_work = at_work or failure.at_work
             raise
 
-    _retry(delivery, attempt)
-    return telemetry.APPLIED
+    try:
+        _retry(delivery, attempt)
+    except DoubtfulRefusalError:
+        claim.leave(at_work=at_work)
+        raise
+    except PermanentError:
+        if claim.doubt and idempotency_key != delivery.key:
+            # This judges the state that was fetched now, and not the one that an earlier call brought.
+            claim.leave(at_work=at_work)
+        else:
+            claim.release()
+        raise
+    except EventError:
+        if doubt:
+            _quietly(lambda: claim.leave(at_work=at_work))
+        else:
+            _quietly(claim.release)
+        raise
 
 
-def _doubtful(refusal: PermanentError) -> DoubtfulRefusalError:
-    return DoubtfulRefusalError(
-        f"{refusal.reason}, after a call of unknown end",
-        status=refusal.status,
-        path=refusal.path,
-        answer=refusal.answer,
-    )
+def _not_called(claim: Claim) -> None:
+    if claim.doubt:
+        _quietly(lambda: claim.leave(at_work=False))
+    else:
+        _quietly(claim.release)
 
 
-def _retry(delivery: Delivery, action: Callable[[], Result], *, attempts: int = ATTEMPTS) -> Result:
-    return retry(action, context=delivery.context, attempt_seconds=ATTEMPT_SECONDS, attempts=attempts)
+def _quietly(write: Callable[[], None]) -> None:
+    # A claim that is kept is safe; why the event failed is what counts.
+    with suppress(EventError):
+        write()
+
+
+def _retry(delivery: Delivery, action: Callable[[], Result]) -> Result:
+    return retry(action, context=delivery.context, attempt_seconds=ATTEMPT_SECONDS)
+
+
+def _digest(request: Request) -> str:
+    return digest(dict(request.body))

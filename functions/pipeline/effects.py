@@ -2,10 +2,8 @@
 
 The first event of an effect claims it before it calls the API, and gives the claim up where the API has
 surely not applied it. A second event finds the effect done, and is a duplicate; or finds it claimed and not
-done, because the first one is at it, lost its answer, or was killed, so that nobody knows whether the API has
-applied it. Then the second event waits, in its retries and in a dead-letter queue, until the first one has
-come again and is done, or was refused. A refusal after a call of unknown end is no proof that the API has not
-applied it; one more, of a delivery that a person asked for, is taken as one.
+done, because the first one is being applied or its outcome is unknown. Then the second event waits, in its
+retries and in a dead-letter queue, until the first one has come again and is settled.
 """
 
 from __future__ import annotations
@@ -14,88 +12,85 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.pipeline.errors import UnsettledError
-from functions.pipeline.table import ConditionFailedError, Table, item_key
+from functions.pipeline.table import Item, Table, Write, item_key
 
 KIND: Final = "effect"
 
-_MINE: Final = "(attribute_not_exists(idempotency_key) OR idempotency_key = :key)"
+_FREE: Final = "attribute_not_exists(idempotency_key)"
+_MINE: Final = "idempotency_key = :key AND attribute_not_exists(done)"
 
 
 class EffectDoneError(Exception):
-    """Another event has brought the effect about."""
+    """The effect was brought about before; ``by`` is the idempotency key of the event that did."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__("the effect was brought about before")
+        self.by = by
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """An effect that an event has claimed.
+    """An effect, as one invocation uses it.
 
     Parameters
     ----------
-    idempotency_key
-        The event's, under which the API is called.
-    done
-        Whether the API has applied it, by an earlier delivery of the same event.
-    called
-        Whether an earlier delivery of the same event may have called the API, with an unknown end.
-    last_word
-        Whether a refusal of this delivery settles it: one came before, and a person asked for one more.
+    item
+        The item's key; see :func:`effect_key`.
+    key
+        Idempotency key of the event, under which the API is called.
+    seen
+        The item as it was read; {} where there is none.
     """
 
     table: Table
     item: str
-    idempotency_key: str
-    done: bool
-    called: bool
-    last_word: bool
+    key: str
+    seen: Item
 
-    def applied(self) -> None:
-        """Remember that the API has applied it. Raises as :meth:`Table.update` does."""
-        self.table.update(self.item, "SET done = :done", _MINE, key=self.idempotency_key, done=True)
+    def check(self) -> None:
+        """Raise what keeps this event from bringing the effect about.
 
-    def doubt(self) -> None:
-        """Keep the claim, and remember that the API refused it. Raises as :meth:`Table.update` does."""
-        self.table.update(self.item, "SET refused = :refused", _MINE, key=self.idempotency_key, refused=True)
+        Raises
+        ------
+        EffectDoneError
+            It was brought about before.
+        UnsettledError
+            Another event has claimed it and is not settled.
+        """
+        holder = self.seen.get("idempotency_key")
+        if holder is not None and self.seen.get("done"):
+            raise EffectDoneError(holder)
+        if holder is not None and holder != self.key:
+            raise UnsettledError("the first event of the same effect is not settled")
 
-    def let_go(self) -> None:
-        """Keep the claim as it is: what became of the call is not known."""
+    @property
+    def doubt(self) -> bool:
+        """Whether an earlier delivery of the event holds the claim, and may have called the API."""
+        return self.seen.get("idempotency_key") == self.key
 
-    def not_applied(self) -> None:
-        """Forget the claim: another event may bring the effect about. Raises as :meth:`Table.delete`."""
-        self.table.delete(
-            self.item, "idempotency_key = :key AND attribute_not_exists(done)", key=self.idempotency_key
-        )
-
-
-def claim(table: Table, idempotency_key: str, *about: str | None, by_hand: bool) -> Effect:
-    """Claim the effect that is identified by ``about``; ``by_hand`` tells that a person asked for it.
-
-    Raises
-    ------
-    EffectDoneError
-        Another event has brought it about.
-    UnsettledError
-        Another event has claimed it and is not settled.
-    TransientError, ConfigurationError
-        The table did not answer, or refused.
-    """
-    name = item_key(KIND, *about)
-    try:
-        before = table.update(
-            name,
+    def begin(self) -> Write:
+        """Write that the event claims the effect."""
+        return self._write(
             "SET idempotency_key = :key, expiration = :expiration REMOVE refused",
-            _MINE,
-            key=idempotency_key,
-            expiration=table.expiration(),
+            _MINE if self.seen else _FREE,
         )
-    except ConditionFailedError as other:
-        if other.item.get("done"):
-            raise EffectDoneError from other
-        raise UnsettledError("the first event of the same effect is not settled") from other
-    return Effect(
-        table,
-        name,
-        idempotency_key,
-        done=bool(before.get("done")),
-        called="idempotency_key" in before,
-        last_word=by_hand and bool(before.get("refused")),
-    )
+
+    def complete(self) -> Write:
+        """Write that the API has applied it."""
+        return self._write(
+            "SET idempotency_key = :key, done = :done, expiration = :expiration",
+            f"{_FREE} OR idempotency_key = :key",
+        )
+
+    def release(self) -> Write:
+        """Write that another event may bring the effect about."""
+        return self._write(None, _MINE)
+
+    def _write(self, update: str | None, condition: str) -> Write:
+        values = {"key": self.key, "done": True, "expiration": self.table.expiration()}
+        return Write(self.item, update, condition, values)
+
+
+def effect_key(*about: str | None) -> str:
+    """Name the effect that is identified by ``about``."""
+    return item_key(KIND, *about)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from functions.pipeline.errors import InvalidEventError, LivemodeMismatchError
 from functions.pipeline.names import FORCED_REPLAY_PREFIX
 from functions.pipeline.objects import INT64_LIMIT
+from functions.pipeline.replay_names import started_at
 
 Kind = TypeVar("Kind")
 
@@ -25,6 +26,7 @@ TYPE = re.compile(r"[a-z0-9_.]{1,255}")
 API_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-9])?")
 # EventBridge's own rule for the name of a replay (StartReplay, ReplayName).
 REPLAY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+TIMED_REPLAY = "must end with the time of its start, like forced-replay-prod-20261123T101500Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,10 @@ class StripeEvent:
         The connected account for a Connect event, else None.
     object
         ``data.object``, the Stripe object as the dict that it is.
+    previous
+        ``data.previous_attributes``: the values that the event changed, as they were; else None.
     forced_by
-        Name of the replay that applies the event again on purpose, else None.
+        Name of the replay that applies the event again on purpose, else None; its end tells when it began.
     """
 
     id: str
@@ -51,6 +55,7 @@ class StripeEvent:
     created: int
     account: str | None
     object: Mapping[str, Any] = field(repr=False)
+    previous: Mapping[str, Any] | None = field(default=None, repr=False)
     forced_by: str | None = None
 
 
@@ -81,6 +86,7 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
     if envelope.get("detail-type") != event_type:
         raise InvalidEventError("detail-type", "must equal detail.type")
     data = _of_type(detail, "detail.data", dict, "an object")
+    previous = data.get("previous_attributes")
     event = StripeEvent(
         id=_matching(detail, "detail.id", ID),
         type=event_type,
@@ -88,6 +94,7 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
         created=_unix_seconds(detail, "detail.created"),
         account=None if detail.get("account") is None else _matching(detail, "detail.account", ID),
         forced_by=_forced_by(envelope),
+        previous=previous if isinstance(previous, dict) else None,
         object=_of_type(data, "detail.data.object", dict, "an object"),
     )
     if _of_type(detail, "detail.livemode", bool, "true or false") is not livemode:
@@ -103,6 +110,8 @@ def _forced_by(envelope: Mapping[str, Any]) -> str | None:
         return None
     if not REPLAY.fullmatch(name):
         raise InvalidEventError("replay-name", f"must match {REPLAY.pattern}")
+    if started_at(name) is None:
+        raise InvalidEventError("replay-name", TIMED_REPLAY)
     return name
 
 

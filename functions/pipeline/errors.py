@@ -4,9 +4,9 @@ EventError
 ├── InvalidEventError         the event breaks Stripe's or our contract; the API was not called
 │   └── LivemodeMismatchError a test event in a live environment, or the reverse
 ├── PermanentError            the API refused the event; the same request gets the same answer
-│   └── DoubtfulRefusalError  refused, after a call that may have applied it
+│   └── DoubtfulRefusalError  refused, after a call of unknown outcome that may have applied it
 ├── TransientError            the API or an AWS service failed for now; the same request may succeed
-│   └── UnsettledError        another event comes first, and its end is not known yet
+│   └── UnsettledError        another event comes first, and its outcome is not known yet
 └── ConfigurationError        this deployment is set up wrongly; a person has to act
     └── AuthenticationRefusedError  the API refused our key (401, 403)
 
@@ -28,18 +28,27 @@ class EventError(Exception):
         HTTP status that the API answered, if it answered.
     path
         API path that was called, if it was called.
-    unknown_end
+    unknown_outcome
         Whether the API may have applied the event all the same.
+    at_work
+        Whether the API may still be at the call, and apply it later.
     """
 
     def __init__(
-        self, reason: str, *, status: int | None = None, path: str | None = None, unknown_end: bool = False
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        path: str | None = None,
+        unknown_outcome: bool = False,
+        at_work: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.path = path
-        self.unknown_end = unknown_end
+        self.unknown_outcome = unknown_outcome
+        self.at_work = at_work
 
 
 class InvalidEventError(EventError):
@@ -66,7 +75,7 @@ class PermanentError(EventError):
 
 
 class DoubtfulRefusalError(PermanentError):
-    """An earlier call had an unknown end, and the refusal does not show that it was not applied."""
+    """An earlier call had an unknown outcome, and the refusal does not show that it was not applied."""
 
 
 class TransientError(EventError):
@@ -85,9 +94,10 @@ class TransientError(EventError):
         status: int | None = None,
         path: str | None = None,
         retry_after: float | None = None,
-        unknown_end: bool = False,
+        unknown_outcome: bool = False,
+        at_work: bool = False,
     ) -> None:
-        super().__init__(reason, status=status, path=path, unknown_end=unknown_end)
+        super().__init__(reason, status=status, path=path, unknown_outcome=unknown_outcome, at_work=at_work)
         self.retry_after = retry_after
 
 

@@ -1,110 +1,157 @@
-"""The memory of what was done: one DynamoDB record per event id, kept by Powertools.
+"""The memory of what was done: one record per event, by the event's idempotency key.
 
-A record is "in progress" while a handler works on its event and at most until that handler's time is up,
-so a handler that was killed leaves nothing to clean; then it is "completed" until the event can't come
-again.
+==============  ====================================================================================
+no record       no handler has seen the event
+``INPROGRESS``  a handler is applying it, at most until ``in_progress_expiration`` (Unix milliseconds);
+                after that time a call of unknown outcome: the API may have applied it
+``RELEASED``    a handler has seen it, and the API has surely not applied it
+``COMPLETED``   ``data`` holds the result as JSON, ``completed_at`` when (Unix milliseconds)
+==============  ====================================================================================
+
+Key, ``status``, ``data``, ``in_progress_expiration`` and ``expiration`` are those of Powertools' idempotency
+utility, which wrote the records before. ``claim`` names the invocation that wrote last: an invocation whose
+time is over can't overwrite what its successor wrote.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyInconsistentStateError,
-    IdempotencyPersistenceLayerError,
-)
+from functions.pipeline.errors import UnsettledError
+from functions.pipeline.table import Item, Table, Write, digest
 
-from functions.pipeline import aws, names, table
-from functions.pipeline.config import DeliverySettings
-from functions.pipeline.errors import TransientError, UnsettledError
-from functions.pipeline.telemetry import logger
+IN_PROGRESS: Final = "INPROGRESS"
+RELEASED: Final = "RELEASED"
+COMPLETED: Final = "COMPLETED"
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
-    from aws_lambda_powertools.utilities.typing import LambdaContext
+_NEW: Final = "attribute_not_exists(id)"
+# The record is as it was read; records of Powertools have no claim.
+_UNCHANGED: Final = "#status = :seen_status AND (claim = :seen_claim OR attribute_not_exists(claim))"
+_MINE: Final = "claim = :claim"
 
 
-class Records(DynamoDBPersistenceLayer):
-    """Powertools' records, except that a record which can't be deleted does not hide why it should be.
+class CompletedError(Exception):
+    """The event was done before, at ``completed_at`` (Unix milliseconds)."""
 
-    Powertools deletes the record of a failed event and raises the deletion's own failure instead of the
-    event's. The record ends by itself with the invocation's time, so the event's failure is what counts.
+    def __init__(self, completed_at: int) -> None:
+        super().__init__("the event was done before")
+        self.completed_at = completed_at
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event's record, as one invocation uses it.
+
+    Parameters
+    ----------
+    key
+        The item's key; see :func:`idempotency_id`.
+    claim
+        A name of the invocation that no other has.
+    seen
+        The item as it was read; {} where there is none.
     """
 
-    def _delete_record(self, data_record: DataRecord) -> None:
-        try:
-            super()._delete_record(data_record)
-        except aws.AwsError as error:
-            logger.warning("record not deleted", extra={"reason": str(aws.fault(table.RESOURCE, error))})
+    table: Table
+    key: str
+    claim: str
+    seen: Item
 
+    def check(self) -> None:
+        """Raise what keeps this invocation from applying the event.
 
-def once(
-    function: Callable[..., dict[str, Any]],
-    *,
-    handler: str,
-    settings: DeliverySettings,
-    context: LambdaContext,
-    repeated: Callable[[dict[str, Any]], dict[str, Any]],
-    **arguments: Any,
-) -> dict[str, Any]:
-    """Run ``function`` with the arguments unless the record of its ``idempotency_key`` says it was done.
+        Raises
+        ------
+        CompletedError
+            It was done before.
+        UnsettledError
+            Another invocation is applying it.
+        """
+        now = time.time()
+        if int(self.seen.get("expiration", 0)) <= now:
+            return
+        if self.seen.get("status") == COMPLETED:
+            raise CompletedError(self._completed_at())
+        until = int(self.seen.get("in_progress_expiration", 0)) / 1000
+        if self._in_progress and not self._mine and until > now:
+            raise UnsettledError("another invocation is applying this event")
 
-    Then ``repeated`` of the stored result is returned instead.
+    @property
+    def doubt(self) -> bool:
+        """Whether an earlier delivery may have called the API, with an unknown outcome."""
+        return self._in_progress and not self._mine
 
-    Raises
-    ------
-    UnsettledError
-        Another invocation is at the same event.
-    TransientError, ConfigurationError
-        The table did not answer, or refused.
-    """
-    config = IdempotencyConfig(
-        raise_on_no_idempotency_key=True,
-        expires_after_seconds=settings.idempotency_expiry_seconds,
-        hash_function=table.HASH,
-        lambda_context=context,
-        response_hook=lambda result, _record: repeated(result),
-    )
-    guarded = idempotent_function(
-        function,
-        data_keyword_argument="idempotency_key",
-        persistence_store=records(settings.idempotency_table),
-        config=config,
-        key_prefix=handler,
-    )
-    try:
-        result: dict[str, Any] = guarded(**arguments)
-    except IdempotencyAlreadyInProgressError as error:
-        raise UnsettledError("another invocation is applying this event") from error
-    except IdempotencyInconsistentStateError as error:
-        raise TransientError(f"{table.RESOURCE} changed while it was read") from error
-    except IdempotencyPersistenceLayerError as error:
-        raise aws.fault(table.RESOURCE, error.__cause__ or error) from error
-    return result
+    def begin(self, until: float) -> Write:
+        """Write that this invocation applies the event, ``until`` its time is over (Unix seconds)."""
+        return self._write(
+            "SET #status = :status, claim = :claim, in_progress_expiration = :until, "
+            "expiration = :expiration REMOVE #data, completed_at",
+            self._as_seen(),
+            status=IN_PROGRESS,
+            until=round(until * 1000),
+        )
+
+    def complete(self, result: Mapping[str, Any]) -> Write:
+        """Write that the API has applied the event: a fact, whoever has taken the record since."""
+        return self._completed(result, None)
+
+    def complete_without_call(self, result: Mapping[str, Any]) -> Write:
+        """Write that the event needs no call, where the record is as it was read."""
+        return self._completed(result, self._as_seen())
+
+    def release(self) -> Write:
+        """Write that the API has surely not applied the event."""
+        return self._write("SET #status = :status, expiration = :expiration", _MINE, status=RELEASED)
+
+    def leave(self) -> Write:
+        """Write that the outcome is unknown, so that the next delivery need not wait to ask the API."""
+        return self._write("SET in_progress_expiration = :until", _MINE, until=round(time.time() * 1000))
+
+    @property
+    def _in_progress(self) -> bool:
+        return self.seen.get("status") == IN_PROGRESS
+
+    @property
+    def _mine(self) -> bool:
+        """Whether this invocation wrote it: the answer to the write was lost, and the client repeated it."""
+        return self.seen.get("claim") == self.claim
+
+    def _completed_at(self) -> int:
+        # Powertools wrote no time of completion, but an expiry counted from it.
+        before = (int(self.seen["expiration"]) - self.table.expiry_seconds) * 1000
+        return int(self.seen.get("completed_at", before))
+
+    def _as_seen(self) -> str:
+        return _UNCHANGED if self.seen else _NEW
+
+    def _completed(self, result: Mapping[str, Any], condition: str | None) -> Write:
+        return self._write(
+            "SET #status = :status, #data = :data, completed_at = :now, claim = :claim, "
+            "expiration = :expiration REMOVE in_progress_expiration",
+            condition,
+            status=COMPLETED,
+            data=json.dumps(dict(result)),
+            now=round(time.time() * 1000),
+        )
+
+    def _write(self, update: str, condition: str | None, **values: Any) -> Write:
+        seen = {"seen_status": self.seen.get("status"), "seen_claim": self.seen.get("claim")}
+        return Write(
+            self.key,
+            update,
+            condition,
+            {"claim": self.claim, "expiration": self.table.expiration(), **seen, **values},
+            {"status": "status", "data": "data"},
+        )
 
 
 def idempotency_id(handler: str, event_id: str) -> str:
-    """Build the table's key for an event of a handler, as Powertools does.
+    """Build the key of an event's record, as Powertools did.
 
     ``event_id`` is the idempotency key, which for an event of a forced replay has the replay's name in it.
     """
-    return f"{handler}#{table.digest(event_id)}"
-
-
-@cache
-def records(name: str) -> Records:
-    """Make the records of a table, with the one DynamoDB client of the function."""
-    return Records(
-        table_name=name,
-        key_attr=names.IDEMPOTENCY_KEY_ATTRIBUTE,
-        expiry_attr=names.IDEMPOTENCY_EXPIRY_ATTRIBUTE,
-        boto3_client=table.client(),
-    )
+    return f"{handler}#{digest(event_id)}"

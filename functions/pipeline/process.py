@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import config, parking, telemetry
+from functions.pipeline import config, parking, table, telemetry
 from functions.pipeline.api import shared_client
 from functions.pipeline.apply import Delivery, apply
 from functions.pipeline.config import DeliverySettings
@@ -18,10 +17,9 @@ from functions.pipeline.errors import (
     EventError,
     InvalidEventError,
     PermanentError,
-    UnsettledError,
 )
-from functions.pipeline.forced import FirstTime
-from functions.pipeline.idempotency import idempotency_id, once, records
+from functions.pipeline.idempotency import CompletedError, idempotency_id
+from functions.pipeline.replay_names import started_at
 from functions.pipeline.route import Route
 from functions.pipeline.routing import ROUTES
 
@@ -32,8 +30,6 @@ __all__ = ["idempotency_id", "process", "warm_up"]
 
 # Lambda sets it, and nothing else does (AWS Lambda, "Defined runtime environment variables").
 LAMBDA_INIT: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
-# In a result: the event's record tells of an earlier delivery.
-REPEATED: Final = "repeated"
 
 
 def process(handler: str, envelope: object, context: LambdaContext) -> dict[str, Any]:
@@ -79,7 +75,8 @@ def warm_up() -> None:
     if LAMBDA_INIT in os.environ:
         shared_client()
         with suppress(EventError):
-            records(config.delivery_settings().idempotency_table)
+            table.client()
+            config.delivery_settings()
 
 
 def _deliver(
@@ -88,46 +85,24 @@ def _deliver(
     event = parse(envelope, livemode=settings.livemode)
     route = _route(event, handler)
     delivery = Delivery(event, route, route.request(event.object), settings, context)
-    if event.forced_by is None:
-        result = _once(handler, delivery, event.id)
-    else:
-        result = _forced(handler, delivery, event.forced_by)
+    result = _applied_once(delivery)
     telemetry.finished(event, result["outcome"])
-    return {name: result[name] for name in ("outcome", "event_type", "path")}
-
-
-def _forced(handler: str, delivery: Delivery, replay: str) -> dict[str, Any]:
-    event = delivery.event
-    first = FirstTime(delivery.table, event.id, replay)
-
-    def for_the_first_time(**arguments: Any) -> dict[str, Any]:
-        first.remember()
-        return apply(**arguments)
-
-    try:
-        result = _once(handler, delivery, event.id, for_the_first_time)
-    except UnsettledError:
-        # Another invocation may be at it, which the next delivery must not take for an earlier one.
-        first.remember()
-        raise
-    if result.get(REPEATED) and not first.remembered():
-        again = replace(delivery, forced_by=replay)
-        result = _once(handler, again, f"{event.id}:{replay}")
     return result
 
 
-def _once(
-    handler: str, delivery: Delivery, idempotency_key: str, function: Callable[..., dict[str, Any]] = apply
-) -> dict[str, Any]:
-    return once(
-        function,
-        handler=handler,
-        settings=delivery.settings,
-        context=delivery.context,
-        repeated=_as_duplicate,
-        idempotency_key=idempotency_key,
-        delivery=delivery,
-    )
+def _applied_once(delivery: Delivery) -> dict[str, Any]:
+    """Apply an event unless it was done before; a forced replay applies what was done before it again."""
+    try:
+        return apply(delivery)
+    except CompletedError as done:
+        replay = delivery.event.forced_by
+        again = None if replay is None else started_at(replay)
+        if again is None or done.completed_at >= again * 1000:
+            return delivery.result(telemetry.DUPLICATE)
+    try:
+        return apply(replace(delivery, forced_by=replay))
+    except CompletedError:
+        return delivery.result(telemetry.DUPLICATE)
 
 
 def _park(
@@ -158,7 +133,3 @@ def _route(event: StripeEvent, handler: str) -> Route:
     if route is None or route.handler != handler:
         raise InvalidEventError("detail.type", f"is no type that the {handler} function takes")
     return route
-
-
-def _as_duplicate(result: dict[str, Any]) -> dict[str, Any]:
-    return {**result, "outcome": telemetry.DUPLICATE, REPEATED: True}

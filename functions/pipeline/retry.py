@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from functions.pipeline.errors import TransientError
+from functions.pipeline.errors import TransientError, UnsettledError
 from functions.pipeline.telemetry import logger
 
 if TYPE_CHECKING:
@@ -48,12 +48,16 @@ def retry(
     ------
     TransientError
         The last attempt's.
+    UnsettledError
+        At once: another event comes first, and no wait of this invocation brings its end.
     """
     for attempt in range(1, attempts):
         try:
             return action()
+        except UnsettledError:
+            raise
         except TransientError as error:
-            wait = (error.retry_after or 0.0) + random.uniform(0, longest_wait(attempt))  # noqa: S311
+            wait = (error.retry_after or 0.0) + wait_before(attempt)
             if wait + attempt_seconds + RECORD_SECONDS > remaining_seconds(context):
                 raise
             logger.warning(
@@ -68,6 +72,11 @@ def retry(
             )
             time.sleep(wait)
     return action()
+
+
+def wait_before(attempt: int) -> float:
+    """Draw the wait, in seconds, after an attempt; the first is 1."""
+    return random.uniform(0, longest_wait(attempt))  # noqa: S311 (not for secrecy)
 
 
 def longest_wait(attempt: int) -> float:

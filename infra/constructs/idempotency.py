@@ -25,7 +25,7 @@ _MARGIN_DAYS: Final = 16
 
 
 class IdempotencyTable(Capability):
-    """A DynamoDB table with the key and expiry attributes that Powertools' idempotency uses."""
+    """A DynamoDB table with the key and expiry attributes of the handlers' records."""
 
     def __init__(
         self,
@@ -58,7 +58,8 @@ class IdempotencyTable(Capability):
 
     def grant_read_write(self) -> list[Statement]:
         """Statements for a role that keeps idempotency records."""
-        actions = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+        # TransactWriteItems needs the rights of the writes within it, and no other.
+        actions = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
         access = Statement("KeepIdempotencyRecords", actions, [self.arn])
         return [access, *(self._key.grant_use() if self._key else [])]
 

@@ -35,10 +35,10 @@ class Function:
         self._log = log
         self._read = 0
 
-    def send(self, event: Any, *, remaining_seconds: float = 30.0, by_hand: bool = False) -> None:
-        """Begin an invocation without waiting for its end; ``by_hand`` as `dlq redrive --settle`."""
+    def send(self, event: Any, *, remaining_seconds: float = 30.0, settles: bool = False) -> None:
+        """Begin an invocation without waiting for its end; ``settles`` as `dlq redrive --settle` does."""
         assert self._process.stdin is not None
-        custom = {names.SETTLE: True} if by_hand else None
+        custom = {names.SETTLE: True} if settles else None
         request = {"event": event, "remaining_seconds": remaining_seconds, "custom": custom}
         print(json.dumps(request), file=self._process.stdin, flush=True)
 
@@ -51,9 +51,9 @@ class Function:
             raise FunctionError(answer["error"], answer["message"])
         return answer["returned"]
 
-    def invoke(self, event: Any, *, remaining_seconds: float = 30.0, by_hand: bool = False) -> Any:
+    def invoke(self, event: Any, *, remaining_seconds: float = 30.0, settles: bool = False) -> Any:
         """Invoke the function with an event."""
-        self.send(event, remaining_seconds=remaining_seconds, by_hand=by_hand)
+        self.send(event, remaining_seconds=remaining_seconds, settles=settles)
         return self.result()
 
     def kill(self) -> None:

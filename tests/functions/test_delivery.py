@@ -245,7 +245,9 @@ def test_refused_event_is_parked_with_the_apis_answer(
         "path": "/api/billing/payment-succeeded",
     }
     assert statuses_for(api, envelope) == [422], "the same request gets the same answer"
-    assert record_of(aws, "payments", envelope) is None
+    record = record_of(aws, "payments", envelope)
+    assert record is not None
+    assert record["status"] == {"S": "RELEASED"}
     lines = payments.new_lines()
     (line,) = [line for line in lines if "message" in line]
     wanted = {
