@@ -169,12 +169,13 @@ def _with_previous(stripe_object: StripeObject, previous: Mapping[str, Any]) -> 
 
 
 def _begin(delivery: Delivery, wanted: Wanted) -> Claim:
+    name = claims.new_claim()
     for attempt in range(1, BUSY_ATTEMPTS + 1):
         try:
             return _retry(
                 delivery,
                 lambda: claims.begin(
-                    delivery.table, wanted, time.time() + remaining_seconds(delivery.context)
+                    delivery.table, wanted, name, time.time() + remaining_seconds(delivery.context)
                 ),
             )
         except BusyError as busy:
@@ -213,7 +214,7 @@ def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
         )
         request = None if state.get("deleted") is True else route.request(state)
     except EventError:
-        _not_called(claim)
+        _give_up(claim, doubt=claim.doubt, at_work=False)
         raise
     if request is None:
         # There is nothing to update: the deletion is an event of its own.
@@ -245,35 +246,21 @@ def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: s
 
     try:
         _retry(delivery, attempt)
-    except DoubtfulRefusalError:
-        claim.leave(at_work=at_work)
+    except EventError as failure:
+        judged = isinstance(failure, PermanentError) and not isinstance(failure, DoubtfulRefusalError)
+        # A fetched state's refusal judges that state, and not the one that an earlier call brought.
+        judged = judged and not (claim.doubt and idempotency_key != delivery.key)
+        _give_up(claim, doubt=doubt and not judged, at_work=at_work)
         raise
-    except PermanentError:
-        if claim.doubt and idempotency_key != delivery.key:
-            # This judges the state that was fetched now, and not the one that an earlier call brought.
+
+
+def _give_up(claim: Claim, *, doubt: bool, at_work: bool) -> None:
+    # A claim that is kept is safe; why the event failed is what counts.
+    with suppress(EventError):
+        if doubt:
             claim.leave(at_work=at_work)
         else:
             claim.release()
-        raise
-    except EventError:
-        if doubt:
-            _quietly(lambda: claim.leave(at_work=at_work))
-        else:
-            _quietly(claim.release)
-        raise
-
-
-def _not_called(claim: Claim) -> None:
-    if claim.doubt:
-        _quietly(lambda: claim.leave(at_work=False))
-    else:
-        _quietly(claim.release)
-
-
-def _quietly(write: Callable[[], None]) -> None:
-    # A claim that is kept is safe; why the event failed is what counts.
-    with suppress(EventError):
-        write()
 
 
 def _retry(delivery: Delivery, action: Callable[[], Result]) -> Result:

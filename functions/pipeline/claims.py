@@ -116,8 +116,13 @@ class Claim:
             self.table.write(*writes)
 
 
-def begin(table: Table, wanted: Wanted, until: float) -> Claim:
-    """Take what an event needs; ``until`` the invocation's time is over (Unix seconds).
+def new_claim() -> str:
+    """Name an invocation as no other is named, so that it knows its own writes again."""
+    return uuid.uuid4().hex
+
+
+def begin(table: Table, wanted: Wanted, claim: str, until: float) -> Claim:
+    """Take what an event needs, ``until`` the time of the invocation ``claim`` is over (Unix seconds).
 
     Raises
     ------
@@ -130,7 +135,6 @@ def begin(table: Table, wanted: Wanted, until: float) -> Claim:
     TransientError, ConfigurationError
         The table did not answer, or refused.
     """
-    claim = uuid.uuid4().hex
     parts: list[Part] = [Record(table, wanted.record, claim, {})]
     if wanted.effect is not None:
         parts.append(Effect(table, wanted.effect, wanted.key, {}))
@@ -161,7 +165,7 @@ def settle(table: Table, wanted: Wanted, result: Mapping[str, Any]) -> None:
     TransientError, ConfigurationError
         The table did not answer, or refused.
     """
-    record = Record(table, wanted.record, uuid.uuid4().hex, {})
+    record = Record(table, wanted.record, new_claim(), {})
     for _ in range(ROUNDS):
         try:
             table.write(record.complete_without_call(result))

@@ -17,8 +17,8 @@ Attributes of the object's item:
     ``created`` of what may have been applied, by idempotency key; an end's key begins with :data:`END`
 ``holder``, ``lease_until``, ``claim``
     which event is being applied, until when (Unix milliseconds), and the invocation that wrote last. In the
-    last :data:`LATE_SECONDS` of a lease nobody waits for its end: the invocation is over, and only a call that
-    was cut off may still be at work
+    last :data:`LATE_SECONDS` of a lease nobody waits for its end: the invocation is over, and only a call
+    that was cut off may still be at work
 
 The item of every ``order`` is the same, so that a change of the setting forgets nothing.
 """

@@ -15,7 +15,7 @@ from ops.local.reference_stripe import ReferenceStripe
 from tests.functions.conftest import API_KEY, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError
 from tests.functions.test_delivery import event_id
-from tests.functions.test_repeats import customer_updated
+from tests.functions.test_repeats import CREATED, customer_updated, deleted
 from tests.unit import snapshots
 
 STRIPE_KEY = "sk_test_refetch"
@@ -229,3 +229,31 @@ def test_stripe_key_of_the_other_mode_is_a_matter_of_configuration(
     assert caught.value.kind == "ConfigurationError"
     assert stripe.requests() == before
     assert requests_for(api, envelope) == []
+
+
+def test_no_present_state_is_sent_over_the_objects_end(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function
+) -> None:
+    """Stripe returns a canceled subscription like any other."""
+    state = fresh(
+        "customer.subscription.updated", snapshots.subscription(snapshots.CURRENT), created=CREATED - 60
+    )
+    end = deleted(state)
+    stripe.put(object_of(state) | {"status": "canceled"}, api_version=snapshots.CURRENT)
+    assert refetching.invoke(end)["outcome"] == "applied"
+    assert refetching.invoke(state)["outcome"] == "stale"
+    applied = [call.path for call in api.applied() if call.object_id == object_of(state)["id"]]
+    assert applied == ["/api/billing/subscription-deleted"]
+
+
+def test_tie_that_nothing_decides_is_fetched_where_a_key_is_there(
+    api: ReferenceApi, stripe: ReferenceStripe, start: Start, running_stripe: ReferenceStripe, secret: str
+) -> None:
+    function = start("billing", STRIPE_API_URL=running_stripe.url, SECRET_ID=secret)
+    first = customer_updated(name="of the first event")
+    second = customer_updated(first, name="of the second event")
+    stripe.put(object_of(first) | {"name": "present"})
+    for envelope in (second, first):
+        assert function.invoke(envelope)["outcome"] == "applied"
+    names_sent = [call.body["name"] for call in api.applied() if call.object_id == object_of(first)["id"]]
+    assert names_sent == ["of the second event", "present"]

@@ -547,3 +547,150 @@ def test_forced_replay_never_brings_an_older_state_back(api: ReferenceApi, billi
     assert billing.invoke(newest)["outcome"] == "applied"
     for envelope, outcome in ((older, "stale"), (newest, "applied")):
         assert billing.invoke(envelope | {"replay-name": forced_after(5)})["outcome"] == outcome
+
+
+def rendered_anew(envelope: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The same event with another body: the mapping was changed, or Stripe's list renders it otherwise."""
+    changed = envelope["detail"]["data"]["object"] | fields
+    return envelope | {"detail": envelope["detail"] | {"data": {"object": changed}}}
+
+
+def applied_to(api: ReferenceApi, envelope: dict[str, Any]) -> list[Any]:
+    object_id = envelope["detail"]["data"]["object"]["id"]
+    return [call for call in api.applied() if call.object_id == object_id]
+
+
+def test_known_key_with_another_body_is_an_applied_event(
+    api: ReferenceApi, payments: Function, parked: Parked
+) -> None:
+    first = paid()
+    second = second_event(first)
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError):
+        payments.invoke(first)
+    payments.new_lines()
+    assert payments.invoke(rendered_anew(first, metadata={"order": "43"}))["outcome"] == "applied"
+    assert len(payments.new_logs("event applied before with another body")) == 1
+    assert payments.invoke(second)["outcome"] == "duplicate"
+    assert len(applied_to(api, first)) == 1
+    assert parked.take() == []
+
+
+def test_known_key_with_another_body_lets_no_older_state_pass(
+    api: ReferenceApi, billing: Function, parked: Parked
+) -> None:
+    newer = customer_updated(name="newer")
+    older = customer_updated(newer, age=1, name="older")
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError):
+        billing.invoke(newer)
+    assert billing.invoke(rendered_anew(newer, metadata={"a": "b"}))["outcome"] == "applied"
+    assert billing.invoke(older)["outcome"] == "stale"
+    assert [call.body["name"] for call in applied_to(api, newer)] == ["newer"]
+
+
+def test_refusal_without_a_code_after_a_lost_answer_settles_nothing_of_any_kind(
+    api: ReferenceApi, billing: Function, payments: Function, parked: Parked
+) -> None:
+    """Of an event that counts each time too, and in a later delivery too."""
+    for function, envelope in (
+        (payments, fresh("charge.failed", stripe.charge())),
+        (payments, paid()),
+        (billing, customer_updated()),
+    ):
+        api.fail(Fault(status=503, times=4))
+        with pytest.raises(FunctionError):
+            function.invoke(envelope)
+        api.fail(Fault(status=422, times=1))
+        assert function.invoke(envelope)["outcome"] == "parked"
+        ((attributes, _),) = parked.take()
+        assert attributes["error"] == "DoubtfulRefusalError"
+
+
+def test_conflict_without_a_code_after_a_lost_answer_is_not_applied(
+    api: ReferenceApi, payments: Function
+) -> None:
+    """The API may still be at the first call, and roll it back."""
+    first = paid()
+    api.fail(Fault(reset=True, times=1))
+    api.fail(Fault(status=409, times=3))
+    with pytest.raises(FunctionError, match="409 without a code, after a call of unknown outcome"):
+        payments.invoke(first)
+    assert applied_to(api, first) == []
+    assert payments.invoke(first)["outcome"] == "applied"
+    assert len(applied_to(api, first)) == 1
+
+
+def test_conflict_without_a_code_is_settled_by_a_person_alone(api: ReferenceApi, payments: Function) -> None:
+    first = paid()
+    api.fail(Fault(applies=True, reset=True, times=1))
+    api.fail(Fault(status=409, times=3))
+    with pytest.raises(FunctionError):
+        payments.invoke(first)
+    api.fail(Fault(status=409, times=1))
+    assert payments.invoke(first, settles=True)["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("doubt", [False, True], ids=["first call", "after a lost answer"])
+def test_call_in_progress_is_waited_for(api: ReferenceApi, payments: Function, doubt: bool) -> None:
+    first = paid()
+    if doubt:
+        api.fail(Fault(reset=True, times=1))
+    api.fail(Fault(status=409, body='{"code": "request_in_progress"}', times=1))
+    assert payments.invoke(first)["outcome"] == "applied"
+    assert len(applied_to(api, first)) == 1
+
+
+def test_conflict_without_a_code_is_applied_before_where_no_call_is_in_doubt(
+    api: ReferenceApi, payments: Function
+) -> None:
+    api.fail(Fault(status=409, times=1))
+    assert payments.invoke(paid())["outcome"] == "applied"
+
+
+def test_each_doubtful_event_of_an_object_is_settled_by_itself(
+    api: ReferenceApi, billing: Function, parked: Parked
+) -> None:
+    first = customer_updated(age=1, name="first")
+    second = customer_updated(first, name="second")
+    oldest = customer_updated(first, age=2, name="oldest")
+    for envelope in (first, second):
+        api.fail(Fault(status=503, times=4))
+        with pytest.raises(FunctionError):
+            billing.invoke(envelope)
+    for envelope in (second, first):
+        api.fail(Fault(status=404, times=1))
+        assert billing.invoke(envelope, settles=True)["outcome"] == "parked"
+    assert {attributes["error"] for attributes, _ in parked.take()} == {"PermanentError"}
+    assert billing.invoke(oldest)["outcome"] == "applied"
+
+
+def test_earlier_state_of_one_second_is_stale_by_what_the_later_one_replaced(
+    api: ReferenceApi, billing: Function
+) -> None:
+    first = customer_updated(name="first")
+    second = customer_updated(first, name="second")
+    second["detail"]["data"] |= {"previous_attributes": {"name": "first"}}
+    assert billing.invoke(second)["outcome"] == "applied"
+    assert billing.invoke(first)["outcome"] == "stale"
+    third = customer_updated(first, name="third")
+    third["detail"]["data"] |= {"previous_attributes": {"name": "second"}}
+    assert billing.invoke(third)["outcome"] == "applied"
+    assert [call.body["name"] for call in applied_to(api, first)] == ["second", "third"]
+
+
+def test_handler_does_not_sleep_for_an_event_that_it_cannot_bring(
+    api: ReferenceApi, billing: Function, payments: Function
+) -> None:
+    newer = customer_updated(name="newer")
+    older = customer_updated(newer, age=1, name="older")
+    first = paid()
+    api.fail(Fault(status=503, times=8))
+    for function, envelope in ((billing, newer), (payments, first)):
+        with pytest.raises(FunctionError):
+            function.invoke(envelope)
+        function.new_lines()
+    for function, envelope in ((billing, older), (payments, second_event(first))):
+        with pytest.raises(FunctionError, match="is not settled"):
+            function.invoke(envelope)
+        assert function.new_logs("attempt failed") == []

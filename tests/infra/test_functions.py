@@ -130,7 +130,7 @@ def test_role_is_the_functions_own_and_assumed_by_lambda(stack: Stack, family: s
 
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-TABLE = {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+TABLE = {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
 HANDLER_ACTIONS = LOGS | TABLE | {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
 AUDIT_ACTIONS = LOGS | {
     "s3:PutObject",

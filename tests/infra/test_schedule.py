@@ -11,7 +11,7 @@ import pytest
 
 from functions.dead_letters.limits import Attempts, Turn
 from functions.dead_letters.records import read
-from functions.pipeline import effects, forced, names, streams
+from functions.pipeline import effects, names, ordering
 from functions.pipeline.table import item_key
 from tests.infra.conftest import synthesise_into
 from tests.infra.terraform_json import Stack, statements
@@ -132,7 +132,7 @@ def test_redrive_may_write_its_own_items_and_no_handlers_record(prod: Stack) -> 
     assert all(any(fnmatchcase(key, pattern) for pattern in allowed) for key in table.keys)
     others = {
         names.RECONCILE_CHECKPOINT,
-        *(item_key(module.KIND, "cus_1") for module in (effects, forced, streams)),
+        *(item_key(module.KIND, "cus_1") for module in (effects, ordering)),
         "huntaze-stripe-payments-prod.functions.pipeline.process.once#0123456789abcdef",
     }
     assert not [key for key in others for pattern in allowed if fnmatchcase(key, pattern)]
