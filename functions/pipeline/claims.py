@@ -137,7 +137,7 @@ def begin(table: Table, wanted: Wanted, claim: str, until: float) -> Claim:
     """
     parts: list[Part] = [Record(table, wanted.record, claim, {})]
     if wanted.effect is not None:
-        parts.append(Effect(table, wanted.effect, wanted.key, {}))
+        parts.append(Effect(table, wanted.effect, wanted.key, claim, {}))
     if wanted.stream is not None and wanted.state is not None:
         parts.append(Stream(table, wanted.stream, claim, wanted.state, None))
     for _ in range(ROUNDS):

@@ -38,6 +38,8 @@ class Effect:
         The item's key; see :func:`effect_key`.
     key
         Idempotency key of the event, under which the API is called.
+    claim
+        A name of the invocation that no other has.
     seen
         The item as it was read; {} where there is none.
     """
@@ -45,6 +47,7 @@ class Effect:
     table: Table
     item: str
     key: str
+    claim: str
     seen: Item
 
     def check(self) -> None:
@@ -66,12 +69,14 @@ class Effect:
     @property
     def doubt(self) -> bool:
         """Whether an earlier delivery of the event holds the claim, and may have called the API."""
-        return self.seen.get("idempotency_key") == self.key
+        # Its own write comes back where the answer to it was lost, and the client repeated it.
+        mine = self.seen.get("claim") == self.claim
+        return self.seen.get("idempotency_key") == self.key and not mine
 
     def begin(self) -> Write:
         """Write that the event claims the effect."""
         return self._write(
-            "SET idempotency_key = :key, expiration = :expiration REMOVE refused",
+            "SET idempotency_key = :key, claim = :claim, expiration = :expiration",
             _MINE if self.seen else _FREE,
         )
 
@@ -87,7 +92,7 @@ class Effect:
         return self._write(None, _MINE)
 
     def _write(self, update: str | None, condition: str) -> Write:
-        values = {"key": self.key, "done": True, "expiration": self.table.expiration()}
+        values = {"key": self.key, "claim": self.claim, "done": True, "expiration": self.table.expiration()}
         return Write(self.item, update, condition, values)
 
 
