@@ -23,7 +23,7 @@ class BootstrapStack(TerraformStack):
             "state_bucket",
             account=account,
             name=settings.state_bucket,
-            # No lifecycle: states are small and written in one piece, and each old one is a way back.
+            # No lifecycle: each old state is a way back, and a thousand of them cost cents a month.
             prevent_destroy=True,
         )
         Outputs(

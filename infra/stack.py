@@ -84,6 +84,7 @@ def _audit(scope: Construct, base: Foundation, lanes: dict[str, str]) -> Audit:
         variables={**base.every_functions_variables, names.LEDGER_BUCKET: base.ledger.name},
         grants=[*base.ledger.grant_write(), *base.secret.grant_read()],
         network=_network(base.settings),
+        high_throughput=base.settings.audit_high_throughput,
         key=base.key,
     )
 
@@ -179,7 +180,6 @@ def _monitoring(
             heartbeat_minutes=settings.heartbeat_minutes,
         ),
         emails=settings.alert_emails,
-        key=base.key,
     )
 
 

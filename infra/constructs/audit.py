@@ -37,6 +37,8 @@ class Audit(Capability):
     ----------
     patterns
         Lane to event pattern, disjoint and together complete.
+    high_throughput
+        Whether each lane has SQS's 300 messages a second for itself.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Audit(Capability):
         variables: Mapping[str, str],
         grants: Sequence[Statement],
         network: Network | None,
+        high_throughput: bool,
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
@@ -65,7 +68,6 @@ class Audit(Capability):
             short_name="audit-dlq",
             fifo=True,
             redriven_from=[queue_name(account, "events", fifo=True)],
-            key=key,
         )
         self.queue = Queue(
             self,
@@ -77,6 +79,7 @@ class Audit(Capability):
             visibility_timeout_seconds=self._visibility_seconds,
             dead_letter=self.dead_letter,
             max_receives=_MAX_RECEIVES,
+            throughput_per_group=high_throughput,
             key=key,
         )
         self.lane_dead_letters: dict[str, Queue] = {}
@@ -88,7 +91,6 @@ class Audit(Capability):
                 account=account,
                 short_name=f"audit-{lane}-dlq",
                 senders=[account.rule_arn(bus.name, rule_name)],
-                key=key,
             )
             self.rules[lane] = EventRule(
                 self,
@@ -112,7 +114,7 @@ class Audit(Capability):
             variables={**variables, names.DEAD_LETTER_QUEUE_URL: self.dead_letter.url},
             grants=[
                 *grants,
-                *self.queue.grant_consume(),
+                *self.queue.grant_consume(mapped=True),
                 # What can never be stored, it parks itself.
                 *self.dead_letter.grant_send(sid="ParkMessages"),
             ],

@@ -48,15 +48,7 @@ class BusLog(Capability):
             CloudwatchLogResourcePolicy,
             "policy",
             policy_name=rule_name,
-            policy_document=document(
-                Statement(
-                    sid="AllowEventBridge",
-                    principal={"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]},
-                    actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                    resources=[account.arn("logs", f"log-group:{group_name}:*")],
-                    condition={"ArnEquals": {"aws:SourceArn": account.rule_arn(bus.name, rule_name)}},
-                )
-            ),
+            policy_document=document(*_policy(account, group_name, account.rule_arn(bus.name, rule_name))),
         )
         self.dead_letter = Queue(
             self,
@@ -64,7 +56,6 @@ class BusLog(Capability):
             account=account,
             short_name="log-dlq",
             senders=[account.rule_arn(bus.name, rule_name)],
-            key=key,
         )
         self.rule = EventRule(
             self,
@@ -77,3 +68,22 @@ class BusLog(Capability):
             dead_letter=self.dead_letter,
         )
         self.rule.write_to(group, after=policy)
+
+
+def _policy(account: Account, group_name: str, rule_arn: str) -> list[Statement]:
+    """Two statements: EventBridge names the rule when it writes, and not when it makes the stream.
+
+    AWS samples, serverless-patterns, pull request 618.
+    """
+    services = {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}
+    streams = [account.arn("logs", f"log-group:{group_name}:*")]
+    return [
+        Statement("AllowStreams", ["logs:CreateLogStream"], streams, services),
+        Statement(
+            "AllowEvents",
+            ["logs:PutLogEvents"],
+            streams,
+            services,
+            {"ArnEquals": {"aws:SourceArn": rule_arn}},
+        ),
+    ]

@@ -19,10 +19,13 @@ _STORE: Final = (*_USE, "kms:ReEncryptFrom", "kms:ReEncryptTo")
 
 
 class Key(Capability):
-    """One key for bus, archive, queues, topic, table, ledger, logs, secret and function environments.
+    """One key for bus, archive, events queue, table, ledger, logs, secret and function environments.
+
+    Dead-letter queues and the alerts' topic do not use it: they must work when the key does not.
 
     The key policy names each service that acts by itself. DynamoDB, Secrets Manager, S3 and the
-    environment of a function act for a caller, whose role gets its permission from `grant_use`.
+    environment of a function act for a caller, whose role gets its permission from `grant_use`. So does
+    the mapping of a queue to a function, which acts with the function's role.
     """
 
     def __init__(self, scope: Construct, id_: str, *, account: Account, bus: str, archive: str) -> None:
@@ -46,9 +49,10 @@ class Key(Capability):
 def _policy(account: Account, bus: str, archive: str) -> list[Statement]:
     """The statements of the key's policy, after "Authorizing EventBridge to use a customer managed key",
 
-    "Configure KMS permissions for AWS services" (SQS, SNS) and "Encrypt log data using KMS".
+    "Configure KMS permissions for AWS services" (SQS) and "Encrypt log data using KMS". Each condition is
+    the encryption context with which the service that stores the data calls KMS; it does not rest on
+    what EventBridge passes to that service.
     """
-    same_account = {"StringEquals": {"aws:SourceAccount": account.id}}
     stored_events = {
         "StringEquals": {
             "kms:EncryptionContext:aws:events:event-bus:arn": [
@@ -57,7 +61,11 @@ def _policy(account: Account, bus: str, archive: str) -> list[Statement]:
             ]
         }
     }
-    log_groups = [account.arn("logs", f"log-group:/aws/{of}/{PROJECT}-*") for of in ("lambda", "events")]
+    queues = account.arn("sqs", f"{account.name('*')}*")
+    log_groups = [
+        account.arn("logs", f"log-group:/aws/lambda/{account.name('*')}"),
+        account.arn("logs", f"log-group:/aws/events/{PROJECT}-{account.environment}"),
+    ]
     root = {"AWS": f"arn:{account.partition}:iam::{account.id}:root"}
     return [
         # Without it nobody could ever change the key again; with it the account's IAM policies
@@ -65,11 +73,12 @@ def _policy(account: Account, bus: str, archive: str) -> list[Statement]:
         _allow("AccountAdministers", root, ["kms:*"]),
         _allow("EventBridgeDescribes", _service("events"), ["kms:DescribeKey"]),
         _allow("EventBridgeStores", _service("events"), _STORE, stored_events),
-        _allow("EventBridgeSends", _service("events"), _USE, same_account),
-        _allow("CloudWatchNotifies", _service("cloudwatch"), _USE, same_account),
-        _allow("SnsNotifies", _service("sns"), _USE, same_account),
-        _allow("SqsMoves", _service("sqs"), _USE, same_account),
-        _allow("LambdaDelivers", _service("lambda"), _USE, same_account),
+        _allow(
+            "EventBridgeSends",
+            _service("events"),
+            _USE,
+            {"ArnLike": {"kms:EncryptionContext:aws:sqs:arn": queues}},
+        ),
         _allow(
             "LogsStores",
             _service(f"logs.{account.region}"),

@@ -116,6 +116,7 @@ class PipelineFunction(Capability):
         role = ExecutionRole(
             self,
             f"{family}_role",
+            account=account,
             name=self.name,
             grants=[
                 *_write_to(logs),
@@ -141,7 +142,7 @@ class PipelineFunction(Capability):
             timeout=settings.timeout_seconds,
             reserved_concurrent_executions=settings.reserved_concurrency,
             environment=LambdaFunctionEnvironment(
-                variables=dict(sorted({**variables, **_powertools(family, settings, platform)}.items()))
+                variables=dict(sorted({**variables, **_powertools(family, settings)}.items()))
             ),
             kms_key_arn=key.arn if key else None,
             tracing_config=LambdaFunctionTracingConfig(mode="Active" if platform.tracing else "PassThrough"),
@@ -235,10 +236,9 @@ def _write_to(logs: CloudwatchLogGroup) -> list[Statement]:
     return [Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs.arn}:*"])]
 
 
-def _powertools(family: str, settings: FunctionSettings, platform: Platform) -> dict[str, str]:
+def _powertools(family: str, settings: FunctionSettings) -> dict[str, str]:
     return {
         "POWERTOOLS_LOG_LEVEL": settings.log_level,
         "POWERTOOLS_METRICS_NAMESPACE": names.METRICS_NAMESPACE,
         "POWERTOOLS_SERVICE_NAME": family,
-        "POWERTOOLS_TRACE_DISABLED": str(not platform.tracing).lower(),
     }

@@ -47,7 +47,6 @@ class Handler(Capability):
             account=account,
             short_name=f"{family}-dlq",
             senders=[account.rule_arn(bus.name, rule_name)],
-            key=key,
         )
         self.function = PipelineFunction(
             self,

@@ -70,9 +70,9 @@ def deny_plain_text(service: str, *resources: str, action: str = "*") -> Stateme
     )
 
 
-def trust(service: str, *, for_account: str | None = None) -> str:
-    """The trust policy of a role that one AWS service assumes, for resources of one account if it says so."""
-    condition = {"StringEquals": {"aws:SourceAccount": for_account}} if for_account else {}
+def trust(service: str, *, for_account: str) -> str:
+    """The trust policy of a role that one AWS service assumes, for resources of one account only."""
+    condition = {"StringEquals": {"aws:SourceAccount": for_account}}
     rendered = Statement("AllowService", ["sts:AssumeRole"], [], {"Service": service}, condition).render()
     del rendered["Resource"]
     return compact({"Version": _VERSION, "Statement": [rendered]})

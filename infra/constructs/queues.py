@@ -40,6 +40,9 @@ class Queue(Capability):
         Where SQS moves a message after so many receives. A FIFO queue's is FIFO too.
     redriven_from
         Names of the queues that may use this one as their dead-letter queue.
+    throughput_per_group
+        Whether each message group of a FIFO queue has SQS's 300 messages a second for itself, as "High
+        throughput for FIFO queues" has it, and not all groups together.
     protected
         Whether a plan that would destroy the queue, and what waits in it, fails.
     """
@@ -58,6 +61,7 @@ class Queue(Capability):
         dead_letter: "Queue | None" = None,
         max_receives: int = 0,
         redriven_from: Sequence[str] = (),
+        throughput_per_group: bool = False,
         protected: bool = False,
     ) -> None:
         super().__init__(scope, id_)
@@ -79,6 +83,8 @@ class Queue(Capability):
         if fifo:
             # An EventBridge target sets no deduplication id.
             properties |= {"FifoQueue": True, "ContentBasedDeduplication": True}
+        if throughput_per_group:
+            properties |= {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
         if dead_letter:
             properties["RedrivePolicy"] = {
                 "deadLetterTargetArn": dead_letter.arn_before_policy,
@@ -109,15 +115,16 @@ class Queue(Capability):
         send = Statement(sid, ["sqs:SendMessage"], [self.arn])
         return [send, *(self._key.grant_use() if self._key else [])]
 
-    def grant_consume(self, sid: str = "ConsumeQueue") -> list[Statement]:
-        """Statements for the role of a function that takes messages out of this queue."""
-        actions = [
-            "sqs:ChangeMessageVisibility",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            "sqs:ReceiveMessage",
-        ]
-        consume = Statement(sid, actions, [self.arn])
+    def grant_consume(self, sid: str = "ConsumeQueue", *, mapped: bool = False) -> list[Statement]:
+        """Statements for the role of a function that takes messages out of this queue.
+
+        Parameters
+        ----------
+        mapped
+            Whether Lambda's event source mapping does it for the function; it asks for attributes, too.
+        """
+        actions = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
+        consume = Statement(sid, [*actions, *(["sqs:GetQueueAttributes"] if mapped else [])], [self.arn])
         return [consume, *(self._key.grant_use() if self._key else [])]
 
     def metric_visible(self) -> Metric:

@@ -7,6 +7,7 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
+from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.policy import Statement, document, trust
 
@@ -43,13 +44,16 @@ class ExecutionRole(Capability):
         scope: Construct,
         id_: str,
         *,
+        account: Account,
         name: str,
         grants: Sequence[Statement],
         tracing: bool,
         in_network: bool,
     ) -> None:
         super().__init__(scope, id_)
-        role = self.add(IamRole, "", name=name, assume_role_policy=trust("lambda.amazonaws.com"))
+        role = self.add(
+            IamRole, "", name=name, assume_role_policy=trust("lambda.amazonaws.com", for_account=account.id)
+        )
         wanted = [*grants, *(_TRACING if tracing else []), *(_NETWORK if in_network else [])]
         self.policy = self.add(
             IamRolePolicy, "policy", name=name, role=role.id, policy=document(*_distinct(wanted))

@@ -73,6 +73,24 @@ def _taken_by_secrets_manager(value: int) -> int:
     return value
 
 
+def _never_of_live_events(value: bool, info: ValidationInfo) -> bool:
+    if value and info.data.get("livemode"):
+        raise ValueError(
+            "with livemode = true would keep customers' data in a log; leave it to environments whose events "
+            "are test events"
+        )
+    return value
+
+
+def _protected(value: int, info: ValidationInfo) -> int:
+    if value and not info.data.get("deletion_protection"):
+        raise ValueError(
+            "with deletion_protection = false can't be: a destroy would stop half-way, at a bucket that "
+            "nobody can empty; set deletion_protection = true, or lock no object"
+        )
+    return value
+
+
 def _network_is_whole(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
     if bool(value) != bool(info.data.get("audit_subnet_ids")):
         raise ValueError("and audit_subnet_ids go together: set both or none")
@@ -108,6 +126,8 @@ BucketName = Annotated[
 ApiUrl = Annotated[str, AfterValidator(_https_outside_loopback)]
 StripeReads = Annotated[int, AfterValidator(_taken_by_stripe)]
 LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]
+BusLogs = Annotated[bool, AfterValidator(_never_of_live_events)]
+ObjectLockDays = Annotated[int, AfterValidator(_protected)]
 RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]
 Redrive = Annotated[RedriveSettings, AfterValidator(_has_time_for_a_handler)]
 GlacierDays = Annotated[int, AfterValidator(_after_standard_ia)]

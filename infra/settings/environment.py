@@ -92,7 +92,11 @@ class Settings(StateSettings):
         description="Python runtime of the functions, python3.11 or newer",
         examples=["python3.13"],
     )
-    lambda_tracing: bool = Field(False, description="Active X-Ray tracing of the functions")
+    lambda_tracing: bool = Field(
+        False,
+        description="Active X-Ray tracing: Lambda's own two segments of each invocation, and no calls of the "
+        "functions to AWS, Stripe or the API",
+    )
     max_event_age_seconds: int = Field(
         21_600,
         ge=_LEAST_EVENT_AGE_SECONDS,
@@ -130,6 +134,11 @@ class Settings(StateSettings):
     reconciliation: ReconciliationSettings = Field(
         ReconciliationSettings(), description="The function that compares with Stripe's list"
     )
+    audit_high_throughput: bool = Field(
+        True,
+        description="Let each lane of the audit's queue take SQS's 300 messages a second by itself; false: "
+        "all lanes together",
+    )
     audit_subnet_ids: checks.Texts = Field(
         (),
         description="Subnets of the audit function; empty runs it outside a VPC",
@@ -152,8 +161,10 @@ class Settings(StateSettings):
     log_retention_days: checks.LogRetentionDays = Field(
         30, description="Days that the functions' logs are kept", examples=[30]
     )
-    bus_logs: bool = Field(
-        False, description="Log every event of the bus whole, personal data included; for a test account"
+    bus_logs: checks.BusLogs = Field(
+        False,
+        description="Log every event of the bus whole, personal data included; only where livemode is false. "
+        "CloudWatch Logs allows 10 resource policies per region, of which each environment takes one",
     )
     create_kms_key: bool = Field(
         False,
@@ -162,24 +173,27 @@ class Settings(StateSettings):
     deletion_protection: bool = Field(
         False, description="Refuse to delete the idempotency table and a ledger that is not empty"
     )
-    ledger_object_lock_days: int = Field(
+    ledger_object_lock_days: checks.ObjectLockDays = Field(
         0,
         ge=0,
-        le=36_500,
-        description="Days in which no new ledger object can be deleted by anybody; 0 locks none",
+        le=2_557,
+        description="Days in which no new ledger object can be deleted by anybody, the account's owner "
+        "included, not even after a typing error: 2,557, seven years, at most; 0 locks none",
         examples=[365],
     )
     ledger_infrequent_access_days: int = Field(
         30,
         ge=30,
-        description="Days until ledger objects move to Standard-IA; S3 moves none under 128 KB",
+        description="Days until ledger objects move to Standard-IA; S3 moves none under 128 KB, and most of "
+        "the ledger's have a few",
         examples=[30],
     )
     ledger_glacier_days: checks.GlacierDays = Field(
         90,
         ge=60,
         validate_default=True,
-        description="Days until ledger objects move to Glacier Flexible Retrieval; none under 128 KB",
+        description="Days until ledger objects move to Glacier Flexible Retrieval; S3 moves none under "
+        "128 KB, and most of the ledger's have a few",
         examples=[90],
     )
     secret_version: int = Field(

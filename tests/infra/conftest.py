@@ -20,6 +20,9 @@ from tests.infra.terraform_json import Stack
 SOURCE = "aws.partner/stripe.com/ed_test_61TestSource"
 EVERYTHING_ON = {
     "CREATE_KMS_KEY": "true",
+    "DELETION_PROTECTION": "true",
+    # What bus_logs needs.
+    "LIVEMODE": "false",
     "LAMBDA_TRACING": "true",
     "AUDIT_SUBNET_IDS": "subnet-0a, subnet-0b",
     "AUDIT_SECURITY_GROUP_IDS": "sg-0a",

@@ -24,13 +24,30 @@ def test_key_policy_names_each_service(secured: Stack) -> None:
     policy = statements(secured.only("aws_kms_key")["policy"])
     services = {s["Principal"]["Service"] for s in policy if "Service" in s["Principal"]}
     assert services == {
-        "cloudwatch.amazonaws.com",
         "events.amazonaws.com",
-        "lambda.amazonaws.com",
         "logs.eu-west-1.amazonaws.com",
-        "sns.amazonaws.com",
-        "sqs.amazonaws.com",
     }
+
+
+def test_services_use_the_key_by_what_stores_the_data_and_for_this_environment_only(secured: Stack) -> None:
+    conditions = {
+        (operator, key): value
+        for statement in statements(secured.only("aws_kms_key")["policy"])
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, value in keys.items()
+    }
+    assert {key for _, key in conditions} == {
+        "kms:EncryptionContext:aws:events:event-bus:arn",
+        "kms:EncryptionContext:aws:logs:arn",
+        "kms:EncryptionContext:aws:sqs:arn",
+    }
+    queues = conditions["ArnLike", "kms:EncryptionContext:aws:sqs:arn"]
+    assert queues.endswith(":huntaze-stripe-*-prod*")
+    groups = conditions["ArnLike", "kms:EncryptionContext:aws:logs:arn"]
+    assert [group.split(":log-group:")[1] for group in groups] == [
+        "/aws/events/huntaze-stripe-prod",
+        "/aws/lambda/huntaze-stripe-*-prod",
+    ]
 
 
 def test_services_use_the_key_for_this_pipeline_only(secured: Stack) -> None:
@@ -45,7 +62,6 @@ def test_key_is_used_everywhere(secured: Stack) -> None:
     assert secured.only("aws_cloudwatch_event_bus")["kms_key_identifier"] == KEY
     archive = secured.of_type("aws_cloudcontrolapi_resource")["archive"]
     assert json.loads(archive["desired_state"])["KmsKeyIdentifier"] == KEY
-    assert secured.only("aws_sns_topic")["kms_master_key_id"] == KEY
     assert secured.only("aws_dynamodb_table")["server_side_encryption"] == {
         "enabled": True,
         "kms_key_arn": KEY,
@@ -58,6 +74,14 @@ def test_key_is_used_everywhere(secured: Stack) -> None:
         "kms_master_key_id": KEY,
         "sse_algorithm": "aws:kms",
     }
+
+
+def test_what_tells_that_the_key_is_gone_works_without_it(secured: Stack) -> None:
+    assert "kms_master_key_id" not in secured.only("aws_sns_topic")
+    for name, queue in secured.queues().items():
+        if "dlq" in name:
+            assert queue["SqsManagedSseEnabled"] is True
+            assert "KmsMasterKeyId" not in queue
 
 
 def test_roles_may_use_the_key(secured: Stack) -> None:

@@ -157,11 +157,16 @@ def test_bus_is_logged_where_set(stack: Stack, secured: Stack) -> None:
     group = secured.address("aws_cloudwatch_log_group", "/aws/events/huntaze-stripe-prod")
     assert pattern(secured, "huntaze-stripe-log-prod") == {"source": [SOURCE]}
     assert secured.target("huntaze-stripe-log-prod")["arn"] == f"${{{group}.arn}}"
-    [allow] = statements(secured.only("aws_cloudwatch_log_resource_policy")["policy_document"])
-    assert "events.amazonaws.com" in allow["Principal"]["Service"]
-    [resource] = allow["Resource"]
-    assert resource.endswith(":log-group:/aws/events/huntaze-stripe-prod:*")
-    assert allow["Condition"]["ArnEquals"]["aws:SourceArn"].endswith("/huntaze-stripe-log-prod")
+    policy = statements(secured.only("aws_cloudwatch_log_resource_policy")["policy_document"])
+    for allow in policy:
+        assert "events.amazonaws.com" in allow["Principal"]["Service"]
+        [resource] = allow["Resource"]
+        assert resource.endswith(":log-group:/aws/events/huntaze-stripe-prod:*")
+    # EventBridge names no rule when it makes the stream: under the condition it could write nothing.
+    make, write = policy
+    assert (make["Action"], "Condition" in make) == (["logs:CreateLogStream"], False)
+    assert write["Action"] == ["logs:PutLogEvents"]
+    assert write["Condition"]["ArnEquals"]["aws:SourceArn"].endswith("/huntaze-stripe-log-prod")
 
 
 def test_environments_differ_in_retention(stack_of: Callable[[str], Stack]) -> None:

@@ -65,7 +65,6 @@ def test_handler_gets_its_variables(stack: Stack, family: str) -> None:
         "POWERTOOLS_LOG_LEVEL": "INFO",
         "POWERTOOLS_METRICS_NAMESPACE": "HuntazeStripe",
         "POWERTOOLS_SERVICE_NAME": family,
-        "POWERTOOLS_TRACE_DISABLED": "true",
     }
 
 
@@ -78,7 +77,6 @@ def test_audit_gets_what_it_needs_and_no_more(stack: Stack) -> None:
         "POWERTOOLS_LOG_LEVEL",
         "POWERTOOLS_METRICS_NAMESPACE",
         "POWERTOOLS_SERVICE_NAME",
-        "POWERTOOLS_TRACE_DISABLED",
     }
 
 
@@ -124,7 +122,8 @@ def test_role_is_the_functions_own_and_assumed_by_lambda(stack: Stack, family: s
     assert address not in others
     role = stack.named("aws_iam_role", f"huntaze-stripe-{family}-{stack.environment}")
     assert role["assume_role_policy"] == (
-        '{"Statement":[{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":'
+        '{"Statement":[{"Action":["sts:AssumeRole"],"Condition":{"StringEquals":{"aws:SourceAccount":'
+        '"${data.aws_caller_identity.account_identity.account_id}"}},"Effect":"Allow","Principal":'
         '{"Service":"lambda.amazonaws.com"},"Sid":"AllowService"}],"Version":"2012-10-17"}'
     )
 
@@ -224,7 +223,6 @@ def test_tracing_is_off_unless_set(stack: Stack, secured: Stack) -> None:
         assert function(stack, family)["tracing_config"]["mode"] == "PassThrough"
         assert function(secured, family)["tracing_config"]["mode"] == "Active"
         assert {"xray:PutTelemetryRecords", "xray:PutTraceSegments"} <= actions(secured, family)
-        assert function(secured, family)["environment"]["variables"]["POWERTOOLS_TRACE_DISABLED"] == "false"
 
 
 def test_only_the_audit_function_joins_a_network(stack: Stack, secured: Stack) -> None:

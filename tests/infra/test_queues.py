@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from cdktf import TerraformStack
 
 from infra.constructs.account import Account
 from infra.constructs.base import new_app
 from infra.constructs.queues import Queue
 from ops.dlq.queues import FIFO, NAMES, OPTIONAL
-from tests.infra.conftest import SOURCE
+from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, statements
 
 ARN_START = "arn:${data.aws_partition.account_partition.partition}"
@@ -157,13 +158,20 @@ def test_a_plan_that_destroys_a_protected_queue_fails(tmp_path: Path) -> None:
     assert "lifecycle" not in made["other_dlq"]
 
 
-def test_with_a_key_every_queue_but_the_buss_own_uses_it(secured: Stack) -> None:
-    for name, queue in secured.queues().items():
-        if name == "huntaze-stripe-bus-dlq-prod":
-            assert queue["SqsManagedSseEnabled"] is True
-        else:
-            assert queue["KmsMasterKeyId"] == "${aws_kms_key.key.arn}"
-            assert "SqsManagedSseEnabled" not in queue
+def test_with_a_key_the_events_queue_uses_it(secured: Stack) -> None:
+    queue = secured.queues()["huntaze-stripe-events-prod.fifo"]
+    assert queue["KmsMasterKeyId"] == "${aws_kms_key.key.arn}"
+    assert "SqsManagedSseEnabled" not in queue
+
+
+@pytest.mark.parametrize("high", [True, False])
+def test_each_lane_has_the_throughput_of_its_own_that_is_set(tmp_path: Path, high: bool) -> None:
+    outdir = synthesise_into(tmp_path, {} if high else {"AUDIT_HIGH_THROUGHPUT": "false"})
+    queues = Stack.read(outdir, "huntaze-stripe-dev").queues()
+    wanted = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
+    for name, queue in queues.items():
+        is_set = {key: queue[key] for key in wanted if key in queue}
+        assert is_set == (wanted if high and name == "huntaze-stripe-events-dev.fifo" else {})
 
 
 def test_the_dlq_commands_know_every_dead_letter_queue(stack: Stack, secured: Stack) -> None:

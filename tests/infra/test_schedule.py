@@ -24,7 +24,6 @@ REDRIVE_ACTIONS = LOGS | {
     "lambda:InvokeFunction",
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
 }
 

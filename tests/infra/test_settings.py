@@ -287,6 +287,24 @@ def test_settings_are_frozen() -> None:
                 "example 300",
             ),
         ),
+        (
+            "livemode = true\nbus_logs = true",
+            {},
+            (
+                "bus_logs = True with livemode = true would keep customers' data in a log",
+                "write true or false",
+            ),
+        ),
+        (
+            "deletion_protection = true\nledger_object_lock_days = 3650",
+            {},
+            ("ledger_object_lock_days = 3650 should be less than or equal to 2557", "typing error"),
+        ),
+        (
+            "ledger_object_lock_days = 365",
+            {},
+            ("ledger_object_lock_days = 365 with deletion_protection = false", "deletion_protection = true"),
+        ),
         ("[a]\n", {}, ('"a" is no setting',)),
         (
             "",

@@ -84,7 +84,8 @@ def test_ledger_is_tidied_up(stack: Stack) -> None:
     assert rule["status"] == "Enabled"
     assert rule["abort_incomplete_multipart_upload"] == [{"days_after_initiation": 7}]
     assert rule["noncurrent_version_expiration"] == [{"noncurrent_days": 365}]
-    assert "expiration" not in rule
+    # No object expires.
+    assert rule["expiration"] == [{"expired_object_delete_marker": True}]
 
 
 def test_ledger_moves_to_colder_storage(stack: Stack) -> None:

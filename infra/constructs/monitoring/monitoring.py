@@ -8,7 +8,6 @@ from infra.constructs.account import Account
 from infra.constructs.audit import Audit
 from infra.constructs.base import Capability
 from infra.constructs.bus_log import BusLog
-from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.handler import Handler
 from infra.constructs.monitoring.alarms import Alarms
@@ -35,11 +34,10 @@ class Monitoring(Capability):
         scheduled: Sequence[ScheduledFunction],
         thresholds: Thresholds,
         emails: Sequence[str],
-        key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
         pipeline = Pipeline(account, bus, handlers, audit, bus_log, scheduled)
-        topic = AlertTopic(self, "alerts", account=account, emails=emails, key=key)
+        topic = AlertTopic(self, "alerts", account=account, emails=emails)
         alarm = Alarms(
             self, "alarm", account=account, topic_arn=topic.arn, alarms=alarms(pipeline, thresholds)
         )

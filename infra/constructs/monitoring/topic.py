@@ -10,7 +10,6 @@ from constructs import Construct
 
 from infra.constructs.account import Account
 from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
 from infra.constructs.policy import Statement, deny_plain_text, document
 from infra.names import PROJECT
 
@@ -18,8 +17,9 @@ from infra.names import PROJECT
 class AlertTopic(Capability):
     """An SNS topic that CloudWatch's alarms of this environment publish to.
 
-    Without a key of ours it is not encrypted at rest: SNS has no keys of its own, and CloudWatch
-    may not use the key that AWS manages for SNS. Alarms name metrics and queues, not events.
+    It is not encrypted at rest: SNS has no keys of its own, CloudWatch may not use the key that AWS
+    manages for SNS, and with a key of ours no alarm could tell that this key is gone. Alarms name
+    metrics and queues, not events.
 
     Parameters
     ----------
@@ -27,9 +27,7 @@ class AlertTopic(Capability):
         Addresses to subscribe; each gets a mail and confirms it once.
     """
 
-    def __init__(
-        self, scope: Construct, id_: str, *, account: Account, emails: Sequence[str], key: Key | None
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, *, account: Account, emails: Sequence[str]) -> None:
         super().__init__(scope, id_)
         name = account.name("alerts")
         literal_arn = account.arn("sns", name)
@@ -37,7 +35,6 @@ class AlertTopic(Capability):
             SnsTopic,
             "",
             name=name,
-            kms_master_key_id=key.arn if key else None,
             policy=document(
                 deny_plain_text("sns", literal_arn, action="Publish"),
                 Statement(
