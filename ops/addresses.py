@@ -1,14 +1,17 @@
-"""The addresses that an operator exports for AWS and for proxies, checked before anything is asked."""
+"""The addresses that an operator exports, of AWS, proxies and a database, checked before anything is done."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from functions.pipeline import names
+from functions.pipeline.errors import ConfigurationError
 from ops.errors import OperatorError
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 PROXIES = frozenset({"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"})
+DATABASES = frozenset({names.DATABASE_URL, f"TF_VAR_{names.DATABASE_URL}"})
 
 
 def check(environment: Mapping[str, str]) -> None:
@@ -34,6 +37,8 @@ def check(environment: Mapping[str, str]) -> None:
                 "or unset it",
                 usage=True,
             )
+        if name in DATABASES:
+            _check_database(value)
 
 
 def is_endpoint(value: str) -> bool:
@@ -44,6 +49,21 @@ def is_endpoint(value: str) -> bool:
     if value.partition("://")[0] not in ("http", "https") or not _has_host_and_port(value):
         return False
     return bool(is_valid_endpoint_url(value) or is_valid_ipv6_endpoint_url(value))
+
+
+def _check_database(url: str) -> None:
+    # Few commands are called with a database, and the driver is slow to load.
+    import psycopg
+
+    from functions.ledger.connection import encryption
+
+    try:
+        encryption(url)
+    except ConfigurationError as error:
+        raise OperatorError(error.reason, usage=True) from None
+    except (psycopg.Error, UnicodeError):
+        # Whoever connects says so.
+        return
 
 
 def _is_proxy(value: str) -> bool:

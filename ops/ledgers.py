@@ -13,9 +13,10 @@ from typing import Protocol
 
 import psycopg
 
+from functions.ledger.connection import connect
 from functions.ledger.reader import KnownEvents, LedgerReader
 from functions.pipeline import names, telemetry
-from functions.pipeline.errors import EventError
+from functions.pipeline.errors import ConfigurationError, EventError
 from ops.environment import Environment
 from ops.errors import OperatorError
 
@@ -91,7 +92,7 @@ class PostgresLedger:
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[str, ...]]:
         try:
-            with psycopg.connect(
+            with connect(
                 self._database_url,
                 connect_timeout=CONNECT_SECONDS,
                 application_name="huntaze-stripe",
@@ -105,6 +106,8 @@ class PostgresLedger:
                 "DATABASE_URL names a database without the table stripe_event_ledger, which the audit "
                 "function makes: give the environment's own, or unset it to read the ledger bucket"
             ) from None
+        except ConfigurationError as error:
+            raise OperatorError(error.reason) from None
         except (psycopg.Error, UnicodeError) as error:
             # UnicodeError: a host's name that can't be one. Without the cause: psycopg's own texts quote the
             # connection string.

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
+from functions.ledger.connection import connect
 from functions.ledger.records import LedgerRecord
 from functions.pipeline import names
 from functions.pipeline.errors import ConfigurationError, EventError, TransientError
@@ -40,6 +41,9 @@ _UNSTORABLE: Final = (
 )
 
 # A copy that reconcile made stands for a delivery only as long as there is no other.
+# What libpq says where the server did not prove who it is.
+_UNPROVEN: Final = ("does not support SSL", "certificate")
+
 _INSERT: Final = """
     INSERT INTO stripe_event_ledger AS ledger
         (event_id, first_seen, delivery_ids, type, object_id, customer_id, api_version, payload)
@@ -101,7 +105,7 @@ class PostgresLedger:
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None:
-            connection = psycopg.connect(
+            connection = connect(
                 self._database_url,
                 autocommit=True,
                 connect_timeout=CONNECT_SECONDS,
@@ -166,7 +170,12 @@ def _row(record: LedgerRecord) -> dict[str, object]:
 def _fault(error: psycopg.Error) -> EventError:
     """Classify a database error: what a person must change, or what passes."""
     if error.sqlstate is None:
-        # No connection came about, or it broke. libpq tells a wrong password in words alone.
+        # No connection came about, or it broke. libpq tells why in words alone, which are not repeated.
+        if any(words in str(error) for words in _UNPROVEN):
+            return ConfigurationError(
+                "PostgreSQL has no TLS, or a certificate that is not trusted; check DATABASE_URL's host, "
+                "sslmode and sslrootcert"
+            )
         name = type(error).__name__
         return TransientError(f"PostgreSQL failed ({name}, no SQLSTATE); if it stays so, check DATABASE_URL")
     told = f"PostgreSQL failed ({type(error).__name__}, SQLSTATE {error.sqlstate})"

@@ -20,6 +20,8 @@ from ops.errors import OperatorError
         {"https_proxy": "http://user:word@proxy.example:3128"},
         {"ALL_PROXY": "socks5://127.0.0.1:1080"},
         {"HTTP_PROXY": ""},
+        {"DATABASE_URL": "postgresql://user:word@db.example/x", "TF_VAR_DATABASE_URL": ""},
+        {"DATABASE_URL": "postgresql://user:word@127.0.0.1/x?sslmode=disable"},
     ],
 )
 def test_what_can_be_an_address_is_left_alone(variables: dict[str, str]) -> None:
@@ -54,3 +56,11 @@ def test_password_in_an_address_is_not_told() -> None:
     with pytest.raises(OperatorError) as refused:
         addresses.check({"HTTPS_PROXY": "http://user:secret-password@[::1"})
     assert "secret-password" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "TF_VAR_DATABASE_URL"])
+def test_database_without_tls_is_refused_before_anything_is_deployed(name: str) -> None:
+    with pytest.raises(OperatorError, match=r"DATABASE_URL has sslmode=prefer.*leave sslmode out") as refused:
+        addresses.check({name: "postgresql://user:secret-password@db.example/x?sslmode=prefer"})
+    assert "secret-password" not in str(refused.value)
+    assert refused.value.usage
