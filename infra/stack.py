@@ -16,7 +16,7 @@ from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.outputs import Outputs
 from infra.constructs.policy import compact
 from infra.constructs.reconciliation import Reconciliation
-from infra.constructs.schedule import ScheduledFunction
+from infra.constructs.schedule import PRECISION_SECONDS, ScheduledFunction
 from infra.constructs.state import keep_in_bucket
 from infra.foundation import Foundation
 from infra.names import stack_name
@@ -40,7 +40,7 @@ class EnvironmentStack(TerraformStack):
         bus_log = _bus_log(self, base) if settings.bus_logs else None
         scheduled: list[ScheduledFunction] = []
         if settings.auto_redrive:
-            scheduled.append(_redrive(self, base, handlers))
+            scheduled.append(_redrive(self, base, handlers, audit))
         if settings.reconcile != names.OFF:
             scheduled.append(_reconciliation(self, base, handlers, audit))
         monitoring = _monitoring(self, base, handlers, audit, bus_log, scheduled)
@@ -101,8 +101,20 @@ def _bus_log(scope: Construct, base: Foundation) -> BusLog:
     )
 
 
-def _redrive(scope: Construct, base: Foundation, handlers: Sequence[Handler]) -> ScheduledFunction:
+def _redrive(
+    scope: Construct, base: Foundation, handlers: Sequence[Handler], audit: Audit
+) -> ScheduledFunction:
     settings = base.settings
+    handler_seconds = max(each.function.timeout_seconds for each in handlers)
+    # A run works until the next one begins, which Scheduler may start late, and then ends what it began.
+    seconds = (
+        settings.auto_redrive_minutes * 60
+        + PRECISION_SECONDS
+        + handler_seconds
+        + names.REDRIVE_RESERVE_SECONDS
+    )
+    queues = {each.family: each.dead_letter for each in handlers}
+    queues |= {each.short_name: each for each in audit.dead_letters}
     return ScheduledFunction(
         scope,
         "redrive",
@@ -110,20 +122,22 @@ def _redrive(scope: Construct, base: Foundation, handlers: Sequence[Handler]) ->
         minutes=settings.auto_redrive_minutes,
         code=base.code["handlers"],
         platform=base.platform,
-        settings=settings.redrive,
+        settings=settings.redrive.lasting(seconds),
         variables={
             **base.memory_variables,
             names.ENVIRONMENT: settings.environment,
             names.HUNTAZE_API_URL: settings.huntaze_api_url,
             names.AUTO_REDRIVE_ATTEMPTS: str(settings.auto_redrive_attempts),
             names.AUTO_REDRIVE_PER_SECOND: str(settings.auto_redrive_per_second),
-            names.HANDLER_SECONDS: str(max(each.function.timeout_seconds for each in handlers)),
+            names.HANDLER_SECONDS: str(handler_seconds),
             names.HANDLER_FUNCTIONS: compact({each.family: each.function.name for each in handlers}),
-            names.DEAD_LETTER_QUEUE_URLS: compact({each.family: each.dead_letter.url for each in handlers}),
+            names.DEAD_LETTER_QUEUE_URLS: compact({name: queue.url for name, queue in queues.items()}),
+            names.EVENTS_QUEUE_URL: audit.queue.url,
         },
         grants=[
-            *base.table.grant_limits(),
+            *base.table.grant_redrive_run(),
             *(grant for handler in handlers for grant in handler.grant_redrive()),
+            *audit.grant_redrive(),
         ],
         key=base.key,
     )

@@ -1,75 +1,67 @@
-"""Outages heal themselves: what failed for a time is handed back once the API answers again.
+"""Outages heal themselves: what failed for a time is redriven once the API answers again.
 
-Oldest first, at a bounded rate, and each event a bounded number of times. What failed for good, and what
-a person has to mend, stays.
+What failed for good, and what a person has to mend, stays.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import time
 from typing import TYPE_CHECKING, Final
 
 import httpx
+from botocore.config import Config
 
-from functions.dead_letters.lanes import START_SECONDS, Lane, taken
-from functions.dead_letters.limits import Attempts, Turn
-from functions.dead_letters.queue import Pace
-from functions.dead_letters.records import CONFIGURATION, TRANSIENT, DeadLetter
-from functions.dead_letters.redrive import FAILED, UNSETTLED, Result, redrive
+from functions.dead_letters.backlog import Source
+from functions.dead_letters.drain import GIVEN_UP, LEFT, WAITING, Drain
+from functions.dead_letters.lease import Lease
+from functions.dead_letters.queue import DeadLetterQueue
+from functions.dead_letters.redrive import FAILED, ToAuditQueue, ToHandler, WayBack
 from functions.dead_letters.settings import RedriveSettings, redrive_settings
-from functions.pipeline import names
+from functions.dead_letters.workers import Workers
+from functions.pipeline import aws, names
 from functions.pipeline.api import shared_client
-from functions.pipeline.retry import remaining_seconds
 from functions.pipeline.table import Table
 from functions.pipeline.telemetry import logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-LEFT: Final = "left"
-# So many transient failures in a row, and the API is away again.
-FAILURES_IN_A_ROW: Final = 3
-# Seconds of a run that are kept for giving back what was taken and was not handed over.
-GIVE_BACK_SECONDS: Final = 5
 SERVER_ERROR: Final = 500
 
 
 def run(context: LambdaContext) -> dict[str, int]:
-    """Hand back what can be, and return how many letters ended how.
+    """Redrive what can be, and return how many messages ended how.
 
     Returns
     -------
     dict
-        Counts by result (see :data:`functions.dead_letters.redrive.RESULTS`), and ``left``: letters of
-        transient failures that are still in their queues. Empty where nothing was looked at.
+        See :attr:`functions.dead_letters.drain.Drain.counts`. Empty where nothing was looked at.
 
     Raises
     ------
     ConfigurationError, TransientError
-        A queue, the table or a function refused, or a queue or the table did not answer; the next run
-        does the rest.
+        A queue, the table or a function refused, or did not answer; the others' events were redriven, and the
+        next run does the rest.
     """
     settings = redrive_settings()
-    counts: Counter[str] = Counter()
-    table = Table(settings.table, settings.expiry_seconds)
-    attempts = Attempts(table, settings.attempts)
-    turn = Turn(table, settings.handler_seconds + START_SECONDS + GIVE_BACK_SECONDS)
+    lease = Lease(Table(settings.table, settings.expiry_seconds), settings.reserve_seconds)
+    if not lease.wait():
+        return _nothing("another run is at work")
+    workers = Workers(settings.most_at_once)
     try:
-        if not api_answers(settings.api_url):
-            logger.info("nothing handed back", extra={"reason": "the API does not answer"})
-            return {}
-        if not turn.take():
-            logger.info("nothing handed back", extra={"reason": "another run is at work"})
-            return {}
+        api_there = api_answers(settings.api_url)
+        sources = _sources(settings, handlers=api_there)
+        drain = Drain(sources, settings, lease, workers, context)
         try:
-            with taken(settings, attempts, context) as letters:
-                _hand_back(letters, turn, settings, context, counts)
+            drain.run()
         finally:
-            turn.end()
+            _tell(drain, whole=api_there)
     finally:
-        _tell(counts)
-    return dict(counts)
+        lease.release()
+        workers.close()
+    if drain.errors:
+        raise drain.errors[0]
+    return dict(drain.counts)
 
 
 def api_answers(url: str) -> bool:
@@ -81,54 +73,40 @@ def api_answers(url: str) -> bool:
         return False
 
 
-def _hand_back(
-    letters: dict[DeadLetter, Lane],
-    turn: Turn,
-    settings: RedriveSettings,
-    context: LambdaContext,
-    counts: Counter[str],
-) -> None:
-    pace = Pace(settings.per_second)
-    in_a_row = 0
-    counts[LEFT] = len(letters)
-    for letter, lane in list(letters.items()):
-        if in_a_row == FAILURES_IN_A_ROW or remaining_seconds(context) < turn.seconds or not turn.keep():
-            return
-        if not lane.handler.attempts.take(letter):
-            logger.info(
-                "left to a person", extra={"correlation_id": letter.event_id, "reason": letter.reason}
-            )
-            continue
-        pace.wait()
-        result = redrive(letter, lane.queue, lane.handler)
-        counts[result.outcome] += 1
-        if result.settled:
-            counts[LEFT] -= 1
-            del letters[letter]
-        _tell_one(letter, result)
-        if result.kind == CONFIGURATION:
-            # Every other letter would meet the same, and lose an attempt by it.
-            return
-        if result.kind != UNSETTLED:
-            in_a_row = in_a_row + 1 if result.kind == TRANSIENT else 0
+def _sources(settings: RedriveSettings, *, handlers: bool) -> list[Source]:
+    """Return the dead-letter queues with their targets: the audit's, and the handlers' if asked for."""
+    calls = Config(max_pool_connections=settings.most_at_once)
+    sqs = aws.session().client("sqs", config=aws.CONFIG.merge(calls))
+    # A second attempt of a call would invoke the handler twice.
+    once = Config(read_timeout=settings.invocation_seconds, retries={"total_max_attempts": 1})
+    functions = aws.session().client("lambda", config=aws.CONFIG.merge(calls).merge(once))
+    audit = ToAuditQueue(settings.audit_queue_url, sqs)
+    targets: dict[str, WayBack] = {
+        name: ToHandler(function, functions, settle=False) for name, function in settings.functions.items()
+    }
+    if not handlers:
+        logger.info("nothing redriven to the handlers", extra={"reason": "the API does not answer"})
+    return [
+        Source(DeadLetterQueue(name, url, sqs), targets.get(name, audit))
+        for name, url in sorted(settings.queue_urls.items())
+        if handlers or name not in targets
+    ]
 
 
-def _tell_one(letter: DeadLetter, result: Result) -> None:
-    logger.info(
-        "event handed back",
-        extra={
-            "correlation_id": letter.event_id,
-            "event_id": letter.event_id,
-            "event_type": letter.event_type,
-            "outcome": result.outcome,
-            "reason": result.reason,
-        },
+def _nothing(reason: str) -> dict[str, int]:
+    logger.info("nothing redriven", extra={"reason": reason})
+    metrics.add_metric(names.EVENTS_REDRIVEN, "Count", 0)
+    return {}
+
+
+def _tell(drain: Drain, *, whole: bool) -> None:
+    settled = sum(
+        count for name, count in drain.counts.items() if name not in (FAILED, LEFT, WAITING, GIVEN_UP)
     )
-
-
-def _tell(counts: Mapping[str, int]) -> None:
-    settled = sum(count for name, count in counts.items() if name not in (FAILED, LEFT))
     metrics.add_metric(names.EVENTS_REDRIVEN, "Count", settled)
-    if LEFT in counts:
-        metrics.add_metric(names.EVENTS_LEFT, "Count", counts[LEFT])
-        logger.info("dead-letter queues seen", extra={"counts": dict(counts)})
+    if whole:
+        metrics.add_metric(names.EVENTS_LEFT, "Count", drain.counts[LEFT])
+    metrics.add_metric(names.EVENTS_GIVEN_UP, "Count", drain.counts[GIVEN_UP])
+    if drain.oldest is not None:
+        metrics.add_metric(names.OLDEST_LETTER_AGE, "Seconds", round(time.time() - drain.oldest))
+    logger.info("dead-letter queues seen", extra={"counts": dict(drain.counts)})

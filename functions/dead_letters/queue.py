@@ -47,26 +47,31 @@ class DeadLetterQueue:
         try:
             while (most is None or len(taken) < most) and time.monotonic() < end:
                 wanted = RECEIVE_BATCH if most is None else min(RECEIVE_BATCH, most - len(taken))
-                messages = self.client.receive_message(
-                    QueueUrl=self.url,
-                    MaxNumberOfMessages=wanted,
-                    VisibilityTimeout=seconds,
-                    WaitTimeSeconds=WAIT_SECONDS,
-                    MessageAttributeNames=["All"],
-                    MessageSystemAttributeNames=["All"],
-                ).get("Messages", [])
+                letters = self.receive(seconds=seconds, most=wanted)
                 known = len(taken)
-                taken |= {message["MessageId"]: read(message) for message in messages}
-                told(len(messages))
+                taken |= {letter.message_id: letter for letter in letters}
+                told(len(letters))
                 if len(taken) == known:
                     break
-        except aws.AwsError as error:
-            self.give_back(taken.values())
-            raise aws.fault(RESOURCE, error) from error
         except BaseException:
-            self.give_back(taken.values())
+            self.release(letter.receipt for letter in taken.values())
             raise
         return sorted(taken.values(), key=lambda letter: letter.failed_at)
+
+    def receive(self, *, seconds: int, most: int = RECEIVE_BATCH) -> list[DeadLetter]:
+        """Receive up to ten messages, and hide them for ``seconds``. Raises as :meth:`take` does."""
+        try:
+            answer = self.client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=most,
+                VisibilityTimeout=seconds,
+                WaitTimeSeconds=WAIT_SECONDS,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["All"],
+            )
+        except aws.AwsError as error:
+            raise aws.fault(RESOURCE, error) from error
+        return [read(message) for message in answer.get("Messages", [])]
 
     def delete(self, letter: DeadLetter) -> None:
         """Delete a message. Raises as :meth:`take` does."""
@@ -75,35 +80,19 @@ class DeadLetterQueue:
         except aws.AwsError as error:
             raise aws.fault(RESOURCE, error) from error
 
-    def give_back(self, letters: Iterable[DeadLetter]) -> None:
+    def release(self, receipts: Iterable[str]) -> None:
         """Show messages to others again at once. One that can't be is shown when its time is over."""
-        self.hide(letters, seconds=0)
+        self.hide(receipts, seconds=0)
 
-    def hide(self, letters: Iterable[DeadLetter], *, seconds: int) -> None:
+    def hide(self, receipts: Iterable[str], *, seconds: int) -> None:
         """Hide messages that were taken for so many seconds from now; one that can't be keeps its time."""
-        waiting = list(letters)
+        waiting = list(receipts)
         for place in range(0, len(waiting), RECEIVE_BATCH):
             entries = [
-                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": seconds}
-                for number, letter in enumerate(waiting[place : place + RECEIVE_BATCH])
+                {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
+                for number, receipt in enumerate(waiting[place : place + RECEIVE_BATCH])
             ]
             try:
                 self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]  # the stub wants its own dict type
             except aws.AwsError:
                 return
-
-
-class Pace:
-    """At most so many steps a second."""
-
-    def __init__(self, per_second: float, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._gap = 1 / per_second
-        self._sleep = sleep
-        self._next = 0.0
-
-    def wait(self) -> None:
-        """Wait until the next step may be taken."""
-        now = time.monotonic()
-        if now < self._next:
-            self._sleep(self._next - now)
-        self._next = max(now, self._next) + self._gap

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
-DONE: Final = ("applied", "recorded", "duplicate", "stale")
+APPLIED: Final = "applied"
+# The API was not called.
+NOT_CALLED: Final = ("recorded", "duplicate", "stale")
+DONE: Final = (APPLIED, *NOT_CALLED)
 PARKED: Final = "parked"
 QUEUED: Final = "queued"
 FAILED: Final = "failed"
-# What can become of a dead letter that is handed back.
+# What can become of a dead letter that is redriven.
 RESULTS: Final = (*DONE, QUEUED, PARKED, FAILED)
 
-# Kind of a failure: the event waits for another one, which may be handed back next.
+# Kind of a failure: the event waits for another one, and the API was not called.
 UNSETTLED: Final = "unsettled"
 UNSETTLED_ERROR: Final = "UnsettledError"
 

@@ -55,7 +55,8 @@ def _park(queue_url: str, message: Mapping[str, Any], refusal: InvalidEventError
             "event_id": subject.event_id,
             "event_type": _type(envelope),
         },
-        MessageGroupId=message["attributes"]["MessageGroupId"],
+        # A group of its own: SQS shows ten messages of a group, and these would hide all behind them.
+        MessageGroupId=message["messageId"],
         # Where the answer is lost and the message comes again, the queue knows it for five minutes.
         MessageDeduplicationId=message["messageId"],
     )

@@ -68,14 +68,18 @@ AUTO_REDRIVE_ATTEMPTS: Final = "AUTO_REDRIVE_ATTEMPTS"
 AUTO_REDRIVE_PER_SECOND: Final = "AUTO_REDRIVE_PER_SECOND"
 DEAD_LETTER_QUEUE_URLS: Final = "DEAD_LETTER_QUEUE_URLS"
 HANDLER_SECONDS: Final = "HANDLER_SECONDS"
-# Without an event_type, like AuthenticationRefused.
+# Seconds beyond a handler's own that an invocation may take: its start, and the way there and back.
+START_SECONDS: Final = 15
+# The last seconds of a run, beyond a handler's own, in which it begins nothing more: an invocation that was
+# begun ends, and what is held is shown to others again.
+REDRIVE_RESERVE_SECONDS: Final = START_SECONDS + 5
+# Without an event_type, like AuthenticationRefused: alarms watch the last two of them.
 EVENTS_REDRIVEN: Final = "EventsRedriven"
 EVENTS_LEFT: Final = "EventsLeft"
+EVENTS_GIVEN_UP: Final = "EventsGivenUp"
 OLDEST_LETTER_AGE: Final = "OldestLetterAge"
-# The items of the idempotency table that its role may write: the turn of a run, and by event its attempts,
-# whose keys begin with the kind and "#".
-REDRIVE_TURN: Final = "redrive#run"
-REDRIVE_ATTEMPTS: Final = "redrives"
+# The only item of the idempotency table that its role may write.
+REDRIVE_RUN: Final = "redrive#run"
 
 # What the reconcile function has besides the handlers' variables.
 RECONCILE: Final = "RECONCILE"

@@ -18,11 +18,18 @@ from infra.constructs.rules import EventRule
 from infra.patterns import OTHER
 from infra.settings import FunctionSettings
 
-# Receives of one message before it moves to the dead-letter queue.
-_MAX_RECEIVES: Final = 5
+# How long the ledger may be away until SQS moves an event to the dead-letter queue. A shorter outage needs
+# nobody: its events wait in the queue.
+_OUTAGE_SECONDS: Final = 12 * 3600
+# Receives that fail in a row until they are an alarm.
+_ALARMING_RECEIVES: Final = 5
+# SQS's own maximum ("Using dead-letter queues in Amazon SQS").
+_MOST_RECEIVES: Final = 1000
 # AWS Lambda's guide for SQS: a message stays hidden for six time-outs of the function, so that a
 # throttled batch is not handed out a second time.
 _VISIBILITY_TIMEOUTS: Final = 6
+# With less an outage would use up SQS's most receives.
+_LEAST_VISIBILITY_SECONDS: Final = 60
 # The shortest time over which failed batches are counted.
 _SHORTEST_PERIOD: Final = 5 * MINUTE
 
@@ -59,7 +66,9 @@ class Audit(Capability):
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
-        self._visibility_seconds = _VISIBILITY_TIMEOUTS * settings.timeout_seconds
+        self._visibility_seconds = max(
+            _LEAST_VISIBILITY_SECONDS, _VISIBILITY_TIMEOUTS * settings.timeout_seconds
+        )
         rule_names = {lane: account.name("audit" if lane == OTHER else f"audit-{lane}") for lane in patterns}
         self.dead_letter = Queue(
             self,
@@ -78,7 +87,7 @@ class Audit(Capability):
             senders=[account.rule_arn(bus.name, rule_name) for rule_name in rule_names.values()],
             visibility_timeout_seconds=self._visibility_seconds,
             dead_letter=self.dead_letter,
-            max_receives=_MAX_RECEIVES,
+            max_receives=min(_MOST_RECEIVES, -(-_OUTAGE_SECONDS // self._visibility_seconds) + 1),
             throughput_per_group=high_throughput,
             key=key,
         )
@@ -131,11 +140,20 @@ class Audit(Capability):
         """The queues in which an event of the audit can end."""
         return [*self.lane_dead_letters.values(), self.dead_letter]
 
+    def grant_redrive(self) -> list[Statement]:
+        """Statements for a role that puts events of the dead-letter queues back into the queue."""
+        consume = (
+            grant
+            for number, queue in enumerate(self.dead_letters)
+            for grant in queue.grant_consume(sid=f"ConsumeAudit{number}")
+        )
+        return [*consume, *self.queue.grant_send(sid="SendToAudit")]
+
     def metric_failed_batches(self) -> Metric:
-        """Batches that failed in the time in which SQS gives a message up.
+        """Batches that failed in the time of so many receives of a message that they are no accident.
 
         A lane has one batch in flight, and one that failed stays hidden for the visibility timeout, so a
         lane fails no more often than that, and in a shorter time too seldom to tell an outage from a blip.
         """
-        seconds = max(_SHORTEST_PERIOD, _MAX_RECEIVES * self._visibility_seconds)
+        seconds = max(_SHORTEST_PERIOD, _ALARMING_RECEIVES * self._visibility_seconds)
         return self.function.metric_errors().over(period=-(-seconds // MINUTE) * MINUTE)

@@ -63,13 +63,11 @@ class IdempotencyTable(Capability):
         access = Statement("KeepIdempotencyRecords", actions, [self.arn])
         return [access, *(self._key.grant_use() if self._key else [])]
 
-    def grant_limits(self) -> list[Statement]:
-        """Statements for a role that counts its attempts and takes turns, and touches no other item."""
-        # ForAllValues alone would hold for a request that names no key, too; these two always name one.
-        own = [names.REDRIVE_TURN, f"{names.REDRIVE_ATTEMPTS}#*"]
-        keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": own}}
-        actions = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
-        access = Statement("KeepLimits", actions, [self.arn], condition=keys)
+    def grant_redrive_run(self) -> list[Statement]:
+        """Statements for a role whose runs share one item, and that touches no other."""
+        # ForAllValues alone would hold for a request that names no key, too; this one always names one.
+        keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.REDRIVE_RUN]}}
+        access = Statement("KeepRun", ["dynamodb:UpdateItem"], [self.arn], condition=keys)
         return [access, *(self._key.grant_use() if self._key else [])]
 
     def grant_checkpoint(self) -> list[Statement]:

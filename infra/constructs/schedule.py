@@ -1,6 +1,7 @@
 """A function that runs by the clock: EventBridge Scheduler invokes it every so many minutes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from cdktf_cdktf_provider_aws.iam_role import IamRole
@@ -24,6 +25,11 @@ from infra.settings import FunctionSettings
 _HOUR_SECONDS: Final = 3600
 # A run that could not be started is worth a second try; the next one does the same work anyway.
 _START_RETRIES: Final = 2
+# EventBridge Scheduler starts a run within the minute that its schedule names ("Schedule types").
+PRECISION_SECONDS: Final = 60
+# Lambda keeps an asynchronous event for these times at least and at most (PutFunctionEventInvokeConfig).
+_LEAST_AGE_SECONDS: Final = 60
+_MOST_AGE_SECONDS: Final = 6 * _HOUR_SECONDS
 
 
 class ScheduledFunction(Capability):
@@ -54,13 +60,15 @@ class ScheduledFunction(Capability):
     ) -> None:
         super().__init__(scope, id_)
         self.minutes = minutes
+        # A run that could not begin by the next one's time is not made up for: that one does its work.
+        age_seconds = min(_MOST_AGE_SECONDS, max(_LEAST_AGE_SECONDS, minutes * 60))
         self.function = PipelineFunction(
             self,
             f"{id_}_function",
             account=account,
             family=id_,
             code=code,
-            platform=platform,
+            platform=replace(platform, max_event_age_seconds=age_seconds),
             settings=settings,
             variables=variables,
             grants=grants,
@@ -93,7 +101,7 @@ class ScheduledFunction(Capability):
                 role_arn=role.arn,
                 input="{}",
                 retry_policy=SchedulerScheduleTargetRetryPolicy(
-                    maximum_event_age_in_seconds=max(60, minutes * 60), maximum_retry_attempts=_START_RETRIES
+                    maximum_event_age_in_seconds=age_seconds, maximum_retry_attempts=_START_RETRIES
                 ),
             ),
         )

@@ -5,8 +5,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
-from infra.settings.function import RedriveSettings
-
 # CloudWatch Logs takes only these numbers of days (PutRetentionPolicy, retentionInDays).
 _LOG_RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
@@ -17,8 +15,6 @@ _LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 _STANDARD_IA_DAYS: Final = 30
 # Stripe, "Rate limits": reads in a second that it takes in test mode.
 _TEST_READS: Final = 25
-# The redrive function hands nothing over in less than a handler's time and 20 s; this much more it looks.
-_REDRIVE_SPARE_SECONDS: Final = 30
 
 
 def _https_outside_loopback(value: str) -> str:
@@ -103,17 +99,6 @@ def _after_standard_ia(value: int, info: ValidationInfo) -> int:
     return value
 
 
-def _has_time_for_a_handler(value: RedriveSettings, info: ValidationInfo) -> RedriveSettings:
-    handlers = [found for name in ("payments", "billing") if (found := info.data.get(name))]
-    least = max((each.timeout_seconds for each in handlers), default=0) + _REDRIVE_SPARE_SECONDS
-    if info.data.get("auto_redrive") and value.timeout_seconds < least:
-        raise ValueError(
-            f"has timeout_seconds = {value.timeout_seconds}, too little to wait for a handler; write "
-            f"{least} or more, or turn auto_redrive off"
-        )
-    return value
-
-
 # TOML has lists only; the models keep tuples, because they are frozen.
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
 Addresses = Annotated[
@@ -129,5 +114,4 @@ LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]
 BusLogs = Annotated[bool, AfterValidator(_never_of_live_events)]
 ObjectLockDays = Annotated[int, AfterValidator(_protected)]
 RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]
-Redrive = Annotated[RedriveSettings, AfterValidator(_has_time_for_a_handler)]
 GlacierDays = Annotated[int, AfterValidator(_after_standard_ia)]

@@ -24,6 +24,8 @@ _FIND_SOURCE_NAME: Final = (
 # after two runs of 60 s, the handlers' longest, and these waits: at 300 s; as much again is for events that
 # waited while the function was throttled. AWS itself takes 60.
 _LEAST_EVENT_AGE_SECONDS: Final = 600
+# Lambda's own maximum of 900 s must hold a run that lasts until the next one, and that waits for a handler.
+_MOST_REDRIVE_MINUTES: Final = 10
 
 
 class StateSettings(Frozen):
@@ -109,20 +111,31 @@ class Settings(StateSettings):
     billing: HandlerSettings = Field(HandlerSettings(), description="The billing function")
     audit: AuditSettings = Field(AuditSettings(), description="The audit function")
     auto_redrive: bool = Field(
-        False, description="Hand events that failed for a time back by themselves once the API answers again"
+        False, description="Redrive events that failed for a time by themselves once the API answers again"
     )
     auto_redrive_minutes: int = Field(
-        5, ge=1, le=1440, description="Minutes between two looks at the dead-letter queues", examples=[5]
+        5,
+        ge=1,
+        le=_MOST_REDRIVE_MINUTES,
+        description="Minutes between two runs of the redrive; a run may work until the next one begins",
+        examples=[5],
     )
     auto_redrive_attempts: int = Field(
-        10, ge=1, le=100, description="How often one event is handed back at most", examples=[10]
+        10,
+        ge=1,
+        le=100,
+        description="Redrives of one event that may fail while others of its type are applied; then it is "
+        "left to a person",
+        examples=[10],
     )
     auto_redrive_per_second: int = Field(
-        5, ge=1, le=100, description="Events handed back in a second at most", examples=[5]
+        5,
+        ge=1,
+        le=100,
+        description="Redriven events that may call the API in a second; 100 take redrive.memory_mb = 1024",
+        examples=[5],
     )
-    redrive: checks.Redrive = Field(
-        RedriveSettings(), validate_default=True, description="The function that hands events back"
-    )
+    redrive: RedriveSettings = Field(RedriveSettings(), description="The function that redrives events")
     reconcile: Literal["off", "report", "heal"] = Field(
         "off",
         description="Compare Stripe's own list of events with the ledger: report tells what is missing, heal "

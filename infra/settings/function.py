@@ -76,11 +76,10 @@ def _enough_for_the_lanes(value: int) -> int:
     return value
 
 
-class FunctionSettings(Frozen):
-    """How one Lambda function runs. What a table leaves out has the function's own default."""
+class UntimedSettings(Frozen):
+    """How a function runs whose time-out follows from other settings."""
 
     memory_mb: int = _memory(256)
-    timeout_seconds: int = _timeout(30)
     reserved_concurrency: int = Field(
         -1,
         ge=-1,
@@ -88,6 +87,12 @@ class FunctionSettings(Frozen):
         examples=[20],
     )
     log_level: LogLevel = Field("INFO", description="Least severe level that is logged")
+
+
+class FunctionSettings(UntimedSettings):
+    """How one Lambda function runs. What a table leaves out has the function's own default."""
+
+    timeout_seconds: int = _timeout(30)
 
 
 class HandlerSettings(FunctionSettings):
@@ -116,10 +121,12 @@ class AuditSettings(FunctionSettings):
     )
 
 
-class RedriveSettings(FunctionSettings):
-    """The redrive function hands back as many events as its time allows."""
+class RedriveSettings(UntimedSettings):
+    """The redrive function, which works from one scheduled run to the next where there is enough to do."""
 
-    timeout_seconds: int = _timeout(240)
+    def lasting(self, seconds: int) -> FunctionSettings:
+        """Return the settings with the function's time-out."""
+        return FunctionSettings(timeout_seconds=seconds, **self.model_dump())
 
 
 class ReconciliationSettings(FunctionSettings):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from functions.dead_letters.queue import Pace
 from functions.dead_letters.records import TRANSIENT, DeadLetter
 from functions.dead_letters.redrive import FAILED, PARKED, Result, WayBack, redrive
 from functions.pipeline.errors import ConfigurationError, EventError
@@ -20,6 +20,22 @@ from ops.steps import Step, Steps
 
 # After so many calls in a row that AWS did not answer, the next would meet the same.
 ERRORS_IN_A_ROW = 3
+
+
+class Pace:
+    """At most so many steps a second."""
+
+    def __init__(self, per_second: float, sleep: Callable[[float], None]) -> None:
+        self._gap = 1 / per_second
+        self._sleep = sleep
+        self._next = 0.0
+
+    def wait(self) -> None:
+        """Wait until the next step may be taken."""
+        now = time.monotonic()
+        if now < self._next:
+            self._sleep(self._next - now)
+        self._next = max(now, self._next) + self._gap
 
 
 @dataclass(frozen=True)

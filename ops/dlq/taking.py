@@ -81,7 +81,7 @@ class Held:
         for letter in chosen:
             by_queue.setdefault(self._queues.pop(letter), []).append(letter)
         for queue, its in by_queue.items():
-            queue.letters.give_back(its)
+            queue.letters.release(letter.receipt for letter in its)
 
     def keep(self) -> None:
         """Hide the letters for longer where half of their time is over."""
@@ -89,7 +89,7 @@ class Held:
             return
         self._since = time.monotonic()
         for queue in set(self._queues.values()):
-            its = [letter for letter, of in self._queues.items() if of is queue]
+            its = [letter.receipt for letter, of in self._queues.items() if of is queue]
             queue.letters.hide(its, seconds=self._seconds)
 
 

@@ -286,7 +286,7 @@ def test_poison_message_is_parked_at_once_and_alone(
         error | {"reason": "detail must be an object"},
     ]
     for letter, message in zip(letters, poison, strict=True):
-        assert letter["Attributes"]["MessageGroupId"] == "billing"
+        assert letter["Attributes"]["MessageGroupId"] == message["messageId"]
         assert letter["Attributes"]["MessageDeduplicationId"] == message["messageId"]
 
     lines = audit.new_lines()

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from functions.dead_letters.lanes import STEP
-from functions.dead_letters.limits import KEPT_SECONDS, Turn
+from functions.dead_letters.lease import RENEW_SECONDS, Lease
 from functions.pipeline import names
 from functions.pipeline.aws import session
 from functions.pipeline.table import Table, client
@@ -25,6 +24,8 @@ from tests.unit import snapshots
 
 LONG = 200.0
 DEADLINE_SECONDS = 20.0
+AUDIT = "audit-dlq"
+FIFO = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
 _numbers = itertools.count(1)
 
 
@@ -36,15 +37,33 @@ class World:
     seen: str
     functions: dict[str, str]
     queues: dict[str, str]
+    events: str
     variables: dict[str, str]
 
+    @property
+    def with_audit(self) -> dict[str, str]:
+        """The variables with the audit's dead-letter queue."""
+        return self.variables | {names.DEAD_LETTER_QUEUE_URLS: json.dumps(self.queues)}
+
     def fail(
-        self, answer: str, *, family: str = "payments", error: str = "TransientError", note: str = ""
+        self,
+        answer: str,
+        *,
+        family: str = "payments",
+        error: str = "TransientError",
+        note: str = "",
+        about: str = "",
+        created: int = 100,
+        event_type: str = "invoice.paid",
     ) -> str:
         """Put an event into a queue as Lambda does, and return its id."""
-        event_id = f"evt_redrive_{next(_numbers)}"
+        event_id = f"evt_redrive_{next(_numbers):06}"
         envelope = snapshots.envelope(
-            "invoice.paid", {"id": "in_1", "note": note}, id=event_id, answer=answer
+            event_type,
+            {"id": about or event_id.replace("evt", "in"), "note": note},
+            id=event_id,
+            answer=answer,
+            created=created,
         )
         record = {
             "requestContext": {"condition": "RetriesExhausted"},
@@ -65,6 +84,28 @@ class World:
                 for number in range(first, min(first + 10, count))
             ]
             self.aws.client("sqs").send_message_batch(QueueUrl=self.queues[family], Entries=entries)
+
+    def audited(self, lane: str, event_id: str = "") -> str:
+        """Put an event into the audit's dead-letter queue as SQS does."""
+        event_id = event_id or f"evt_redrive_{next(_numbers):06}"
+        envelope = snapshots.envelope("payout.paid", {"id": "po_1"}, id=event_id)
+        self.aws.client("sqs").send_message(
+            QueueUrl=self.queues[AUDIT],
+            MessageBody=json.dumps(envelope),
+            MessageGroupId=lane,
+            MessageDeduplicationId=f"once-{next(_numbers)}",
+        )
+        return event_id
+
+    def audit_queue(self) -> list[str]:
+        """Take all events out of the audit's queue, and return their ids."""
+        sqs = self.aws.client("sqs")
+        found = []
+        while messages := sqs.receive_message(QueueUrl=self.events, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.append(json.loads(message["Body"])["detail"]["id"])
+                sqs.delete_message(QueueUrl=self.events, ReceiptHandle=message["ReceiptHandle"])
+        return found
 
     def forget_run(self) -> None:
         """Let the next run begin at once, as if time had passed."""
@@ -105,6 +146,8 @@ def world(aws: Aws) -> Iterator[World]:
     sqs = aws.client("sqs")
     seen = sqs.create_queue(QueueName=f"redrive-seen-{number}")["QueueUrl"]
     queues, handlers = {}, {}
+    events = sqs.create_queue(QueueName=f"redrive-events-{number}.fifo", Attributes=FIFO)["QueueUrl"]
+    audit = sqs.create_queue(QueueName=f"redrive-audit-{number}-dlq.fifo", Attributes=FIFO)["QueueUrl"]
     for family in ("payments", "billing"):
         name = f"redrive-{family}-{number}"
         queues[family] = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
@@ -113,22 +156,21 @@ def world(aws: Aws) -> Iterator[World]:
     variables = {
         names.HANDLER_FUNCTIONS: json.dumps(handlers),
         names.DEAD_LETTER_QUEUE_URLS: json.dumps(queues),
+        names.EVENTS_QUEUE_URL: events,
         names.AUTO_REDRIVE_ATTEMPTS: "2",
         names.AUTO_REDRIVE_PER_SECOND: "50",
         names.HANDLER_SECONDS: "30",
     }
-    world = World(aws, seen, handlers, queues, variables)
+    world = World(aws, seen, handlers, queues | {AUDIT: audit}, events, variables)
     world.forget_run()
     yield world
     for name in handlers.values():
         aws.client("lambda").delete_function(FunctionName=name)
 
 
-def test_transient_failures_are_handed_back_oldest_first(world: World, start: Start) -> None:
+def test_transient_failures_are_redriven(world: World, start: Start) -> None:
     first = world.fail("applied", family="billing")
-    time.sleep(0.01)  # SQS stamps in milliseconds
     second = world.fail("duplicate")
-    time.sleep(0.01)
     third = world.fail("stale", family="billing")
     function = start("redrive", **world.variables)
     assert function.invoke({}, remaining_seconds=LONG) == {
@@ -137,11 +179,11 @@ def test_transient_failures_are_handed_back_oldest_first(world: World, start: St
         "duplicate": 1,
         "stale": 1,
     }
-    assert world.invoked() == [first, second, third]
+    assert sorted(world.invoked()) == [first, second, third]
     assert (world.left(), world.left("billing")) == (0, 0)
     lines = function.new_lines()
-    told = [line for line in lines if line.get("message") == "event handed back"]
-    assert [(line["correlation_id"], line["outcome"]) for line in told] == [
+    told = [line for line in lines if line.get("message") == "event redriven"]
+    assert sorted((line["correlation_id"], line["outcome"]) for line in told) == [
         (first, "applied"),
         (second, "duplicate"),
         (third, "stale"),
@@ -149,20 +191,56 @@ def test_transient_failures_are_handed_back_oldest_first(world: World, start: St
     found = metrics(lines)
     assert found["EventsRedriven"][0]["value"] == [3.0]
     assert found["EventsLeft"][0]["value"] == [0.0]
+    assert found["EventsGivenUp"][0]["value"] == [0.0]
     assert found["EventsRedriven"][0]["dimensions"] == {"service": "redrive", "environment": "dev"}
 
 
-def test_run_holds_no_more_than_its_memory_takes_and_the_next_does_the_rest(
-    world: World, start: Start
-) -> None:
+def test_run_holds_no_more_than_its_memory_takes_and_does_all(world: World, start: Start) -> None:
     large = "x" * 220_000
-    for _ in range(STEP + 5):
-        world.fail("applied", note=large)
-    function = start("redrive", **world.variables)
-    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": STEP}
-    assert world.left() == 5
-    world.forget_run()
-    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 5}
+    events = {world.fail("applied", note=large) for _ in range(45)}
+    function = start("redrive", **world.variables | {names.AUTO_REDRIVE_PER_SECOND: "10"})
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 45}
+    assert set(world.invoked()) == events
+
+
+def test_newest_event_of_an_object_goes_first(world: World, start: Start) -> None:
+    events = [world.fail("applied", about="in_1", created=created) for created in (100, 300, 200)]
+    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 3}
+    assert world.invoked() == [events[place] for place in (1, 2, 0)]
+
+
+def test_events_of_the_audit_go_back_to_its_queue(world: World, start: Start) -> None:
+    events = [world.audited(lane) for lane in ("billing", "payments") for _ in range(13)]
+    function = start("redrive", **world.with_audit)
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "queued": 26}
+    assert world.left(AUDIT) == 0
+    assert sorted(world.audit_queue()) == sorted(events)
+
+
+def test_events_of_the_audit_need_no_api(world: World, start: Start, api: ReferenceApi) -> None:
+    world.audited("billing")
+    world.fail("applied")
+    api.fail(Fault(status=503))
+    function = start("redrive", **world.with_audit)
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "queued": 1}
+    assert (world.left(), world.invoked()) == (1, [])
+    # Nobody looked at the handlers' queues.
+    assert "EventsLeft" not in metrics(function.new_lines())
+
+
+def test_event_that_the_ledger_never_takes_is_left_to_a_person(world: World, start: Start) -> None:
+    event_id = world.audited("billing")
+    function = start("redrive", **world.with_audit)
+    for _ in range(2):
+        assert function.invoke({}, remaining_seconds=LONG)["queued"] == 1
+        assert world.audit_queue() == [event_id]
+        world.audited("billing", event_id)
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 1}
+    lines = function.new_lines()
+    assert [line["correlation_id"] for line in lines if line.get("message") == "left to a person"] == [
+        event_id
+    ]
+    assert [each["value"] for each in metrics(lines)["EventsGivenUp"]] == [[0.0], [1.0], [0.0]]
 
 
 @pytest.mark.parametrize("error", ["PermanentError", "ConfigurationError", "KeyError"])
@@ -182,7 +260,7 @@ def test_nothing_is_handed_back_while_the_api_is_away(
     world.fail("applied")
     api.fail(Fault(**fault))
     function = start("redrive", **world.variables)
-    assert function.invoke({}, remaining_seconds=LONG) == {}
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 0}
     assert (world.left(), world.invoked()) == (1, [])
     assert metrics(function.new_lines())["EventsRedriven"][0]["value"] == [0.0]
     assert "Warning" not in function.output()
@@ -190,44 +268,45 @@ def test_nothing_is_handed_back_while_the_api_is_away(
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 1}
 
 
-def test_event_is_handed_back_so_many_times_at_most(world: World, start: Start) -> None:
+def test_event_that_fails_while_others_are_applied_is_left_to_a_person(world: World, start: Start) -> None:
     event_id = world.fail("transient")
     function = start("redrive", **world.variables)
     for _ in range(3):
+        world.fail("applied")
         function.invoke({}, remaining_seconds=LONG)
-    assert world.invoked() == [event_id, event_id]
+    assert world.invoked().count(event_id) == 2
     assert world.left() == 1
     assert [line["correlation_id"] for line in function.new_logs("left to a person")] == [event_id]
 
 
-def test_api_that_fails_again_ends_the_run(world: World, start: Start) -> None:
-    for _ in range(5):
-        world.fail("transient")
-    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 5, "failed": 3}
-    assert world.left() == 5
+def test_api_that_fails_again_costs_nobody_an_attempt(world: World, start: Start) -> None:
+    events = [world.fail("transient") for _ in range(4)]
+    function = start("redrive", **world.variables)
+    for _ in range(3):
+        assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "failed": 4}
+    assert sorted(world.invoked()) == sorted(events * 3)
+    assert world.left() == 4
 
 
-def test_handlers_that_are_cut_off_end_the_run(world: World, start: Start) -> None:
-    for _ in range(5):
+def test_handlers_that_are_cut_off_fail(world: World, start: Start) -> None:
+    for _ in range(3):
         world.fail("killed")
-    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 5, "failed": 3}
+    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 3, "failed": 3}
 
 
-def test_single_failures_do_not_end_the_run(world: World, start: Start) -> None:
+def test_failures_hold_no_other_up(world: World, start: Start) -> None:
     for answer in ("transient", "transient", "applied", "bug", "transient", "applied"):
         world.fail(answer)
-        time.sleep(0.01)
     function = start("redrive", **world.variables)
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "failed": 4, "applied": 2}
     assert answering.PERSONAL not in function.output()
 
 
-def test_events_that_wait_for_another_do_not_end_the_run(world: World, start: Start) -> None:
+def test_events_that_wait_for_another_are_tried_again_after_the_others(world: World, start: Start) -> None:
     for answer in ("unsettled",) * 4 + ("applied",):
         world.fail(answer, error="UnsettledError")
-        time.sleep(0.01)
     function = start("redrive", **world.variables)
-    assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "failed": 4, "applied": 1}
+    assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "waiting": 8, "applied": 1}
 
 
 def test_age_of_the_oldest_letter_is_told_whatever_its_kind(world: World, start: Start) -> None:
@@ -243,11 +322,14 @@ def test_age_of_the_oldest_letter_is_told_whatever_its_kind(world: World, start:
     assert age["dimensions"] == {"service": "redrive", "environment": "dev"}
 
 
-def test_refused_key_ends_the_run_at_once(world: World, start: Start) -> None:
-    for _ in range(3):
-        world.fail("configuration")
-    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 3, "failed": 1}
-    assert (world.left(), len(world.invoked())) == (3, 1)
+def test_refused_key_ends_the_work_on_its_queue_alone(world: World, start: Start) -> None:
+    refused = {world.fail("configuration", about="in_1") for _ in range(3)}
+    applied = [world.fail("applied", family="billing") for _ in range(3)]
+    done = start("redrive", **world.variables).invoke({}, remaining_seconds=LONG)
+    assert done == {"left": 3, "failed": 1, "applied": 3}
+    invoked = world.invoked()
+    assert (world.left(), world.left("billing"), len(refused & set(invoked))) == (3, 0, 1)
+    assert set(applied) < set(invoked)
 
 
 def test_throttled_handler_costs_no_event_an_attempt(world: World, start: Start) -> None:
@@ -263,12 +345,15 @@ def test_throttled_handler_costs_no_event_an_attempt(world: World, start: Start)
     assert world.invoked() == [event_id]
 
 
-def test_functions_that_can_not_be_reached_end_the_run(world: World, start: Start) -> None:
+def test_functions_that_can_not_be_reached_cost_nobody_an_attempt(world: World, start: Start) -> None:
     for _ in range(5):
         world.fail("applied")
     variables = world.variables | {"AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:9"}
-    assert start("redrive", **variables).invoke({}, remaining_seconds=LONG) == {"left": 5, "failed": 3}
+    function = start("redrive", **variables)
+    for _ in range(3):
+        assert function.invoke({}, remaining_seconds=LONG) == {"left": 5, "failed": 5}
     assert world.left() == 5
+    assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 5}
 
 
 def test_two_runs_do_not_add_their_rates(world: World, start: Start) -> None:
@@ -277,10 +362,11 @@ def test_two_runs_do_not_add_their_rates(world: World, start: Start) -> None:
     first = start("redrive", **world.variables | {names.AUTO_REDRIVE_PER_SECOND: "2"})
     second = start("redrive", **world.variables)
     first.send({}, remaining_seconds=LONG)
-    wait_for(lambda: first.new_logs("event handed back"))
-    assert second.invoke({}, remaining_seconds=LONG) == {}
-    assert [line["reason"] for line in second.new_logs("nothing handed back")] == ["another run is at work"]
+    wait_for(lambda: first.new_logs("event redriven"))
+    # It waits for the first one's end.
+    assert second.invoke({}, remaining_seconds=LONG) == {"left": 0}
     assert first.result() == {"left": 0, "applied": 4}
+    assert len(world.invoked()) == 4
     world.fail("applied")
     assert second.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 1}
 
@@ -293,10 +379,10 @@ def test_killed_run_keeps_the_next_one_waiting_no_longer_than_an_event_takes(
     quick = world.variables | {names.HANDLER_SECONDS: "1"}
     first = start("redrive", **quick | {names.AUTO_REDRIVE_PER_SECOND: "1"})
     first.send({}, remaining_seconds=LONG)
-    wait_for(lambda: first.new_logs("event handed back"))
+    wait_for(lambda: first.new_logs("event redriven"))
     first.kill()
     item = world.aws.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": "redrive#run"}})["Item"]
-    # One event: a second, 20 more around it, and 15 until the turn is written anew.
+    # One event: a second, 20 more around it, and 15 until the lease is written anew.
     assert int(item["lease_until"]["N"]) / 1000 - time.time() <= 36
 
 
@@ -313,20 +399,45 @@ def table(environment: dict[str, str], aws: Aws, monkeypatch: pytest.MonkeyPatch
         made.cache_clear()
 
 
-def test_turn_belongs_to_one_run_until_it_ends_or_its_time_is_over(table: Table) -> None:
-    first, second, third = Turn(table, 3 - KEPT_SECONDS), Turn(table, 30), Turn(table, 30)
+def test_lease_belongs_to_one_run_until_it_ends_or_its_time_is_over(table: Table) -> None:
+    first, second, third = Lease(table, 3 - RENEW_SECONDS), Lease(table, 30), Lease(table, 30)
     assert first.take()
-    assert first.keep()
+    assert first.renew()
     assert not second.take()
     wait_for(second.take)
     first.until = 0.0
-    assert not first.keep()
-    first.end()
+    assert not first.renew()
+    first.release()
     assert not third.take()
-    assert second.keep()
-    second.end()
+    assert second.renew()
+    second.release()
     assert third.take()
-    third.end()
+    third.release()
+
+
+def test_runs_know_what_failed_in_earlier_ones(table: Table, aws: Aws) -> None:
+    first, killed, third = Lease(table, 30), Lease(table, 30), Lease(table, 30)
+    assert first.take()
+    assert (first.count("one", 1), first.count("two", 0), first.count("one", 2)) == (1, 0, 3)
+    first.release()
+    assert killed.take()
+    assert killed.attempts == {"one": 3, "two": 0}
+    killed.forget("two")
+    killed.count("three", 1)
+    killed.until = 0.0
+    assert killed.renew()
+    key = {"id": {"S": "redrive#run"}}
+    values = {":over": {"N": "0"}}
+    update = {"UpdateExpression": "SET lease_until = :over", "ExpressionAttributeValues": values}
+    aws.client("dynamodb").update_item(TableName=TABLE, Key=key, **update)
+    assert third.wait()
+    assert third.attempts == {"one": 3, "three": 1}
+    third.forget("one")
+    third.forget("three")
+    third.release()
+    item = aws.client("dynamodb").get_item(TableName=TABLE, Key=key)["Item"]
+    assert item["failed"] == {"M": {}}
+    assert int(item["expiration"]["N"]) > time.time()
 
 
 def test_many_permanent_failures_do_not_hide_the_others(world: World, start: Start) -> None:
@@ -357,7 +468,7 @@ def test_rate_is_kept(world: World, start: Start) -> None:
 def test_run_ends_before_its_time_does(world: World, start: Start) -> None:
     world.fail("applied")
     slow = world.variables | {names.HANDLER_SECONDS: "120"}
-    assert start("redrive", **slow).invoke({}, remaining_seconds=140.0) == {"left": 1}
+    assert start("redrive", **slow).invoke({}, remaining_seconds=140.0) == {"left": 0}
     assert (world.left(), world.invoked()) == (1, [])
     assert start("redrive", **world.variables).invoke({}, remaining_seconds=60.0) == {"left": 0, "applied": 1}
 
@@ -391,15 +502,6 @@ def test_killed_run_loses_nothing(world: World, start: Start) -> None:
     )["Attributes"]
     held = sum(int(value) for value in attributes.values())
     assert held >= len(events) - len(set(seen))
-
-
-def test_count_of_attempts_ends_by_itself(world: World, aws: Aws, start: Start) -> None:
-    world.fail("transient")
-    start("redrive", **world.variables).invoke({}, remaining_seconds=LONG)
-    items = aws.client("dynamodb").scan(TableName=TABLE)["Items"]
-    counts = [item for item in items if item["id"]["S"].startswith("redrives#")]
-    assert counts
-    assert all(int(item["expiration"]["N"]) > time.time() for item in counts)
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,25 @@ def test_event_queue_deduplicates_by_content(stack: Stack) -> None:
     )
 
 
-def test_event_queue_redrives_after_five_receives_to_the_fifo_dead_letter_queue(stack: Stack) -> None:
+def test_event_queue_keeps_what_the_ledger_does_not_take_for_twelve_hours(stack: Stack) -> None:
     queue = stack.queues()[f"huntaze-stripe-events-{stack.environment}.fifo"]
     # It need not wait for the policy, only for the queue.
     dead_letter = queue_arn("${basename(aws_cloudcontrolapi_resource.audit_dlq.id)}")
-    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": dead_letter, "maxReceiveCount": 5}
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == dead_letter
+    # A message that failed is received again when it is visible again.
+    assert (queue["RedrivePolicy"]["maxReceiveCount"] - 1) * queue["VisibilityTimeout"] >= 12 * 3600
+
+
+@pytest.mark.parametrize(("timeout", "hours"), [("3", 12), ("60", 12), ("900", 12)])
+def test_audit_of_any_timeout_outlives_an_outage(tmp_path: Path, timeout: str, hours: int) -> None:
+    stack = Stack.read(synthesise_into(tmp_path, {"AUDIT_TIMEOUT_SECONDS": timeout}), "huntaze-stripe-dev")
+    queue = stack.queues()["huntaze-stripe-events-dev.fifo"]
+    receives = queue["RedrivePolicy"]["maxReceiveCount"]
+    # SQS takes no more.
+    assert receives <= 1000
+    assert (receives - 1) * queue["VisibilityTimeout"] >= hours * 3600
+    # The function's guide asks for six time-outs.
+    assert queue["VisibilityTimeout"] >= 6 * int(timeout)
 
 
 def test_only_the_event_queue_may_redrive_to_its_dead_letter_queue(stack: Stack) -> None:

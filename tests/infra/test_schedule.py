@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.dead_letters.limits import Attempts, Turn
-from functions.dead_letters.records import read
-from functions.pipeline import effects, names, ordering
-from functions.pipeline.table import item_key
+from functions.dead_letters.lease import Lease
+from functions.pipeline import names
 from tests.infra.conftest import synthesise_into
 from tests.infra.terraform_json import Stack, statements
 from tests.infra.test_functions import LOGS
-from tests.unit.test_dead_letters import message
 
 REDRIVE_ACTIONS = LOGS | {
-    "dynamodb:DeleteItem",
     "dynamodb:UpdateItem",
     "lambda:InvokeFunction",
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:ReceiveMessage",
+    "sqs:SendMessage",
 }
+AUDIT_QUEUES = ("audit-payments-dlq", "audit-billing-dlq", "audit-other-dlq", "audit-dlq")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +71,46 @@ def test_run_that_failed_is_left_to_the_next(prod: Stack) -> None:
     assert "destination_config" not in config
 
 
+@pytest.mark.parametrize(("name", "age"), [("redrive", 300), ("reconcile", 3600)])
+def test_run_that_could_not_begin_by_the_next_ones_time_never_does(prod: Stack, name: str, age: int) -> None:
+    address = prod.address("aws_lambda_function", f"huntaze-stripe-{name}-prod")
+    (config,) = [
+        found
+        for found in prod.of_type("aws_lambda_function_event_invoke_config").values()
+        if found["function_name"] == f"${{{address}.function_name}}"
+    ]
+    schedule = prod.named("aws_scheduler_schedule", f"huntaze-stripe-{name}-schedule-prod")
+    assert config["maximum_event_age_in_seconds"] == age
+    assert schedule["target"]["retry_policy"]["maximum_event_age_in_seconds"] == age
+
+
+@pytest.mark.parametrize(("minutes", "handler"), [(5, 30), (1, 28), (10, 60)])
+def test_run_may_last_until_the_next_one_begins(tmp_path: Path, minutes: int, handler: int) -> None:
+    overrides = {
+        "AUTO_REDRIVE": "true",
+        "AUTO_REDRIVE_MINUTES": str(minutes),
+        "BILLING_TIMEOUT_SECONDS": str(handler),
+        "PAYMENTS_TIMEOUT_SECONDS": "28",
+    }
+    stack = Stack.read(synthesise_into(tmp_path, overrides), "huntaze-stripe-dev")
+    function = stack.named("aws_lambda_function", "huntaze-stripe-redrive-dev")
+    reserve = handler + names.REDRIVE_RESERVE_SECONDS
+    # Scheduler may start the next run up to a minute late.
+    assert minutes * 60 + 60 <= function["timeout"] - reserve
+    assert function["timeout"] <= 900
+
+
+def test_event_that_is_given_up_and_events_that_stay_are_alarms_of_their_own(prod: Stack) -> None:
+    own = {"service": "redrive", "environment": "prod"}
+    given_up = prod.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-redrive-given-up-prod")
+    assert (given_up["metric_name"], given_up["dimensions"]) == (names.EVENTS_GIVEN_UP, own)
+    # One minute, so that each run that gives an event up fires it anew.
+    assert (given_up["statistic"], given_up["period"], given_up["threshold"]) == ("Sum", 60, 1)
+    left = prod.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-redrive-left-prod")
+    assert (left["metric_name"], left["dimensions"]) == (names.EVENTS_LEFT, own)
+    assert (left["statistic"], left["period"], left["threshold"]) == ("Minimum", 3600, 1)
+
+
 def test_alarms_on_a_run_do_not_speak_of_lost_events(prod: Stack) -> None:
     alarms = prod.of_type("aws_cloudwatch_metric_alarm").values()
     watched = {
@@ -85,7 +122,11 @@ def test_alarms_on_a_run_do_not_speak_of_lost_events(prod: Stack) -> None:
     assert watched == {"Errors", "Throttles", "Duration", "Invocations"}
 
 
-def test_redrive_may_do_nothing_more_than_hand_back(prod: Stack) -> None:
+def address_of(short_name: str) -> str:
+    return f"huntaze-stripe-{short_name}-prod" + (".fifo" if short_name == "audit-dlq" else "")
+
+
+def test_redrive_may_do_nothing_more_than_redrive(prod: Stack) -> None:
     granted = prod.role_statements("huntaze-stripe-redrive-prod")
     assert {action for statement in granted for action in statement["Action"]} == REDRIVE_ACTIONS
     resources = {resource for statement in granted for resource in statement["Resource"]}
@@ -96,6 +137,8 @@ def test_redrive_may_do_nothing_more_than_hand_back(prod: Stack) -> None:
         "${aws_lambda_function.billing_function.arn}",
         prod.queue_arn("huntaze-stripe-payments-dlq-prod"),
         prod.queue_arn("huntaze-stripe-billing-dlq-prod"),
+        *(prod.queue_arn(address_of(name)) for name in AUDIT_QUEUES),
+        prod.queue_arn("huntaze-stripe-events-prod.fifo"),
     }
     sids = [statement["Sid"] for statement in granted]
     assert len(sids) == len(set(sids))
@@ -107,34 +150,23 @@ class Written:
     def __init__(self) -> None:
         self.keys: set[str] = set()
 
-    def update(self, key: str, *_: Any, **__: Any) -> None:
+    def update(self, key: str, *_: Any, **__: Any) -> dict[str, Any]:
         self.keys.add(key)
-
-    delete = update
+        return {}
 
     def expiration(self) -> int:
         return 0
 
 
-def test_redrive_may_write_its_own_items_and_no_handlers_record(prod: Stack) -> None:
+def test_redrive_may_write_its_own_item_and_no_handlers_record(prod: Stack) -> None:
     table: Any = Written()
-    attempts, turn, letter = Attempts(table, 3), Turn(table, 60), read(message("{}"))
-    attempts.take(letter)
-    attempts.give_back(letter)
-    turn.take()
-    turn.keep()
-    turn.end()
-    (limits,) = [s for s in prod.role_statements("huntaze-stripe-redrive-prod") if s["Sid"] == "KeepLimits"]
-    allowed = limits["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-    # Both kinds of items are written, and each pattern is there for one of them.
-    assert all(any(fnmatchcase(key, pattern) for key in table.keys) for pattern in allowed)
-    assert all(any(fnmatchcase(key, pattern) for pattern in allowed) for key in table.keys)
-    others = {
-        names.RECONCILE_CHECKPOINT,
-        *(item_key(module.KIND, "cus_1") for module in (effects, ordering)),
-        "huntaze-stripe-payments-prod.functions.pipeline.process.once#0123456789abcdef",
-    }
-    assert not [key for key in others for pattern in allowed if fnmatchcase(key, pattern)]
+    lease = Lease(table, 60)
+    lease.take()
+    lease.until = 0.0
+    lease.renew()
+    lease.release()
+    (own,) = [s for s in prod.role_statements("huntaze-stripe-redrive-prod") if s["Sid"] == "KeepRun"]
+    assert own["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [*table.keys]}}
 
 
 def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:
@@ -143,17 +175,17 @@ def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:
         family: f"huntaze-stripe-{family}-prod" for family in ("payments", "billing")
     }
     assert json.loads(variables[names.DEAD_LETTER_QUEUE_URLS]) == {
-        family: prod.queue_url(f"huntaze-stripe-{family}-dlq-prod") for family in ("payments", "billing")
+        **{f: prod.queue_url(f"huntaze-stripe-{f}-dlq-prod") for f in ("payments", "billing")},
+        **{name: prod.queue_url(address_of(name)) for name in AUDIT_QUEUES},
     }
+    assert variables[names.EVENTS_QUEUE_URL] == prod.queue_url("huntaze-stripe-events-prod.fifo")
     assert variables[names.HANDLER_SECONDS] == "30"
     assert (variables[names.AUTO_REDRIVE_ATTEMPTS], variables[names.AUTO_REDRIVE_PER_SECOND]) == ("10", "5")
     assert names.SECRET_ID not in variables
 
 
-@pytest.mark.parametrize(
-    ("minutes", "expression", "period"), [("1", "rate(1 minute)", 3600), ("60", "rate(60 minutes)", 10800)]
-)
-def test_alarm_tells_that_it_does_not_run(tmp_path: Path, minutes: str, expression: str, period: int) -> None:
+@pytest.mark.parametrize(("minutes", "expression"), [("1", "rate(1 minute)"), ("10", "rate(10 minutes)")])
+def test_alarm_tells_that_it_does_not_run(tmp_path: Path, minutes: str, expression: str) -> None:
     overrides = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": minutes}
     stack = Stack.read(synthesise_into(tmp_path, overrides), "huntaze-stripe-dev")
     assert stack.only("aws_scheduler_schedule")["schedule_expression"] == expression
@@ -161,4 +193,4 @@ def test_alarm_tells_that_it_does_not_run(tmp_path: Path, minutes: str, expressi
     assert alarm["metric_name"] == "Invocations"
     assert alarm["dimensions"] == {"FunctionName": "huntaze-stripe-redrive-dev"}
     assert (alarm["comparison_operator"], alarm["threshold"]) == ("LessThanThreshold", 1)
-    assert (alarm["period"], alarm["treat_missing_data"]) == (period, "breaching")
+    assert (alarm["period"], alarm["treat_missing_data"]) == (3600, "breaching")

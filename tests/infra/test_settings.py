@@ -117,7 +117,6 @@ OWN_DEFAULTS = {
     "payments": (256, 30),
     "billing": (256, 30),
     "audit": (512, 60),
-    "redrive": (256, 240),
     "reconciliation": (512, 300),
 }
 
@@ -186,16 +185,8 @@ def test_settings_are_frozen() -> None:
             {},
             ("ledger_glacier_days = 60 is less",),
         ),
-        (
-            "auto_redrive = true\n[billing]\ntimeout_seconds = 60\n[redrive]\ntimeout_seconds = 89",
-            {},
-            ("redrive has timeout_seconds = 89", "write 90 or more", "auto_redrive off"),
-        ),
-        (
-            "auto_redrive = true\n[redrive]\ntimeout_seconds = 59",
-            {},
-            ("redrive has timeout_seconds = 59", "write 60 or more"),
-        ),
+        ("auto_redrive_minutes = 11", {}, ("auto_redrive_minutes = 11",)),
+        ("[redrive]\ntimeout_seconds = 240", {}, ("timeout_seconds",)),
         (
             "[payments]\ntimeout_seconds = 61",
             {},
@@ -435,10 +426,6 @@ def test_events_live_for_both_of_lambdas_retries(tmp_path: Path) -> None:
 def test_audit_takes_a_concurrency_that_its_lanes_fit_into(tmp_path: Path, enough: int) -> None:
     loaded = load(tmp_path, f"{COMPLETE}[audit]\nreserved_concurrency = {enough}\n")
     assert loaded.audit.reserved_concurrency == enough
-
-
-def test_redrive_that_is_off_needs_no_time(tmp_path: Path) -> None:
-    assert load(tmp_path, f"{COMPLETE}[redrive]\ntimeout_seconds = 3\n").redrive.timeout_seconds == 3
 
 
 def test_fallback_stands_for_a_setting_that_is_not_set_and_for_no_other(tmp_path: Path) -> None:

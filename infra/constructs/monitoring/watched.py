@@ -31,7 +31,8 @@ _NEAR_TIMEOUT: Final = 0.8
 _BACKLOG_MINUTES: Final = 5
 # Dead letters live for 14 days; whoever comes back from a long weekend finds them.
 _OLD_DAYS: Final = 10
-_DAY_SECONDS: Final = 24 * 3600
+_HOUR_SECONDS: Final = 3600
+_DAY_SECONDS: Final = 24 * _HOUR_SECONDS
 _AGE_ADVICE: Final = "SQS deletes it on the 14th: redrive it, or purge it, which keeps it in a file."
 _REDRIVE: Final = "redrive"
 
@@ -106,17 +107,8 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
         watched += _of_schedule(scheduled)
     for queue in pipeline.dead_letters:
         watched += _of_dead_letter(queue)
-    watched += [
-        Alarm(
-            "redrive-oldest-letter",
-            f"An event has waited {_OLD_DAYS} days in a handler's dead-letter queue, by what the redrive "
-            f"function saw. {_AGE_ADVICE}",
-            pipeline.custom(scheduled.function.family, names.OLDEST_LETTER_AGE, "Maximum"),
-            _OLD_DAYS * _DAY_SECONDS,
-        )
-        for scheduled in pipeline.scheduled
-        if scheduled.function.family == _REDRIVE
-    ]
+    if any(scheduled.function.family == _REDRIVE for scheduled in pipeline.scheduled):
+        watched += _of_redrive(pipeline)
     watched += _of_backlog(pipeline.audit.queue, thresholds)
     watched += [
         _at_the_first(
@@ -192,7 +184,7 @@ def _of_audit(audit: Audit) -> list[Alarm]:
         Alarm(
             "audit-errors",
             "The audit function keeps failing: the ledger takes no events. Look at its bucket and its "
-            "database before SQS moves the events to the dead-letter queue.",
+            "database. The events wait in the queue, and after twelve hours in the dead-letter queue.",
             audit.metric_failed_batches(),
             len(audit.rules) + 1,
         )
@@ -271,6 +263,32 @@ def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
             )
         )
     return watched
+
+
+def _of_redrive(pipeline: Pipeline) -> list[Alarm]:
+    return [
+        Alarm(
+            "redrive-oldest-letter",
+            f"An event has waited {_OLD_DAYS} days in a dead-letter queue, by what the redrive function saw. "
+            f"{_AGE_ADVICE}",
+            pipeline.custom(_REDRIVE, names.OLDEST_LETTER_AGE, "Maximum"),
+            _OLD_DAYS * _DAY_SECONDS,
+        ),
+        Alarm(
+            "redrive-given-up",
+            "The redrive function leaves an event to you: it kept failing while others of its type were "
+            "applied. `huntaze-stripe dlq list` shows why; mend the API, then `dlq redrive --event-id`.",
+            pipeline.custom(_REDRIVE, names.EVENTS_GIVEN_UP, "Sum").over(period=MINUTE),
+            1,
+        ),
+        Alarm(
+            "redrive-left",
+            "In each run of the last hour the redrive function left transient failures in the dead-letter "
+            "queues. `huntaze-stripe dlq list` shows which: the API fails them, or they are many.",
+            pipeline.custom(_REDRIVE, names.EVENTS_LEFT, "Minimum").over(period=_HOUR_SECONDS),
+            1,
+        ),
+    ]
 
 
 def _of_dead_letter(queue: Queue) -> list[Alarm]:

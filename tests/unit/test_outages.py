@@ -1,0 +1,195 @@
+"""After an outage every message is settled in the time that its number and the rate need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from functions.pipeline import names
+from tests.unit.outages import ATTEMPTS, INTERVAL, RATE, World, playing
+
+OLD, NEW = 100, 1900
+HOURS = 3600.0
+
+Play = Callable[[World], World]
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
+    with ExitStack() as stack:
+        yield lambda world: stack.enter_context(playing(world, monkeypatch))
+
+
+def bound(messages: int) -> float:
+    """The time that so many messages may take, in seconds."""
+    return messages / RATE + 2 * INTERVAL
+
+
+def two_states_each(world: World, customers: int) -> None:
+    for created, word in ((OLD, "old"), (NEW, "new")):
+        for number in range(customers):
+            world.fail(f"evt_{word}{number}", f"cus_{number}", created)
+
+
+def poisonous(event: str, _now: float) -> bool:
+    return event.startswith("evt_poison")
+
+
+def attempts_used(world: World) -> int:
+    return sum(attempts for attempts, _seen in world.table.item.get("failed", {}).values())
+
+
+@pytest.mark.parametrize("customers", [1, 10, 30, 100, 300, 3000])
+def test_outage_in_which_objects_had_two_states_heals_in_the_time_of_its_messages(
+    play: Play, customers: int
+) -> None:
+    world = play(World())
+    two_states_each(world, customers)
+    assert world.run_until(lambda: not world.left(), bound(2 * customers)) <= bound(2 * customers)
+    assert attempts_used(world) == 0
+    # Each newest state was applied, and no other event called the API.
+    assert sorted(world.calls) == sorted(f"evt_new{number}" for number in range(customers))
+
+
+def test_thirty_thousand_messages_heal_in_their_time(play: Play) -> None:
+    world = play(World())
+    for number in range(10_000):
+        world.fail(f"evt_{number}", f"in_{number}", OLD, event_type="invoice.paid")
+    two_states_each(world, 10_000)
+    assert world.run_until(lambda: not world.left(), bound(30_000)) <= bound(30_000)
+    assert attempts_used(world) == 0
+
+
+def test_rate_is_kept(play: Play) -> None:
+    world = play(World())
+    for number in range(600):
+        world.fail(f"evt_{number}", f"cus_{number}", OLD)
+    began = world.clock.now
+    world.run()
+    assert not world.left()
+    assert world.clock.now - began >= 600 / RATE - 1
+
+
+@pytest.mark.parametrize("place", ["in front", "in the middle", "at the end"])
+@pytest.mark.parametrize("poison", [3, 12, 100])
+@pytest.mark.parametrize("healthy", [10, 50, 300])
+def test_events_that_fail_for_ever_delay_no_other(play: Play, place: str, poison: int, healthy: int) -> None:
+    world = play(World(poisonous))
+    front = {"in front": 0, "in the middle": healthy // 2, "at the end": healthy}[place]
+    for number in range(healthy):
+        if number == front:
+            stubborn(world, poison)
+        world.fail(f"evt_{number}", f"cus_{number}", OLD)
+    if front == healthy:
+        stubborn(world, poison)
+    limit = bound(healthy + poison)
+    assert world.run_until(lambda: world.left() == poison, limit) <= limit
+
+
+def stubborn(world: World, count: int) -> None:
+    for number in range(count):
+        world.fail(f"evt_poison{number}", f"cus_p{number}", OLD)
+
+
+@pytest.mark.parametrize("poison", [12, 100])
+def test_events_that_fail_for_ever_delay_no_long_backlog(play: Play, poison: int) -> None:
+    world = play(World(poisonous))
+    stubborn(world, poison)
+    two_states_each(world, 3000)
+    limit = bound(6000 + poison)
+    assert world.run_until(lambda: world.left() == poison, limit) <= limit
+
+
+def test_events_that_hang_delay_no_other(play: Play) -> None:
+    world = play(World(poisonous))
+    world.failing_seconds = 30.0
+    stubborn(world, 100)
+    two_states_each(world, 1000)
+    limit = bound(2100)
+    assert world.run_until(lambda: world.left() == 100, limit) <= limit
+
+
+def test_endpoint_that_is_broken_holds_no_other_up(play: Play) -> None:
+    world = play(World(lambda event, _now: event.startswith("evt_invoice")))
+    for number in range(5000):
+        world.fail(f"evt_invoice{number}", f"in_{number}", OLD, event_type="invoice.paid")
+    for number in range(300):
+        world.fail(f"evt_{number}", f"cus_{number}", OLD)
+    limit = bound(300)
+    assert world.run_until(lambda: world.left() == 5000, limit) <= limit
+    assert attempts_used(world) == 0
+    world.fails = lambda _event, _now: False
+    assert world.run_until(lambda: not world.left(), bound(5000)) <= bound(5000)
+
+
+@pytest.mark.parametrize("customers", [1, 10, 300])
+def test_long_outage_in_which_the_base_url_answers_costs_nobody_an_attempt(
+    play: Play, customers: int
+) -> None:
+    world = play(World(lambda _event, now: now < ends))
+    two_states_each(world, customers)
+    ends = world.clock.now + 6 * HOURS
+    while world.clock.now < ends - 2 * INTERVAL:
+        world.run()
+        world.clock.now += INTERVAL
+        assert not world.done
+    assert attempts_used(world) == 0
+    world.clock.now = ends
+    assert world.run_until(lambda: not world.left(), bound(2 * customers)) <= bound(2 * customers)
+    assert attempts_used(world) == 0
+
+
+def test_single_event_that_fails_while_others_are_applied_is_left_to_a_person(play: Play) -> None:
+    world = play(World(poisonous))
+    world.fail("evt_poison", "cus_poison", OLD)
+    for run in range(ATTEMPTS + 1):
+        assert world.calls.count("evt_poison") == run
+        for number in range(3):
+            world.fail(f"evt_{run}_{number}", f"cus_{run}_{number}", OLD)
+        world.run()
+        world.clock.now += INTERVAL
+        assert world.left() == 1
+    assert world.metrics[names.EVENTS_GIVEN_UP] == [0] * (ATTEMPTS - 1) + [1, 0]
+    # It is told as left as long as it is there.
+    assert world.metrics[names.EVENTS_LEFT] == [1] * (ATTEMPTS + 1)
+    world.run()
+    assert world.calls.count("evt_poison") == ATTEMPTS
+
+
+def test_throttled_handler_costs_nobody_an_attempt(play: Play) -> None:
+    world = play(World())
+    two_states_each(world, 100)
+    world.throttled_until = world.clock.now + HOURS
+    while world.clock.now < world.throttled_until:
+        world.run()
+        world.clock.now += INTERVAL
+    assert world.calls == []
+    assert world.run_until(lambda: not world.left(), bound(200)) <= bound(200)
+    assert attempts_used(world) == 0
+
+
+def test_killed_run_is_made_up_for_by_the_next_ones(play: Play) -> None:
+    world = play(World())
+    two_states_each(world, 1000)
+    world.killed_at = world.clock.now + 90
+    began = world.clock.now
+    world.run()
+    assert 0 < len(world.done) < 2000
+    world.clock.now = began + INTERVAL
+    # What it held is hidden until its time-out, in the time of the second run.
+    assert world.run_until(lambda: not world.left(), bound(2000)) <= bound(2000)
+    assert attempts_used(world) == 0
+
+
+def test_run_waits_for_the_one_before_and_leaves_a_live_one_alone(play: Play) -> None:
+    world = play(World())
+    two_states_each(world, 3)
+    world.table.item = {"holder": "other", "lease_until": (world.clock.now + 30) * 1000}
+    assert world.run()["left"] == 0
+    assert not world.left()
+    two_states_each(world, 3)
+    world.table.item = {"holder": "other", "lease_until": (world.clock.now + 600) * 1000}
+    assert world.run() == {}
+    assert world.left() == 6
