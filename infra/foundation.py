@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from constructs import Construct
 
 from functions.pipeline import names
+from functions.pipeline.route import LATEST
+from functions.pipeline.routing import HANDLERS, ROUTES
 from infra.bundle import Bundles
 from infra.constructs.account import Account
 from infra.constructs.archive import Archive
@@ -16,7 +18,7 @@ from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.function import Platform
 from infra.constructs.idempotency import IdempotencyTable, expiry_seconds
 from infra.constructs.ledger import Ledger
-from infra.constructs.secret import PipelineSecret
+from infra.constructs.secret import PipelineSecrets
 from infra.settings import Settings
 
 
@@ -30,7 +32,7 @@ class Foundation:
     bus: PartnerEventBus
     archive: Archive
     table: IdempotencyTable
-    secret: PipelineSecret
+    secrets: PipelineSecrets
     ledger: Ledger
     code: CodeAssets
     platform: Platform
@@ -72,7 +74,7 @@ class Foundation:
                 deletion_protection=settings.deletion_protection,
                 key=key,
             ),
-            secret=PipelineSecret(
+            secrets=PipelineSecrets(
                 scope,
                 "secret",
                 account=account,
@@ -102,9 +104,21 @@ class Foundation:
         )
 
     @property
-    def every_functions_variables(self) -> dict[str, str]:
-        """What each function that reads the secret has in its environment."""
-        return {names.ENVIRONMENT: self.settings.environment, names.SECRET_ID: self.secret.arn}
+    def handlers_secrets(self) -> dict[str, tuple[str, ...]]:
+        """Which secret values each handler reads; one of states may fetch them from Stripe."""
+        fetching = {route.handler for route in ROUTES.values() if route.repeat == LATEST}
+        fetches = self.settings.order != names.OFF
+        return {
+            family: (
+                names.HUNTAZE_API_KEY,
+                *([names.STRIPE_SECRET_KEY] if fetches and family in fetching else []),
+            )
+            for family in HANDLERS
+        }
+
+    def variables_of(self, *keys: str) -> dict[str, str]:
+        """What a function that reads these secret values has in its environment."""
+        return {names.ENVIRONMENT: self.settings.environment, names.SECRET_IDS: self.secrets.ids(*keys)}
 
     @property
     def memory_variables(self) -> dict[str, str]:

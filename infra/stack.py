@@ -59,14 +59,17 @@ def _handler(scope: Construct, base: Foundation, family: str, pattern: str) -> H
         platform=base.platform,
         settings=_function_settings(settings, family),
         variables={
-            **base.every_functions_variables,
+            **base.variables_of(*base.handlers_secrets[family]),
             **base.memory_variables,
             names.HUNTAZE_API_URL: settings.huntaze_api_url,
             names.LIVEMODE: str(settings.livemode).lower(),
             names.ORDER: settings.order,
             names.STRIPE_READS_PER_SECOND: str(settings.stripe_reads_per_second),
         },
-        grants=[*base.table.grant_read_write(), *base.secret.grant_read()],
+        grants=[
+            *base.table.grant_read_write(),
+            *base.secrets.grant_read(*base.handlers_secrets[family]),
+        ],
         key=base.key,
     )
 
@@ -81,8 +84,8 @@ def _audit(scope: Construct, base: Foundation, lanes: dict[str, str]) -> Audit:
         code=base.code["audit"],
         platform=base.platform,
         settings=base.settings.audit,
-        variables={**base.every_functions_variables, names.LEDGER_BUCKET: base.ledger.name},
-        grants=[*base.ledger.grant_write(), *base.secret.grant_read()],
+        variables={**base.variables_of(names.DATABASE_URL), names.LEDGER_BUCKET: base.ledger.name},
+        grants=[*base.ledger.grant_write(), *base.secrets.grant_read(names.DATABASE_URL)],
         network=_network(base.settings),
         high_throughput=base.settings.audit_high_throughput,
         key=base.key,
@@ -158,11 +161,11 @@ def _reconciliation(
         platform=base.platform,
         settings=settings.reconciliation,
         variables={
-            **base.every_functions_variables,
+            **base.variables_of(names.STRIPE_SECRET_KEY),
             names.LIVEMODE: str(settings.livemode).lower(),
         },
         table=base.table,
-        secret=base.secret,
+        secrets=base.secrets,
         ledger=base.ledger,
         handlers=handlers,
         queue=audit.queue,
@@ -215,7 +218,7 @@ def _outputs(scope: Construct, base: Foundation, audit: Audit, monitoring: Monit
             "dashboard_url": (monitoring.dashboard_url, "CloudWatch dashboard"),
             "idempotency_table": (base.table.name, "DynamoDB table of the applied events"),
             "ledger_bucket": (base.ledger.name, "S3 bucket of the audit ledger"),
-            "secret_arn": (base.secret.arn, "Secret that the functions read"),
+            "secret_arns": (base.secrets.ids(*names.SECRET_KEYS), "Secrets that the functions read"),
         },
     )
 

@@ -81,7 +81,7 @@ class Planned:
     Parameters
     ----------
     rewrites_secret
-        Whether it writes new values over those that the secret has.
+        Whether it writes secret values where some were written before.
     """
 
     terraform: Terraform
@@ -151,12 +151,17 @@ def plan_stack(
 
 
 def rewrites_secret(plan: Mapping[str, Any]) -> bool:
-    """Whether a plan, in Terraform's JSON form, writes new values over those that the secret has."""
-    return any(
-        change["type"] == VALUES_RESOURCE and {"create", "update"} & set(actions) and actions != ["create"]
+    """Whether a plan, in Terraform's JSON form, writes secret values where some were written before.
+
+    Only a first deploy creates all of them, and may leave some empty.
+    """
+    every = [
+        change["change"]["actions"]
         for change in plan.get("resource_changes", [])
-        if (actions := change["change"]["actions"])
-    )
+        if change["type"] == VALUES_RESOURCE
+    ]
+    written = [actions for actions in every if {"create", "update"} & set(actions)]
+    return bool(written) and any(actions != ["create"] for actions in every)
 
 
 def require_approved(planned: Planned, approved: Path) -> None:
@@ -189,7 +194,7 @@ def apply(planned: Planned, steps: Steps) -> list[str]:
     absent = [name for name in names.SECRET_KEYS if f"TF_VAR_{name}" not in planned.terraform.environment]
     if planned.rewrites_secret and absent:
         raise OperatorError(
-            f"the plan writes the secret anew, and {', '.join(absent)} would be empty in it: export what it "
+            f"the plan writes the secrets anew, and {', '.join(absent)} would be empty: export what it "
             f"shall hold, or TF_VAR_{absent[0]}= to empty it on purpose"
         )
     with steps.step(f"apply {planned.file.stem}") as step:

@@ -24,6 +24,7 @@ from botocore.exceptions import (
 )
 
 from functions.ledger.reader import READERS
+from functions.pipeline import names
 from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import PROJECT
@@ -145,10 +146,9 @@ class Environment:
         """The bucket of the audit ledger; raises as :attr:`caller` does."""
         return f"{self.resource('ledger')}-{self.account_id}"
 
-    @property
-    def secret_id(self) -> str:
-        """The secret that the functions read."""
-        return f"huntaze/stripe-eventbridge/{self.name}"
+    def secret_id(self, key: str) -> str:
+        """The secret that holds a value of the functions, one of ``names.SECRET_KEYS``."""
+        return names.SECRET_NAMES[key].format(environment=self.name)
 
 
 def connect(name: str, *, bus: bool = True) -> Environment:

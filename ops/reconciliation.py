@@ -38,15 +38,16 @@ def stripe(environment: Environment) -> StripeApi:
 
 
 def _key_of_secret(environment: Environment) -> str:
-    with aws_errors(f"the secret {environment.secret_id}"):
-        answer = environment.client("secretsmanager").get_secret_value(SecretId=environment.secret_id)
+    secret = environment.secret_id(names.STRIPE_SECRET_KEY)
+    with aws_errors(f"the secret {secret}"):
+        answer = environment.client("secretsmanager").get_secret_value(SecretId=secret)
     try:
         key = json.loads(answer["SecretString"]).get(names.STRIPE_SECRET_KEY, "").strip()
     except (AttributeError, KeyError, ValueError):
         key = ""
     if not key:
         raise OperatorError(
-            f"the secret {environment.secret_id} holds no {names.STRIPE_SECRET_KEY}: export it, or write it "
+            f"the secret {secret} holds no {names.STRIPE_SECRET_KEY}: export it, or write it "
             "there with a deploy"
         )
     return str(key)

@@ -1,7 +1,7 @@
 """The functions' settings, from environment variables and the secret, read once per cold start.
 
 A value comes from the environment variable of its name where that is set and not empty; HUNTAZE_API_KEY,
-STRIPE_SECRET_KEY and DATABASE_URL come from the secret otherwise. What fails is not remembered: the next
+STRIPE_SECRET_KEY and DATABASE_URL come from a secret otherwise. What fails is not remembered: the next
 invocation reads it again.
 """
 
@@ -115,13 +115,19 @@ def forget() -> None:
 
 
 def secret(key: str) -> str | None:
-    """Read a secret value, or None where neither the environment nor the secret holds one."""
-    return _variable(key) or _secret_document().get(key, "").strip() or None
+    """Read a secret value, or None where neither the environment nor a secret of the function holds one."""
+    value = _variable(key)
+    ids = required(names.SECRET_IDS).split(",") if not value else []
+    # One after the other: most functions never need what lies in their second.
+    for secret_id in ids:
+        value = _secret_document(secret_id).get(key, "").strip()
+        if value:
+            break
+    return value or None
 
 
 @cache
-def _secret_document() -> Mapping[str, str]:
-    secret_id = required(names.SECRET_ID)
+def _secret_document(secret_id: str) -> Mapping[str, str]:
     try:
         answer = (
             aws.session().client("secretsmanager", config=aws.CONFIG).get_secret_value(SecretId=secret_id)
@@ -132,9 +138,9 @@ def _secret_document() -> Mapping[str, str]:
         document = json.loads(answer["SecretString"])
     except (KeyError, ValueError):
         # Without the cause: a JSON error quotes what it read.
-        raise ConfigurationError(f"the secret of {names.SECRET_ID} holds no JSON; deploy again") from None
+        raise ConfigurationError(f"a secret of {names.SECRET_IDS} holds no JSON; deploy again") from None
     if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
-        raise ConfigurationError(f"the secret of {names.SECRET_ID} must be a JSON object of strings")
+        raise ConfigurationError(f"a secret of {names.SECRET_IDS} must be a JSON object of strings")
     return document
 
 

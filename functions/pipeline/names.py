@@ -7,7 +7,7 @@ from typing import Final
 # Environment variables of the functions.
 ENVIRONMENT: Final = "ENVIRONMENT"
 HUNTAZE_API_URL: Final = "HUNTAZE_API_URL"
-SECRET_ID: Final = "SECRET_ID"
+SECRET_IDS: Final = "SECRET_IDS"
 IDEMPOTENCY_TABLE: Final = "IDEMPOTENCY_TABLE"
 IDEMPOTENCY_EXPIRY_SECONDS: Final = "IDEMPOTENCY_EXPIRY_SECONDS"
 LIVEMODE: Final = "LIVEMODE"
@@ -21,6 +21,13 @@ HUNTAZE_API_KEY: Final = "HUNTAZE_API_KEY"
 STRIPE_SECRET_KEY: Final = "STRIPE_SECRET_KEY"
 DATABASE_URL: Final = "DATABASE_URL"
 SECRET_KEYS: Final = (HUNTAZE_API_KEY, STRIPE_SECRET_KEY, DATABASE_URL)
+# Each value lies in a secret of its own, a JSON document with its key, so that a function reads no other.
+# SECRET_IDS are the ARNs of those that it reads, separated by commas.
+SECRET_NAMES: Final = {
+    HUNTAZE_API_KEY: "huntaze/stripe-eventbridge/{environment}",
+    STRIPE_SECRET_KEY: "huntaze/stripe-eventbridge/{environment}/stripe-secret-key",
+    DATABASE_URL: "huntaze/stripe-eventbridge/{environment}/database-url",
+}
 
 # How an older state of an object is kept from overwriting a newer one; see functions.pipeline.streams.
 WATERMARK: Final = "watermark"

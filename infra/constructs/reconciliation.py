@@ -15,7 +15,7 @@ from infra.constructs.metrics import Metric
 from infra.constructs.policy import compact
 from infra.constructs.queues import Queue
 from infra.constructs.schedule import ScheduledFunction
-from infra.constructs.secret import PipelineSecret
+from infra.constructs.secret import PipelineSecrets
 from infra.settings import FunctionSettings
 
 
@@ -44,7 +44,7 @@ class Reconciliation(ScheduledFunction):
         settings: FunctionSettings,
         variables: Mapping[str, str],
         table: IdempotencyTable,
-        secret: PipelineSecret,
+        secrets: PipelineSecrets,
         ledger: Ledger,
         handlers: Sequence[Handler],
         queue: Queue,
@@ -61,7 +61,8 @@ class Reconciliation(ScheduledFunction):
             names.EVENTS_QUEUE_URL: queue.url,
             names.HANDLER_FUNCTIONS: compact({each.family: each.function.name for each in handlers}),
         }
-        grants = [*table.grant_checkpoint(), *secret.grant_read(), *ledger.grant_read()]
+        stripe = secrets.grant_read(names.STRIPE_SECRET_KEY)
+        grants = [*table.grant_checkpoint(), *stripe, *ledger.grant_read()]
         if heal:
             grants += [*queue.grant_send(), *(grant for each in handlers for grant in each.grant_invoke())]
         super().__init__(

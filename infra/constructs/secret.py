@@ -1,4 +1,4 @@
-"""The secret with the API key, the Stripe key and the database URL."""
+"""The secrets with the API key, the Stripe key and the database URL."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -19,6 +19,8 @@ _PURPOSE: Final = {
     names.STRIPE_SECRET_KEY: "Secret key of the Stripe account; empty where nothing asks Stripe",
     names.DATABASE_URL: "PostgreSQL URL of the ledger; empty keeps the ledger in S3 alone",
 }
+# Parts of the resources' names. The first is the secret that held all three values before.
+_PARTS: Final = {names.HUNTAZE_API_KEY: "", names.STRIPE_SECRET_KEY: "stripe", names.DATABASE_URL: "database"}
 _ALWAYS_REQUIRED: Final = {names.HUNTAZE_API_KEY: "the bearer key of the Huntaze API"}
 _REQUIRED: Final = _ALWAYS_REQUIRED | {
     names.STRIPE_SECRET_KEY: 'which reconcile and order = "refetch" need, or set reconcile = "off" and '
@@ -26,11 +28,11 @@ _REQUIRED: Final = _ALWAYS_REQUIRED | {
 }
 
 
-class PipelineSecret(Capability):
-    """One Secrets Manager secret, written from ephemeral variables by a write-only argument.
+class PipelineSecrets(Capability):
+    """One Secrets Manager secret a value, written from ephemeral variables by a write-only argument.
 
     Terraform keeps neither in the plan nor in the state, so the values stand nowhere but in the
-    secret. It can't see a changed value for the same reason: raising `version` writes anew.
+    secrets. It can't see a changed value for the same reason: raising `version` writes all anew.
 
     Parameters
     ----------
@@ -51,29 +53,33 @@ class PipelineSecret(Capability):
     ) -> None:
         super().__init__(scope, id_)
         self._key = key
-        secret = self.add(
-            SecretsmanagerSecret,
-            "",
-            name=f"huntaze/stripe-eventbridge/{account.environment}",
-            description=f"Keys of the Stripe pipeline of {account.environment}",
-            recovery_window_in_days=recovery_days,
-            kms_key_id=key.arn if key else None,
-        )
-        for variable in names.SECRET_KEYS:
-            self._variable(scope, variable, _REQUIRED if asks_stripe else _ALWAYS_REQUIRED)
-        members = ",".join(f"{variable}=var.{variable}" for variable in names.SECRET_KEYS)
-        self.add(
-            SecretsmanagerSecretVersion,
-            "version",
-            secret_id=secret.id,
-            secret_string_wo=f"${{jsonencode({{{members}}})}}",
-            secret_string_wo_version=version,
-        )
-        self.arn = secret.arn
+        self._arns: dict[str, str] = {}
+        for name, part in _PARTS.items():
+            self._variable(scope, name, _REQUIRED if asks_stripe else _ALWAYS_REQUIRED)
+            secret = self.add(
+                SecretsmanagerSecret,
+                part,
+                name=names.SECRET_NAMES[name].format(environment=account.environment),
+                description=f"{_PURPOSE[name]}, {account.environment}",
+                recovery_window_in_days=recovery_days,
+                kms_key_id=key.arn if key else None,
+            )
+            self.add(
+                SecretsmanagerSecretVersion,
+                f"{part}_version" if part else "version",
+                secret_id=secret.id,
+                secret_string_wo=f"${{jsonencode({{{name}=var.{name}}})}}",
+                secret_string_wo_version=version,
+            )
+            self._arns[name] = secret.arn
 
-    def grant_read(self) -> list[Statement]:
-        """Statements for a role that reads the secret."""
-        read = Statement("ReadSecret", ["secretsmanager:GetSecretValue"], [self.arn])
+    def ids(self, *keys: str) -> str:
+        """What a function that reads these values has in SECRET_IDS, the one it needs first in front."""
+        return ",".join(self._arns[key] for key in keys)
+
+    def grant_read(self, *keys: str) -> list[Statement]:
+        """Statements for a role that reads these values."""
+        read = Statement("ReadSecret", ["secretsmanager:GetSecretValue"], [self._arns[key] for key in keys])
         return [read, *(self._key.grant_use() if self._key else [])]
 
     def _variable(self, scope: Construct, name: str, required: Mapping[str, str]) -> None:

@@ -27,15 +27,16 @@ def secrets(pipeline: Pipeline) -> list[bytes]:
     return [value.encode() for value in values]
 
 
-def test_the_secret_itself_holds_them(pipeline: Pipeline) -> None:
+def test_each_value_lies_in_a_secret_of_its_own(pipeline: Pipeline) -> None:
     client = pipeline.deployment.services.aws.client("secretsmanager")
-    stored = json.loads(client.get_secret_value(SecretId="huntaze/stripe-eventbridge/dev")["SecretString"])
     services = pipeline.deployment.services
-    assert stored == {
-        "HUNTAZE_API_KEY": services.secrets.huntaze_api_key,
-        "STRIPE_SECRET_KEY": services.secrets.stripe_secret_key,
-        "DATABASE_URL": services.database_url,
-    }
+    for key, name, value in (
+        ("HUNTAZE_API_KEY", "", services.secrets.huntaze_api_key),
+        ("STRIPE_SECRET_KEY", "/stripe-secret-key", services.secrets.stripe_secret_key),
+        ("DATABASE_URL", "/database-url", services.database_url),
+    ):
+        secret = f"huntaze/stripe-eventbridge/dev{name}"
+        assert json.loads(client.get_secret_value(SecretId=secret)["SecretString"]) == {key: value}
 
 
 def test_state_plan_and_synthesised_files_hold_none(pipeline: Pipeline, secrets: list[bytes]) -> None:

@@ -103,7 +103,7 @@ def environment(
         names.ENVIRONMENT: "dev",
         names.LIVEMODE: "false",
         names.HUNTAZE_API_URL: running_api.url,
-        names.SECRET_ID: SECRET,
+        names.SECRET_IDS: SECRET,
         names.IDEMPOTENCY_TABLE: TABLE,
         names.IDEMPOTENCY_EXPIRY_SECONDS: DAYS_100,
         names.LEDGER_BUCKET: BUCKET,

@@ -478,7 +478,7 @@ def test_rotated_database_url_heals_without_a_new_start(aws: Aws, start: Start, 
     user, _, address = database_url.rpartition("@")
     wrong = f"{user.rpartition(':')[0]}:outdated@{address}"
     secrets.create_secret(Name="rotated-database", SecretString=json.dumps({"DATABASE_URL": wrong}))
-    audit, envelope = start("audit", SECRET_ID="rotated-database"), invoice_paid()
+    audit, envelope = start("audit", SECRET_IDS="rotated-database"), invoice_paid()
     with pytest.raises(FunctionError) as caught:
         audit.invoke(batch_of(envelope))
     assert caught.value.kind == "TransientError"

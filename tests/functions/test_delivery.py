@@ -316,7 +316,7 @@ def test_refused_key_is_counted_for_the_whole_function(
 def test_rotated_key_heals_without_a_new_start(api: ReferenceApi, aws: Aws, start: Start) -> None:
     secrets = aws.client("secretsmanager")
     secrets.create_secret(Name="rotated", SecretString='{"HUNTAZE_API_KEY": "hk_old"}')
-    function = start("payments", SECRET_ID="rotated")
+    function = start("payments", SECRET_IDS="rotated")
     envelope = paid()
     with pytest.raises(FunctionError) as caught:
         function.invoke(envelope)
@@ -448,12 +448,12 @@ def test_settings_are_read_from_the_secret_and_from_the_environment_first(
     with pytest.raises(FunctionError) as caught:
         wrong.invoke(paid())
     assert caught.value.kind == "AuthenticationRefusedError"
-    right = start("payments", HUNTAZE_API_KEY=API_KEY, SECRET_ID="does-not-exist")
+    right = start("payments", HUNTAZE_API_KEY=API_KEY, SECRET_IDS="does-not-exist")
     assert right.invoke(paid())["outcome"] == "applied"
-    assert start("payments", SECRET_ID=SECRET).invoke(paid())["outcome"] == "applied"
+    assert start("payments", SECRET_IDS=SECRET).invoke(paid())["outcome"] == "applied"
 
 
-@pytest.mark.parametrize("variable", ["HUNTAZE_API_URL", "LIVEMODE", "IDEMPOTENCY_TABLE", "SECRET_ID"])
+@pytest.mark.parametrize("variable", ["HUNTAZE_API_URL", "LIVEMODE", "IDEMPOTENCY_TABLE", "SECRET_IDS"])
 def test_missing_setting_is_told_as_a_failed_event(start: Start, variable: str) -> None:
     function = start("payments", **{variable: ""})
     with pytest.raises(FunctionError) as caught:
@@ -477,7 +477,7 @@ def test_missing_table_is_a_matter_of_configuration(start: Start) -> None:
 def test_function_starts_in_lambda_whatever_the_secret_holds(
     api: ReferenceApi, start: Start, secret: str
 ) -> None:
-    function = start("billing", AWS_LAMBDA_INITIALIZATION_TYPE="on-demand", SECRET_ID=secret)
+    function = start("billing", AWS_LAMBDA_INITIALIZATION_TYPE="on-demand", SECRET_IDS=secret)
     envelope = fresh("customer.created", stripe.customer())
     if secret == SECRET:
         assert function.invoke(envelope)["outcome"] == "applied"

@@ -84,7 +84,7 @@ EVENTS = {
 def test_events_leave_no_personal_data(
     api: ReferenceApi, start: Start, secret: str, planted: tuple[str, dict[str, Any]]
 ) -> None:
-    function = start("payments", SECRET_ID=secret, **ALL_LOGS)
+    function = start("payments", SECRET_IDS=secret, **ALL_LOGS)
     try_invoke(function, fresh(*planted))  # 401: the API does not know the planted key
     echo = json.dumps(PERSON | PLANTED_SECRETS)
     for status in (200, 400, 409, 422, 429, 500):
@@ -111,7 +111,7 @@ def test_events_leave_no_personal_data(
     ids=lambda detail: next(iter(detail)),
 )
 def test_wrong_envelopes_leave_no_personal_data(start: Start, secret: str, detail: dict[str, Any]) -> None:
-    function = start("payments", SECRET_ID=secret, **ALL_LOGS)
+    function = start("payments", SECRET_IDS=secret, **ALL_LOGS)
     envelope = fresh("payment_intent.succeeded", stripe.payment_intent(**PERSON))
     envelope["detail"] |= detail
     assert "'parked'" in try_invoke(function, envelope)
@@ -129,14 +129,14 @@ def test_wrong_envelopes_leave_no_personal_data(start: Start, secret: str, detai
     ids=str,
 )
 def test_wrong_settings_leave_no_secrets(start: Start, secret: str, variables: dict[str, str]) -> None:
-    function = start("payments", **({"SECRET_ID": secret} | ALL_LOGS | variables))
+    function = start("payments", **({"SECRET_IDS": secret} | ALL_LOGS | variables))
     assert "ConfigurationError" in try_invoke(function, fresh("charge.succeeded", stripe.charge(**PERSON)))
     assert_nothing_leaked(function)
 
 
 def test_secret_that_is_no_json_leaks_nothing(aws: Aws, start: Start) -> None:
     aws.client("secretsmanager").create_secret(Name="planted-text", SecretString="hk_planted_5b1f")
-    function = start("payments", SECRET_ID="planted-text", **ALL_LOGS)
+    function = start("payments", SECRET_IDS="planted-text", **ALL_LOGS)
     assert "ConfigurationError" in try_invoke(function, fresh("charge.succeeded", stripe.charge()))
     assert_nothing_leaked(function)
 
@@ -145,7 +145,7 @@ def test_ledger_leaves_no_personal_data(start: Start, secret: str, database_url:
     envelope = fresh("customer.created", stripe.customer(**PERSON))
     unstorable = fresh("customer.created", stripe.customer(**PERSON | {"name": "Planted\u0000"}))
     mistyped = fresh("planted.person@example.com", stripe.customer(**PERSON))
-    function = start("audit", SECRET_ID=secret, DATABASE_URL=database_url, **ALL_LOGS)
+    function = start("audit", SECRET_IDS=secret, DATABASE_URL=database_url, **ALL_LOGS)
     try_invoke(function, batch_of(envelope, unstorable, mistyped, "no json: planted.person@example.com"))
     assert function.output().count('"event audited"') == 2
     assert function.output().count('"event parked"') == 2
@@ -162,7 +162,7 @@ def test_database_that_refuses_leaks_no_password(start: Start, secret: str, data
         f"postgresql://postgres:planted-password@127.0.0.1:{closed}/x",
         "planted-password is no connection string",
     ):
-        function = start("audit", SECRET_ID=secret, DATABASE_URL=url, **ALL_LOGS)
+        function = start("audit", SECRET_IDS=secret, DATABASE_URL=url, **ALL_LOGS)
         result = try_invoke(function, batch_of(fresh("customer.created", stripe.customer(**PERSON))))
         assert "PostgreSQL failed" in result
         assert_nothing_leaked(function)

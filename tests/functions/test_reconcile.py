@@ -383,7 +383,7 @@ def test_key_of_the_other_mode_compares_nothing(world: World) -> None:
 def test_key_that_is_mended_in_the_secret_is_used_by_the_next_run(world: World) -> None:
     secrets = world.aws.client("secretsmanager")
     secrets.create_secret(Name=world.name, SecretString=json.dumps({names.STRIPE_SECRET_KEY: "sk_live_x"}))
-    function = world.function(**{names.STRIPE_SECRET_KEY: "", names.SECRET_ID: world.name})
+    function = world.function(**{names.STRIPE_SECRET_KEY: "", names.SECRET_IDS: world.name})
     with pytest.raises(FunctionError) as caught:
         function.invoke({}, remaining_seconds=LONG)
     assert caught.value.kind == "ConfigurationError"

@@ -43,7 +43,7 @@ def secret(aws: Aws) -> str:
 
 @pytest.fixture(scope="module")
 def refetching(start: Start, running_stripe: ReferenceStripe, secret: str) -> Function:
-    return start("billing", ORDER=names.REFETCH, STRIPE_API_URL=running_stripe.url, SECRET_ID=secret)
+    return start("billing", ORDER=names.REFETCH, STRIPE_API_URL=running_stripe.url, SECRET_IDS=secret)
 
 
 def requests_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[Any]:
@@ -122,7 +122,7 @@ def test_refused_stripe_key_is_a_matter_of_configuration_that_a_new_key_heals(
     secrets = aws.client("secretsmanager")
     keys = {names.HUNTAZE_API_KEY: API_KEY, names.STRIPE_SECRET_KEY: "sk_test_revoked"}
     secrets.create_secret(Name="revoked", SecretString=json.dumps(keys))
-    function = start("billing", ORDER=names.REFETCH, STRIPE_API_URL=stripe.url, SECRET_ID="revoked")
+    function = start("billing", ORDER=names.REFETCH, STRIPE_API_URL=stripe.url, SECRET_IDS="revoked")
     envelope = customer_updated()
     stripe.put(object_of(envelope))
     with pytest.raises(FunctionError) as caught:
@@ -175,7 +175,7 @@ def test_reads_stay_below_the_limit_of_all_functions_together(
             "billing",
             ORDER=names.REFETCH,
             STRIPE_API_URL=stripe.url,
-            SECRET_ID=secret,
+            SECRET_IDS=secret,
             STRIPE_READS_PER_SECOND="2",
         )
         for _ in range(2)
@@ -221,7 +221,7 @@ def test_stripe_key_of_the_other_mode_is_a_matter_of_configuration(
 ) -> None:
     keys = {names.HUNTAZE_API_KEY: API_KEY, names.STRIPE_SECRET_KEY: "rk_live_other"}
     aws.client("secretsmanager").create_secret(Name="live", SecretString=json.dumps(keys))
-    function = start("billing", ORDER=names.REFETCH, STRIPE_API_URL=stripe.url, SECRET_ID="live")
+    function = start("billing", ORDER=names.REFETCH, STRIPE_API_URL=stripe.url, SECRET_IDS="live")
     envelope = customer_updated()
     before = stripe.requests()
     with pytest.raises(FunctionError) as caught:
@@ -249,7 +249,7 @@ def test_no_present_state_is_sent_over_the_objects_end(
 def test_tie_that_nothing_decides_is_fetched_where_a_key_is_there(
     api: ReferenceApi, stripe: ReferenceStripe, start: Start, running_stripe: ReferenceStripe, secret: str
 ) -> None:
-    function = start("billing", STRIPE_API_URL=running_stripe.url, SECRET_ID=secret)
+    function = start("billing", STRIPE_API_URL=running_stripe.url, SECRET_IDS=secret)
     first = customer_updated(name="of the first event")
     second = customer_updated(first, name="of the second event")
     stripe.put(object_of(first) | {"name": "present"})

@@ -66,7 +66,8 @@ def test_key_is_used_everywhere(secured: Stack) -> None:
         "enabled": True,
         "kms_key_arn": KEY,
     }
-    assert secured.only("aws_secretsmanager_secret")["kms_key_id"] == KEY
+    secrets = secured.of_type("aws_secretsmanager_secret").values()
+    assert {secret["kms_key_id"] for secret in secrets} == {KEY}
     assert all(group["kms_key_id"] == KEY for group in secured.of_type("aws_cloudwatch_log_group").values())
     assert all(f["kms_key_arn"] == KEY for f in secured.of_type("aws_lambda_function").values())
     [rule] = secured.only("aws_s3_bucket_server_side_encryption_configuration")["rule"]

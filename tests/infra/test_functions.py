@@ -49,6 +49,29 @@ def test_function_has_the_environments_size_and_limits(stack: Stack, family: str
     assert made["environment"]["variables"]["POWERTOOLS_LOG_LEVEL"] == wanted.log_level
 
 
+API_KEY = "${aws_secretsmanager_secret.secret.arn}"
+STRIPE_KEY = "${aws_secretsmanager_secret.secret_stripe.arn}"
+DATABASE = "${aws_secretsmanager_secret.secret_database.arn}"
+SECRETS_OF = {
+    "payments": API_KEY,
+    "billing": f"{API_KEY},{STRIPE_KEY}",
+    "audit": DATABASE,
+    "reconcile": STRIPE_KEY,
+}
+
+
+@pytest.mark.parametrize(("family", "secrets"), SECRETS_OF.items())
+def test_function_reads_the_secrets_that_it_uses_and_no_other(
+    secured: Stack, family: str, secrets: str
+) -> None:
+    assert function(secured, family)["environment"]["variables"][names.SECRET_IDS] == secrets
+    assert [
+        statement["Resource"]
+        for statement in secured.role_statements(f"huntaze-stripe-{family}-prod")
+        if "secretsmanager:GetSecretValue" in statement["Action"]
+    ] == [secrets.split(",")]
+
+
 @pytest.mark.parametrize("family", ["payments", "billing"])
 def test_handler_gets_its_variables(stack: Stack, family: str) -> None:
     wanted = configured(stack)
@@ -56,7 +79,7 @@ def test_handler_gets_its_variables(stack: Stack, family: str) -> None:
         names.ENVIRONMENT: stack.environment,
         names.HUNTAZE_API_URL: wanted.huntaze_api_url,
         names.LIVEMODE: "true" if stack.environment == "prod" else "false",
-        names.SECRET_ID: "${aws_secretsmanager_secret.secret.arn}",
+        names.SECRET_IDS: SECRETS_OF[family],
         names.DEAD_LETTER_QUEUE_URL: stack.queue_url(f"huntaze-stripe-{family}-dlq-{stack.environment}"),
         names.ORDER: "watermark",
         names.STRIPE_READS_PER_SECOND: "20",
@@ -71,7 +94,7 @@ def test_handler_gets_its_variables(stack: Stack, family: str) -> None:
 def test_audit_gets_what_it_needs_and_no_more(stack: Stack) -> None:
     assert set(function(stack, "audit")["environment"]["variables"]) == {
         names.ENVIRONMENT,
-        names.SECRET_ID,
+        names.SECRET_IDS,
         names.LEDGER_BUCKET,
         names.DEAD_LETTER_QUEUE_URL,
         "POWERTOOLS_LOG_LEVEL",

@@ -35,7 +35,7 @@ def test_report_reads_and_may_change_nothing_but_its_checkpoint(stack_of: StackO
     stack = stack_of("staging")
     assert variables(stack) == {
         names.ENVIRONMENT: "staging",
-        names.SECRET_ID: "${aws_secretsmanager_secret.secret.arn}",
+        names.SECRET_IDS: "${aws_secretsmanager_secret.secret_stripe.arn}",
         names.LIVEMODE: "false",
         names.RECONCILE: "report",
         names.LEDGER_BUCKET: "${aws_s3_bucket.ledger_bucket.bucket}",
@@ -48,7 +48,7 @@ def test_report_reads_and_may_change_nothing_but_its_checkpoint(stack_of: StackO
         "logs:PutLogEvents": ["${aws_cloudwatch_log_group.reconcile_function_logs.arn}:*"],
         "s3:GetObject": ["${aws_s3_bucket.ledger_bucket.arn}/audit/*"],
         "s3:ListBucket": ["${aws_s3_bucket.ledger_bucket.arn}"],
-        "secretsmanager:GetSecretValue": ["${aws_secretsmanager_secret.secret.arn}"],
+        "secretsmanager:GetSecretValue": ["${aws_secretsmanager_secret.secret_stripe.arn}"],
     }
     granted = stack.role_statements("huntaze-stripe-reconcile-staging")
     (checkpoint,) = [statement for statement in granted if statement["Sid"] == "KeepCheckpoint"]

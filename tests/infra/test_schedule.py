@@ -181,7 +181,7 @@ def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:
     assert variables[names.EVENTS_QUEUE_URL] == prod.queue_url("huntaze-stripe-events-prod.fifo")
     assert variables[names.HANDLER_SECONDS] == "30"
     assert (variables[names.AUTO_REDRIVE_ATTEMPTS], variables[names.AUTO_REDRIVE_PER_SECOND]) == ("10", "5")
-    assert names.SECRET_ID not in variables
+    assert names.SECRET_IDS not in variables
 
 
 @pytest.mark.parametrize(("minutes", "expression"), [("1", "rate(1 minute)"), ("10", "rate(10 minutes)")])

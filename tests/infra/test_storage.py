@@ -146,20 +146,24 @@ def test_bootstrap_keeps_its_state_beside_the_output_folder(bootstrap: Stack) ->
     }
 
 
-def test_secret_has_the_agreed_name(stack: Stack) -> None:
-    assert (
-        stack.only("aws_secretsmanager_secret")["name"] == f"huntaze/stripe-eventbridge/{stack.environment}"
-    )
+def test_each_secret_value_lies_in_a_secret_of_its_own(stack: Stack) -> None:
+    prefix = f"huntaze/stripe-eventbridge/{stack.environment}"
+    assert {secret["name"] for secret in stack.of_type("aws_secretsmanager_secret").values()} == {
+        prefix,
+        f"{prefix}/stripe-secret-key",
+        f"{prefix}/database-url",
+    }
 
 
-def test_secret_is_written_from_ephemeral_variables_by_a_write_only_argument(stack: Stack) -> None:
-    version = stack.only("aws_secretsmanager_secret_version")
-    assert version["secret_string_wo"] == (
-        "${jsonencode({HUNTAZE_API_KEY=var.HUNTAZE_API_KEY,STRIPE_SECRET_KEY=var.STRIPE_SECRET_KEY,"
-        "DATABASE_URL=var.DATABASE_URL})}"
-    )
-    assert version["secret_string_wo_version"] == 1
-    assert "secret_string" not in version
+def test_secrets_are_written_from_ephemeral_variables_by_a_write_only_argument(stack: Stack) -> None:
+    versions = stack.of_type("aws_secretsmanager_secret_version").values()
+    assert {version["secret_string_wo"] for version in versions} == {
+        f"${{jsonencode({{{key}=var.{key}}})}}"
+        for key in ("HUNTAZE_API_KEY", "STRIPE_SECRET_KEY", "DATABASE_URL")
+    }
+    for version in versions:
+        assert version["secret_string_wo_version"] == 1
+        assert "secret_string" not in version
     variables = stack.document["variable"]
     assert set(variables) == {"HUNTAZE_API_KEY", "STRIPE_SECRET_KEY", "DATABASE_URL"}
     for variable in variables.values():
@@ -197,7 +201,7 @@ def test_outputs_tell_what_operators_need(stack: Stack) -> None:
         "ledger_bucket",
         "queue_urls",
         "rule_arns",
-        "secret_arn",
+        "secret_arns",
         "topic_arn",
     }
     families = {"payments", "billing", "audit", *SCHEDULED[stack.environment]}

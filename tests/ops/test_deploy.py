@@ -50,6 +50,16 @@ def test_other_applies_go_on(tmp_path: Path, exported: dict[str, str], rewrites:
         apply(planned(tmp_path, exported, rewrites=rewrites), Steps(Console()))
 
 
+def test_secrets_are_written_anew_where_one_is_added_to_those_there_are() -> None:
+    """An upgrade that splits a secret creates some of them, and must not create them empty."""
+    changes = [
+        {"type": "aws_secretsmanager_secret_version", "change": {"actions": actions}}
+        for actions in (["no-op"], ["create"], ["create"])
+    ]
+    assert rewrites_secret({"resource_changes": changes})
+    assert not rewrites_secret({"resource_changes": changes[1:]})
+
+
 @pytest.mark.parametrize(
     ("actions", "rewrites"),
     [

@@ -148,7 +148,7 @@ def expired_url() -> Iterator[str]:
             ["reconcile"],
             {"STRIPE_SECRET_KEY": ""},
             1,
-            "the secret huntaze/stripe-eventbridge/dev is not there",
+            "the secret huntaze/stripe-eventbridge/dev/stripe-secret-key is not there",
         ),
         (["reconcile"], {"STRIPE_SECRET_KEY": "sk_test_a b"}, 2, "STRIPE_SECRET_KEY holds a space"),
         (["reconcile"], {"STRIPE_SECRET_KEY": "sk_live_abc"}, 2, "give it a test key"),

@@ -18,7 +18,7 @@ GOOD = {
     "HUNTAZE_API_KEY": "hk_from_environment",
     "IDEMPOTENCY_TABLE": "table",
     "IDEMPOTENCY_EXPIRY_SECONDS": "8640000",
-    "SECRET_ID": "arn:secret",
+    "SECRET_IDS": "arn:secret",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/dlq",
     "ORDER": "watermark",
     "STRIPE_READS_PER_SECOND": "20",
@@ -177,7 +177,7 @@ def test_missing_key_tells_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_secret_that_is_no_object_of_strings(monkeypatch: pytest.MonkeyPatch, document: str) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     use_secret(monkeypatch, document)
-    with pytest.raises(ConfigurationError, match="SECRET_ID") as caught:
+    with pytest.raises(ConfigurationError, match="SECRET_IDS") as caught:
         config.delivery_settings()
     assert "hidden-part" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -110,7 +110,7 @@ def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": aws.url,
         names.ENVIRONMENT: "dev",
         names.LIVEMODE: "false",
-        names.SECRET_ID: "none",
+        names.SECRET_IDS: "none",
         names.IDEMPOTENCY_TABLE: TABLE,
         names.IDEMPOTENCY_EXPIRY_SECONDS: SECONDS_OF_AN_HOUR,
         names.DEAD_LETTER_QUEUE_URL: queue,
