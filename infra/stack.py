@@ -156,6 +156,8 @@ def _reconciliation(
         account=base.account,
         minutes=settings.reconcile_minutes,
         heal=settings.reconcile == names.RECONCILE_HEAL,
+        begin=settings.reconcile_from_seconds,
+        handled_within=settings.handled_within_seconds,
         source=settings.stripe_event_source_name,
         code=base.code["handlers"],
         platform=base.platform,

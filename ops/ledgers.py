@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 
@@ -29,7 +29,7 @@ EventsByType = Mapping[str, Collection[str]]
 
 
 class Ledger(Protocol):
-    """What both kinds of ledger answer. Personal data is never read.
+    """What both kinds of ledger answer.
 
     Parameters
     ----------
@@ -49,6 +49,9 @@ class Ledger(Protocol):
 
     def known(self, event_ids: Collection[str]) -> set[str]:
         """Return those of the events that the ledger holds."""
+
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event as the ledger holds it, to hand it over; nobody is shown it."""
 
     def events(self, since: datetime, until: datetime) -> EventsByType:
         """Return the events that came to the bus from `since` to before `until`."""
@@ -83,6 +86,11 @@ class PostgresLedger:
         query = "SELECT event_id FROM stripe_event_ledger WHERE event_id = ANY(%s)"
         return {event_id for (event_id,) in self._rows(query, (list(event_ids),))}
 
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event as its row holds it."""
+        query = "SELECT payload FROM stripe_event_ledger WHERE event_id = %s"
+        return next((payload for (payload,) in self._rows(query, (event_id,))), None)
+
     def events(self, since: datetime, until: datetime) -> EventsByType:
         """Return the events first seen in the window; an earlier one that came again is not told."""
         query = "SELECT type, event_id FROM stripe_event_ledger WHERE first_seen >= %s AND first_seen < %s"
@@ -90,7 +98,7 @@ class PostgresLedger:
         self.progress(len(rows), len(rows))
         return _by_type(rows)
 
-    def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[str, ...]]:
+    def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         try:
             with connect(
                 self._database_url,
@@ -138,6 +146,13 @@ class S3Ledger:
         """Return those of the events that an object holds."""
         try:
             return self._known.known(event_ids)
+        except EventError as error:
+            raise _unreadable(error) from error
+
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event as it was delivered first."""
+        try:
+            return self._known.event(event_id)
         except EventError as error:
             raise _unreadable(error) from error
 

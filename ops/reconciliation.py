@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions import stripe_api
 from functions.pipeline import names
 from functions.pipeline.errors import ConfigurationError, EventError
-from functions.pipeline.routing import HANDLERS
-from functions.reconciliation.gap import Gap, compare
+from functions.pipeline.routing import HANDLERS, ROUTES
+from functions.reconciliation.gap import Batch, Event, Gap, compare
+from functions.reconciliation.handled import COMPLETED
 from functions.reconciliation.heal import Destination, Healer
 from functions.stripe_api import StripeApi
-from ops import talk
+from ops import records, talk
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.ledgers import Ledger
@@ -53,50 +55,126 @@ def _key_of_secret(environment: Environment) -> str:
     return str(key)
 
 
-def find_gap(
-    api: StripeApi,
-    ledger: Ledger,
-    since: datetime,
-    until: datetime,
-    types: Collection[str],
-    steps: Steps,
-    healer: Healer | None,
-) -> Gap:
-    """Compare the events of a window with the ledger, and hand the missing ones over where there is a healer.
+@dataclass
+class Findings:
+    """What became of the events of a window.
 
     Parameters
     ----------
-    types
-        Event types to compare; none is all.
-
-    Raises
-    ------
-    OperatorError
-        Stripe, the ledger or AWS failed. What was handed over before stays handed over.
+    gap
+        Against the ledger.
+    unhandled
+        Events that the ledger holds and no handler has a record of, among those that must have met theirs.
+    unapplied
+        Those that a handler took and did not apply: they wait in a dead-letter queue, or lay there and were
+        purged or expired.
     """
-    gap = Gap()
-    first, last = int(since.timestamp()), int(until.timestamp())
-    with steps.step("compare with Stripe") as step:
-        ledger.progress = lambda done, total: step.advance_to(done, total, "objects of the ledger")
-        try:
-            for batch in compare(api.events(first, last, types), ledger):
-                gap.add(batch)
-                for event in batch.missing:
-                    if healer is not None and healer.hand_over(event):
-                        gap.healed.add(event["id"])
-                step.advance_to(
-                    batch.last_created - first, last - first, f"{gap.missing_count} missing so far"
-                )
-        except EventError as error:
-            raise OperatorError(
-                f"{error.reason}; {_told(gap)}, {len(gap.healed)} handed over: repeat the command"
-            ) from error
-        step.note = _told(gap)
-    return gap
+
+    gap: Gap = field(default_factory=Gap)
+    unhandled: Gap = field(default_factory=Gap)
+    unapplied: Gap = field(default_factory=Gap)
+
+    @property
+    def open_count(self) -> int:
+        """How many events reached no ledger or no handler, and were not handed over."""
+        return self.gap.open_count + self.unhandled.open_count
+
+    @property
+    def healed_count(self) -> int:
+        """How many were handed over."""
+        return sum(len(gap.healed) for gap in (self.gap, self.unhandled, self.unapplied))
+
+    def told(self) -> str:
+        """Return how far it came, for people."""
+        return (
+            f"{talk.counted(self.gap.compared.total(), 'event')} compared, {self.gap.missing_count} missing, "
+            f"{self.unhandled.missing_count} reached no handler"
+        )
 
 
-def _told(gap: Gap) -> str:
-    return f"{talk.counted(gap.compared.total(), 'event')} compared, {gap.missing_count} missing"
+@dataclass(frozen=True)
+class Comparison:
+    """Compares Stripe's events with the ledger and with the handlers' records.
+
+    Parameters
+    ----------
+    healer
+        Hands over what is missing and what reached no handler; None hands over nothing.
+    with_unapplied
+        Whether to hand over, too, what a handler took and did not apply.
+    """
+
+    api: StripeApi
+    ledger: Ledger
+    environment: Environment
+    healer: Healer | None
+    with_unapplied: bool = False
+
+    def find(
+        self, since: datetime, until: datetime, types: Collection[str], now: datetime, steps: Steps
+    ) -> Findings:
+        """Compare the events of a window.
+
+        Parameters
+        ----------
+        types
+            Event types to compare; none is all.
+
+        Raises
+        ------
+        OperatorError
+            Stripe, the ledger or AWS failed. What was handed over before stays handed over.
+        """
+        findings = Findings()
+        first, last = int(since.timestamp()), int(until.timestamp())
+        handled_until = int(now.timestamp()) - self.environment.settings.handled_within_seconds
+        with steps.step("compare with Stripe") as step:
+            self.ledger.progress = lambda done, total: step.advance_to(done, total, "objects of the ledger")
+            try:
+                for batch in compare(self.api.events(first, last, types), self._in_ledger):
+                    self._of_ledger(batch, findings)
+                    self._of_handlers(batch, handled_until, findings)
+                    step.advance_to(
+                        batch.last_created - first,
+                        last - first,
+                        f"{findings.gap.missing_count + findings.unhandled.missing_count} missing so far",
+                    )
+            except EventError as error:
+                told = f"{findings.told()}, {findings.healed_count} handed over"
+                raise OperatorError(f"{error.reason}; {told}: repeat the command") from error
+            step.note = findings.told()
+        return findings
+
+    def _in_ledger(self, events: Sequence[Event]) -> set[str]:
+        return self.ledger.known([event["id"] for event in events])
+
+    def _of_ledger(self, batch: Batch, findings: Findings) -> None:
+        findings.gap.count(batch.events)
+        for event in batch.missing:
+            findings.gap.miss(event)
+            if self.healer is not None and self.healer.hand_over(event):
+                findings.gap.healed.add(event["id"])
+
+    def _of_handlers(self, batch: Batch, handled_until: int, findings: Findings) -> None:
+        lacking = {event["id"] for event in batch.missing}
+        judged = [
+            event
+            for event in batch.events
+            if event["type"] in ROUTES and event["created"] <= handled_until and event["id"] not in lacking
+        ]
+        with records.reading(self.environment) as read:
+            statuses = read.of_events(judged)
+        for event in judged:
+            status = statuses.get(event["id"])
+            if status == COMPLETED:
+                continue
+            gap = findings.unhandled if status is None else findings.unapplied
+            gap.miss(event)
+            if self.healer is None or (status is not None and not self.with_unapplied):
+                continue
+            # The API gets the body that it would have got: Stripe may list the event in an older version.
+            if self.healer.hand_to_handler(self.ledger.event(event["id"]) or event):
+                gap.healed.add(event["id"])
 
 
 def healer(environment: Environment) -> Healer:

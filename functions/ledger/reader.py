@@ -1,4 +1,4 @@
-"""The ledger in S3, read back: which deliveries of which events it holds, and the envelope of one."""
+"""The ledger in S3, read back: which deliveries of which events it holds, and what one says."""
 
 from __future__ import annotations
 
@@ -136,14 +136,14 @@ class LedgerReader:
                 progress(number)
                 yield from found
 
-    def envelope(self, key: str, event_id: str) -> dict[str, Any] | None:
-        """Return an event's envelope as an object holds it, or None. Raises as :meth:`deliveries` does."""
+    def event(self, key: str, event_id: str) -> dict[str, Any] | None:
+        """Return an event as an object holds it, or None. Raises as :meth:`deliveries` does."""
         lines, _ = self._lines(key)
         for line in lines:
             try:
                 record = json.loads(line)
-                if record["event_id"] == event_id and isinstance(record["envelope"], dict):
-                    return dict(record["envelope"])
+                if record["event_id"] == event_id:
+                    return dict(record["envelope"]["detail"])
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
         return None
@@ -213,11 +213,11 @@ class KnownEvents:
             pass
         return wanted & self._where.keys()
 
-    def envelope(self, event_id: str) -> dict[str, Any] | None:
-        """Return an event's envelope as it was delivered first, or None where the ledger lacks it."""
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event as it was delivered first, or None where the ledger lacks it."""
         if not self.known([event_id]):
             return None
-        return self._reader.envelope(self._where[event_id], event_id)
+        return self._reader.event(self._where[event_id], event_id)
 
     def _read_on(self) -> bool:
         page = self._reader.page(self._after, self._written_since)

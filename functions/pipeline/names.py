@@ -95,9 +95,16 @@ EVENTS_QUEUE_URL: Final = "EVENTS_QUEUE_URL"
 HANDLER_FUNCTIONS: Final = "HANDLER_FUNCTIONS"
 RECONCILE_REPORT: Final = "report"
 RECONCILE_HEAL: Final = "heal"
+# Unix seconds, or empty: events made before are not compared.
+RECONCILE_FROM: Final = "RECONCILE_FROM"
+# Seconds in which an event that reached the bus has met its handler, or lies in a dead-letter queue.
+HANDLED_WITHIN_SECONDS: Final = "HANDLED_WITHIN_SECONDS"
+# How far Stripe's list was compared with the ledger, and how far with the handlers' records.
 RECONCILE_CHECKPOINT: Final = "reconcile#checkpoint"
-# Without an event_type, like AuthenticationRefused: an alarm watches the sum.
+RECONCILE_HANDLED_CHECKPOINT: Final = "reconcile#handled"
+# Without an event_type, like AuthenticationRefused: alarms watch the sums.
 EVENTS_MISSING: Final = "EventsMissing"
+EVENTS_UNHANDLED: Final = "EventsUnhandled"
 # How far back Stripe lists events (Stripe API reference, "List all events").
 STRIPE_LIST_DAYS: Final = 30
 

@@ -1,30 +1,27 @@
-"""The gap: events that Stripe made and the ledger does not hold."""
+"""The gap: events that Stripe made and somebody should know, the ledger or a handler, and does not."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-# An event counts as missing only when it had this many seconds to come: EventBridge and the audit queue
-# take seconds, and an audit function that is throttled or retried takes minutes.
+# An event counts as missing in the ledger only when it had this many seconds to come: EventBridge and the
+# audit queue take seconds, and an audit function that is throttled or retried takes minutes.
 GRACE_SECONDS: Final = 600
 # Events that are compared, and after which a checkpoint can be kept.
 BATCH_SIZE: Final = 100
 
-
-class Ledger(Protocol):
-    """Where the events that arrived are known."""
-
-    def known(self, event_ids: Collection[str]) -> set[str]:
-        """Return those of the events that the ledger holds."""
+Event = Mapping[str, Any]
+# Returns the ids of those events that are known; of an event it reads the id and the type.
+Known = Callable[[Sequence[Event]], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some events in Stripe's order, and which of them the ledger does not hold."""
+    """Some events in Stripe's order, and which of them are not known."""
 
     events: list[dict[str, Any]] = field(repr=False)
     missing: list[dict[str, Any]] = field(repr=False)
@@ -53,22 +50,24 @@ class Gap:
         """How many are missing and not healed."""
         return self.missing_count - len(self.healed)
 
-    def add(self, batch: Batch) -> None:
-        """Count a batch."""
-        self.compared.update(event["type"] for event in batch.events)
-        for event in batch.missing:
-            self.missing[event["type"]].append(event["id"])
+    def count(self, events: Iterable[Event]) -> None:
+        """Count events that were compared."""
+        self.compared.update(event["type"] for event in events)
+
+    def miss(self, event: Event) -> None:
+        """Count a missing event."""
+        self.missing[event["type"]].append(event["id"])
 
 
-def compare(events: Iterable[dict[str, Any]], ledger: Ledger) -> Iterator[Batch]:
-    """Compare events with the ledger, in batches and in their order.
+def compare(events: Iterable[dict[str, Any]], known: Known) -> Iterator[Batch]:
+    """Compare events with what is known, in batches and in their order.
 
     Raises
     ------
     EventError
-        Stripe or the ledger failed; what was yielded before stands.
+        Stripe, or who is asked what is known, failed; what was yielded before stands.
     """
     iterator = iter(events)
     while batch := list(islice(iterator, BATCH_SIZE)):
-        known = ledger.known([event["id"] for event in batch])
-        yield Batch(batch, [event for event in batch if event["id"] not in known])
+        found = known(batch)
+        yield Batch(batch, [event for event in batch if event["id"] not in found])

@@ -72,26 +72,48 @@ class Healer:
         TransientError, ConfigurationError
             Lambda or SQS did not answer, or refused; the event may be handed over again.
         """
-        body = without_client_secrets(compact(envelope(event, self.destination)))
-        if len(body.encode()) > names.EVENT_BYTES:
-            extra = {"event_id": event["id"], "event_type": event["type"]}
-            logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
+        body = self._body(event)
+        if body is None:
             return False
         self._wait()
+        self._invoke(event, body)
+        self._send(event, body)
+        return True
+
+    def hand_to_handler(self, event: Mapping[str, Any]) -> bool:
+        """Invoke the handler of an event that the ledger has; raises as :meth:`hand_over` does."""
+        body = self._body(event)
+        if body is None:
+            return False
+        self._wait()
+        self._invoke(event, body)
+        return True
+
+    def _body(self, event: Mapping[str, Any]) -> str | None:
+        body = without_client_secrets(compact(envelope(event, self.destination)))
+        if len(body.encode()) <= names.EVENT_BYTES:
+            return body
+        extra = {"event_id": event["id"], "event_type": event["type"]}
+        logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
+        return None
+
+    def _invoke(self, event: Mapping[str, Any], body: str) -> None:
         route = ROUTES.get(event["type"])
+        if route is None:
+            return
+        function = self.destination.functions[route.handler]
         try:
-            if route is not None:
-                self.lambda_client.invoke(
-                    FunctionName=self.destination.functions[route.handler],
-                    InvocationType="Event",
-                    Payload=body.encode(),
-                )
+            self.lambda_client.invoke(FunctionName=function, InvocationType="Event", Payload=body.encode())
+        except aws.AwsError as error:
+            raise aws.fault(f"the function {function}", error) from error
+
+    def _send(self, event: Mapping[str, Any], body: str) -> None:
+        try:
             self.sqs_client.send_message(
                 QueueUrl=self.destination.queue_url, MessageBody=body, MessageGroupId=lane(event["type"])
             )
         except aws.AwsError as error:
-            raise aws.fault("Lambda or the audit queue", error) from error
-        return True
+            raise aws.fault("the audit queue", error) from error
 
     def _wait(self) -> None:
         now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,11 +14,21 @@ MODES = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
 
 @dataclass(frozen=True, slots=True)
 class ReconcileSettings:
-    """What the function needs besides Stripe's key; the last three only to heal."""
+    """What the function needs besides Stripe's key; the last three only to heal.
+
+    Parameters
+    ----------
+    handled_within
+        Seconds after which an event that no handler has a record of has reached none.
+    begin
+        Unix seconds before which no event is compared; None where nobody set it.
+    """
 
     heal: bool
     ledger_bucket: str
     table: str
+    handled_within: int
+    begin: int | None
     event_source: str
     functions: Mapping[str, str]
     queue_url: str
@@ -37,6 +48,8 @@ def reconcile_settings() -> ReconcileSettings:
         heal=heal,
         ledger_bucket=config.required(names.LEDGER_BUCKET),
         table=config.required(names.IDEMPOTENCY_TABLE),
+        handled_within=config.positive(names.HANDLED_WITHIN_SECONDS),
+        begin=config.positive(names.RECONCILE_FROM) if os.environ.get(names.RECONCILE_FROM) else None,
         event_source=config.required(names.EVENT_SOURCE_NAME) if heal else "",
         functions=config.by_handler(names.HANDLER_FUNCTIONS) if heal else {},
         queue_url=config.required(names.EVENTS_QUEUE_URL) if heal else "",

@@ -70,12 +70,17 @@ class IdempotencyTable(Capability):
         access = Statement("KeepRun", ["dynamodb:UpdateItem"], [self.arn], condition=keys)
         return [access, *(self._key.grant_use() if self._key else [])]
 
-    def grant_checkpoint(self) -> list[Statement]:
-        """Statements for a role that keeps one item and never touches another's record."""
-        keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.RECONCILE_CHECKPOINT]}}
-        actions = ["dynamodb:GetItem", "dynamodb:PutItem"]
-        access = Statement("KeepCheckpoint", actions, [self.arn], condition=keys)
-        return [access, *(self._key.grant_use() if self._key else [])]
+    def grant_comparison(self) -> list[Statement]:
+        """Statements for a role that reads which events have a record, and keeps how far it looked."""
+        own = [names.RECONCILE_CHECKPOINT, names.RECONCILE_HANDLED_CHECKPOINT]
+        keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": own}}
+        checkpoints = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        return [
+            Statement("KeepCheckpoint", checkpoints, [self.arn], condition=keys),
+            # The table's age tells when the pipeline was deployed first.
+            Statement("ReadRecords", ["dynamodb:BatchGetItem", "dynamodb:DescribeTable"], [self.arn]),
+            *(self._key.grant_use() if self._key else []),
+        ]
 
 
 def expiry_seconds(archive_retention_days: int) -> int:

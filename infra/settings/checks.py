@@ -1,5 +1,6 @@
 """Types of settings that no pattern or limit describes: each refuses what would fail later."""
 
+from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -99,6 +100,17 @@ def _after_standard_ia(value: int, info: ValidationInfo) -> int:
     return value
 
 
+def _told_in_iso_8601(value: str) -> str:
+    try:
+        # Digits in a row are a number, but Python would read 20261123 as a day.
+        known = not value or (value[4:5] == "-" and bool(datetime.fromisoformat(value)))
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError("is no time such as 2026-11-23T08:00Z")
+    return value
+
+
 # TOML has lists only; the models keep tuples, because they are frozen.
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
 Addresses = Annotated[
@@ -114,4 +126,5 @@ LogRetentionDays = Annotated[int, AfterValidator(_known_to_cloudwatch)]
 BusLogs = Annotated[bool, AfterValidator(_never_of_live_events)]
 ObjectLockDays = Annotated[int, AfterValidator(_protected)]
 RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]
+Moment = Annotated[str, AfterValidator(_told_in_iso_8601)]
 GlacierDays = Annotated[int, AfterValidator(_after_standard_ia)]

@@ -1,5 +1,6 @@
 """What may differ between two environments, in the order of their files."""
 
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import Field
@@ -26,6 +27,7 @@ _FIND_SOURCE_NAME: Final = (
 _LEAST_EVENT_AGE_SECONDS: Final = 600
 # Lambda's own maximum of 900 s must hold a run that lasts until the next one, and that waits for a handler.
 _MOST_REDRIVE_MINUTES: Final = 10
+_REDRIVE_LOOKS: Final = 2
 
 
 class StateSettings(Frozen):
@@ -144,6 +146,13 @@ class Settings(StateSettings):
     reconcile_minutes: int = Field(
         60, ge=10, le=1440, description="Minutes between two comparisons with Stripe's list", examples=[60]
     )
+    reconcile_from: checks.Moment = Field(
+        "",
+        description="Time, as 2026-11-23T08:00Z, before which no event is compared on schedule: the first "
+        "comparison begins there, and raised later it gives up what still lacks from before; empty is the "
+        "first deploy",
+        examples=["2026-11-23T08:00Z"],
+    )
     reconciliation: ReconciliationSettings = Field(
         ReconciliationSettings(), description="The function that compares with Stripe's list"
     )
@@ -241,3 +250,21 @@ class Settings(StateSettings):
         description="Alarm when an event waits for the audit function so many seconds",
         examples=[900],
     )
+
+    @property
+    def reconcile_from_seconds(self) -> int | None:
+        """The time that ``reconcile_from`` tells, UTC where it names no zone, in Unix seconds."""
+        if not self.reconcile_from:
+            return None
+        told = datetime.fromisoformat(self.reconcile_from)
+        return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp())
+
+    @property
+    def handled_within_seconds(self) -> int:
+        """Seconds after which an event that no handler has a record of has reached none.
+
+        Lambda has put an event that it could not run into the dead-letter queue by then, and the redrive has
+        looked there twice.
+        """
+        redrives = _REDRIVE_LOOKS * self.auto_redrive_minutes * 60 if self.auto_redrive else 0
+        return self.max_event_age_seconds + redrives

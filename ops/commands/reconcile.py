@@ -1,7 +1,8 @@
-"""`huntaze-stripe reconcile`: what Stripe made and the ledger does not hold."""
+"""`huntaze-stripe reconcile`: what Stripe made and the ledger does not hold, or no handler has seen."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from ops.steps import Steps
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from functions.reconciliation.gap import Gap
+    from ops.reconciliation import Findings
 
 FAILED = 1
 SHOWN_IDS = 5
@@ -39,7 +40,20 @@ def reconcile(
         bool, typer.Option("--all-types", help="Compare every type, also those that no handler takes.")
     ] = False,
     heal: Annotated[
-        bool, typer.Option("--heal", help="Hand missing events to their handler and to the audit queue.")
+        bool,
+        typer.Option(
+            "--heal",
+            help="Hand missing events to their handler and the audit queue, and those that no handler has "
+            "seen to their handler.",
+        ),
+    ] = False,
+    unapplied: Annotated[
+        bool,
+        typer.Option(
+            "--unapplied",
+            help="With --heal: also hand over what a handler has seen and not applied, for which no message "
+            "is left in a dead-letter queue.",
+        ),
     ] = False,
     dry_run: Annotated[
         bool,
@@ -47,11 +61,13 @@ def reconcile(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Compare Stripe's own list of events with the ledger, and print what is missing.
+    """Compare Stripe's own list of events with the ledger and the handlers' records.
 
-    By default the types that a handler takes. Exit codes: 0 nothing is missing, or all of it was handed
-    over; 1 events are missing, or the comparison failed; 2 called wrongly.
+    By default the types that a handler takes. Exit codes: 0 nothing is missing and all met their handler, or
+    what did not was handed over; 1 events are missing, or the comparison failed; 2 called wrongly.
     """
+    if unapplied and not heal:
+        raise OperatorError("--unapplied goes with --heal: add it, or leave --unapplied out", usage=True)
     if all_types and event_type:
         raise OperatorError("--all-types and --type exclude each other: give one", usage=True)
     from functions.pipeline.routing import ROUTES
@@ -69,18 +85,20 @@ def reconcile(
     api = reconciliation.stripe(environment)
     ledger = open_ledger(environment, first)
     healer = reconciliation.healer(environment) if heal and not dry_run else None
-    gap = reconciliation.find_gap(api, ledger, first, last, types, steps, healer)
+    comparison = reconciliation.Comparison(api, ledger, environment, healer, with_unapplied=unapplied)
+    findings = comparison.find(first, last, types, now, steps)
     if as_json:
         window = {"since": moments.stamp(first), "until": moments.stamp(last)}
         read = {"ledger": ledger.name, "ledger_objects_unread": ledger.unread, "dry_run": dry_run}
-        talk.show_json(window | read | _document(gap))
+        talk.show_json(window | read | _document(findings))
     else:
-        _show(console, gap, ledger.name)
+        _show(console, findings, ledger.name)
         if ledger.unread:
             unread = talk.counted(ledger.unread, "object")
             console.print(f"{unread} of the ledger could not be read: less may be missing", highlight=False)
-        console.print(_verdict(gap, heal=heal, dry_run=dry_run), highlight=False)
-    if gap.open_count:
+        for line in _verdict(findings, heal=heal, dry_run=dry_run):
+            console.print(line, highlight=False)
+    if findings.open_count:
         raise typer.Exit(FAILED)
 
 
@@ -119,48 +137,61 @@ def _checked_types(types: list[str]) -> tuple[str, ...]:
     return tuple(types)
 
 
-def _show(console: Console, gap: Gap, ledger: str) -> None:
+def _show(console: Console, findings: Findings, ledger: str) -> None:
     table = Table(title=f"Stripe's events and the ledger in {ledger}", title_justify="left")
     table.add_column("Event type")
-    for column in ("Made by Stripe", "Missing", "Handed over"):
+    for column in ("Made by Stripe", "Missing", "No handler", "Not applied", "Handed over"):
         table.add_column(column, justify="right")
     table.add_column("Missing events")
-    for event_type, compared in sorted(gap.compared.items()):
-        missing = gap.missing.get(event_type, [])
-        healed = sum(event_id in gap.healed for event_id in missing)
+    for line in _document(findings)["types"]:
+        missing = line["missing"] + line["unhandled"]
+        counts = [len(line[name]) for name in ("missing", "unhandled", "unapplied", "healed")]
         shown = " ".join(missing[:SHOWN_IDS]) + (" …" if len(missing) > SHOWN_IDS else "")
-        table.add_row(event_type, str(compared), str(len(missing)), str(healed), shown)
+        table.add_row(line["event_type"], str(line["compared"]), *map(str, counts), shown)
     table.add_section()
-    total = gap.compared.total()
-    table.add_row("all", str(total), str(gap.missing_count), str(len(gap.healed)), "")
+    totals = [gap.missing_count for gap in (findings.gap, findings.unhandled, findings.unapplied)]
+    table.add_row(
+        "all", str(findings.gap.compared.total()), *map(str, totals), str(findings.healed_count), ""
+    )
     console.print(table)
 
 
-def _verdict(gap: Gap, *, heal: bool, dry_run: bool) -> str:
-    if not gap.missing_count:
-        return "nothing is missing"
-    missing = talk.counted(gap.missing_count, "event")
+def _verdict(findings: Findings, *, heal: bool, dry_run: bool) -> Iterator[str]:
+    if findings.unapplied.open_count:
+        seen = talk.counted(findings.unapplied.open_count, "event")
+        yield (
+            f"{seen} a handler has seen and not applied: look for them with `huntaze-stripe dlq list`; what "
+            "no queue holds, --heal --unapplied hands over again"
+        )
+    found = findings.gap.missing_count + findings.unhandled.missing_count
+    if not found:
+        yield "nothing is missing"
+        return
+    told = (
+        f"{talk.counted(findings.gap.missing_count, 'event')} missing, "
+        f"{findings.unhandled.missing_count} reached no handler"
+    )
     if heal and dry_run:
-        return f"dry run: {missing} would be handed over"
-    if not heal:
-        return f"{missing} missing: --heal hands over what is missing"
-    if gap.open_count:
-        return f"{talk.counted(gap.open_count, 'event')} too large to be handed over: see Stripe's dashboard"
-    return f"{missing} handed over, nothing else is missing; the ledger has it in a minute"
+        yield f"dry run: {told}: would be handed over"
+    elif not heal:
+        yield f"{told}: --heal hands them over"
+    elif findings.open_count:
+        left = talk.counted(findings.open_count, "event")
+        yield f"{left} too large to be handed over: see Stripe's dashboard"
+    else:
+        yield f"{told}: handed over, nothing else is missing; ledger and handlers have them in a minute"
 
 
-def _document(gap: Gap) -> dict[str, Any]:
+def _document(findings: Findings) -> dict[str, Any]:
+    gaps = {"missing": findings.gap, "unhandled": findings.unhandled, "unapplied": findings.unapplied}
+    types = []
+    for event_type, compared in sorted(findings.gap.compared.items()):
+        ids = {name: list(gap.missing.get(event_type, [])) for name, gap in gaps.items()}
+        healed = [each for name, gap in gaps.items() for each in ids[name] if each in gap.healed]
+        types.append({"event_type": event_type, "compared": compared, **ids, "healed": healed})
     return {
-        "compared": gap.compared.total(),
-        "missing": gap.missing_count,
-        "healed": len(gap.healed),
-        "types": [
-            {
-                "event_type": event_type,
-                "compared": compared,
-                "missing": gap.missing.get(event_type, []),
-                "healed": [each for each in gap.missing.get(event_type, []) if each in gap.healed],
-            }
-            for event_type, compared in sorted(gap.compared.items())
-        ],
+        "compared": findings.gap.compared.total(),
+        **{name: gap.missing_count for name, gap in gaps.items()},
+        "healed": findings.healed_count,
+        "types": types,
     }

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
-from functions.pipeline import names
 from functions.pipeline.idempotency import idempotency_id
-from ops import talk
-from ops.environment import Environment, aws_errors
-from ops.errors import OperatorError
+from functions.reconciliation.handled import COMPLETED, READ_BATCH
+from ops import records, talk
+from ops.environment import Environment
 from ops.ledgers import EventsByType, Ledger
 from ops.replay.rules import Rule
 from ops.steps import Steps
-
-# DynamoDB takes so many keys in one BatchGetItem.
-READ_BATCH = 100
-READ_ATTEMPTS = 8
-FIRST_WAIT_SECONDS = 0.05
-APPLIED_STATUS = "COMPLETED"
 
 
 @dataclass(frozen=True)
@@ -108,42 +99,14 @@ def _applied(
         if (handler := _handler(event_type, rules))
         for event_id in ids
     }
-    client = environment.client("dynamodb")
-    table = environment.resource("idempotency")
-    now = time.time()
     applied: Counter[str] = Counter()
     done = 0
-    for batch in _batches(keys):
-        for item in _items(client, table, batch):
-            expiry = float(item.get(names.IDEMPOTENCY_EXPIRY_ATTRIBUTE, {}).get("N", "0"))
-            if item.get("status", {}).get("S") == APPLIED_STATUS and expiry > now:
-                applied[keys[item[names.IDEMPOTENCY_KEY_ATTRIBUTE]["S"]]] += 1
-        done += len(batch)
-        progress(done)
+    with records.reading(environment) as read:
+        for batch in _batches(keys):
+            applied.update(keys[key] for key, status in read.statuses(batch) if status == COMPLETED)
+            done += len(batch)
+            progress(done)
     return applied
-
-
-def _items(client: Any, table: str, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    wanted: dict[str, Any] = {
-        table: {
-            "Keys": [{names.IDEMPOTENCY_KEY_ATTRIBUTE: {"S": key}} for key in keys],
-            "ProjectionExpression": "#id, #status, #expiration",
-            "ExpressionAttributeNames": {
-                "#id": names.IDEMPOTENCY_KEY_ATTRIBUTE,
-                "#status": "status",
-                "#expiration": names.IDEMPOTENCY_EXPIRY_ATTRIBUTE,
-            },
-        }
-    }
-    for attempt in range(READ_ATTEMPTS):
-        with aws_errors(f"the table {table}"):
-            answer = client.batch_get_item(RequestItems=wanted)
-        yield from answer["Responses"].get(table, [])
-        wanted = answer.get("UnprocessedKeys") or {}
-        if not wanted:
-            return
-        time.sleep(FIRST_WAIT_SECONDS * 2**attempt)
-    raise OperatorError(f"DynamoDB throttles the table {table}: wait a minute and repeat the command")
 
 
 def _batches(keys: Collection[str]) -> Iterator[list[str]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ops.local.deployment import shell_exports
+from ops.local import drive
+from ops.local.deployment import EVENT_SOURCE, shell_exports
 from ops.local.reference_stripe import ReferenceStripe
 from tests.e2e.conftest import Pipeline, fresh, sample, wait_for
 from tests.ops.command import Done, run
@@ -233,6 +234,40 @@ def test_healing_what_is_applied_already_applies_nothing_twice(
     wait_for(lambda: command("reconcile", "--since", "1h", "--until", "0m").code == 0, "the ledger")
     assert outcomes(pipeline, event["id"]).count("applied") == 1
     assert keys(pipeline, event["id"]) == [event["id"]]
+
+
+def test_events_that_reached_no_handler_are_found_and_handed_over(
+    pipeline: Pipeline, command: Command, stripe: ReferenceStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler's rule was off: the audit has the event, and nobody else."""
+    monkeypatch.setenv("MAX_EVENT_AGE_SECONDS", "600")
+    monkeypatch.setenv("AUTO_REDRIVE", "false")
+    event = made_by_stripe("payment_intent.succeeded", "evt_e2eNoHandler", seconds_ago=900)
+    # Stripe lists it in the version that the account had.
+    stripe.add_events(event | {"api_version": "2019-01-01"})
+    aws = pipeline.deployment.services.aws
+    rule = {"Name": "huntaze-stripe-payments-dev", "EventBusName": EVENT_SOURCE}
+    aws.client("events").disable_rule(**rule)
+    try:
+        drive.send(aws, EVENT_SOURCE, [envelope_of(event, "payment_intent.succeeded")], lambda _: None)
+    finally:
+        aws.client("events").enable_rule(**rule)
+    reconcile = ("reconcile", "--since", "1h", "--until", "0m", "--json")
+
+    def found(*more: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(command(*reconcile, *more).out)
+        return {name: document[name] for name in ("missing", "unhandled", "unapplied", "healed")}
+
+    lacking = {"missing": 0, "unhandled": 1, "unapplied": 0, "healed": 0}
+    wait_for(lambda: found() == lacking, "the ledger")
+    assert command(*reconcile).code == 1
+    assert outcomes(pipeline, event["id"]) == []
+
+    assert found("--heal") == lacking | {"healed": 1}
+    wait_for(lambda: outcomes(pipeline, event["id"]) == ["applied"], "the handler")
+    assert found() == lacking | {"unhandled": 0}
+    (request,) = [each for each in pipeline.observer.look().requests if each.event_id == event["id"]]
+    assert request.idempotency_key == event["id"]
 
 
 def test_table_for_people_names_the_gap(

@@ -40,8 +40,11 @@ def test_report_reads_and_may_change_nothing_but_its_checkpoint(stack_of: StackO
         names.RECONCILE: "report",
         names.LEDGER_BUCKET: "${aws_s3_bucket.ledger_bucket.bucket}",
         names.IDEMPOTENCY_TABLE: "${aws_dynamodb_table.idempotency.name}",
+        names.HANDLED_WITHIN_SECONDS: "21600",
     }
     assert actions(stack) == {
+        "dynamodb:BatchGetItem": ["${aws_dynamodb_table.idempotency.arn}"],
+        "dynamodb:DescribeTable": ["${aws_dynamodb_table.idempotency.arn}"],
         "dynamodb:GetItem": ["${aws_dynamodb_table.idempotency.arn}"],
         "dynamodb:PutItem": ["${aws_dynamodb_table.idempotency.arn}"],
         "logs:CreateLogStream": ["${aws_cloudwatch_log_group.reconcile_function_logs.arn}:*"],
@@ -53,7 +56,7 @@ def test_report_reads_and_may_change_nothing_but_its_checkpoint(stack_of: StackO
     granted = stack.role_statements("huntaze-stripe-reconcile-staging")
     (checkpoint,) = [statement for statement in granted if statement["Sid"] == "KeepCheckpoint"]
     assert checkpoint["Condition"] == {
-        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["reconcile#checkpoint"]}
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["reconcile#checkpoint", "reconcile#handled"]}
     }
 
 
@@ -88,6 +91,10 @@ def test_missing_events_and_failed_runs_wake_somebody(stack_of: StackOf) -> None
     stack = stack_of("prod")
     missing = stack.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-events-missing-prod")
     assert (missing["metric_name"], missing["statistic"], missing["threshold"]) == ("EventsMissing", "Sum", 1)
+    unhandled = stack.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-events-unhandled-prod")
+    assert unhandled["metric_name"] == "EventsUnhandled"
+    # A run an hour: the alarm stays on from one to the next.
+    assert missing["period"] == unhandled["period"] == 3 * 3600
     assert missing["dimensions"] == {"service": "reconcile", "environment": "prod"}
     assert missing["treat_missing_data"] == "notBreaching"
     failing = stack.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-reconcile-failing-prod")

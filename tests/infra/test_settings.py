@@ -12,7 +12,7 @@ import pytest
 import infra
 import main
 from functions.pipeline import api, retry
-from functions.reconciliation import run
+from functions.reconciliation import job
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
 from infra.names import ENVIRONMENTS
@@ -296,6 +296,14 @@ def test_settings_are_frozen() -> None:
             {},
             ("ledger_object_lock_days = 365 with deletion_protection = false", "deletion_protection = true"),
         ),
+        *(
+            (
+                "",
+                {"RECONCILE_FROM": wrong},
+                (f"reconcile_from = '{wrong}' is no time", "2026-11-23T08:00Z"),
+            )
+            for wrong in ("yesterday", "20261123", "2026-13-01", "48h")
+        ),
         ("[a]\n", {}, ('"a" is no setting',)),
         (
             "",
@@ -407,7 +415,7 @@ def test_values_at_their_limits_are_taken(tmp_path: Path, livemode: str, reads: 
 def test_timeouts_are_limited_by_what_the_functions_do() -> None:
     assert int(api.ATTEMPT_SECONDS) == LONGEST_CALL_SECONDS
     assert RECORD_SECONDS == retry.RECORD_SECONDS
-    assert RECONCILIATION_RESERVE_SECONDS * 1000 == run.SAFETY_MILLISECONDS
+    assert RECONCILIATION_RESERVE_SECONDS * 1000 == job.SAFETY_MILLISECONDS
 
 
 def test_handlers_shortest_time_holds_a_second_call_after_a_quick_refusal(tmp_path: Path) -> None:
@@ -452,3 +460,26 @@ def test_infra_reads_the_process_environment_where_it_says_so_and_nowhere_else()
     told = " ".join((settings.__doc__ or "").split())
     assert "Only `loading` reads the process environment" in told
     assert "only `fast_provider` reads it besides" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("", None),
+        ("2026-11-23", 1_795_392_000),
+        ("2026-11-23T08:00Z", 1_795_420_800),
+        ("2026-11-23T09:00:00+01:00", 1_795_420_800),
+    ],
+)
+def test_first_comparison_begins_at_the_time_that_is_told(
+    tmp_path: Path, text: str, seconds: int | None
+) -> None:
+    assert load(tmp_path, f'{COMPLETE}reconcile_from = "{text}"\n').reconcile_from_seconds == seconds
+
+
+@pytest.mark.parametrize(("redrive", "seconds"), [("false", 3600), ("true", 3600 + 2 * 7 * 60)])
+def test_an_event_has_met_its_handler_once_lambda_and_the_redrive_had_their_time(
+    tmp_path: Path, redrive: str, seconds: int
+) -> None:
+    text = f"max_event_age_seconds = 3600\nauto_redrive = {redrive}\nauto_redrive_minutes = 7\n"
+    assert load(tmp_path, COMPLETE + text).handled_within_seconds == seconds

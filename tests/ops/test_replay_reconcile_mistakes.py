@@ -143,6 +143,7 @@ def expired_url() -> Iterator[str]:
         (["reconcile", "--since", "tomorrow"], {}, 2, "--since 'tomorrow' is no time"),
         (["reconcile", "--type", "invoice.payed"], {}, 2, "did you mean invoice.paid?"),
         (["reconcile", "--type", "invoice.paid", "--all-types"], {}, 2, "exclude each other"),
+        (["reconcile", "--unapplied"], {}, 2, "--unapplied goes with --heal"),
         (["reconcile", "--env", "production"], {}, 2, '"production" is no environment'),
         (
             ["reconcile"],

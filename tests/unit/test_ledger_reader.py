@@ -238,12 +238,15 @@ def test_object_as_large_as_may_be_is_read(bucket: Bucket, monkeypatch: pytest.M
     assert [delivery.event_id for delivery in ledger(bucket).deliveries([key])] == ["evt_1"]
 
 
-def test_envelope_is_the_first_deliverys(bucket: Bucket) -> None:
-    bucket.add("first", "evt_0", "evt_1", newest=NOW - timedelta(seconds=9), more={"first": True})
-    bucket.add("second", "evt_1", more={"replay-name": "again"})
+def test_event_is_the_one_that_was_delivered_first(bucket: Bucket) -> None:
+    first, second = {"id": "evt_1", "first": True}, {"id": "evt_1"}
+    bucket.add("first", "evt_0", "evt_1", newest=NOW - timedelta(seconds=9), more={"detail": first})
+    bucket.add("second", "evt_1", more={"detail": second})
+    bucket.add("empty", "evt_3", newest=NOW + timedelta(seconds=1), more={"detail": None})
     events = known(bucket)
-    assert events.envelope("evt_1") == {"id": "id-evt_1", "time": "2026-04-01T10:00:04Z", "first": True}
-    assert events.envelope("evt_2") is None
+    assert events.event("evt_1") == first
+    assert events.event("evt_2") is None
+    assert events.event("evt_3") is None
 
 
 def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,9 +15,9 @@ from functions.pipeline import names
 from functions.pipeline.envelope import parse
 from functions.pipeline.errors import ConfigurationError, TransientError
 from functions.pipeline.routing import ROUTES
-from functions.reconciliation.gap import BATCH_SIZE, Gap, compare
+from functions.reconciliation.gap import BATCH_SIZE, Event, Gap, compare
 from functions.reconciliation.heal import Destination, Healer, envelope, lane
-from functions.reconciliation.run import STEP_SECONDS, _steps
+from functions.reconciliation.job import STEP_SECONDS, steps
 from infra.patterns import OTHER
 from tests.unit import snapshots
 
@@ -44,9 +44,9 @@ class Known:
         self.ids = set(ids)
         self.asked: list[int] = []
 
-    def known(self, event_ids: Collection[str]) -> set[str]:
-        self.asked.append(len(event_ids))
-        return self.ids & set(event_ids)
+    def known(self, events: Sequence[Event]) -> set[str]:
+        self.asked.append(len(events))
+        return self.ids & {event["id"] for event in events}
 
 
 @given(
@@ -57,9 +57,11 @@ def test_every_event_is_compared_once_and_missing_unless_known(count: int, known
     events = [detail(id=f"evt_{number}", created=number) for number in range(count)]
     ledger = Known(*(f"evt_{number}" for number in known))
     gap = Gap()
-    for batch in compare(events, ledger):
+    for batch in compare(events, ledger.known):
         assert batch.last_created == max(event["created"] for event in batch.events)
-        gap.add(batch)
+        gap.count(batch.events)
+        for event in batch.missing:
+            gap.miss(event)
     assert gap.compared.total() == count == sum(ledger.asked)
     expected = [f"evt_{number}" for number in range(count) if number not in known]
     assert gap.missing.get("customer.updated", []) == expected
@@ -68,12 +70,12 @@ def test_every_event_is_compared_once_and_missing_unless_known(count: int, known
 
 @given(since=st.integers(0, 10**6), length=st.integers(0, 10 * STEP_SECONDS))
 def test_steps_cover_each_second_of_the_window_once(since: int, length: int) -> None:
-    steps = list(_steps(since, since + length))
-    assert steps[0][0] == since
-    assert steps[-1][1] == since + length
-    for (_, last), (first, _) in itertools.pairwise(steps):
+    found = list(steps(since, since + length))
+    assert found[0][0] == since
+    assert found[-1][1] == since + length
+    for (_, last), (first, _) in itertools.pairwise(found):
         assert first == last + 1
-    assert all(first <= last < first + STEP_SECONDS for first, last in steps)
+    assert all(first <= last < first + STEP_SECONDS for first, last in found)
 
 
 @pytest.mark.parametrize("event_type", [*ROUTES, "payout.paid"])
@@ -128,6 +130,12 @@ def test_event_goes_to_its_handler_first_and_to_the_audit_last() -> None:
     recorder = Recorder()
     assert healer(recorder).hand_over(detail("invoice.paid"))
     assert recorder.calls == ["invoke fn-billing Event", "send billing"]
+
+
+def test_event_that_the_ledger_has_goes_to_its_handler_alone() -> None:
+    recorder = Recorder()
+    assert healer(recorder).hand_to_handler(detail("invoice.paid"))
+    assert recorder.calls == ["invoke fn-billing Event"]
 
 
 def test_unrouted_event_goes_to_the_audit_alone() -> None:

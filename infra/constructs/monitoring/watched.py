@@ -253,15 +253,23 @@ def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
         ),
     ]
     if isinstance(scheduled, Reconciliation):
-        watched.append(
+        watched += [
             Alarm(
                 "events-missing",
                 "Events that Stripe made were not in the ledger. `huntaze-stripe reconcile` lists them; with "
                 'reconcile = "heal" they were handed over already, else it does so with --heal.',
                 scheduled.metric_missing(),
                 1,
-            )
-        )
+            ),
+            Alarm(
+                "events-unhandled",
+                "Events reached the bus and no handler. `huntaze-stripe reconcile` lists them; with "
+                'reconcile = "heal" they were handed over already, else it does so with --heal. Look at the '
+                "handlers' rules and at what was purged.",
+                scheduled.metric_unhandled(),
+                1,
+            ),
+        ]
     return watched
 
 

@@ -1,0 +1,86 @@
+"""What the handlers know of events: their records in the idempotency table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.pipeline import aws, names
+from functions.pipeline.errors import TransientError
+from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.routing import ROUTES
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+TABLE: Final = "the idempotency table"
+# A record with any other status is of an event that a handler has taken and not applied.
+COMPLETED: Final = "COMPLETED"
+# DynamoDB takes so many keys in one BatchGetItem.
+READ_BATCH: Final = 100
+READ_ATTEMPTS: Final = 8
+FIRST_WAIT_SECONDS: Final = 0.05
+_STATUS: Final = "status"
+
+
+@dataclass(frozen=True)
+class Records:
+    """The handlers' records, read in batches."""
+
+    client: DynamoDBClient = field(repr=False)
+    table: str
+
+    def of_events(self, events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+        """Return the status of the record of each event that has one, by event id.
+
+        Events of types that no handler takes have none. Raises as :meth:`statuses` does.
+        """
+        keys = {
+            idempotency_id(route.handler, event["id"]): event["id"]
+            for event in events
+            if (route := ROUTES.get(event["type"]))
+        }
+        return {keys[key]: status for key, status in self.statuses(keys)}
+
+    def statuses(self, keys: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Iterate over the records of the keys that have one and what their status is.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
+        """
+        now = time.time()
+        left = iter(keys)
+        while batch := list(islice(left, READ_BATCH)):
+            for item in self._items(batch):
+                if float(item.get(names.IDEMPOTENCY_EXPIRY_ATTRIBUTE, {}).get("N", "0")) > now:
+                    yield item[names.IDEMPOTENCY_KEY_ATTRIBUTE]["S"], item.get(_STATUS, {}).get("S", "")
+
+    def _items(self, keys: Iterable[str]) -> Iterator[Any]:
+        wanted: Any = {
+            self.table: {
+                "Keys": [{names.IDEMPOTENCY_KEY_ATTRIBUTE: {"S": key}} for key in keys],
+                "ProjectionExpression": "#id, #status, #expiration",
+                "ExpressionAttributeNames": {
+                    "#id": names.IDEMPOTENCY_KEY_ATTRIBUTE,
+                    "#status": _STATUS,
+                    "#expiration": names.IDEMPOTENCY_EXPIRY_ATTRIBUTE,
+                },
+                "ConsistentRead": True,
+            }
+        }
+        for attempt in range(READ_ATTEMPTS):
+            try:
+                answer = self.client.batch_get_item(RequestItems=wanted)
+            except aws.AwsError as error:
+                raise aws.fault(TABLE, error) from error
+            yield from answer["Responses"].get(self.table, [])
+            wanted = answer.get("UnprocessedKeys") or {}
+            if not wanted:
+                return
+            time.sleep(FIRST_WAIT_SECONDS * 2**attempt)
+        raise TransientError(f"{TABLE} throttles: it left keys unread")

@@ -1,0 +1,32 @@
+"""The handlers' records in the idempotency table, as operators read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from functions.pipeline.errors import EventError
+from functions.reconciliation.handled import Records
+from ops.environment import Environment, aws_errors
+from ops.errors import OperatorError
+
+
+@contextmanager
+def reading(environment: Environment) -> Iterator[Records]:
+    """Give the records of an environment to read.
+
+    Raises
+    ------
+    OperatorError
+        They can't be read.
+    """
+    table = environment.resource("idempotency")
+    try:
+        yield Records(environment.client("dynamodb"), table)
+    except EventError as error:
+        if error.__cause__ is None:
+            raise OperatorError(
+                f"DynamoDB throttles the table {table}: wait a minute and repeat the command"
+            ) from error
+        with aws_errors(f"the table {table}"):
+            raise error.__cause__ from error
