@@ -18,11 +18,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.pipeline.errors import UnsettledError
-from functions.pipeline.table import Item, Table, Write, digest
+from functions.pipeline.table import ConditionFailedError, Item, Table, Write, digest
 
 IN_PROGRESS: Final = "INPROGRESS"
 RELEASED: Final = "RELEASED"
@@ -147,6 +148,20 @@ class Record:
             {"claim": self.claim, "expiration": self.table.expiration(), **seen, **values},
             {"status": "status", "data": "data"},
         )
+
+
+def remember_seen(table: Table, key: str) -> None:
+    """Write that a handler has seen an event that it refused before it began; a record that is there stays.
+
+    Raises
+    ------
+    TransientError, ConfigurationError
+        The table did not answer, or refused.
+    """
+    update = "SET #status = :status, expiration = :expiration"
+    values = {"status": RELEASED, "expiration": table.expiration()}
+    with suppress(ConditionFailedError):
+        table.write(Write(key, update, _NEW, values, {"status": "status"}))
 
 
 def idempotency_id(handler: str, event_id: str) -> str:

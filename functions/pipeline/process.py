@@ -18,10 +18,11 @@ from functions.pipeline.errors import (
     InvalidEventError,
     PermanentError,
 )
-from functions.pipeline.idempotency import CompletedError, idempotency_id
+from functions.pipeline.idempotency import CompletedError, idempotency_id, remember_seen
 from functions.pipeline.replay_names import started_at
 from functions.pipeline.route import Route
 from functions.pipeline.routing import ROUTES
+from functions.pipeline.table import Table
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -126,6 +127,19 @@ def _park(
         # What Lambda writes into its own dead-letter record is why the event was refused.
         raise refusal from error
     telemetry.parked(subject, refusal)
+    route = ROUTES.get(subject.event_type)
+    if isinstance(refusal, InvalidEventError) and subject.event_id and route and route.handler == handler:
+        _remember(handler, subject.event_id, settings)
+
+
+def _remember(handler: str, event_id: str, settings: DeliverySettings) -> None:
+    """Keep a record of an event that was refused before it had one, or reconcile takes it for unseen."""
+    records = Table(settings.idempotency_table, settings.idempotency_expiry_seconds)
+    try:
+        remember_seen(records, idempotency_id(handler, event_id))
+    except EventError as error:
+        # It lies in the queue all the same.
+        telemetry.logger.warning("event not remembered", extra={"reason": error.reason})
 
 
 def _route(event: StripeEvent, handler: str) -> Route:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import aws, names
 from functions.pipeline.errors import TransientError
-from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.idempotency import COMPLETED, idempotency_id
 from functions.pipeline.routing import ROUTES
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+__all__ = ["COMPLETED", "READ_BATCH", "Records"]
+
 TABLE: Final = "the idempotency table"
-# A record with any other status is of an event that a handler has taken and not applied.
-COMPLETED: Final = "COMPLETED"
 # DynamoDB takes so many keys in one BatchGetItem.
 READ_BATCH: Final = 100
 READ_ATTEMPTS: Final = 8

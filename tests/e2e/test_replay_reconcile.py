@@ -270,6 +270,26 @@ def test_events_that_reached_no_handler_are_found_and_handed_over(
     assert request.idempotency_key == event["id"]
 
 
+def test_event_that_was_refused_is_told_and_handed_over_where_that_is_asked_for(
+    pipeline: Pipeline, command: Command, stripe: ReferenceStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message was purged: no queue holds the event any more."""
+    monkeypatch.setenv("MAX_EVENT_AGE_SECONDS", "600")
+    monkeypatch.setenv("AUTO_REDRIVE", "false")
+    event = made_by_stripe("payment_intent.succeeded", "evt_e2ePurged", seconds_ago=900)
+    stripe.add_events(event)
+    pipeline.fail(idempotency_key=event["id"], status=422)
+    pipeline.drive(envelope_of(event, "payment_intent.succeeded"))
+    pipeline.messages("huntaze-stripe-payments-dlq-dev")
+    pipeline.clear_faults()
+    reconcile = ("reconcile", "--since", "1h", "--until", "0m")
+    told = command(*reconcile, "--heal")
+    assert (told.code, "1 event a handler has seen and not applied" in told.out) == (0, True), told
+    assert command(*reconcile, "--heal", "--unapplied").code == 0
+    wait_for(lambda: "applied" in outcomes(pipeline, event["id"]), "the handler")
+    assert "not applied:" not in command(*reconcile).out
+
+
 def test_table_for_people_names_the_gap(
     pipeline: Pipeline, command: Command, stripe: ReferenceStripe
 ) -> None:

@@ -176,7 +176,10 @@ def test_invalid_event_is_parked_with_the_field_that_is_wrong(
         "path": None,
     }
     assert requests_for(api, envelope) == []
-    assert record_of(aws, "payments", envelope) is None
+    # Reconcile sees by it that the event has met its handler.
+    record = record_of(aws, "payments", envelope)
+    assert record is not None
+    assert record["status"] == {"S": "RELEASED"}
     (line,) = payments.new_logs("event parked")
     reason = "detail.data.object.amount must be an integer"
     assert (line["error"], line["reason"]) == ("InvalidEventError", reason)
@@ -199,6 +202,14 @@ def test_invalid_event_is_parked_with_the_field_that_is_wrong(
         },
         "envelope": stripe.stored(envelope),
     }
+
+    mended = envelope | {"detail": envelope["detail"] | {"data": {"object": stripe.payment_intent()}}}
+    assert payments.invoke(mended)["outcome"] == "applied"
+    assert payments.invoke(envelope)["outcome"] == "parked"
+    assert len(parked.take()) == 1
+    record = record_of(aws, "payments", envelope)
+    assert record is not None
+    assert record["status"] == {"S": "COMPLETED"}
 
 
 @pytest.mark.parametrize("event", [None, [], "text", {}, {"detail": {"id": ["x"], "type": {"a": 1}}}])

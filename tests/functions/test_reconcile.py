@@ -413,7 +413,7 @@ def test_event_that_reached_the_ledger_and_no_handler_is_told_and_counted(world:
     world.stripe.add_events(*events)
     world.audit(*events)
     world.handle(applied)
-    world.handle(refused, "INPROGRESS")
+    world.handle(refused, "RELEASED")
     world.handle(expired, expires=-1)
     function = world.function()
     answer = function.invoke({}, remaining_seconds=LONG)
