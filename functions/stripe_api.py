@@ -66,7 +66,6 @@ _KEY: Final = re.compile(r"[\x21-\x7e]+")
 # sk_live_…, rk_test_… (Stripe, "API keys").
 _MODE: Final = "_{}_"
 _PREFIX_LENGTH: Final = len("sk_live_")
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +232,7 @@ def _url() -> str:
     value = os.environ.get(STRIPE_API_URL, "").strip().rstrip("/") or DEFAULT_URL
     try:
         parts = urlsplit(value)
-        valid = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        valid = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in names.LOOPBACK_HOSTS)
         valid = valid and bool(parts.hostname) and not (parts.path or parts.query or parts.username)
         valid = valid and (parts.port is None or parts.port > 0)
     except ValueError:

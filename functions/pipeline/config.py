@@ -184,13 +184,16 @@ def by_handler(name: str) -> Mapping[str, str]:
 
 
 def url(name: str) -> str:
-    """Read a variable that is a web address without a query."""
+    """Read a variable that is a web address without a query: https, or http on loopback."""
     value = required(name).rstrip("/")
     try:
         parts = urlsplit(value)
         # A path behind a bare "?" or "#" would be none.
         plain = bool(parts.hostname) and "@" not in parts.netloc and not any(sign in value for sign in "?#")
-        valid = parts.scheme in ("https", "http") and plain and (parts.port is None or parts.port > 0)
+        private = parts.scheme == "https" or (
+            parts.scheme == "http" and parts.hostname in names.LOOPBACK_HOSTS
+        )
+        valid = private and plain and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
     if not valid or not _HEADER_VALUE.fullmatch(value):

@@ -116,6 +116,9 @@ EVENT_BYTES: Final = 1024 * 1024
 # somebody must look at a parked event, and the oldest that a message of the audit queue can be.
 QUEUE_RETENTION_SECONDS: Final = 14 * 24 * 3600
 
+# To these hosts http is as good as https: what is sent stays on the machine.
+LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
+
 # The audit lane of all that no handler takes.
 OTHER_LANE: Final = "other"
 

@@ -6,12 +6,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
+from functions.pipeline import names
+
 # CloudWatch Logs takes only these numbers of days (PutRetentionPolicy, retentionInDays).
 _LOG_RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-_LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 # S3 keeps an object so many days in Standard-IA before its next transition.
 _STANDARD_IA_DAYS: Final = 30
 # Stripe, "Rate limits": reads in a second that it takes in test mode.
@@ -33,7 +34,7 @@ def _https_outside_loopback(value: str) -> str:
         raise ValueError("has a character outside ASCII: write the host as xn--…, the path as %…")
     if not _has_usable_port(url):
         raise ValueError("has no port between 1 and 65535")
-    if url.scheme == "http" and url.hostname not in _LOOPBACK_HOSTS:
+    if url.scheme == "http" and url.hostname not in names.LOOPBACK_HOSTS:
         raise ValueError("would send the API key in clear text")
     return value.rstrip("/")
 

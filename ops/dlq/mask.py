@@ -81,7 +81,7 @@ _NUMBERS = re.compile(
 )
 # Keys are Stripe's, or somebody's own; one that is no plain word may be anything.
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-# Below these the merchant, or his customer, has written what he liked.
+# Below these the merchant, or his customer, has written what he liked, names of fields too.
 _FREE = frozenset({"metadata", "custom_fields", "custom_text", "answer"})
 
 
@@ -123,10 +123,11 @@ def _value(value: Any, key: str, words: frozenset[str], *, free: bool, depth: in
         return value
     if isinstance(value, dict):
         return {
-            name if _KEY.fullmatch(name) else MASKED: _value(
+            # By its number: two masked keys are not one.
+            f"{MASKED} {number}" if free or not _KEY.fullmatch(name) else name: _value(
                 below, name, words, free=free or name in _FREE, depth=depth + 1
             )
-            for name, below in value.items()
+            for number, (name, below) in enumerate(value.items(), 1)
         }
     if isinstance(value, list):
         return [_value(below, key, words, free=free, depth=depth + 1) for below in value]

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+from functions.pipeline import names
+
 OVERRIDE_FILE = "embedded_override.tf.json"
 PROVIDER = {
     "s3_use_path_style": True,
@@ -31,7 +32,7 @@ BACKEND = {
 
 def is_embedded(environment: Mapping[str, str]) -> bool:
     """Tell whether the environment leads to an AWS on this machine."""
-    return urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname in LOOPBACK_HOSTS
+    return urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname in names.LOOPBACK_HOSTS
 
 
 def settle_override(folder: Path, environment: Mapping[str, str]) -> None:

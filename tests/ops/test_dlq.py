@@ -212,7 +212,7 @@ def test_show_masks_whatever_may_be_personal(world: World, dlq: Any) -> None:
         "active",
         False,
     )
-    assert shown["metadata"] == {"note": "***", "amount": "***", "status": "***"}
+    assert shown["metadata"] == {"*** 1": "***", "*** 2": "***", "*** 3": "***"}
     assert shown["dob"] == {"year": "***"}
     assert envelope["detail"]["created"] == 1_775_037_600
     context = letters[0]["message"]["requestContext"]

@@ -76,8 +76,18 @@ def test_what_may_be_personal_is_masked(key: str, value: Any) -> None:
 
 
 def test_nothing_that_a_merchant_or_customer_wrote_stays() -> None:
-    assert masked({"metadata": {"status": "active", "amount": 7, "id": "cus_1"}}) == {
-        "metadata": {"status": MASKED, "amount": MASKED, "id": MASKED}
+    written = {"status": "active", "amount": 7, "alice_smith": {"below": ["x"]}}
+    assert masked({"metadata": written, "id": "cus_1"}) == {
+        "metadata": {"*** 1": MASKED, "*** 2": MASKED, "*** 3": {"*** 1": [MASKED]}},
+        "id": "cus_1",
+    }
+
+
+def test_keys_that_are_no_words_are_all_there_and_masked() -> None:
+    assert masked({"a@b.example": 1, "id": "cus_1", "Jenny Rosen": None}) == {
+        "*** 1": MASKED,
+        "id": "cus_1",
+        "*** 3": None,
     }
 
 

@@ -137,6 +137,8 @@ def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch
         ("HUNTAZE_API_URL", "api.example.com"),
         ("HUNTAZE_API_URL", "ftp://api.example.com"),
         ("HUNTAZE_API_URL", "https://"),
+        ("HUNTAZE_API_URL", "http://api.example.com"),
+        ("HUNTAZE_API_URL", "http://127.0.0.1.example.com"),
         ("HUNTAZE_API_URL", "https://api.example.com?"),
         ("HUNTAZE_API_URL", "https://api.example.com#"),
         ("HUNTAZE_API_URL", "https://api.example.com/?key=hidden-part"),
@@ -164,6 +166,12 @@ def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name
     with pytest.raises(ConfigurationError, match=name) as caught:
         config.delivery_settings()
     assert "hidden-part" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost/base", "http://[::1]:9"])
+def test_http_is_for_loopback(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    set_all(monkeypatch, HUNTAZE_API_URL=url)
+    assert config.delivery_settings().api_url == url
 
 
 def test_missing_key_tells_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
