@@ -184,7 +184,8 @@ def client() -> DynamoDBClient:
 
 
 def _failure(error: Exception) -> Exception:
-    response: Mapping[str, Any] = getattr(error, "response", {})
+    # Of a call that had no answer botocore's errors hold None.
+    response: Mapping[str, Any] = getattr(error, "response", None) or {}
     code = response.get("Error", {}).get("Code")
     if code == _CONDITION_FAILED:
         return ConditionFailedError(_plain(response.get("Item", {})))

@@ -1,0 +1,28 @@
+"""What the table's answers, and its silence, are taken for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+
+from functions.pipeline import table
+from functions.pipeline.errors import TransientError
+from functions.pipeline.table import Table, Write
+
+
+@pytest.mark.parametrize("silence", [ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError])
+@pytest.mark.parametrize("writes", [1, 2])
+def test_table_that_does_not_answer_is_transient(
+    monkeypatch: pytest.MonkeyPatch, silence: type[Exception], writes: int
+) -> None:
+    def call(**arguments: Any) -> Any:
+        raise silence(endpoint_url="https://dynamodb.invalid")
+
+    client = SimpleNamespace(update_item=call, transact_write_items=call)
+    monkeypatch.setattr(table, "client", lambda: client)
+
+    with pytest.raises(TransientError, match=silence.__name__):
+        Table("table", 60).write(*[Write(f"a#{n}", "SET a = :a", values={"a": 1}) for n in range(writes)])
