@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from ops import talk
-from ops.commands import chaos, deploy, dlq, reconcile, replay
+from ops.commands import api, chaos, deploy, dlq, reconcile, replay
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ app = typer.Typer(
 
 app.add_typer(replay.app, name="replay")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(api.app, name="api")
 app.command()(reconcile.reconcile)
 app.command()(chaos.chaos)
 
