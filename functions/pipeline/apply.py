@@ -232,15 +232,17 @@ def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
 def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: str) -> None:
     """Call the API until it has applied the request; otherwise write what is known of the outcome."""
     api = HuntazeApi(delivery.settings.api_url, delivery.settings.api_key)
-    doubt, at_work = claim.doubt, False
+    # A person's word is about earlier calls. One of this invocation may still be at work, whoever asked.
+    doubt, settles, at_work = claim.doubt, delivery.settles, False
 
     def attempt() -> None:
-        nonlocal doubt, at_work
+        nonlocal doubt, settles, at_work
         try:
             with telemetry.api_latency():
-                api.post(request, delivery.event, idempotency_key, doubt=doubt, settles=delivery.settles)
+                api.post(request, delivery.event, idempotency_key, doubt=doubt, settles=settles)
         except EventError as failure:
             doubt = doubt or failure.unknown_outcome
+            settles = settles and not failure.unknown_outcome
             at_work = at_work or failure.at_work
             raise
 

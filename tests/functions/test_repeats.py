@@ -448,7 +448,8 @@ def test_end_that_finds_its_object_held_claims_nothing(
 ) -> None:
     state = customer_updated(age=1)
     end = deleted(state)
-    api.fail(Fault(header_delay=3.0, applies=True, times=1))
+    # Longer than another invocation waits for the object.
+    api.fail(Fault(header_delay=9.0, applies=True, times=1))
     other = start("billing")
     billing.send(state)
     wait_for_requests(api, state, 1)
