@@ -38,3 +38,24 @@ class Metric:
         if self.label:
             options["label"] = self.label
         return [*row, options]
+
+
+@dataclass(frozen=True)
+class MetricSum:
+    """The sum of metrics under one statistic and period; there is none while one of them has no data."""
+
+    metrics: tuple[Metric, ...]
+
+    def over(self, *, period: int) -> "MetricSum":
+        """The same sum over another period, in seconds."""
+        return MetricSum(tuple(metric.over(period=period) for metric in self.metrics))
+
+    @property
+    def named(self) -> dict[str, Metric]:
+        """The metrics by the ids that the expression uses."""
+        return {f"m{number}": metric for number, metric in enumerate(self.metrics, start=1)}
+
+    @property
+    def expression(self) -> str:
+        """The sum as CloudWatch's metric math spells it."""
+        return " + ".join(self.named)

@@ -13,7 +13,7 @@ from infra.constructs import cloud_control
 from infra.constructs.account import Account, tags
 from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
-from infra.constructs.metrics import MINUTE, Metric
+from infra.constructs.metrics import MINUTE, Metric, MetricSum
 from infra.constructs.policy import Statement, compact, deny_plain_text, document
 
 # SQS asks KMS for a new data key after this time; 5 minutes is its default.
@@ -134,6 +134,10 @@ class Queue(Capability):
     def metric_in_flight(self) -> Metric:
         """Messages received and not yet deleted."""
         return self._metric("ApproximateNumberOfMessagesNotVisible")
+
+    def metric_messages(self) -> MetricSum:
+        """Messages in the queue, whether or not somebody holds them just now."""
+        return MetricSum((self.metric_visible(), self.metric_in_flight()))
 
     def metric_oldest_age(self) -> Metric:
         """Age in seconds of the message that waits longest."""

@@ -114,7 +114,7 @@ def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, A
         terraform=deployment.facts,
         rows=rows,
         queues=queues,
-        alarms=firing(services.aws, queues),
+        alarms=firing(services.aws),
         timings=steps.timings,
     )
 

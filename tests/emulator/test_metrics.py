@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from ops.local.emulator import metric_math
 from ops.local.emulator.alarm_state import state
 from ops.local.emulator.metrics import Measurement, embedded, rule_dimensions
 
 NOW = 10_000.0
 ALARM = {
+    "Namespace": "N",
+    "MetricName": "M",
     "Statistic": "Sum",
     "Period": 60,
     "EvaluationPeriods": 3,
@@ -40,7 +43,7 @@ def points(*values: tuple[float, float]) -> list[dict[str, Any]]:
     ],
 )
 def test_enough_periods_must_breach(measured: list[dict[str, Any]], expected: str) -> None:
-    assert state(ALARM, measured, NOW) == expected
+    assert state(ALARM, lambda *_: measured, NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,60 @@ def test_enough_periods_must_breach(measured: list[dict[str, Any]], expected: st
     [("missing", "INSUFFICIENT_DATA"), ("notBreaching", "OK"), ("breaching", "ALARM"), ("ignore", "OK")],
 )
 def test_missing_data_is_treated_as_asked(treatment: str, expected: str) -> None:
-    assert state(ALARM | {"TreatMissingData": treatment}, [], NOW) == expected
+    assert state(ALARM | {"TreatMissingData": treatment}, lambda *_: [], NOW) == expected
+
+
+SUM = {
+    key: value
+    for key, value in ALARM.items()
+    if key not in ("Namespace", "MetricName", "Statistic", "Period")
+} | {
+    "Metrics": [
+        {"Id": "total", "Expression": "m1 + m2", "ReturnData": True},
+        *(
+            {
+                "Id": id_,
+                "ReturnData": False,
+                "MetricStat": {
+                    "Metric": {"Namespace": "N", "MetricName": name, "Dimensions": []},
+                    "Period": 60,
+                    "Stat": "Maximum",
+                },
+            }
+            for id_, name in (("m1", "Visible"), ("m2", "Hidden"))
+        ),
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("visible", "hidden", "expected"),
+    [
+        (points((1, 1), (61, 0)), points((1, 0), (61, 1)), "ALARM"),
+        (points((1, 0), (61, 0)), points((1, 0), (61, 0)), "OK"),
+        (points((1, 1), (61, 1)), points((1, 0)), "OK"),
+        (points(), points(), "OK"),
+    ],
+)
+def test_a_sum_breaches_in_the_periods_in_which_each_of_its_metrics_has_data(
+    visible: list[dict[str, Any]], hidden: list[dict[str, Any]], expected: str
+) -> None:
+    measured = {"Visible": visible, "Hidden": hidden}
+    assert state(SUM, lambda _namespace, name, _dimensions: measured[name], NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [("m1 + m2", 5.0), ("m1 - m2 * 2", -4.0), ("m1 / 4", 0.5), ("m1 / none", None), ("m1 / 0", None)],
+)
+def test_metric_math_reckons_as_cloudwatch_does(expression: str, expected: float | None) -> None:
+    assert metric_math.value(expression, {"m1": 2.0, "m2": 3.0, "none": None}) == expected
+
+
+@pytest.mark.parametrize("expression", ["FILL(m1, 0)", "m9", "m1 +", "m1 ** 2"])
+def test_metric_math_that_is_not_evaluated_here_is_refused(expression: str) -> None:
+    with pytest.raises(metric_math.UnknownMathError):
+        metric_math.value(expression, {"m1": 1.0})
 
 
 def test_embedded_metrics_are_read_with_their_dimensions() -> None:

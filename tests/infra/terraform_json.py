@@ -89,9 +89,20 @@ class Stack:
         assert len(policies) == 1
         return statements(policies[0]["policy"])
 
+    def alarms(self, metric: str) -> list[dict[str, Any]]:
+        """The alarms on a metric, alone or in a sum."""
+        alarms = self.of_type("aws_cloudwatch_metric_alarm").values()
+        return [alarm for alarm in alarms if metric in [one["metric_name"] for one in metrics_of(alarm)]]
+
     def texts(self) -> Iterator[str]:
         """Every string of the stack."""
         yield from _texts(self.document)
+
+
+def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that an alarm watches: its own one, or those of its sum."""
+    queries = alarm.get("metric_query", [])
+    return [query["metric"] for query in queries if "metric" in query] if queries else [alarm]
 
 
 def statements(policy: str) -> list[dict[str, Any]]:

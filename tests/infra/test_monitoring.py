@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from functions.pipeline import names, routing
 from tests.infra.conftest import SCHEDULED, SOURCE, synthesise_into
-from tests.infra.terraform_json import Stack, statements
+from tests.infra.terraform_json import Stack, metrics_of, statements
 
 RULE = {"EventBusName", "RuleName"}
 SOURCE_ONLY = {"EventSourceName"}
@@ -66,6 +67,8 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
         names.EVENT_AGE: BY_TYPE,
     },
 }
+# What is on while something does not happen, and what keeps in mind that it happened once: neither tells.
+ALARM_OF_SILENCE = re.compile(r"-(not-running|heartbeat)(-since)?-(dev|staging|prod)$")
 FAMILIES = ("payments", "billing", "audit")
 RULES = ("payments", "billing", "audit-payments", "audit-billing", "audit-other")
 
@@ -86,7 +89,8 @@ def widgets(stack: Stack) -> list[dict[str, Any]]:
 
 def metrics_used(stack: Stack) -> Iterator[Used]:
     for address, alarm in stack.of_type("aws_cloudwatch_metric_alarm").items():
-        yield Used(address, alarm["namespace"], alarm["metric_name"], alarm["dimensions"])
+        for metric in metrics_of(alarm):
+            yield Used(address, metric["namespace"], metric["metric_name"], metric["dimensions"])
     for widget in widgets(stack):
         for row in widget["properties"].get("metrics", []):
             namespace, name, *pairs, _options = row
@@ -209,9 +213,8 @@ def test_failed_runs_are_watched_over_several_runs_alone(outdir: Path, family: s
     prod = Stack.read(outdir, "huntaze-stripe-prod")
     (watching,) = [
         found
-        for found in prod.of_type("aws_cloudwatch_metric_alarm").values()
-        if (found["metric_name"], found["dimensions"].get("FunctionName"))
-        == ("Errors", f"huntaze-stripe-{family}-prod")
+        for found in prod.alarms("Errors")
+        if found["dimensions"]["FunctionName"] == f"huntaze-stripe-{family}-prod"
     ]
     assert watching["alarm_name"] == f"huntaze-stripe-{family}-failing-prod"
 
@@ -235,11 +238,7 @@ def test_events_that_lambda_gave_up_are_said_to_lie_in_the_queue_that_takes_them
 
 def test_a_function_without_a_destination_has_no_alarm_about_one(stack: Stack) -> None:
     for metric in ("AsyncEventsDropped", "DestinationDeliveryFailures"):
-        watched = {
-            found["dimensions"]["FunctionName"]
-            for found in stack.of_type("aws_cloudwatch_metric_alarm").values()
-            if found["metric_name"] == metric
-        }
+        watched = {found["dimensions"]["FunctionName"] for found in stack.alarms(metric)}
         assert watched == {f"huntaze-stripe-{family}-{stack.environment}" for family in FAMILIES}
 
 
@@ -251,15 +250,42 @@ def test_duration_alarm_fires_near_the_timeout(stack: Stack, family: str) -> Non
     assert timeout * 1000 * 0.5 < found["threshold"] < timeout * 1000
 
 
+def test_a_scheduled_function_that_uses_its_time_is_no_alarm(secured: Stack) -> None:
+    watched = {found["dimensions"]["FunctionName"] for found in secured.alarms("Duration")}
+    assert watched == {f"huntaze-stripe-{family}-prod" for family in FAMILIES}
+
+
 def test_each_dead_letter_queue_has_an_alarm_at_its_first_message(stack: Stack, secured: Stack) -> None:
     for each in (stack, secured):
         parked = {name for name in each.queues() if "-dlq-" in name}
         watched = {
-            found["dimensions"]["QueueName"]
-            for found in each.of_type("aws_cloudwatch_metric_alarm").values()
-            if found["metric_name"] == "ApproximateNumberOfMessagesVisible" and found["threshold"] == 1
+            metric["dimensions"]["QueueName"]
+            for found in each.alarms("ApproximateNumberOfMessagesVisible")
+            for metric in metrics_of(found)
+            if found["threshold"] == 1 and found["evaluation_periods"] == 1
         }
         assert watched == parked
+
+
+def test_what_waits_too_long_is_seen_whoever_receives_it_meanwhile(stack: Stack, secured: Stack) -> None:
+    for each in (stack, secured):
+        old = {name: each for name in each.queues() if "-dlq-" in name}
+        for found in each.of_type("aws_cloudwatch_metric_alarm").values():
+            if not found["alarm_name"].endswith(f"-dlq-age-{each.environment}"):
+                continue
+            names_of = [metric["metric_name"] for metric in metrics_of(found)]
+            assert names_of == [
+                "ApproximateNumberOfMessagesVisible",
+                "ApproximateNumberOfMessagesNotVisible",
+            ]
+            (queue,) = {metric["dimensions"]["QueueName"] for metric in metrics_of(found)}
+            del old[queue]
+            seconds = {metric["period"] for metric in metrics_of(found)}
+            # What PutMetricAlarm takes: a week at most for periods of an hour.
+            assert seconds == {3600}
+            assert found["evaluation_periods"] * 3600 == 7 * 24 * 3600
+            assert 6 * 24 <= found["datapoints_to_alarm"] < found["evaluation_periods"]
+        assert not old
 
 
 def test_audit_backlog_has_alarms_for_age_and_depth(stack: Stack) -> None:
@@ -291,9 +317,7 @@ def test_each_parked_message_has_an_alarm(stack: Stack, family: str) -> None:
 
 
 def test_heartbeat_is_off_unless_set(stack: Stack, secured: Stack) -> None:
-    assert not any(
-        a["metric_name"] == "Events" for a in stack.of_type("aws_cloudwatch_metric_alarm").values()
-    )
+    assert not stack.alarms("Events")
     watches(secured, "heartbeat", "AWS/Events", "Events", EventSourceName=SOURCE)
     heartbeat = alarm(secured, "heartbeat")
     assert heartbeat["comparison_operator"] == "LessThanThreshold"
@@ -306,23 +330,34 @@ def test_silence_is_an_alarm_only_of_what_runs_by_the_clock(stack: Stack) -> Non
     silence = {found["alarm_name"] for found in alarms if found["treat_missing_data"] == "breaching"}
     clock = SCHEDULED[stack.environment]
     assert silence == {f"huntaze-stripe-{family}-not-running-{stack.environment}" for family in clock}
+    told = stack.of_type("aws_cloudwatch_composite_alarm").values()
+    stopped = {found["alarm_name"] for found in told if "alarm_actions" in found}
+    assert stopped == {f"huntaze-stripe-{family}-stopped-{stack.environment}" for family in clock}
 
 
 def test_alarms_tell_the_topic_and_the_person_what_to_do(stack: Stack) -> None:
     for found in stack.of_type("aws_cloudwatch_metric_alarm").values():
-        assert found["alarm_actions"] == ["${aws_sns_topic.alerts.arn}"]
         assert len(found["alarm_description"]) > 40
-        assert "statistic" in found or "extended_statistic" in found
+        assert ("statistic" in found) + ("extended_statistic" in found) + ("metric_query" in found) == 1
+        if ALARM_OF_SILENCE.search(found["alarm_name"]):
+            assert "alarm_actions" not in found
+        else:
+            assert found["alarm_actions"] == ["${aws_sns_topic.alerts.arn}"]
 
 
-def test_composite_alarm_covers_all_others(stack: Stack) -> None:
-    composite = stack.only("aws_cloudwatch_composite_alarm")
-    members = stack.of_type("aws_cloudwatch_metric_alarm")
-    wanted = {f'ALARM("{found["alarm_name"]}")' for found in members.values()}
-    assert set(composite["alarm_rule"].split(" OR ")) == wanted
+def test_composite_alarm_covers_all_others_and_tells_only_that_all_is_well(stack: Stack) -> None:
+    composite = stack.named("aws_cloudwatch_composite_alarm", f"huntaze-stripe-unhealthy-{stack.environment}")
+    members = {
+        address: found["alarm_name"]
+        for address, found in stack.of_type("aws_cloudwatch_metric_alarm").items()
+        if "-since-" not in found["alarm_name"]
+    }
+    assert set(composite["alarm_rule"].split(" OR ")) == {f'ALARM("{name}")' for name in members.values()}
     assert set(composite["depends_on"]) == {f"aws_cloudwatch_metric_alarm.{address}" for address in members}
     assert len(composite["alarm_rule"]) <= 10_240
-    assert composite["alarm_actions"] == composite["ok_actions"] == ["${aws_sns_topic.alerts.arn}"]
+    assert composite["ok_actions"] == ["${aws_sns_topic.alerts.arn}"]
+    # Each member tells its own reason; a second mail for it would say nothing more.
+    assert "alarm_actions" not in composite
 
 
 def test_topic_takes_alarms_of_the_environment_over_tls(stack: Stack) -> None:
@@ -378,9 +413,11 @@ def test_dashboard_shows_every_alarm(stack: Stack) -> None:
     shown = {arn.rsplit(":", 1)[1] for arn in states["properties"]["alarms"]}
     alarms = [
         *stack.of_type("aws_cloudwatch_metric_alarm").values(),
-        stack.only("aws_cloudwatch_composite_alarm"),
+        *stack.of_type("aws_cloudwatch_composite_alarm").values(),
     ]
     assert shown == {found["alarm_name"] for found in alarms}
+    # The most that a widget takes ("Alarm widget").
+    assert len(shown) <= 100
 
 
 def test_widgets_fit_the_grid_and_do_not_overlap(stack: Stack) -> None:

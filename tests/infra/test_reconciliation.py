@@ -99,11 +99,7 @@ def test_missing_events_and_failed_runs_wake_somebody(stack_of: StackOf) -> None
     assert missing["treat_missing_data"] == "notBreaching"
     failing = stack.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-reconcile-failing-prod")
     assert (failing["period"], failing["threshold"]) == (3 * 3600, 2)
-    assert not [
-        alarm
-        for alarm in stack_of("dev").of_type("aws_cloudwatch_metric_alarm").values()
-        if alarm["metric_name"] == "EventsMissing"
-    ]
+    assert not stack_of("dev").alarms("EventsMissing")
 
 
 def test_everything_of_it_is_encrypted_with_the_key(secured: Stack) -> None:

@@ -120,7 +120,11 @@ def _queues(pipeline: Pipeline) -> list[Graph]:
         (
             "Dead-letter queues: messages",
             "messages",
-            [dead.metric_visible().over(label=dead.short_name) for dead in pipeline.dead_letters],
+            [
+                metric.over(label=f"{dead.short_name} {told}")
+                for dead in pipeline.dead_letters
+                for told, metric in (("waiting", dead.metric_visible()), ("in hand", dead.metric_in_flight()))
+            ],
         ),
         (
             "Audit queue: messages",

@@ -14,7 +14,7 @@ from infra.constructs.monitoring.alarms import Alarms
 from infra.constructs.monitoring.dashboard import Dashboard
 from infra.constructs.monitoring.queries import SavedQueries
 from infra.constructs.monitoring.topic import AlertTopic
-from infra.constructs.monitoring.watched import Pipeline, Thresholds, alarms
+from infra.constructs.monitoring.watched import Pipeline, Thresholds, alarms, silences
 from infra.constructs.schedule import ScheduledFunction
 
 
@@ -39,7 +39,12 @@ class Monitoring(Capability):
         pipeline = Pipeline(account, bus, handlers, audit, bus_log, scheduled)
         topic = AlertTopic(self, "alerts", account=account, emails=emails)
         alarm = Alarms(
-            self, "alarm", account=account, topic_arn=topic.arn, alarms=alarms(pipeline, thresholds)
+            self,
+            "alarm",
+            account=account,
+            topic_arn=topic.arn,
+            alarms=alarms(pipeline, thresholds),
+            silences=silences(pipeline, thresholds),
         )
         dashboard = Dashboard(self, "dashboard", pipeline=pipeline, alarm_arns=alarm.arns)
         SavedQueries(

@@ -12,7 +12,7 @@ from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.function import PipelineFunction
 from infra.constructs.handler import Handler
 from infra.constructs.metrics import MINUTE, Metric
-from infra.constructs.monitoring.alarms import BELOW, Alarm
+from infra.constructs.monitoring.alarms import Alarm, Silence
 from infra.constructs.queues import Queue
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.rules import EventRule
@@ -33,6 +33,10 @@ _BACKLOG_MINUTES: Final = 5
 _OLD_DAYS: Final = 10
 _HOUR_SECONDS: Final = 3600
 _DAY_SECONDS: Final = 24 * _HOUR_SECONDS
+# A queue that is never empty is watched by the hour, over the week that is CloudWatch's longest. Some hours
+# may lack data, or the alarm would begin anew.
+_WEEK_HOURS: Final = 7 * 24
+_WEEK_HOURS_WITH_MESSAGES: Final = _WEEK_HOURS - 8
 _AGE_ADVICE: Final = "SQS deletes it on the 14th: redrive it, or purge it, which keeps it in a file."
 _REDRIVE: Final = "redrive"
 
@@ -101,6 +105,8 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
     for handler in pipeline.handlers:
         watched += _of_handler(handler)
     watched += _of_audit(pipeline.audit)
+    for function in (*(handler.function for handler in pipeline.handlers), pipeline.audit.function):
+        watched.append(_of_duration(function))
     for function in pipeline.functions:
         watched += _of_function(function)
     for scheduled in pipeline.scheduled:
@@ -128,16 +134,29 @@ def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
         )
         for family in (*routing.HANDLERS, pipeline.audit.function.family)
     ]
+    return watched
+
+
+def silences(pipeline: Pipeline, thresholds: Thresholds) -> list[Silence]:
+    """What must happen again and again in an environment."""
+    watched = [
+        Silence(
+            f"{scheduled.function.family}-not-running",
+            f"{scheduled.function.family}-stopped",
+            f"The {scheduled.function.family} function did not run although its schedule asks for a run "
+            f"every {scheduled.minutes} minutes. Look at the schedule and its role.",
+            scheduled.metric_runs(),
+        )
+        for scheduled in pipeline.scheduled
+    ]
     if thresholds.heartbeat_minutes:
         watched.append(
-            Alarm(
+            Silence(
                 "heartbeat",
+                "heartbeat-stopped",
                 f"No event came from Stripe for {thresholds.heartbeat_minutes} minutes. Look at the event "
                 "destination in Stripe's dashboard, and whether its event source is active.",
                 pipeline.bus.metric_events().over(period=thresholds.heartbeat_minutes * MINUTE),
-                1,
-                comparison=BELOW,
-                silence_is_bad=True,
             )
         )
     return watched
@@ -191,6 +210,16 @@ def _of_audit(audit: Audit) -> list[Alarm]:
     ]
 
 
+def _of_duration(function: PipelineFunction) -> Alarm:
+    """Of a function that events invoke: a scheduled one uses its time, and ends before it is over."""
+    return Alarm(
+        f"{function.family}-duration",
+        f"The {function.family} function comes near its time-out of {function.timeout_seconds} s.",
+        function.metric_duration(),
+        function.timeout_seconds * 1000 * _NEAR_TIMEOUT,
+    )
+
+
 def _of_function(function: PipelineFunction) -> list[Alarm]:
     family = function.family
     return [
@@ -201,12 +230,6 @@ def _of_function(function: PipelineFunction) -> list[Alarm]:
             function.metric_throttles(),
             1,
             periods=_THROTTLED_PERIODS,
-        ),
-        Alarm(
-            f"{family}-duration",
-            f"The {family} function comes near its time-out of {function.timeout_seconds} s.",
-            function.metric_duration(),
-            function.timeout_seconds * 1000 * _NEAR_TIMEOUT,
         ),
         *(_of_parking(function, function.dead_letter) if function.dead_letter else []),
     ]
@@ -236,15 +259,6 @@ def _of_parking(function: PipelineFunction, queue: Queue) -> list[Alarm]:
 def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
     family = scheduled.function.family
     watched = [
-        Alarm(
-            f"{family}-not-running",
-            f"The {family} function did not run although its schedule asks for a run every "
-            f"{scheduled.minutes} minutes. Look at the schedule and its role.",
-            scheduled.metric_runs(),
-            1,
-            comparison=BELOW,
-            silence_is_bad=True,
-        ),
         Alarm(
             f"{family}-failing",
             f"The {family} function failed twice in the time of three runs; its log tells with what.",
@@ -304,14 +318,19 @@ def _of_dead_letter(queue: Queue) -> list[Alarm]:
         Alarm(
             f"{queue.short_name}-messages",
             f"Events wait in the dead-letter queue {queue.name}. Look at their reason, then redrive them.",
-            queue.metric_visible(),
+            queue.metric_messages(),
             1,
         ),
+        # The age that SQS measures leaves out what was received three times, as a redrive does ("Available
+        # CloudWatch metrics for Amazon SQS").
         Alarm(
             f"{queue.short_name}-age",
-            f"An event has waited {_OLD_DAYS} days in the dead-letter queue {queue.name}. {_AGE_ADVICE}",
-            queue.metric_oldest_age(),
-            _OLD_DAYS * _DAY_SECONDS,
+            f"The dead-letter queue {queue.name} has not been empty for a week, so an event may have waited "
+            f"so long. {_AGE_ADVICE}",
+            queue.metric_messages().over(period=_HOUR_SECONDS),
+            1,
+            periods=_WEEK_HOURS_WITH_MESSAGES,
+            of_periods=_WEEK_HOURS,
         ),
     ]
 

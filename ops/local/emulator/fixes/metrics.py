@@ -7,7 +7,7 @@ queues measured, when somebody looks at the alarms.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ministack.services import cloudwatch, eventbridge, lambda_svc, sqs
@@ -92,9 +92,11 @@ def _measure_queues() -> None:
         sqs._refresh_counts(queue)
         name = queue["attributes"]["QueueArn"].rpartition(":")[2]
         visible = float(queue["attributes"]["ApproximateNumberOfMessages"])
+        hidden = float(queue["attributes"]["ApproximateNumberOfMessagesNotVisible"])
         oldest = min((message["sent_at"] for message in list(queue["messages"])), default=now)
         for metric, value, unit in (
             ("ApproximateNumberOfMessagesVisible", visible, "Count"),
+            ("ApproximateNumberOfMessagesNotVisible", hidden, "Count"),
             ("ApproximateAgeOfOldestMessage", now - oldest, "Seconds"),
         ):
             cloudwatch.record_metric("AWS/SQS", metric, value, unit, {"QueueName": name})
@@ -110,13 +112,16 @@ def _evaluating(describe: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _evaluate_alarm(alarm: Data) -> None:
-    """Move a metric alarm to its state; those on an expression or a band stay as they are."""
-    if not alarm.get("MetricName") or alarm.get("ComparisonOperator") not in COMPARISONS:
+    """Move a metric alarm to its state; one on a band stays as it is.
+
+    One on an expression is evaluated when somebody looks: MiniStack adds its metrics after it was written.
+    """
+    if alarm.get("ComparisonOperator") not in COMPARISONS or not (
+        alarm.get("MetricName") or alarm.get("Metrics")
+    ):
         return
-    dimensions = {one["Name"]: one["Value"] for one in alarm.get("Dimensions", [])}
-    key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
     before = alarm["StateValue"]
-    after = state(alarm, cloudwatch._metrics.get(key) or [], time.time())
+    after = state(alarm, _points, time.time())
     if after == before:
         return
     reason = f"Threshold {alarm['ComparisonOperator']} {alarm['Threshold']}: {after}"
@@ -124,3 +129,7 @@ def _evaluate_alarm(alarm: Data) -> None:
     cloudwatch._record_history(alarm["AlarmName"], before, after, reason)
     cloudwatch._dispatch_alarm_actions(alarm, before, after, reason)
     cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def _points(namespace: str, name: str, dimensions: Mapping[str, str]) -> Sequence[Data]:
+    return cloudwatch._metrics.get((namespace, name, cloudwatch._dims_key(dimensions))) or []

@@ -1,0 +1,52 @@
+"""Metric math as far as the stack's alarms use it: sums, differences, products and quotients of metrics.
+
+Source: CloudWatch user guide, "Using math expressions with CloudWatch metrics".
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from typing import Final
+
+_OPERATORS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+class UnknownMathError(Exception):
+    """An expression holds what this module does not evaluate."""
+
+
+def value(expression: str, metrics: Mapping[str, float | None]) -> float | None:
+    """Return an expression's value in one period, from the values of the metrics that it names.
+
+    There is none where a metric has none in this period, nor a quotient by zero.
+
+    Raises
+    ------
+    UnknownMathError
+        The expression calls a function, or names a metric that is not there.
+    """
+    try:
+        return _value(ast.parse(expression, mode="eval").body, metrics)
+    except SyntaxError as error:
+        raise UnknownMathError(expression) from error
+
+
+def _value(node: ast.expr, metrics: Mapping[str, float | None]) -> float | None:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.Name(id=name) if name in metrics:
+            return metrics[name]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            first, second = _value(left, metrics), _value(right, metrics)
+            if first is None or second is None or (isinstance(op, ast.Div) and second == 0):
+                return None
+            return _OPERATORS[type(op)](first, second)
+    raise UnknownMathError(ast.unparse(node))
