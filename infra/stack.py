@@ -198,7 +198,7 @@ def _monitoring(
             audit_backlog_seconds=settings.audit_backlog_seconds,
             heartbeat_minutes=settings.heartbeat_minutes,
         ),
-        emails=settings.alert_emails,
+        emails=settings.alert_addresses,
     )
 
 

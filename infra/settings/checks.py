@@ -5,6 +5,7 @@ from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from functions.pipeline import names
 
@@ -17,6 +18,8 @@ _LOG_RETENTION_DAYS: Final = (
 _STANDARD_IA_DAYS: Final = 30
 # Stripe, "Rate limits": reads in a second that it takes in test mode.
 _TEST_READS: Final = 25
+# What alert_emails holds instead of addresses where nobody shall get the alarms.
+NOBODY: Final = "none"
 
 
 def _https_outside_loopback(value: str) -> str:
@@ -50,6 +53,15 @@ def _has_usable_port(url: SplitResult) -> bool:
 def _name_of_a_bucket(value: str) -> str:
     if ".." in value or value.replace(".", "").isdecimal():
         raise ValueError("is no name that S3 takes")
+    return value
+
+
+def _somebody_where_live(value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    if NOBODY in value and len(value) > 1:
+        raise ValueError(f'holds "{NOBODY}" besides addresses')
+    if not value and info.data.get("livemode"):
+        # As a setting that is not there: such an environment is left out, not refused, where all are made.
+        raise PydanticCustomError("missing", "is not set")
     return value
 
 
@@ -115,7 +127,9 @@ def _told_in_iso_8601(value: str) -> str:
 # TOML has lists only; the models keep tuples, because they are frozen.
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
 Addresses = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+\.[^@\s,.]+$")], ...], Field(strict=False)
+    tuple[Annotated[str, Field(pattern=rf"^([^@\s,]+@[^@\s,]+\.[^@\s,.]+|{NOBODY})$")], ...],
+    Field(strict=False),
+    AfterValidator(_somebody_where_live),
 ]
 SecurityGroups = Annotated[Texts, AfterValidator(_network_is_whole)]
 BucketName = Annotated[

@@ -20,6 +20,10 @@ _FIND_SOURCE_NAME: Final = (
     "Workbench > Event destinations > the Amazon EventBridge destination > Event source name; "
     "then set it in this file or export STRIPE_EVENT_SOURCE_NAME"
 )
+_NAME_SOMEBODY: Final = (
+    'write who gets the alarms, like alert_emails = ["oncall@huntaze.com"]; where they are read otherwise, '
+    'write alert_emails = ["none"]'
+)
 # Lambda retries an event one and two minutes after its failures, and drops one that is older than this
 # setting ("How Lambda handles errors and retries with asynchronous invocation"). Its second retry begins
 # after two runs of 60 s, the handlers' longest, and these waits: at 300 s; as much again is for events that
@@ -89,12 +93,9 @@ class Settings(StateSettings):
         examples=[20],
     )
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
-    lambda_runtime: str = Field(
-        "python3.13",
-        # The oldest Python that the handlers' code runs on is 3.11.
-        pattern=r"^python3\.(1[1-9]|[2-9][0-9])$",
-        description="Python runtime of the functions, python3.11 or newer",
-        examples=["python3.13"],
+    # The handlers' code runs on 3.11, and version 5.100 of the AWS provider knows no newer runtime than 3.13.
+    lambda_runtime: Literal["python3.11", "python3.12", "python3.13"] = Field(
+        "python3.13", description="Python runtime of the functions"
     )
     lambda_tracing: bool = Field(
         False,
@@ -232,10 +233,15 @@ class Settings(StateSettings):
         examples=[7],
     )
     alert_emails: checks.Addresses = Field(
-        (), description="Addresses that get the alarms; each confirms once", examples=["oncall@huntaze.com"]
+        (),
+        validate_default=True,
+        description="Addresses that get the alarms; each confirms once. Where livemode is true, none do "
+        'only by ["none"]',
+        examples=["oncall@huntaze.com"],
+        json_schema_extra=settings_source.hint(_NAME_SOMEBODY),
     )
     heartbeat_minutes: int = Field(
-        0,
+        1_440,
         ge=0,
         le=1440,
         description="Alarm after so many minutes without one event from Stripe; 0 turns the alarm off",
@@ -268,3 +274,8 @@ class Settings(StateSettings):
         """
         redrives = _REDRIVE_LOOKS * self.auto_redrive_minutes * 60 if self.auto_redrive else 0
         return self.max_event_age_seconds + redrives
+
+    @property
+    def alert_addresses(self) -> tuple[str, ...]:
+        """Who gets the alarms; nobody where the setting says so."""
+        return () if self.alert_emails == (checks.NOBODY,) else self.alert_emails

@@ -19,7 +19,7 @@ def load(
     *,
     folder: Path = FOLDER,
     environ: Mapping[str, str] | None = None,
-    fallbacks: Mapping[str, str] = MappingProxyType({}),
+    fallbacks: Mapping[str, object] = MappingProxyType({}),
 ) -> Settings:
     """Read the settings of one environment.
 

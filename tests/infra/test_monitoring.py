@@ -316,23 +316,30 @@ def test_each_parked_message_has_an_alarm(stack: Stack, family: str) -> None:
     assert (found["statistic"], found["threshold"], found["period"]) == ("Sum", 1, 300)
 
 
-def test_heartbeat_is_off_unless_set(stack: Stack, secured: Stack) -> None:
-    assert not stack.alarms("Events")
-    watches(secured, "heartbeat", "AWS/Events", "Events", EventSourceName=SOURCE)
-    heartbeat = alarm(secured, "heartbeat")
-    assert heartbeat["comparison_operator"] == "LessThanThreshold"
-    assert heartbeat["period"] == 3600
-    assert heartbeat["treat_missing_data"] == "breaching"
+def test_heartbeat_is_watched_where_events_are_live(stack: Stack, secured: Stack) -> None:
+    if stack.environment != "prod":
+        assert not stack.alarms("Events")
+        return
+    for each, seconds in ((stack, 24 * 3600), (secured, 3600)):
+        watches(each, "heartbeat", "AWS/Events", "Events", EventSourceName=SOURCE)
+        heartbeat = alarm(each, "heartbeat")
+        assert heartbeat["comparison_operator"] == "LessThanThreshold"
+        assert heartbeat["period"] == seconds
+        assert heartbeat["treat_missing_data"] == "breaching"
 
 
-def test_silence_is_an_alarm_only_of_what_runs_by_the_clock(stack: Stack) -> None:
+def test_silence_is_an_alarm_only_of_what_is_due_again_and_again(stack: Stack) -> None:
+    def name(part: str) -> str:
+        return f"huntaze-stripe-{part}-{stack.environment}"
+
+    heartbeat = ["heartbeat"] if stack.environment == "prod" else []
+    clock = SCHEDULED[stack.environment]
     alarms = stack.of_type("aws_cloudwatch_metric_alarm").values()
     silence = {found["alarm_name"] for found in alarms if found["treat_missing_data"] == "breaching"}
-    clock = SCHEDULED[stack.environment]
-    assert silence == {f"huntaze-stripe-{family}-not-running-{stack.environment}" for family in clock}
+    assert silence == {name(part) for part in (*(f"{family}-not-running" for family in clock), *heartbeat)}
     told = stack.of_type("aws_cloudwatch_composite_alarm").values()
     stopped = {found["alarm_name"] for found in told if "alarm_actions" in found}
-    assert stopped == {f"huntaze-stripe-{family}-stopped-{stack.environment}" for family in clock}
+    assert stopped == {name(f"{part}-stopped") for part in (*clock, *heartbeat)}
 
 
 def test_alarms_tell_the_topic_and_the_person_what_to_do(stack: Stack) -> None:

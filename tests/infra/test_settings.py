@@ -18,7 +18,9 @@ from infra.errors import IncompleteError, SettingsError
 from infra.names import ENVIRONMENTS
 from infra.settings.function import LONGEST_CALL_SECONDS, RECONCILIATION_RESERVE_SECONDS, RECORD_SECONDS
 
+# What the shipped files lack: the event source, and prod also who gets its alarms.
 SOURCE = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_1"}
+COMPLETING = SOURCE | {"ALERT_EMAILS": "oncall@huntaze.com"}
 
 
 def load(folder: Path, text: str, environ: dict[str, str] | None = None) -> settings.Settings:
@@ -34,10 +36,44 @@ huntaze_api_url = "https://api.example.com"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_shipped_file_lacks_nothing_but_the_event_source(environment: str) -> None:
+def test_shipped_file_lacks_nothing_but_the_event_source_and_prods_subscriber(environment: str) -> None:
     with pytest.raises(IncompleteError, match="stripe_event_source_name is not set"):
         settings.load(environment, environ={})
-    assert settings.load(environment, environ=SOURCE).environment == environment
+    if environment == "prod":
+        with pytest.raises(IncompleteError, match="alert_emails is not set"):
+            settings.load(environment, environ=SOURCE)
+    complete = SOURCE if environment != "prod" else COMPLETING
+    assert settings.load(environment, environ=complete).environment == environment
+
+
+def test_where_events_are_live_nobody_gets_the_alarms_only_on_purpose(tmp_path: Path) -> None:
+    live = f"{COMPLETE}livemode = true\n"
+    for text in (live, f"{live}alert_emails = []\n"):
+        with pytest.raises(IncompleteError) as raised:
+            load(tmp_path, text)
+        message = str(raised.value)
+        assert "\n" not in message
+        assert "alert_emails is not set" in message
+        assert 'alert_emails = ["none"]' in message
+    on_purpose = load(tmp_path, f'{live}alert_emails = ["none"]\n')
+    assert on_purpose.alert_addresses == ()
+    told = load(tmp_path, f'{live}alert_emails = ["a@b.com"]\n')
+    assert told.alert_addresses == ("a@b.com",)
+    assert load(tmp_path, COMPLETE).alert_addresses == ()
+
+
+def test_nobody_and_somebody_are_not_told_together(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r'alert_emails = .* holds "none" besides addresses'):
+        load(tmp_path, f'{COMPLETE}alert_emails = ["none", "a@b.com"]\n')
+
+
+def test_where_events_are_live_no_heartbeat_is_watched_only_on_purpose(tmp_path: Path) -> None:
+    live = f'{COMPLETE}livemode = true\nalert_emails = ["none"]\n'
+    assert load(tmp_path, live).heartbeat_minutes == 1440
+    assert load(tmp_path, f"{live}heartbeat_minutes = 0\n").heartbeat_minutes == 0
+    assert settings.load("prod", environ=COMPLETING).heartbeat_minutes == 1440
+    for environment in ("dev", "staging"):
+        assert settings.load(environment, environ=SOURCE).heartbeat_minutes == 0
 
 
 def test_missing_event_source_says_where_stripe_shows_it() -> None:
@@ -51,7 +87,7 @@ def test_missing_event_source_says_where_stripe_shows_it() -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_only_prod_takes_live_events_and_protects_its_data(environment: str) -> None:
-    loaded = settings.load(environment, environ=SOURCE)
+    loaded = settings.load(environment, environ=COMPLETING)
     is_prod = environment == "prod"
     assert loaded.livemode is is_prod
     assert loaded.deletion_protection is is_prod
@@ -103,7 +139,7 @@ def test_what_a_raised_retention_means_for_a_replay_is_told() -> None:
 def test_environment_variable_overrides_the_file(
     variable: str, text: str, setting: str, value: object
 ) -> None:
-    assert getattr(settings.load("dev", environ=SOURCE | {variable: text}), setting) == value
+    assert getattr(settings.load("dev", environ=COMPLETING | {variable: text}), setting) == value
 
 
 def test_setting_of_a_table_is_overridden_with_the_tables_name() -> None:
@@ -311,8 +347,14 @@ def test_settings_are_frozen() -> None:
             ("'not-an-address' has the wrong form", "oncall@huntaze.com"),
         ),
         ("", {"ALERT_EMAILS": "a@b.com,me@host"}, ("alert_emails = 'me@host' has the wrong form",)),
-        ("", {"LAMBDA_RUNTIME": "python3.2"}, ("'python3.2' has the wrong form", "python3.11 or newer")),
-        ("", {"LAMBDA_RUNTIME": "python3.10"}, ("'python3.10' has the wrong form",)),
+        *(
+            (
+                "",
+                {"LAMBDA_RUNTIME": refused},
+                (f"'{refused}' is not one of", "write one of python3.11, python3.12, python3.13"),
+            )
+            for refused in ("python3.2", "python3.10", "python3.14", "python3.99")
+        ),
         ("[audit]\nlivemode = true", {}, ('"livemode" stands under [audit]', "above the first table")),
     ],
 )
@@ -359,7 +401,7 @@ def test_credentials_in_the_apis_url_are_not_repeated_where_the_type_is_wrong(tm
     assert "pa55word" not in str(raised.value)
 
 
-@pytest.mark.parametrize("runtime", ["python3.11", "python3.13", "python3.14"])
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13"])
 def test_runtimes_that_the_handlers_run_on_are_taken(runtime: str) -> None:
     assert settings.load("dev", environ=SOURCE | {"LAMBDA_RUNTIME": runtime}).lambda_runtime == runtime
 
@@ -396,6 +438,7 @@ def test_handler_may_take_until_lambdas_first_retry_and_others_lambdas_maximum(
 
 LEAST_AND_MOST = """
 livemode = {livemode}
+alert_emails = ["none"]
 stripe_reads_per_second = {reads}
 max_event_age_seconds = 600
 [payments]

@@ -123,6 +123,7 @@ def test_main_writes_every_complete_environment(
     tmp_path: Path, bundle: ZipBundle, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
+    monkeypatch.setenv("ALERT_EMAILS", "none")
     assert main.main(["--outdir", str(tmp_path / "out")]) == 0
     everything = {f"huntaze-stripe-{name}" for name in ("bootstrap", *ENVIRONMENTS)}
     assert stacks(tmp_path / "out") == everything
@@ -144,6 +145,17 @@ def test_main_tells_what_it_leaves_out(
         for name in ENVIRONMENTS
     ]
     assert "Workbench > Event destinations" in step
+
+
+def test_main_leaves_an_environment_out_whose_alarms_nobody_would_get(
+    tmp_path: Path, bundle: ZipBundle, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
+    assert main.main(["--outdir", str(tmp_path / "out")]) == 0
+    assert stacks(tmp_path / "out") == {f"huntaze-stripe-{name}" for name in ("bootstrap", "dev", "staging")}
+    left_out, step, _ = capfd.readouterr().err.splitlines()
+    assert left_out == "main.py: left out prod: environments/prod.toml: alert_emails is not set"
+    assert 'alert_emails = ["none"]' in step
 
 
 def test_main_writes_the_environment_asked_for(
