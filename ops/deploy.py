@@ -23,6 +23,7 @@ from ops.terraform.supervision import Check
 ROOT = Path(__file__).resolve().parent.parent
 USAGE_EXIT_CODE = 2
 VALUES_RESOURCE: Final = "aws_secretsmanager_secret_version"
+BUS_RESOURCE: Final = "aws_cloudwatch_event_bus"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Planned:
     ----------
     rewrites_secret
         Whether it writes secret values where some were written before.
+    makes_bus
+        Whether it makes the event bus, and does not only replace one of the same event source.
     """
 
     terraform: Terraform
@@ -89,6 +92,7 @@ class Planned:
     summary: PlanSummary
     markdown_file: Path
     rewrites_secret: bool = False
+    makes_bus: bool = False
 
 
 def plan(
@@ -147,7 +151,7 @@ def plan_stack(
     markdown_file = file.with_suffix(".md")
     shown = terraform.show(file)
     markdown_file.write_text(plan_report.render(shown, name, refreshed=refresh))
-    return Planned(terraform, file, summary, markdown_file, rewrites_secret(shown))
+    return Planned(terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown))
 
 
 def rewrites_secret(plan: Mapping[str, Any]) -> bool:
@@ -162,6 +166,16 @@ def rewrites_secret(plan: Mapping[str, Any]) -> bool:
     ]
     written = [actions for actions in every if {"create", "update"} & set(actions)]
     return bool(written) and any(actions != ["create"] for actions in every)
+
+
+def makes_bus(plan: Mapping[str, Any]) -> bool:
+    """Whether a plan, in Terraform's JSON form, makes a bus of an event source that has none of ours."""
+    return any(
+        change["type"] == BUS_RESOURCE
+        and "create" in change["change"]["actions"]
+        and (change["change"]["before"] or {}).get("name") != change["change"]["after"].get("name")
+        for change in plan.get("resource_changes", [])
+    )
 
 
 def require_approved(planned: Planned, approved: Path) -> None:

@@ -40,11 +40,14 @@ def plan(
     interrupted (143 by SIGTERM).
     """
     from ops import deploy as deploys
+    from ops import preflight
 
     console = talk.console(as_json=as_json)
     with deploys.operator_workspace() as workspace:
         planned = deploys.plan(workspace, env, Steps(console), refresh=refresh)
         console.print(Markdown(planned.markdown_file.read_text()))
+        if refresh:
+            preflight.check(env, planned, console, applying=False)
     if as_json:
         talk.show_json(_document(planned, env, applied=False, dry_run=True))
     else:
@@ -79,12 +82,14 @@ def deploy(
     SIGTERM).
     """
     from ops import deploy as deploys
+    from ops import preflight
 
     work = _Work(env, f"Apply this to {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace() as workspace:
         planned = deploys.plan(workspace, env, work.steps)
         if approved is not None:
             deploys.require_approved(planned, approved)
+        preflight.check(env, planned, work.steps.console, applying=not dry_run)
         work.finish(planned)
 
 

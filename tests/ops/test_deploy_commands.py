@@ -68,6 +68,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr("ops.deploy.plan", lambda _workspace, env, _steps, **_: made.planned(env))
     monkeypatch.setattr("ops.deploy.plan_bootstrap", lambda _workspace, _steps: made.planned("bootstrap"))
     monkeypatch.setattr("ops.deploy.apply", apply)
+    monkeypatch.setattr("ops.preflight.check", lambda *_arguments, **_options: None)
     return made
 
 

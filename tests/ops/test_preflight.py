@@ -1,0 +1,197 @@
+"""What is looked at before an apply: the quota that reservations need, and the event source of the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from infra import settings
+from ops import preflight
+from ops.deploy import Planned, makes_bus
+from ops.environment import Environment
+from ops.errors import OperatorError
+from ops.local import drive
+from ops.local.clients import Aws
+from ops.local.services import REGION, running_emulator
+from ops.preflight import Finding, findings
+from ops.terraform import PlanSummary
+
+SOURCE = "aws.partner/stripe.com/ed_test_preflight"
+ACCOUNT = "000000000000"
+NOTHING: Mapping[str, str] = MappingProxyType({})
+RESERVING = {"PAYMENTS_RESERVED_CONCURRENCY": "50", "BILLING_RESERVED_CONCURRENCY": "50"}
+
+
+def refusal(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+
+
+@dataclass
+class FakeAws:
+    """An account by its quota, what its functions reserve, its event source's state, and what it denies."""
+
+    quota: int = 1000
+    reserved: Mapping[str, int] = field(default_factory=dict)
+    source: str | None = "PENDING"
+    denied: tuple[str, ...] = ()
+
+    def get_account_settings(self) -> dict[str, Any]:
+        self._allow("GetAccountSettings")
+        unreserved = self.quota - sum(self.reserved.values())
+        return {
+            "AccountLimit": {"ConcurrentExecutions": self.quota, "UnreservedConcurrentExecutions": unreserved}
+        }
+
+    def get_function_concurrency(self, **call: str) -> dict[str, Any]:
+        function = call["FunctionName"]
+        if function not in self.reserved:
+            raise refusal("ResourceNotFoundException", "GetFunctionConcurrency")
+        return {"ReservedConcurrentExecutions": self.reserved[function]}
+
+    def describe_event_source(self, **call: str) -> dict[str, Any]:
+        self._allow("DescribeEventSource")
+        if self.source is None:
+            raise refusal("ResourceNotFoundException", "DescribeEventSource")
+        return {**call, "State": self.source}
+
+    def _allow(self, operation: str) -> None:
+        if operation in self.denied:
+            raise refusal("AccessDeniedException", operation)
+
+
+def found(aws: FakeAws, environ: Mapping[str, str] = NOTHING, *, makes_bus: bool = True) -> list[Finding]:
+    loaded = settings.load("dev", environ={"STRIPE_EVENT_SOURCE_NAME": SOURCE, **environ})
+    environment = SimpleNamespace(
+        settings=loaded,
+        bus=SOURCE,
+        region="eu-west-1",
+        account_id=ACCOUNT,
+        client=lambda _service: aws,
+        resource=lambda part: f"huntaze-stripe-{part}-dev",
+    )
+    return list(findings(cast("Environment", environment), makes_bus=makes_bus))
+
+
+def test_reservations_that_fit_are_no_finding() -> None:
+    assert found(FakeAws(quota=200), RESERVING) == []
+    assert found(FakeAws(quota=10)) == []
+
+
+@pytest.mark.parametrize(("quota", "free", "needed"), [(10, 0, 200), (199, 99, 200)])
+def test_reservations_beyond_the_quota_are_told_with_settings_and_numbers(
+    quota: int, free: int, needed: int
+) -> None:
+    (finding,) = found(FakeAws(quota=quota), RESERVING)
+    assert finding.fatal
+    assert "\n" not in finding.text
+    assert finding.text.startswith(
+        "payments.reserved_concurrency = 50 + billing.reserved_concurrency = 50 reserve 100 executions, and "
+        f"the account has {free} to reserve in eu-west-1: its quota is {quota}, "
+    )
+    assert finding.text.endswith(f"raised to {needed}")
+
+
+def test_what_our_functions_reserve_already_is_theirs_and_what_others_reserve_is_not() -> None:
+    ours = {"huntaze-stripe-payments-dev": 50, "huntaze-stripe-billing-dev": 50}
+    assert found(FakeAws(quota=200, reserved=ours), RESERVING) == []
+    (finding,) = found(FakeAws(quota=200, reserved={"another": 1}), RESERVING)
+    assert "others reserve 1 and 100 stay unreserved" in finding.text
+
+
+def test_functions_that_are_not_deployed_reserve_nothing() -> None:
+    off = {"REDRIVE_RESERVED_CONCURRENCY": "5", "RECONCILIATION_RESERVED_CONCURRENCY": "5"}
+    assert found(FakeAws(quota=100), off) == []
+    (finding,) = found(FakeAws(quota=100), off | {"AUTO_REDRIVE": "true", "RECONCILE": "report"})
+    assert "redrive.reserved_concurrency = 5 + reconciliation.reserved_concurrency = 5" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("state", "makes", "told"),
+    [
+        (None, True, "is no event source of account 000000000000 and region eu-west-1"),
+        (None, False, "is no event source of"),
+        ("DELETED", True, "was deleted by Stripe: make a new event destination"),
+        ("ACTIVE", True, "is associated with a bus already, which this deploy did not make"),
+        ("ACTIVE", False, None),
+        ("PENDING", True, None),
+    ],
+)
+def test_the_bus_needs_an_event_source_that_waits_for_it(
+    state: str | None, makes: bool, told: str | None
+) -> None:
+    lines = found(FakeAws(source=state), makes_bus=makes)
+    assert [finding.fatal for finding in lines] == ([] if told is None else [True])
+    assert all(told is not None and told in finding.text and SOURCE in finding.text for finding in lines)
+
+
+def test_what_may_not_be_looked_at_is_a_warning_that_names_the_right() -> None:
+    denied = FakeAws(quota=10, source=None, denied=("GetAccountSettings", "DescribeEventSource"))
+    lines = found(denied, RESERVING)
+    assert [finding.fatal for finding in lines] == [False, False]
+    assert "the Lambda quota was not checked" in lines[0].text
+    assert "ask for the right GetAccountSettings" in lines[0].text
+    assert "ask for the right DescribeEventSource" in lines[1].text
+
+
+BUS = {"type": "aws_cloudwatch_event_bus"}
+
+
+@pytest.mark.parametrize(
+    ("actions", "before", "after", "makes"),
+    [
+        (["create"], None, {"name": SOURCE}, True),
+        (["delete", "create"], {"name": "another"}, {"name": SOURCE}, True),
+        (["delete", "create"], {"name": SOURCE}, {"name": SOURCE}, False),
+        (["update"], {"name": SOURCE}, {"name": SOURCE}, False),
+        (["no-op"], {"name": SOURCE}, {"name": SOURCE}, False),
+    ],
+)
+def test_a_plan_tells_whether_it_makes_the_bus(
+    actions: list[str], before: Any, after: Any, makes: bool
+) -> None:
+    change = {"actions": actions, "before": before, "after": after}
+    assert makes_bus({"resource_changes": [{**BUS, "change": change}]}) is makes
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    with running_emulator(tmp_path_factory.mktemp("preflight-aws")) as url:
+        yield Aws(url, REGION)
+
+
+@pytest.fixture
+def plan(aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planned:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+    monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
+    file = tmp_path / "dev.md"
+    return Planned(cast("Any", None), file, PlanSummary(add=1, change=0, destroy=0), file, makes_bus=True)
+
+
+def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: Planned) -> None:
+    console = Console(record=True, width=400)
+    with pytest.raises(OperatorError, match=r"is no event source of account 0{12}"):
+        preflight.check("dev", plan, console, applying=True)
+    preflight.check("dev", plan, console, applying=False)
+    assert "warning: stripe_event_source_name = " in console.export_text()
+    drive.register_source(aws, SOURCE)
+    preflight.check("dev", plan, console, applying=True)
+    assert console.export_text() == ""
+    aws.client("events").create_event_bus(Name=SOURCE, EventSourceName=SOURCE)
+    with pytest.raises(OperatorError, match="associated with a bus already"):
+        preflight.check("dev", plan, console, applying=True)
+
+
+def test_nothing_to_apply_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(boto3, "Session", lambda **_: pytest.fail("AWS was asked"))
+    nothing = Planned(cast("Any", None), tmp_path, PlanSummary(), tmp_path)
+    preflight.check("dev", nothing, Console(), applying=True)
