@@ -292,10 +292,10 @@ def test_settings_are_frozen() -> None:
             ("stripe_reads_per_second = 91 should be less than or equal to 90",),
         ),
         (
-            "[billing]\ntimeout_seconds = 24",
+            "[billing]\ntimeout_seconds = 25",
             {},
             (
-                "billing.timeout_seconds = 24 should be greater than or equal to 25",
+                "billing.timeout_seconds = 25 should be greater than or equal to 26",
                 "second call",
                 "example 30",
             ),
@@ -442,7 +442,7 @@ alert_emails = ["none"]
 stripe_reads_per_second = {reads}
 max_event_age_seconds = 600
 [payments]
-timeout_seconds = 25
+timeout_seconds = 26
 [reconciliation]
 timeout_seconds = 120
 """
@@ -452,7 +452,7 @@ timeout_seconds = 120
 def test_values_at_their_limits_are_taken(tmp_path: Path, livemode: str, reads: int) -> None:
     loaded = load(tmp_path, COMPLETE + LEAST_AND_MOST.format(livemode=livemode, reads=reads))
     assert loaded.stripe_reads_per_second == reads
-    assert (loaded.payments.timeout_seconds, loaded.reconciliation.timeout_seconds) == (25, 120)
+    assert (loaded.payments.timeout_seconds, loaded.reconciliation.timeout_seconds) == (26, 120)
 
 
 def test_timeouts_are_limited_by_what_the_functions_do() -> None:
@@ -462,7 +462,7 @@ def test_timeouts_are_limited_by_what_the_functions_do() -> None:
 
 
 def test_handlers_shortest_time_holds_a_second_call_after_a_quick_refusal(tmp_path: Path) -> None:
-    loaded = load(tmp_path, f"{COMPLETE}[payments]\ntimeout_seconds = 25\n")
+    loaded = load(tmp_path, f"{COMPLETE}[payments]\ntimeout_seconds = 26\n")
     before_the_second = loaded.payments.timeout_seconds - api.ATTEMPT_SECONDS - retry.RECORD_SECONDS
     assert before_the_second > retry.longest_wait(1)
 
