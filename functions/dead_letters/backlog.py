@@ -17,7 +17,7 @@ from functions.dead_letters.queue import DeadLetterQueue
 from functions.dead_letters.records import DeadLetter
 from functions.dead_letters.redrive import WayBack
 
-# What is held whole. A message takes some five times its body in memory, and the function has 256 MiB.
+# What is held whole. A message takes some five times its body in memory, and the function has 512 MiB.
 MOST: Final = 1000
 MOST_BYTES: Final = 4 * 1024 * 1024
 # What is held of a type whose circuit is open.

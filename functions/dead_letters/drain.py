@@ -170,9 +170,10 @@ class Drain:
             self.oldest = min(letter.failed_at, self.oldest or letter.failed_at)
             if letter.kind == TRANSIENT and letter.envelope is not None:
                 self._left.add(letter.message_id)
-                self._sort_in(message(letter, source))
-            else:
-                self._backlog.aside[source].append(letter.receipt)
+                if source in self._sources:
+                    self._sort_in(message(letter, source))
+                    continue
+            self._backlog.aside[source].append(letter.receipt)
 
     def _sort_in(self, new: Message) -> None:
         attempts = self._lease.attempts.get(new.event)

@@ -124,6 +124,8 @@ class AuditSettings(FunctionSettings):
 class RedriveSettings(UntimedSettings):
     """The redrive function, which works from one scheduled run to the next where there is enough to do."""
 
+    memory_mb: int = _memory(512)
+
     def lasting(self, seconds: int) -> FunctionSettings:
         """Return the settings with the function's time-out."""
         return FunctionSettings(timeout_seconds=seconds, **self.model_dump())

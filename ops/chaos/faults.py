@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ops.chaos.facts import KINDS
+
 Order = dict[str, Any]
 
 
@@ -52,6 +54,15 @@ GARBAGE = api(
     {"status": 502, "probability": 0.15, "body": "<html>\u0000\ufffd not JSON" * 200},
     # The usual status: an API that calls a refused event applied is no failure to survive.
     {"applies": True, "probability": 0.3, "body": "\u0000{]garbage" * 4000},
+)
+# By type, so that the API's base URL goes on answering; some calls are applied before they fail.
+EACH_CALL_IN_DOUBT: tuple[Order, ...] = tuple(
+    order
+    for event_type in sorted({name.partition("--")[0] for name in KINDS})
+    for order in (
+        {"event_type": event_type, "status": 503, "applies": True, "probability": 0.1},
+        {"event_type": event_type, "status": 503},
+    )
 )
 TOO_MANY = api(
     "API answers 429 with Retry-After",

@@ -66,6 +66,21 @@ def unstorable(seed: int) -> Sending:
     return Sending(replace(sending.event, storable=False), detail)
 
 
+def two_states_each(seed: int, sendings: Sequence[Sending]) -> list[Sending]:
+    """Put customers with two states each in the place of two thirds of a slice.
+
+    The older states come first, then what is left of the slice, then the newer states, a third of all.
+    """
+    customers = len(sendings) // 3
+    states = []
+    for number in range(customers):
+        story = _story(f"{seed}:two states:{number}", GENERATIONS[number % len(GENERATIONS)])
+        its = [sending for sending in story if sending.event.type == "customer.updated"]
+        states.append(sorted(its, key=lambda sending: sending.event.created)[:2])
+    unrelated = sendings[: len(sendings) - 2 * customers]
+    return [*(older for older, _ in states), *unrelated, *(newer for _, newer in states)]
+
+
 def _slice(draw: random.Random, salt: str, count: int, before: Sequence[Sending]) -> list[Sending]:
     repeats = round(count * REPEATED_SHARE)
     seconds = round(count * SECOND_EVENT_SHARE)

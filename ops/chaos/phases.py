@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ops.chaos import faults
 from ops.chaos.faults import Failure
 from ops.chaos.stage import Stage
+from ops.chaos.verdict import Violation
 
 # A killed handler's record stays in progress until its function's time-out, and Lambda's last retry comes
 # six seconds after the first attempt: of four seconds, the record is free again by then.
@@ -20,10 +21,17 @@ WINDOWS = 3
 # How long nobody but the pipeline itself may be at work until all is well again: its schedule wakes up once
 # a minute, and takes what lies there at a bounded rate.
 HEALING_SECONDS = 240.0
+# Runs of the redrive that end after the API is back: one that began before, and those of the two intervals
+# that an outage may take beyond the time of its messages, which at this rate is less than one.
+RUNS_TO_HEAL = 3
 
 
 def _send_all(stage: Stage) -> None:
     stage.send()
+
+
+def _nothing_more(_stage: Stage) -> Iterator[Violation]:
+    return iter(())
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,8 @@ class Phase:
         What is done: at least, the events are sent.
     cold
         Whether the embedded AWS is restarted before, so that every function starts cold.
+    judge
+        What is to be held besides the verdict about all events.
     healed
         Whether at the end nothing transient may lie in a dead-letter queue.
     timeout_seconds
@@ -48,6 +58,7 @@ class Phase:
     title: str
     failures: tuple[Failure, ...] = ()
     play: Callable[[Stage], None] = _send_all
+    judge: Callable[[Stage], Iterator[Violation]] = _nothing_more
     cold: bool = False
     healed: bool = False
     timeout_seconds: int = USUAL_TIMEOUT_SECONDS
@@ -97,6 +108,31 @@ def _outage(stage: Stage) -> None:
     stage.world.api.start()
 
 
+def _all_in_doubt(stage: Stage) -> None:
+    """Let every call fail after it was sent, whose base URL answers; of each object first the older state."""
+    for order in faults.EACH_CALL_IN_DOUBT:
+        stage.world.fail_api(order)
+    planned = len(stage.pending)
+    events = [sending.event.id for sending in stage.pending]
+    stage.send(planned - planned // 3)
+    stage.wait_until_ended()
+    stage.send()
+    stage.wait_until_ended()
+    stage.attempts_spent = stage.redrive_attempts(events)
+    struck, _ = stage.world.lift_faults()
+    stage.mark("API answers 5xx to each call until no retry is left", sum(struck))
+    stage.healthy_since = time.time()
+
+
+def _redriven_in_time(stage: Stage) -> Iterator[Violation]:
+    """The outage cost nobody an attempt, and ended for all within the runs that their number takes."""
+    if stage.attempts_spent:
+        yield Violation("attempts", "redrive", "", f"counted {stage.attempts_spent} of the outage's failures")
+    runs = stage.redrive_runs(stage.healthy_since)
+    if runs > RUNS_TO_HEAL:
+        yield Violation("late", "redrive", "", f"needed {runs} runs, not {RUNS_TO_HEAL}")
+
+
 PHASES = (
     Phase("calm", "nothing fails", healed=True),
     Phase("errors", "5xx and garbage", (faults.ERRORS, faults.GARBAGE)),
@@ -114,6 +150,13 @@ PHASES = (
     Phase("secrets", "restart, then Secrets Manager fails", (faults.SECRET_FAILS,), cold=True),
     Phase("database", "PostgreSQL away in mid-batch", play=_database_away),
     Phase("poison", "poison records in the audit queue", play=_poison),
+    Phase(
+        "doubt",
+        "5xx to objects with two states each",
+        play=_all_in_doubt,
+        judge=_redriven_in_time,
+        healed=True,
+    ),
     Phase("outage", "API away until every retry is used up", play=_outage, healed=True),
     Phase("restarted", "restart, then nothing fails", cold=True, healed=True),
 )

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ops.chaos.faults import seeded
 from ops.chaos.fuzz.run import Fuzzed, fuzz
-from ops.chaos.history import Sending, plan, unstorable
+from ops.chaos.history import Sending, plan, two_states_each, unstorable
 from ops.chaos.observe import Observer
 from ops.chaos.phases import PHASES, Phase
 from ops.chaos.report import PhaseReport, Report, figures_table, strikes_table, violations_table, write
@@ -104,10 +104,15 @@ def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> 
 
 
 def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[Sending]]:
-    """Return the deliveries of each phase; the poison phase has one that PostgreSQL can't hold."""
+    """Return the deliveries of each phase.
+
+    The poison phase has one that PostgreSQL can't hold, the doubt phase customers with two states each.
+    """
     each, rest = divmod(events, len(phases))
     slices = plan(seed, [each + (number < rest) for number in range(len(phases))])
     for phase, sendings in zip(phases, slices, strict=True):
+        if phase.name == "doubt":
+            sendings[:] = two_states_each(seed, sendings)
         if phase.name == "poison":
             sendings[len(sendings) // 2] = unstorable(seed)
     return slices
@@ -127,7 +132,8 @@ def _play(phase: Phase, sendings: list[Sending], stage: Stage, seed: int, steps:
         silence = phase.silence_seconds or SILENCE_SECONDS
         verdict = stage.settle(healed=phase.healed, silence=silence)
         strikes = {**_strikes(phase, stage.world), **stage.marks}
-        verdict = replace(verdict, violations=(*verdict.violations, *_idle(phase, strikes)))
+        more = (*_idle(phase, strikes), *phase.judge(stage))
+        verdict = replace(verdict, violations=(*verdict.violations, *more))
         told = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
         step.note = f"{phase.title}: {told}"
     if not verdict.passed:

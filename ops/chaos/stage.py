@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from functions.dead_letters.lease import event_key
+from functions.pipeline import names
 from functions.pipeline.routing import HANDLERS
 from ops.chaos.history import Sending
 from ops.chaos.observe import Observer
@@ -18,6 +20,9 @@ POLL_SECONDS = 1.0
 # The longest silence of a run in which everything comes to its end by itself: a killed handler's record
 # stays in progress for the function's 30 s, and the last retry comes 4 s after the one before.
 SILENCE_SECONDS = 60.0
+
+REDRIVE = "redrive"
+RUN_ENDED = "dead-letter queues seen"
 
 Progress = Callable[[int, int, str], None]
 
@@ -34,6 +39,10 @@ class Stage:
         Ids of the messages that were put into the audit queue and are no envelopes.
     marks
         What the phase did itself, and how often; it counts among the injected failures.
+    attempts_spent
+        How many attempts of redrives the phase's failures cost.
+    healthy_since
+        When the phase ended its failures, in Unix seconds.
     """
 
     world: World
@@ -43,6 +52,8 @@ class Stage:
     poison: set[str] = field(default_factory=set)
     pending: list[Sending] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
+    attempts_spent: int = 0
+    healthy_since: float = 0.0
     progress: Progress = lambda _done, _total, _note: None
 
     def mark(self, name: str, count: int = 1) -> None:
@@ -74,6 +85,26 @@ class Stage:
             client.update_function_configuration(
                 FunctionName=self.deployment.outputs.functions[handler], Timeout=seconds
             )
+
+    def redrive_attempts(self, events: Sequence[str]) -> int:
+        """Return how many attempts of the events the redrive function has counted as failed."""
+        item = self.world.services.aws.client("dynamodb").get_item(
+            TableName=self.deployment.outputs.idempotency_table,
+            Key={names.IDEMPOTENCY_KEY_ATTRIBUTE: {"S": names.REDRIVE_RUN}},
+        )
+        failed = item.get("Item", {}).get("failed", {}).get("M", {})
+        known = {event_key(event) for event in events}
+        return sum(int(value["L"][0]["N"]) for key, value in failed.items() if key in known)
+
+    def redrive_runs(self, since: float) -> int:
+        """Return how many runs of the redrive function have ended since a Unix time."""
+        name = self.deployment.outputs.functions[REDRIVE].rpartition(":")[2]
+        pages = (
+            self.world.services.aws.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{name}", startTime=int(since * 1000))
+        )
+        return sum(RUN_ENDED in line["message"] for page in pages for line in page["events"])
 
     def wait_until_ended(self) -> None:
         """Wait until each delivery has ended in a handler's closing line or in a dead-letter queue.

@@ -9,7 +9,7 @@ import pytest
 
 from functions.pipeline.routing import ROUTES
 from ops.chaos.facts import KINDS
-from ops.chaos.history import Sending, plan, unstorable
+from ops.chaos.history import Sending, plan, two_states_each, unstorable
 from ops.local.envelopes import GENERATIONS, SAMPLES
 
 
@@ -47,6 +47,18 @@ def test_the_order_of_a_customers_events_is_shuffled() -> None:
 def test_some_deliveries_repeat_events_of_the_slice_before() -> None:
     first, second = plan(1, [40, 40])
     assert {one.event.id for one in first} & {one.event.id for one in second}
+
+
+@pytest.mark.parametrize("count", [10, 14, 200])
+def test_customers_with_two_states_have_the_older_ones_first(count: int) -> None:
+    sendings = two_states_each(3, plan(3, [count])[0])
+    assert len(sendings) == count
+    customers = count // 3
+    older, newer = sendings[:customers], sendings[-customers:]
+    assert [one.event.object_id for one in older] == [one.event.object_id for one in newer]
+    assert all(one.event.created < two.event.created for one, two in zip(older, newer, strict=True))
+    assert len({one.event.object_id for one in older}) == customers
+    assert {one.event.type for one in older + newer} == {"customer.updated"}
 
 
 @pytest.mark.parametrize("count", [10, 200])
