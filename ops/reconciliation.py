@@ -111,7 +111,7 @@ class Comparison:
     with_unapplied: bool = False
 
     def find(
-        self, since: datetime, until: datetime, types: Collection[str], now: datetime, steps: Steps
+        self, since: datetime, until: datetime, types: Collection[str], handled_until: datetime, steps: Steps
     ) -> Findings:
         """Compare the events of a window.
 
@@ -119,6 +119,8 @@ class Comparison:
         ----------
         types
             Event types to compare; none is all.
+        handled_until
+            Events made later may still be on their way to a handler.
 
         Raises
         ------
@@ -127,13 +129,13 @@ class Comparison:
         """
         findings = Findings()
         first, last = int(since.timestamp()), int(until.timestamp())
-        handled_until = int(now.timestamp()) - self.environment.settings.handled_within_seconds
+        judged_until = int(handled_until.timestamp())
         with steps.step("compare with Stripe") as step:
             self.ledger.progress = lambda done, total: step.advance_to(done, total, "objects of the ledger")
             try:
                 for batch in compare(self.api.events(first, last, types), self._in_ledger):
                     self._of_ledger(batch, findings)
-                    self._of_handlers(batch, handled_until, findings)
+                    self._of_handlers(batch, judged_until, findings)
                     step.advance_to(
                         batch.last_created - first,
                         last - first,
@@ -155,12 +157,12 @@ class Comparison:
             if self.healer is not None and self.healer.hand_over(event):
                 findings.gap.healed.add(event["id"])
 
-    def _of_handlers(self, batch: Batch, handled_until: int, findings: Findings) -> None:
+    def _of_handlers(self, batch: Batch, judged_until: int, findings: Findings) -> None:
         lacking = {event["id"] for event in batch.missing}
         judged = [
             event
             for event in batch.events
-            if event["type"] in ROUTES and event["created"] <= handled_until and event["id"] not in lacking
+            if event["type"] in ROUTES and event["created"] <= judged_until and event["id"] not in lacking
         ]
         with records.reading(self.environment) as read:
             statuses = read.of_events(judged)

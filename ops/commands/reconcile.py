@@ -85,14 +85,21 @@ def reconcile(
     api = reconciliation.stripe(environment)
     ledger = open_ledger(environment, first)
     healer = reconciliation.healer(environment) if heal and not dry_run else None
+    handled_until = now - timedelta(seconds=environment.settings.handled_within_seconds)
     comparison = reconciliation.Comparison(api, ledger, environment, healer, with_unapplied=unapplied)
-    findings = comparison.find(first, last, types, now, steps)
+    findings = comparison.find(first, last, types, handled_until, steps)
     if as_json:
-        window = {"since": moments.stamp(first), "until": moments.stamp(last)}
+        window = {
+            "since": moments.stamp(first),
+            "until": moments.stamp(last),
+            "handled_until": moments.stamp(handled_until),
+        }
         read = {"ledger": ledger.name, "ledger_objects_unread": ledger.unread, "dry_run": dry_run}
         talk.show_json(window | read | _document(findings))
     else:
         _show(console, findings, ledger.name)
+        told = moments.told(handled_until)
+        console.print(f"what was made after {told} may still be on its way to a handler", highlight=False)
         if ledger.unread:
             unread = talk.counted(ledger.unread, "object")
             console.print(f"{unread} of the ledger could not be read: less may be missing", highlight=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from functions.pipeline import names
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, shell_exports
 from ops.local.reference_stripe import ReferenceStripe
@@ -306,7 +307,9 @@ def reconcile_function(pipeline: Pipeline, stripe: ReferenceStripe) -> Iterator[
     functions = pipeline.deployment.services.aws.client("lambda")
     name = "huntaze-stripe-reconcile-dev"
     deployed = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    redirected = {**deployed, "STRIPE_API_URL": stripe.url}
+    # The events of these tests are older than the deploy, at which comparisons begin.
+    begin = str(int(time.time()) - 24 * 3600)
+    redirected = {**deployed, "STRIPE_API_URL": stripe.url, names.RECONCILE_FROM: begin}
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": redirected})
     yield name
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": deployed})

@@ -431,6 +431,23 @@ def test_event_that_reached_the_ledger_and_no_handler_is_told_and_counted(world:
     assert PERSONAL not in function.output()
 
 
+def test_event_of_a_type_that_is_routed_no_more_lacks_no_handler(world: World) -> None:
+    made = event(9 * HOUR, "payout.paid")
+    world.stripe.add_events(made)
+    lacking = json.dumps([[made["id"], made["type"], made["created"]]])
+    world.aws.client("dynamodb").put_item(
+        TableName=world.name,
+        Item={
+            "id": {"S": "reconcile#handled"},
+            "compared_until": {"N": str(made["created"] + 1)},
+            "complete": {"BOOL": True},
+            "looked_at": {"N": str(made["created"] + 1)},
+            "lacking": {"S": lacking},
+        },
+    )
+    assert world.function().invoke({}, remaining_seconds=LONG)["unhandled"]["missing"] == 0
+
+
 def test_event_that_reached_no_handler_goes_to_it_as_the_ledger_has_it(
     world: World, handlers: Handlers
 ) -> None:

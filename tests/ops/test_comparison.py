@@ -20,7 +20,7 @@ from ops.reconciliation import Comparison, Findings
 from ops.steps import Steps
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-HANDLED_WITHIN = 7 * 3600
+HANDLED_WITHIN = timedelta(hours=7)
 LONG_AGO = 9.0
 
 
@@ -95,11 +95,10 @@ class World:
         environment: Any = SimpleNamespace(
             client=lambda _service: self,
             resource=lambda part: f"huntaze-stripe-{part}-dev",
-            settings=SimpleNamespace(handled_within_seconds=HANDLED_WITHIN),
         )
         comparison = Comparison(world, world, environment, world if heal else None, with_unapplied=unapplied)
         steps = Steps(Console(file=io.StringIO()))
-        return comparison.find(NOW - timedelta(days=2), NOW, (), NOW, steps)
+        return comparison.find(NOW - timedelta(days=2), NOW, (), NOW - HANDLED_WITHIN, steps)
 
 
 def test_each_event_is_found_by_what_knows_it() -> None:
