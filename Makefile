@@ -27,11 +27,12 @@ chaos: setup ## Let every part fail on an embedded AWS and judge what became of 
 test: setup check ## Pass every check and every test
 	@$(VENV)/python -m pytest -n 2 --no-loadscope-reorder
 
-check: setup ## Run the linters, the type checker, the import contracts and the workflow audit
+check: setup ## Run the linters, the type checker, the import contracts, the workflow audit and the policy scan
 	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --quiet --check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
 	@$(VENV)/zizmor --offline --quiet .github/workflows
+	@$(VENV)/python -m ops.policy
 
 format: setup ## Format the code and mend what ruff can mend
 	@$(VENV)/ruff check --quiet --fix . ; $(VENV)/ruff format --quiet .

@@ -9,15 +9,18 @@ import json
 import subprocess
 import sys
 
-from ops.setup import ROOT, TOOLS, clean_environment, install
+from ops.setup import ROOT, SetupError, clean_environment, install_tool
 
 
 def main() -> int:
     """Lock every category and strip `sources` and `index` from the result."""
-    install()
-    subprocess.run(
-        [TOOLS / "bin" / "python", "-m", "pipenv", "lock"], cwd=ROOT, check=True, env=clean_environment()
-    )
+    try:
+        programs = install_tool("tools")
+    except SetupError as error:
+        sys.stderr.write(f"lock: {error}\n")
+        return 1
+    # pipenv itself is locked with its hashes, as all that it locks.
+    subprocess.run([programs / "pipenv", "lock"], cwd=ROOT, check=True, env=clean_environment())
     path = ROOT / "Pipfile.lock"
     lock = json.loads(path.read_text())
     lock["_meta"]["sources"] = []

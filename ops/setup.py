@@ -1,27 +1,29 @@
 """Install the project into `.venv`: the same result from any state, safe to run twice at once.
 
-Runs on the system's Python with nothing installed, so it imports the standard library only.
-pipenv itself lives in `.tools`, apart from what it installs. A stamp holding the digest of
-Pipfile.lock and of the interpreter is written last: an interrupted install is finished by the next run.
-Temporary files lie below build/, and are removed however a run ends; after a SIGKILL by the next one.
+Runs on the system's Python with nothing installed, so it imports the standard library only. Every package
+comes as a wheel whose SHA-256 stands in Pipfile.lock, and nothing else is downloaded: no package builds
+itself, and pip is the one that Python ships. A stamp holding the digest of what is locked and of the
+interpreter is written last: an interrupted install is finished by the next run. Temporary files lie below
+build/, and are removed however a run ends; after a SIGKILL by the next one.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-PIPENV_VERSION = "2026.10.3"
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
@@ -34,7 +36,10 @@ MINIMUM_NODE = 20
 UNPACK_BINDINGS = (
     "from infra import fast_provider; fast_provider.start_jsii(); import cdktf_cdktf_provider_aws._jsii"
 )
-CATEGORIES = "packages functions dev-packages"
+# As Pipfile.lock calls its categories: what the project runs on, the functions' own, what its checks need.
+CATEGORIES = ("default", "functions", "develop")
+# Bytecode is written by the first import: most modules of the Terraform bindings are never imported.
+PIP_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
 STOP_SECONDS = 5.0
 TERMINATED = 143
 
@@ -105,22 +110,76 @@ def check_machine() -> None:
 
 
 def install() -> None:
-    """Install pipenv, then every category of Pipfile.lock, unless the stamp says it is done."""
-    wanted = fingerprint()
-    if STAMP.is_file() and STAMP.read_text() == wanted:
+    """Install what the project needs into `.venv`, unless the stamp says it is done."""
+    if _is_installed(VENV, CATEGORIES):
         return
-    STAMP.unlink(missing_ok=True)
-    tool_python, python = TOOLS / "bin" / "python", VENV / "bin" / "python"
-    if not _runs(tool_python, "-m", "pipenv", "--version"):
-        _step("make .tools for pipenv", sys.executable, "-m", "venv", "--clear", TOOLS)
-        _step("install pipenv", tool_python, "-m", "pip", "install", f"pipenv=={PIPENV_VERSION}")
-    if not _runs(python, "--version") or not _same_version(python):
-        _step("make .venv", sys.executable, "-m", "venv", "--clear", VENV)
-    sync = (tool_python, "-m", "pipenv", "sync", "--categories", CATEGORIES)
-    _step("install the locked packages (minutes, the first time)", *sync)
+    python = _install_into(VENV, CATEGORIES)
     # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
     _step("unpack the Terraform bindings", python, "-c", UNPACK_BINDINGS)
-    STAMP.write_text(wanted)
+    _stamp(VENV).write_text(fingerprint(CATEGORIES))
+
+
+def install_tool(category: str) -> Path:
+    """Install a category of Pipfile.lock into a folder of its own, unless it is there; return its programs.
+
+    Raises
+    ------
+    SetupError
+        A package can't be installed.
+    """
+    folder = TOOLS / category
+    with LOCK_FILE.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _temporary_folder():
+            if not _is_installed(folder, (category,)):
+                _install_into(folder, (category,))
+                _stamp(folder).write_text(fingerprint((category,)))
+    return folder / "bin"
+
+
+def _is_installed(folder: Path, categories: Sequence[str]) -> bool:
+    stamp = _stamp(folder)
+    return stamp.is_file() and stamp.read_text() == fingerprint(categories)
+
+
+def _install_into(folder: Path, categories: Sequence[str]) -> Path:
+    """Make a virtual environment of the locked packages; return its interpreter."""
+    _stamp(folder).unlink(missing_ok=True)
+    python = folder / "bin" / "python"
+    name = folder.relative_to(ROOT)
+    if not _runs(python, "--version") or not _same_version(python):
+        _step(f"make {name}", sys.executable, "-m", "venv", "--clear", folder)
+    requirements = TEMPORARY / "requirements.txt"
+    requirements.write_text(locked(json.loads((ROOT / "Pipfile.lock").read_text()), categories))
+    _step(
+        f"install the locked packages into {name}",
+        *(python, "-m", "pip", "install", *PIP_OPTIONS, "-r", requirements),
+    )
+    return python
+
+
+def _stamp(folder: Path) -> Path:
+    return folder / STAMP.name
+
+
+def locked(lock: dict[str, dict[str, dict[str, Any]]], categories: Sequence[str]) -> str:
+    """Write categories of Pipfile.lock as pip's requirements, each package with the hashes of its files.
+
+    Raises
+    ------
+    SetupError
+        A package is locked without a hash.
+    """
+    packages = {name: package for category in categories for name, package in lock[category].items()}
+    lines = []
+    for name, package in sorted(packages.items()):
+        if not package.get("hashes"):
+            raise SetupError(f"Pipfile.lock has no hash of {name}; run `make lock`")
+        extras = f"[{','.join(package['extras'])}]" if "extras" in package else ""
+        marker = f" ; {package['markers']}" if "markers" in package else ""
+        hashes = "".join(f" --hash={value}" for value in package["hashes"])
+        lines.append(f"{name}{extras}{package['version']}{marker}{hashes}\n")
+    return "".join(lines)
 
 
 def _step(what: str, *command: str | Path) -> None:
@@ -128,7 +187,7 @@ def _step(what: str, *command: str | Path) -> None:
     sys.stderr.write(f"setup: {what} … ")
     sys.stderr.flush()
     started = time.monotonic()
-    # A group of its own: what pipenv starts is to end with it, before the temporary folder is removed.
+    # A group of its own: what pip starts is to end with it, before the temporary folder is removed.
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -147,7 +206,7 @@ def _step(what: str, *command: str | Path) -> None:
     sys.stderr.write(f"{time.monotonic() - started:.1f} s\n")
     if process.returncode != 0:
         sys.stderr.write(said)
-        raise SetupError(f"could not {what}; what it said stands above. Mend it and run `make setup` again")
+        raise SetupError(f"could not {what}; what it said stands above. Fix it and run `make setup` again")
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -160,15 +219,16 @@ def _stop(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def fingerprint() -> str:
-    """Return the SHA-256 of all that decides what `.venv` holds."""
-    digest = hashlib.sha256((ROOT / "Pipfile.lock").read_bytes())
-    digest.update(f"{sys.version} {sys.base_prefix} {ROOT} {PIPENV_VERSION}".encode())
+def fingerprint(categories: Sequence[str]) -> str:
+    """Return the SHA-256 of all that decides what an installed folder holds."""
+    lock = json.loads((ROOT / "Pipfile.lock").read_text())
+    digest = hashlib.sha256(json.dumps([lock[category] for category in categories]).encode())
+    digest.update(f"{sys.version} {sys.base_prefix} {ROOT}".encode())
     return digest.hexdigest()
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment, with pipenv held to the project's own folder."""
+    """Return this process's environment, with pip and pipenv held to the project's own folders."""
     kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
     TEMPORARY.mkdir(parents=True, exist_ok=True)
     return kept | {
