@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from ops import talk
-from ops.commands import api, chaos, deploy, dlq, reconcile, replay
+from ops.commands import api, chaos, deploy, dlq, pause, reconcile, replay
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ app.add_typer(replay.app, name="replay")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(api.app, name="api")
 app.command()(reconcile.reconcile)
+app.command()(pause.pause)
+app.command()(pause.resume)
 app.command()(chaos.chaos)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

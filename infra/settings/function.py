@@ -83,7 +83,8 @@ class UntimedSettings(Frozen):
     reserved_concurrency: int = Field(
         -1,
         ge=-1,
-        description="Executions at once; -1 reserves none and sets no limit, 0 stops the function",
+        description="Executions at once; -1 reserves none and sets no limit. 0 puts every event into the "
+        "dead-letter queue at once: to stop a function, use `huntaze-stripe pause`",
         examples=[20],
     )
     log_level: LogLevel = Field("INFO", description="Least severe level that is logged")
