@@ -1,13 +1,16 @@
-"""README's table of alarms names those that the stacks hold, all of them and no other."""
+"""What the documents say of alarms is what the stacks hold: their names, all of them, and what they cost."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from tests.infra.terraform_json import Stack
+from infra.names import ENVIRONMENTS
+from tests.infra.terraform_json import Stack, metrics_of
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+COSTS = ROOT / "docs" / "costs.md"
 
 
 def suffixes() -> set[str]:
@@ -32,3 +35,22 @@ def test_every_alarm_is_in_the_readme_and_the_readme_names_no_other(stack: Stack
             assert matching, f"README's table of alarms lacks {name}"
             used |= matching
     assert used == told
+
+
+def costs(row: str) -> dict[str, float]:
+    """The numbers of a row of the first table of costs, its price first."""
+    table = COSTS.read_text(encoding="utf-8").split("\n\n")[2:4]
+    (line,) = [line for each in table for line in each.splitlines() if line.startswith(f"| {row}")]
+    price, *numbers = (float(cell.strip(" *") or 0) for cell in line.split("|")[2:-1])
+    return {"price": price, **dict(zip(ENVIRONMENTS, numbers, strict=True))}
+
+
+def test_costs_are_reckoned_from_the_alarms_that_there_are(stack: Stack) -> None:
+    alarms = stack.of_type("aws_cloudwatch_metric_alarm").values()
+    watched = costs("metrics that alarms watch")
+    composites = costs("composite alarms")
+    assert watched[stack.environment] == sum(len(metrics_of(alarm)) for alarm in alarms)
+    assert composites[stack.environment] == len(stack.of_type("aws_cloudwatch_composite_alarm"))
+    rows = [watched, composites, costs("dashboard"), costs("secret")]
+    together = sum(row["price"] * row[stack.environment] for row in rows)
+    assert costs("**together**")[stack.environment] == round(together, 2)

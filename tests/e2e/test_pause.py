@@ -1,0 +1,35 @@
+"""A pause is a difference from what Terraform knows: the plan shows it, and the next deploy resumes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ops.switches import SWITCHES
+from tests.e2e.conftest import Pipeline
+from tests.e2e.test_commands import ops
+
+
+def status(pipeline: Pipeline) -> dict[str, Any]:
+    done = ops(pipeline, "pause", "--status", "--env", "dev", "--json")
+    assert done.returncode == 0, done.stderr
+    return {each["part"]: each for each in json.loads(done.stdout)}
+
+
+def test_the_next_deploy_resumes_every_part_and_its_plan_shows_it(pipeline: Pipeline) -> None:
+    before = status(pipeline)
+    assert list(before) == list(SWITCHES)
+    assert all(state["deployed"] and not state["paused"] for state in before.values())
+    done = ops(pipeline, "pause", *SWITCHES, "--env", "dev", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert all(state["paused"] for state in status(pipeline).values())
+
+    planned = ops(pipeline, "plan", "--env", "dev", "--json")
+    assert planned.returncode == 0, planned.stderr
+    counts = json.loads(planned.stdout)
+    assert (counts["add"], counts["change"], counts["destroy"]) == (0, len(SWITCHES), 0)
+    assert "huntaze-stripe-paused-since" in planned.stderr
+
+    done = ops(pipeline, "deploy", "--env", "dev", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert status(pipeline) == before
