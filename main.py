@@ -28,6 +28,7 @@ try:
     from infra.errors import IncompleteError, InfraError
     from infra.names import ENVIRONMENTS
     from ops.errors import OperatorError
+    from ops.plain import plain
 except ModuleNotFoundError as error:
     if __name__ != "__main__" or str(error.name).partition(".")[0] in ("infra", "ops", "functions"):
         raise
@@ -173,7 +174,7 @@ def _settings_help() -> Iterator[str]:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"main.py: {line}\n")
+    sys.stderr.write(f"main.py: {plain(line)}\n")
 
 
 if __name__ == "__main__":

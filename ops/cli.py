@@ -121,7 +121,7 @@ def bundles(as_json: Json = False) -> None:
     """
     from ops import bundles as builder
 
-    built = builder.build(builder.LAMBDA, lambda line: typer.echo(line, err=as_json))
+    built = builder.build(builder.LAMBDA, lambda line: talk.say(line, as_json=as_json))
     sizes = {name: bundle.path.stat().st_size for name, bundle in built.items()}
     if as_json:
         talk.show_json(
@@ -132,7 +132,7 @@ def bundles(as_json: Json = False) -> None:
         )
     else:
         for name, bundle in built.items():
-            typer.echo(f"{name}  {sizes[name]} bytes  sha256 {bundle.sha256}  {bundle.path}")
+            talk.say(f"{name}  {sizes[name]} bytes  sha256 {bundle.sha256}  {bundle.path}")
 
 
 def main() -> None:
@@ -144,17 +144,17 @@ def main() -> None:
     try:
         app()
     except OperatorError as error:
-        sys.stderr.write(f"error: {error}\n")
+        talk.complain(f"error: {error}")
         sys.exit(USAGE if error.usage else FAILED)
     except (CommandInterruptedError, KeyboardInterrupt):
-        sys.stderr.write("interrupted\n")
+        talk.complain("interrupted")
         sys.exit(INTERRUPTED)
     except OSError as error:
         told = _told(error)
         if told is None:
             raise
         _drop_output()
-        sys.stderr.write(f"error: {told}\n")
+        talk.complain(f"error: {told}")
         sys.exit(FAILED)
 
 

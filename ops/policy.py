@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from infra.names import ENVIRONMENTS
+from ops import talk
 from ops.setup import ROOT, SetupError, install_tool
 
 CONFIGURATION = ROOT / ".checkov.yaml"
@@ -39,14 +40,14 @@ def main() -> int:
     try:
         checkov = install_tool("policy") / "checkov"
     except SetupError as error:
-        sys.stderr.write(f"policy: {error}\n")
+        talk.complain(f"policy: {error}")
         return 1
     with tempfile.TemporaryDirectory(prefix="huntaze-policy-") as folder:
         plain = scan(checkov, synthesise(Path(folder, "plain"), {}))
         keyed = scan(checkov, synthesise(Path(folder, "keyed"), {"CREATE_KMS_KEY": "true"}))
     faults = judge(plain, keyed, skipped)
     for fault in faults:
-        sys.stderr.write(f"policy: {fault}\n")
+        talk.complain(f"policy: {fault}")
     return 1 if faults else 0
 
 

@@ -31,11 +31,11 @@ class Steps:
         started = time.monotonic()
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         silent = not self.console.is_terminal
         with Progress(*columns, console=self.console, transient=True, disable=silent) as progress:

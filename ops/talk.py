@@ -10,7 +10,9 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from ops.console import PlainConsole
 from ops.errors import OperatorError
+from ops.plain import plain
 
 LOG_WIDTH = 140
 
@@ -23,7 +25,7 @@ def console(*, as_json: bool = False) -> Console:
     stream = sys.stderr if as_json else sys.stdout
     asked = os.environ.get("COLUMNS", "")
     width = int(asked) if asked.isdecimal() and int(asked) else LOG_WIDTH
-    return Console(file=stream, width=None if stream.isatty() else width)
+    return PlainConsole(file=stream, width=None if stream.isatty() else width)
 
 
 def counted(number: int, noun: str) -> str:
@@ -31,8 +33,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def say(text: str, *, as_json: bool = False) -> None:
+    """Print a line that is not wrapped, such as one to copy; with `--json` on standard error."""
+    typer.echo(plain(text), err=as_json)
+
+
+def complain(text: str) -> None:
+    """Print a line on standard error."""
+    sys.stderr.write(f"{plain(text)}\n")
+
+
 def show_json(document: Any) -> None:
-    """Print a document for programs."""
+    """Print a document for programs; JSON in ASCII holds no character that a terminal obeys."""
     typer.echo(json.dumps(document, indent=2))
 
 
@@ -47,7 +59,7 @@ def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
     if yes:
         return
     check_somebody(as_json=as_json)
-    if not typer.confirm(question):
+    if not typer.confirm(plain(question)):
         raise OperatorError("nothing was changed")
 
 

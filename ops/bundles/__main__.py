@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ops.bundles import LAMBDA, Target, build
 from ops.bundles.target import MACHINES
 from ops.errors import OperatorError
+from ops.plain import plain
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         bundles = build(Target(options.architecture, options.runtime), _say)
     except OperatorError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {plain(error)}\n")
         return 1
     for bundle in bundles.values():
         sys.stdout.write(f"{bundle.path} {bundle.path.stat().st_size} {bundle.sha256}\n")

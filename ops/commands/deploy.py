@@ -45,13 +45,14 @@ def plan(
     console = talk.console(as_json=as_json)
     with deploys.operator_workspace() as workspace:
         planned = deploys.plan(workspace, env, Steps(console), refresh=refresh)
-        console.print(Markdown(planned.markdown_file.read_text()))
+        console.print(Markdown(planned.markdown_file.read_text(), hyperlinks=False))
         if refresh:
             preflight.check(env, planned, console, applying=False)
     if as_json:
         talk.show_json(_document(planned, env, applied=False, dry_run=True))
     else:
-        typer.echo(f"\nwritten to {_markdown_path(planned)}")
+        talk.say("")
+        talk.say(f"written to {_markdown_path(planned)}")
 
 
 def bootstrap(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
@@ -136,7 +137,7 @@ class _Work:
             The answer is no, nobody can be asked, or the apply failed.
         """
         console = self.steps.console
-        console.print(Markdown(planned.markdown_file.read_text()))
+        console.print(Markdown(planned.markdown_file.read_text(), hyperlinks=False))
         outputs: dict[str, Any] | None = None
         if self._dry_run:
             console.print("dry run: nothing was changed", highlight=False)
@@ -150,7 +151,7 @@ class _Work:
             talk.show_json(document | ({"outputs": outputs} if applied else {}))
         else:
             for name, value in (outputs or {}).items():
-                typer.echo(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
+                talk.say(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
 
     def _applied(self, planned: Planned) -> dict[str, Any]:
         from ops import deploy as deploys

@@ -101,12 +101,11 @@ def resume(
         now = datetime.now(UTC)
         replays = {name: _replay(env, name, since, now) for name, since in _pauses(states).items()}
         for name, command in replays.items():
+            ready = moments.told(_ready(now))
             console.print(
-                f"{name}: its events since the pause are in the archive. From {moments.told(_ready(now))} on:"
-                f"\n  {command}",
-                highlight=False,
-                soft_wrap=True,
+                f"{name}: its events since the pause are in the archive. From {ready} on:", soft_wrap=True
             )
+            console.print(f"  {command}", soft_wrap=True)
         if not dry_run:
             states = {name: switch.state(environment) for name, switch in chosen.items()}
     _show(console, states, as_json=as_json, replays=replays)

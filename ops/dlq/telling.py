@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from functions.dead_letters.redrive import FAILED, RESULTS
 from ops import talk
@@ -64,7 +63,7 @@ def show_groups(console: Console, letters: Letters, now: float) -> None:
         table.add_row(
             group.queue,
             group.kind,
-            line(group.reason),
+            one_line(group.reason),
             group.event_type or "",
             str(group.count),
             age(now - group.oldest),
@@ -102,7 +101,7 @@ def show_work(console: Console, work: Work) -> None:
     table.add_row("all", str(len(work.handed) + work.not_tried), "")
     console.print(table)
     for (queue, reason), count in sorted(failures(work).items()):
-        console.print(Text(f"{count} of {queue} failed: ") + line(reason))
+        console.print(f"{count} of {queue} failed: {one_line(reason)}")
 
 
 def redrive_question(letters: str, settled: int) -> str:
@@ -141,9 +140,9 @@ def failures(work: Work) -> Counter[tuple[str, str]]:
     )
 
 
-def line(text: str) -> Text:
-    """Return a text for a terminal: one line, no control characters, no markup of Rich."""
-    return Text("".join(each if each.isprintable() else "�" for each in " ".join(text.split())))
+def one_line(text: str) -> str:
+    """Return a text of AWS without its line breaks and indents."""
+    return " ".join(text.split())
 
 
 def age(seconds: float) -> str:

@@ -130,10 +130,14 @@ def _print(report: Report, console: Console) -> None:
 
 def _keep(deployment: Deployment, console: Console) -> None:
     """Print how to reach the running environment, and wait for Ctrl-C."""
-    console.print("\nStill running, until Ctrl-C. In another shell:\n", highlight=False)
+    console.print()
+    console.print("Still running, until Ctrl-C. In another shell:")
+    console.print()
     for name, value in shell_exports(deployment).items():
         console.out(f"export {name}={shlex.quote(value)}", highlight=False)
-    console.out("\nFor example:\n", highlight=False)
+    console.print()
+    console.print("For example:")
+    console.print()
     # Version 1 of the aws CLI doesn't know AWS_ENDPOINT_URL.
     console.out(f"aws --endpoint-url {deployment.services.aws.url} sqs list-queues", highlight=False)
     console.out(f"terraform -chdir={shlex.quote(str(deployment.terraform.folder))} plan", highlight=False)
