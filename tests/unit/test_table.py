@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from functions.pipeline import table
 from functions.pipeline.errors import TransientError
@@ -16,7 +16,7 @@ from functions.pipeline.table import Table, Write
 @pytest.mark.parametrize("silence", [ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError])
 @pytest.mark.parametrize("writes", [1, 2])
 def test_table_that_does_not_answer_is_transient(
-    monkeypatch: pytest.MonkeyPatch, silence: type[Exception], writes: int
+    monkeypatch: pytest.MonkeyPatch, silence: type[BotoCoreError], writes: int
 ) -> None:
     def call(**arguments: Any) -> Any:
         raise silence(endpoint_url="https://dynamodb.invalid")
