@@ -3,11 +3,15 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from infra import fast_provider
 from infra.bundle import Bundles
 from infra.names import stack_name
 from infra.settings import Settings, StateSettings
+
+# Which package of the provider Terraform may take; see the file.
+PROVIDER_LOCK: Final = Path(__file__).with_name("terraform.lock.hcl")
 
 
 def synthesise(
@@ -45,3 +49,5 @@ def synthesise(
     for settings in environments:
         EnvironmentStack(app, settings=settings, bundles=bundles[settings.environment])
     app.synth()
+    for stack in (outdir / "stacks").iterdir():
+        shutil.copyfile(PROVIDER_LOCK, stack / ".terraform.lock.hcl")

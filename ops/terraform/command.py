@@ -22,6 +22,8 @@ __all__ = ["PlanSummary", "Terraform", "TerraformError", "operator_environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK_TIMEOUT = "60s"
+# Where Terraform keeps the checksums of a stack's providers.
+LOCK_FILE = ".terraform.lock.hcl"
 KEYS = (names.HUNTAZE_API_KEY, names.STRIPE_SECRET_KEY)
 ERRORS_SHOWN = 3
 PLAN_ONLY = "a plan does not read this value"
@@ -102,6 +104,9 @@ class Terraform:
     def init(self) -> None:
         """Install the provider and connect to the backend."""
         options = backend_options(self.folder, self.environment)
+        if (self.folder / LOCK_FILE).is_file():
+            # Synth wrote it: a provider with another checksum is refused, and none is added.
+            options.append("-lockfile=readonly")
         self._run(["init", "-reconfigure", "-no-color", *options])
 
     def validate(self) -> None:
