@@ -9,7 +9,7 @@ from constructs import Construct
 from functions.pipeline import names, routing
 from infra.constructs.base import Capability
 from infra.constructs.metrics import Metric
-from infra.constructs.monitoring.watched import Pipeline
+from infra.constructs.monitoring.pipeline import Pipeline
 from infra.constructs.policy import compact
 
 # A dashboard is a grid of 24 columns.
