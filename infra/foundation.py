@@ -46,13 +46,10 @@ class Foundation:
             environment=settings.environment,
             region=settings.aws_region,
             only_account_id=settings.aws_account_id,
+            protected=settings.deletion_protection,
         )
         source = settings.stripe_event_source_name
-        key = (
-            Key(scope, "key", account=account, bus=source, archive=account.name("archive"))
-            if settings.create_kms_key
-            else None
-        )
+        key = Key(scope, "key", account=account) if settings.create_kms_key else None
         bus = PartnerEventBus(scope, "bus", account=account, event_source_name=source, key=key)
         return cls(
             settings=settings,
@@ -61,7 +58,7 @@ class Foundation:
             bus=bus,
             archive=Archive(
                 scope,
-                "archive",
+                "events_archive",
                 account=account,
                 bus=bus,
                 retention_days=settings.archive_retention_days,
@@ -71,7 +68,6 @@ class Foundation:
                 scope,
                 "idempotency",
                 account=account,
-                deletion_protection=settings.deletion_protection,
                 key=key,
             ),
             secrets=PipelineSecrets(
@@ -90,7 +86,6 @@ class Foundation:
                 infrequent_access_days=settings.ledger_infrequent_access_days,
                 glacier_days=settings.ledger_glacier_days,
                 object_lock_days=settings.ledger_object_lock_days,
-                deletion_protection=settings.deletion_protection,
                 key=key,
             ),
             code=CodeAssets(scope, "code", bundles=bundles),
@@ -100,6 +95,7 @@ class Foundation:
                 tracing=settings.lambda_tracing,
                 log_retention_days=settings.log_retention_days,
                 max_event_age_seconds=settings.max_event_age_seconds,
+                former_key_arns=settings.former_kms_key_arns,
             ),
         )
 

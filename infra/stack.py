@@ -10,6 +10,7 @@ from infra import patterns
 from infra.bundle import Bundles
 from infra.constructs.audit import Audit
 from infra.constructs.bus_log import BusLog
+from infra.constructs.forgotten import EARLIER_ARCHIVES, FORMER_KEY, forget
 from infra.constructs.function import Network
 from infra.constructs.handler import Handler
 from infra.constructs.monitoring import Monitoring, Thresholds
@@ -37,6 +38,8 @@ class EnvironmentStack(TerraformStack):
         base = Foundation.lay(self, settings, bundles)
         handlers = [_handler(self, base, family, lanes[family]) for family in routing.HANDLERS]
         audit = _audit(self, base, lanes)
+        fed = [*(part for handler in handlers for part in handler.parts), *audit.parts]
+        base.bus.wait_for(fed)
         bus_log = _bus_log(self, base) if settings.bus_logs else None
         scheduled: list[ScheduledFunction] = []
         if settings.auto_redrive:
@@ -45,6 +48,7 @@ class EnvironmentStack(TerraformStack):
             scheduled.append(_reconciliation(self, base, handlers, audit))
         monitoring = _monitoring(self, base, handlers, audit, bus_log, scheduled)
         _outputs(self, base, audit, monitoring)
+        forget(self, [*EARLIER_ARCHIVES, *(() if settings.create_kms_key else FORMER_KEY)])
 
 
 def _handler(scope: Construct, base: Foundation, family: str, pattern: str) -> Handler:

@@ -8,16 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from functions.pipeline import names
+from infra import settings as infra_settings
 from infra.names import BOOTSTRAP, ENVIRONMENTS, stack_name
-from ops import addresses, plan_report
+from ops import addresses, plan_report, protection
 from ops.errors import OperatorError
 from ops.steps import Steps
-from ops.terraform import PlanSummary, Terraform, operator_environment
+from ops.terraform import KeptError, PlanSummary, Terraform, operator_environment
 from ops.terraform.supervision import Check
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,6 +86,8 @@ class Planned:
         Whether it writes secret values where some were written before.
     makes_bus
         Whether it makes the event bus, and does not only replace one of the same event source.
+    shown
+        The plan in Terraform's JSON form.
     """
 
     terraform: Terraform
@@ -93,19 +96,31 @@ class Planned:
     markdown_file: Path
     rewrites_secret: bool = False
     makes_bus: bool = False
+    shown: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def plan(
-    workspace: Workspace, environment: str, steps: Steps, *, destroy: bool = False, refresh: bool = True
+    workspace: Workspace,
+    environment: str,
+    steps: Steps,
+    *,
+    destroy: bool = False,
+    refresh: bool = True,
+    applied: bool = False,
 ) -> Planned:
     """Synthesise and plan an environment; save the plan, and its Markdown beside it.
 
-    Without `refresh` only the state is read, and the Markdown says so.
+    Parameters
+    ----------
+    refresh
+        Without it only the state is read, and the Markdown says so.
+    applied
+        Whether the plan will be applied: an environment of live events must name its account then.
 
     Raises
     ------
     OperatorError
-        When the environment is unknown or incomplete, or a step fails.
+        When the environment is unknown or incomplete, a step fails, or the plan would lose events.
     """
     if environment not in ENVIRONMENTS:
         raise OperatorError(
@@ -113,9 +128,21 @@ def plan(
         )
     with steps.step("synth"):
         synthesise(workspace, [environment])
-    return plan_stack(
+    settings = infra_settings.load(environment, environ=workspace.environment)
+    if applied and settings.livemode and not settings.aws_account_id:
+        raise OperatorError(
+            f"aws_account_id is empty: write the 12 digits of the one account that takes live events into "
+            f"environments/{environment}.toml",
+            usage=True,
+        )
+    planned = plan_stack(
         workspace, stack_name(environment), environment, steps, destroy=destroy, refresh=refresh
     )
+    if destroy:
+        protection.refuse_half_a_destroy(planned.shown, environment)
+    else:
+        protection.refuse_losses(planned.shown, environment, protected=settings.deletion_protection)
+    return planned
 
 
 def plan_bootstrap(workspace: Workspace, steps: Steps) -> Planned:
@@ -145,13 +172,16 @@ def plan_stack(
     workspace.plans.mkdir(parents=True, exist_ok=True)
     file = workspace.plans / f"{name}.tfplan"
     with steps.step(f"plan {name}") as step:
-        summary = terraform.plan(file, step.advance_to, destroy=destroy, refresh=refresh)
+        try:
+            summary = terraform.plan(file, step.advance_to, destroy=destroy, refresh=refresh)
+        except KeptError as error:
+            raise protection.kept(error.addresses, stack, name) from error
         step.note = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
         step.note += f", {summary.other} outputs and addresses" if summary.other else ""
     markdown_file = file.with_suffix(".md")
     shown = terraform.show(file)
     markdown_file.write_text(plan_report.render(shown, name, refreshed=refresh))
-    return Planned(terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown))
+    return Planned(terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown), shown)
 
 
 def rewrites_secret(plan: Mapping[str, Any]) -> bool:

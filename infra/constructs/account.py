@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
 from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
 from cdktf_cdktf_provider_aws.provider import AwsProvider
@@ -28,6 +29,13 @@ class Account(Capability):
 
     ARNs of our own resources are written out where a reference would make a cycle (a queue's
     policy names the rule whose target names the queue), or would only make one wait for the other.
+
+    Parameters
+    ----------
+    only_account_id
+        The one account that the provider may change; empty allows any.
+    protected
+        Whether plans fail that would destroy what holds events.
     """
 
     def __init__(
@@ -38,8 +46,10 @@ class Account(Capability):
         environment: str,
         region: str,
         only_account_id: str = "",
+        protected: bool = False,
     ) -> None:
         super().__init__(scope, id_)
+        self.protected = protected
         self.environment = environment
         self.region = region
         AwsProvider(
@@ -51,6 +61,15 @@ class Account(Capability):
         )
         self.id = self.add(DataAwsCallerIdentity, "identity").account_id
         self.partition = self.add(DataAwsPartition, "partition").partition
+
+    @property
+    def kept(self) -> TerraformResourceLifecycle | None:
+        """What a resource says of itself that holds events, or what they need to be read.
+
+        Where the account is protected, a plan that would destroy or replace it fails before anything is
+        changed. Terraform asks no more once the resource is out of the configuration: see `forgotten`.
+        """
+        return TerraformResourceLifecycle(prevent_destroy=True) if self.protected else None
 
     def name(self, part: str) -> str:
         """The name of a resource of this environment, for example huntaze-stripe-payments-dev."""

@@ -3,7 +3,6 @@
 from typing import Any
 
 from cdktf_cdktf_provider_aws.cloudcontrolapi_resource import CloudcontrolapiResource
-from cdktf_cdktf_provider_aws.cloudwatch_event_archive import CloudwatchEventArchive
 from constructs import Construct
 
 from infra.constructs import cloud_control
@@ -12,13 +11,14 @@ from infra.constructs.base import Capability
 from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.policy import compact
+from infra.names import archive_name
 
 
 class Archive(Capability):
     """All events of a bus for `retention_days` days.
 
-    Provider 5.100's own archive resource takes no key, so with one the archive is made through
-    the Cloud Control API.
+    Provider 5.100's own archive resource takes no key, so the archive is made through the Cloud Control
+    API: with it a key comes and goes in place, and the archive keeps its events.
     """
 
     def __init__(
@@ -32,30 +32,20 @@ class Archive(Capability):
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
-        self.name = name = account.name("archive")
-        self.arn = account.arn("events", f"archive/{name}")
-        if key is None:
-            archive = self.add(
-                CloudwatchEventArchive,
-                "",
-                name=name,
-                description=f"Every Stripe event of {account.environment}",
-                event_source_arn=bus.arn,
-                retention_days=retention_days,
-            )
-            self.arn = archive.arn
-            return
+        name = archive_name(account.environment, bus.name)
         state: dict[str, Any] = {
             "ArchiveName": name,
             "Description": f"Every Stripe event of {account.environment}",
-            "KmsKeyIdentifier": key.arn,
             "RetentionDays": retention_days,
             "SourceArn": bus.arn,
         }
-        self.add(
+        archive = self.add(
             CloudcontrolapiResource,
             "",
             type_name=cloud_control.ARCHIVE["typeName"],
             schema=compact(cloud_control.ARCHIVE),
-            desired_state=compact(state),
+            desired_state=compact(state | ({"KmsKeyIdentifier": key.arn} if key else {})),
+            lifecycle=account.kept,
         )
+        # Cloud Control identifies an archive by its name.
+        self.arn = account.arn("events", f"archive/{archive.id}")

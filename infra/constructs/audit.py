@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from cdktf import TerraformResource
 from constructs import Construct
 
 from functions.pipeline import names
@@ -139,6 +140,12 @@ class Audit(Capability):
     def dead_letters(self) -> list[Queue]:
         """The queues in which an event of the audit can end."""
         return [*self.lane_dead_letters.values(), self.dead_letter]
+
+    @property
+    def parts(self) -> list[TerraformResource]:
+        """What must be there before the rules' first event."""
+        queues = [self.queue, *self.dead_letters]
+        return [*self.function.parts, *(part for queue in queues for part in queue.parts)]
 
     def grant_redrive(self) -> list[Statement]:
         """Statements for a role that puts events of the dead-letter queues back into the queue."""

@@ -56,6 +56,7 @@ class BusLog(Capability):
             account=account,
             short_name="log-dlq",
             senders=[account.rule_arn(bus.name, rule_name)],
+            expendable=True,
         )
         self.rule = EventRule(
             self,

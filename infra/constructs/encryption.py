@@ -10,10 +10,11 @@ from constructs import Construct
 from infra.constructs.account import Account
 from infra.constructs.base import Capability
 from infra.constructs.policy import Condition, Statement, document
-from infra.names import PROJECT
+from infra.names import PROJECT, archive_prefix
 
 # Days in which a deleted key can be restored. What it encrypted is lost with it: the maximum.
 _DELETION_WINDOW_DAYS: Final = 30
+_PARTNER: Final = "aws.partner/stripe.com"
 _USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
 _STORE: Final = (*_USE, "kms:ReEncryptFrom", "kms:ReEncryptTo")
 
@@ -28,7 +29,7 @@ class Key(Capability):
     the mapping of a queue to a function, which acts with the function's role.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, account: Account, bus: str, archive: str) -> None:
+    def __init__(self, scope: Construct, id_: str, *, account: Account) -> None:
         super().__init__(scope, id_)
         key = self.add(
             KmsKey,
@@ -36,7 +37,8 @@ class Key(Capability):
             description=f"Stripe pipeline of {account.environment}",
             enable_key_rotation=True,
             deletion_window_in_days=_DELETION_WINDOW_DAYS,
-            policy=document(*_policy(account, bus, archive)),
+            policy=document(*_policy(account)),
+            lifecycle=account.kept,
         )
         self.add(KmsAlias, "alias", name=f"alias/{account.name('events')}", target_key_id=key.key_id)
         self.arn = key.arn
@@ -46,18 +48,19 @@ class Key(Capability):
         return [Statement("UseKey", _USE, [self.arn])]
 
 
-def _policy(account: Account, bus: str, archive: str) -> list[Statement]:
+def _policy(account: Account) -> list[Statement]:
     """The statements of the key's policy, after "Authorizing EventBridge to use a customer managed key",
 
     "Configure KMS permissions for AWS services" (SQS) and "Encrypt log data using KMS". Each condition is
     the encryption context with which the service that stores the data calls KMS; it does not rest on
     what EventBridge passes to that service.
     """
+    # Those of an earlier event source, too: their archive keeps events that the key encrypted.
     stored_events = {
-        "StringEquals": {
+        "ArnLike": {
             "kms:EncryptionContext:aws:events:event-bus:arn": [
-                account.bus_arn(bus),
-                account.arn("events", f"archive/{archive}"),
+                account.bus_arn(f"{_PARTNER}/*"),
+                account.arn("events", f"archive/{archive_prefix(account.environment)}*"),
             ]
         }
     }

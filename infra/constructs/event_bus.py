@@ -1,5 +1,8 @@
 """The partner event bus that Stripe publishes to."""
 
+from collections.abc import Sequence
+
+from cdktf import TerraformResource
 from cdktf_cdktf_provider_aws.cloudwatch_event_bus import (
     CloudwatchEventBus,
     CloudwatchEventBusDeadLetterConfig,
@@ -55,9 +58,19 @@ class PartnerEventBus(Capability):
             dead_letter_config=(
                 CloudwatchEventBusDeadLetterConfig(arn=self.dead_letter.arn) if self.dead_letter else None
             ),
+            lifecycle=account.kept,
         )
+        self._bus = bus
         self.arn = bus.arn
         self.name_reference = bus.name
+
+    def wait_for(self, parts: Sequence[TerraformResource]) -> None:
+        """Make the bus after these.
+
+        From that moment on Stripe's events arrive, and one that finds no rule is gone: what rules need
+        takes minutes to make, the rules themselves take seconds.
+        """
+        self._bus.depends_on = [f"{part.terraform_resource_type}.{part.friendly_unique_id}" for part in parts]
 
     def metric_events(self) -> Metric:
         """Events that arrived from the partner."""

@@ -45,13 +45,20 @@ _LEAST_CONCURRENCY: Final = 2
 
 @dataclass(frozen=True)
 class Platform:
-    """What every function of an environment runs on."""
+    """What every function of an environment runs on.
+
+    Parameters
+    ----------
+    former_key_arns
+        KMS keys that encrypt nothing new, and that older objects and messages are read with.
+    """
 
     architecture: str
     runtime: str
     tracing: bool
     log_retention_days: int
     max_event_age_seconds: int
+    former_key_arns: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class PipelineFunction(Capability):
                 *_write_to(logs),
                 *(on_failure.grant_send() if on_failure else []),
                 *(key.grant_use() if key else []),
+                *_read_with(platform.former_key_arns),
                 *grants,
             ],
             tracing=platform.tracing,
@@ -166,7 +174,7 @@ class PipelineFunction(Capability):
         )
         self.arn = function.arn
         self.function_name = function.function_name
-        self.add(
+        retries = self.add(
             LambdaFunctionEventInvokeConfig,
             "async",
             function_name=function.function_name,
@@ -182,6 +190,7 @@ class PipelineFunction(Capability):
                 else None
             ),
         )
+        self.parts = (function, retries)
 
     def read_from(self, queue: Queue, *, concurrency: int) -> None:
         """Feed the function from a FIFO queue; only the records that failed return to it.
@@ -234,6 +243,10 @@ class PipelineFunction(Capability):
 
 def _write_to(logs: CloudwatchLogGroup) -> list[Statement]:
     return [Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs.arn}:*"])]
+
+
+def _read_with(former_key_arns: Sequence[str]) -> list[Statement]:
+    return [Statement("ReadWithFormerKeys", ["kms:Decrypt"], former_key_arns)] if former_key_arns else []
 
 
 def _powertools(family: str, settings: FunctionSettings) -> dict[str, str]:

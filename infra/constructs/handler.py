@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from cdktf import TerraformResource
 from constructs import Construct
 
 from functions.pipeline import names
@@ -72,6 +73,11 @@ class Handler(Capability):
             dead_letter=self.dead_letter,
         )
         self.rule.invoke(self.function)
+
+    @property
+    def parts(self) -> list[TerraformResource]:
+        """What must be there before the rule's first event."""
+        return [*self.dead_letter.parts, *self.function.parts]
 
     def grant_invoke(self) -> list[Statement]:
         """Statements for a role that hands events to the function itself."""

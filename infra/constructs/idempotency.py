@@ -33,7 +33,6 @@ class IdempotencyTable(Capability):
         id_: str,
         *,
         account: Account,
-        deletion_protection: bool,
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
@@ -51,7 +50,8 @@ class IdempotencyTable(Capability):
             server_side_encryption=(
                 DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn) if key else None
             ),
-            deletion_protection_enabled=deletion_protection,
+            deletion_protection_enabled=account.protected,
+            lifecycle=account.kept,
         )
         self.name = table.name
         self.arn = table.arn

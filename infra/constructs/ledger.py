@@ -31,7 +31,6 @@ class Ledger(Capability):
         infrequent_access_days: int,
         glacier_days: int,
         object_lock_days: int,
-        deletion_protection: bool,
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
@@ -45,7 +44,8 @@ class Ledger(Capability):
             transitions=((infrequent_access_days, "STANDARD_IA"), (glacier_days, "GLACIER")),
             noncurrent_days=_NONCURRENT_DAYS,
             object_lock_days=object_lock_days,
-            emptied_on_destroy=not deletion_protection,
+            prevent_destroy=account.protected,
+            emptied_on_destroy=not account.protected,
             key=key,
         )
         self.name = bucket.name

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from cdktf import Fn, TerraformResourceLifecycle
+from cdktf import Fn
 from cdktf_cdktf_provider_aws.cloudcontrolapi_resource import CloudcontrolapiResource
 from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
@@ -43,8 +43,8 @@ class Queue(Capability):
     throughput_per_group
         Whether each message group of a FIFO queue has SQS's 300 messages a second for itself, as "High
         throughput for FIFO queues" has it, and not all groups together.
-    protected
-        Whether a plan that would destroy the queue, and what waits in it, fails.
+    expendable
+        Whether what waits in it may be lost with it, also where the environment is protected.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Queue(Capability):
         max_receives: int = 0,
         redriven_from: Sequence[str] = (),
         throughput_per_group: bool = False,
-        protected: bool = False,
+        expendable: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         self.name = name = queue_name(account, short_name, fifo=fifo)
@@ -96,7 +96,7 @@ class Queue(Capability):
             type_name=cloud_control.QUEUE["typeName"],
             schema=compact(cloud_control.QUEUE),
             desired_state=compact(properties),
-            lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if protected else None,
+            lifecycle=None if expendable else account.kept,
         )
         policy = self.add(
             SqsQueuePolicy,
@@ -105,6 +105,7 @@ class Queue(Capability):
             queue_url=queue.id,
             policy=document(*_policy(account.arn("sqs", name), senders)),
         )
+        self.parts = (queue, policy)
         self.url: str = policy.queue_url
         self.arn: str = _arn(account, policy.queue_url)
         # For another queue, which need not wait the provider's 25 s for a policy.

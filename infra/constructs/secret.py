@@ -63,6 +63,7 @@ class PipelineSecrets(Capability):
                 description=f"{_PURPOSE[name]}, {account.environment}",
                 recovery_window_in_days=recovery_days,
                 kms_key_id=key.arn if key else None,
+                lifecycle=account.kept,
             )
             self.add(
                 SecretsmanagerSecretVersion,

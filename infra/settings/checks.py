@@ -131,6 +131,10 @@ Addresses = Annotated[
     Field(strict=False),
     AfterValidator(_somebody_where_live),
 ]
+KeyArns = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")], ...],
+    Field(strict=False),
+]
 SecurityGroups = Annotated[Texts, AfterValidator(_network_is_whole)]
 BucketName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), AfterValidator(_name_of_a_bucket)

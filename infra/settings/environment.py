@@ -191,10 +191,18 @@ class Settings(StateSettings):
     )
     create_kms_key: bool = Field(
         False,
-        description="Encrypt with a key of our own; turning it on or off later starts an empty archive",
+        description="Encrypt with a key of our own; what it encrypted needs it for ever, so turn it off by "
+        'the steps of docs/operations.md, "Turning the key off"',
+    )
+    former_kms_key_arns: checks.KeyArns = Field(
+        (),
+        description="Keys that encrypted before, and that the functions still read older data with",
+        examples=["arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
     )
     deletion_protection: bool = Field(
-        False, description="Refuse to delete the idempotency table and a ledger that is not empty"
+        False,
+        description="Refuse each plan that would delete bus, archive, a queue, idempotency table, ledger, "
+        "key or secret",
     )
     ledger_object_lock_days: checks.ObjectLockDays = Field(
         0,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markdown import Markdown
 
-from ops import talk
+from ops import moments, talk
 from ops.steps import Steps
 
 if TYPE_CHECKING:
@@ -83,15 +84,15 @@ def deploy(
     SIGTERM).
     """
     from ops import deploy as deploys
-    from ops import preflight
+    from ops import preflight, protection
 
     work = _Work(env, f"Apply this to {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace() as workspace:
-        planned = deploys.plan(workspace, env, work.steps)
+        planned = deploys.plan(workspace, env, work.steps, applied=not dry_run)
         if approved is not None:
             deploys.require_approved(planned, approved)
         preflight.check(env, planned, work.steps.console, applying=not dry_run)
-        work.finish(planned)
+        work.finish(planned, left_behind=protection.reroutes(planned.shown))
 
 
 def destroy(
@@ -106,7 +107,7 @@ def destroy(
 
     work = _Work(env, f"Destroy {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace() as workspace:
-        work.finish(deploys.plan(workspace, env, work.steps, destroy=True))
+        work.finish(deploys.plan(workspace, env, work.steps, destroy=True, applied=not dry_run))
 
 
 class _Work:
@@ -128,8 +129,14 @@ class _Work:
         self._dry_run = dry_run
         self._as_json = as_json
 
-    def finish(self, planned: Planned) -> None:
+    def finish(self, planned: Planned, *, left_behind: bool = False) -> None:
         """Show the plan, apply it where that is wanted, and tell what was done.
+
+        Parameters
+        ----------
+        left_behind
+            Whether events that come during the apply may match no rule: then the window is told in which
+            to look for them.
 
         Raises
         ------
@@ -139,6 +146,7 @@ class _Work:
         console = self.steps.console
         console.print(Markdown(planned.markdown_file.read_text(), hyperlinks=False))
         outputs: dict[str, Any] | None = None
+        begun = datetime.now(UTC)
         if self._dry_run:
             console.print("dry run: nothing was changed", highlight=False)
         elif planned.summary.changes == 0:
@@ -148,10 +156,27 @@ class _Work:
         if self._as_json:
             applied = outputs is not None
             document = _document(planned, self._environment, applied=applied, dry_run=self._dry_run)
-            talk.show_json(document | ({"outputs": outputs} if applied else {}))
+            if applied:
+                document["outputs"] = outputs
+            if applied and left_behind:
+                document["reconcile_since"] = moments.stamp(begun)
+            talk.show_json(document)
         else:
             for name, value in (outputs or {}).items():
                 talk.say(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
+        if left_behind and outputs is not None:
+            self._tell_window(begun)
+
+    def _tell_window(self, begun: datetime) -> None:
+        since = moments.stamp(begun)
+        self.steps.console.print(
+            f"rules changed since {since}: an event of this time may have matched none. In 15 minutes, "
+            f"`huntaze-stripe reconcile --env {self._environment} --since {since}` names what is missing, "
+            "and --heal hands it over. After a first deploy, give the time at which the destination was made "
+            "in Stripe.",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     def _applied(self, planned: Planned) -> dict[str, Any]:
         from ops import deploy as deploys

@@ -72,10 +72,11 @@ def start(
     first, last = moments.moment(since, "--since", now), moments.moment(until, "--until", now)
     environment = environments.connect(env)
     chosen = rules.find(environment, rule or DEFAULT_RULES)
-    archive = archives.describe(environment)
+    of_bus = archives.of_bus(environment)
+    archive = archives.reaching(of_bus, first, now)
     archive.check(first, last, now)
     if force and not again:
-        starting.refuse_overlap(environment, archive, chosen, first, last, now)
+        starting.refuse_overlap(environment, of_bus, chosen, first, last, now)
     console = talk.console(as_json=as_json)
     steps = Steps(console)
     ledger = open_ledger(environment, first)
@@ -142,7 +143,7 @@ def status(
     environment = environments.connect(env)
     console = talk.console(as_json=as_json)
     if name is None:
-        found: Sequence[Replay] = replays.listed(environment, archives.describe(environment))
+        found: Sequence[Replay] = replays.listed(environment, archives.of_bus(environment))
     elif wait:
         found = [_waited(environment, name, Steps(console))]
     else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from infra.names import archive_name, archive_prefix
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.moments import told
@@ -58,21 +60,50 @@ class Archive:
             )
 
 
-def describe(environment: Environment) -> Archive:
-    """Ask EventBridge for the environment's archive.
+def of_bus(environment: Environment) -> list[Archive]:
+    """Ask EventBridge for the archives of the environment's bus, its own one first.
+
+    An earlier release made the archive under another name; that one stays, and still takes events, until
+    somebody deletes it.
 
     Raises
     ------
     OperatorError
-        It is not there, or can't be asked for.
+        There is none, or they can't be asked for.
     """
-    name = environment.resource("archive")
-    with aws_errors(f"the archive {name}"):
-        answer: dict[str, Any] = environment.client("events").describe_archive(ArchiveName=name)
-        days = answer.get("RetentionDays") or 0
-        return Archive(
-            arn=answer["ArchiveArn"],
-            bus_arn=answer["EventSourceArn"],
-            created=answer["CreationTime"],
-            retention=timedelta(days=days) if days else None,
-        )
+    own, found = archive_name(environment.name, environment.bus), []
+    client = environment.client("events")
+    with aws_errors(f"the archive {own}"):
+        pages: dict[str, Any] = {"NamePrefix": archive_prefix(environment.name)}
+        while True:
+            answer = client.list_archives(**pages)
+            found += [
+                listed["ArchiveName"]
+                for listed in answer["Archives"]
+                if listed["EventSourceArn"].endswith(f"event-bus/{environment.bus}")
+            ]
+            if not answer.get("NextToken"):
+                break
+            pages["NextToken"] = answer["NextToken"]
+        if not found:
+            raise OperatorError(
+                f"the archive {own} is not there: check --env and the account, or deploy the environment "
+                "first"
+            )
+        return [_described(client, name) for name in sorted(found, key=lambda name: (name != own, name))]
+
+
+def reaching(archives: Sequence[Archive], since: datetime, now: datetime) -> Archive:
+    """Return the first archive that reaches back to a time; where none does, the first."""
+    return next((archive for archive in archives if archive.oldest(now) <= since), archives[0])
+
+
+def _described(client: Any, name: str) -> Archive:
+    answer: dict[str, Any] = client.describe_archive(ArchiveName=name)
+    days = answer.get("RetentionDays") or 0
+    return Archive(
+        arn=answer["ArchiveArn"],
+        bus_arn=answer["EventSourceArn"],
+        created=answer["CreationTime"],
+        retention=timedelta(days=days) if days else None,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,18 +70,10 @@ def describe(environment: Environment, name: str) -> Replay:
         return _replay(environment.client("events").describe_replay(ReplayName=name))
 
 
-def listed(environment: Environment, archive: Archive) -> list[Replay]:
-    """Return the replays of the archive, the newest window first; EventBridge keeps them for 90 days."""
-    found: list[Replay] = []
-    token: dict[str, str] = {}
-    client = environment.client("events")
-    while True:
-        with aws_errors("the list of replays"):
-            answer = client.list_replays(EventSourceArn=archive.arn, **token)
-            found += [_replay(item) for item in answer["Replays"]]
-        if not answer.get("NextToken"):
-            return sorted(found, key=lambda replay: (replay.name, replay.since), reverse=True)
-        token = {"NextToken": answer["NextToken"]}
+def listed(environment: Environment, archives: Sequence[Archive]) -> list[Replay]:
+    """Return the replays of the archives, the newest window first; EventBridge keeps them for 90 days."""
+    found = [replay for archive in archives for replay in _of(environment, archive)]
+    return sorted(found, key=lambda replay: (replay.name, replay.since), reverse=True)
 
 
 def wait(environment: Environment, name: str, progress: Callable[[Replay], None]) -> Replay:
@@ -107,6 +99,18 @@ def cancel(environment: Environment, name: str) -> None:
         raise OperatorError(f"the replay {name} is {replay.state}: there is nothing to cancel")
     with aws_errors(f"to cancel the replay {name}"):
         environment.client("events").cancel_replay(ReplayName=name)
+
+
+def _of(environment: Environment, archive: Archive) -> Iterator[Replay]:
+    token: dict[str, str] = {}
+    client = environment.client("events")
+    while True:
+        with aws_errors("the list of replays"):
+            answer = client.list_replays(EventSourceArn=archive.arn, **token)
+        yield from map(_replay, answer["Replays"])
+        if not answer.get("NextToken"):
+            return
+        token = {"NextToken": answer["NextToken"]}
 
 
 def _replay(item: dict[str, Any]) -> Replay:

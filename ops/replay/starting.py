@@ -74,7 +74,7 @@ def start(
 
 def refuse_overlap(
     environment: Environment,
-    archive: Archive,
+    archives: Sequence[Archive],
     rules: Sequence[Rule],
     since: datetime,
     until: datetime,
@@ -88,7 +88,7 @@ def refuse_overlap(
         There is one, and somebody must say that both are meant.
     """
     chosen = {rule.arn for rule in rules}
-    for replay in replays.listed(environment, archive):
+    for replay in replays.listed(environment, archives):
         second = started_at(replay.name)
         if not replay.forced or second is None or replay.until <= since or until <= replay.since:
             continue

@@ -18,7 +18,7 @@ from ops.terraform.engine import Engine, find_engine
 from ops.terraform.messages import PlanSummary, Progress, Reader
 from ops.terraform.supervision import Check, read_lines
 
-__all__ = ["PlanSummary", "Terraform", "TerraformError", "operator_environment"]
+__all__ = ["KeptError", "PlanSummary", "Terraform", "TerraformError", "operator_environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK_TIMEOUT = "60s"
@@ -30,18 +30,35 @@ PLAN_ONLY = "a plan does not read this value"
 NO_CHANGES, CHANGES = 0, 2
 
 
-# The next step by what Terraform and its provider say, which name no variable.
+# The next step by words that stand together in what Terraform and its provider say.
 STEPS = {
-    "custom CA bundle": "check AWS_CA_BUNDLE",
-    "shared config profile": "check AWS_PROFILE",
-    "proxyconnect": "check HTTPS_PROXY and HTTP_PROXY",
-    "connection refused": "check the network, and AWS_ENDPOINT_URL",
-    "no such host": "check the network, and AWS_ENDPOINT_URL",
+    ("custom CA bundle",): "check AWS_CA_BUNDLE",
+    ("shared config profile",): "check AWS_PROFILE",
+    ("proxyconnect",): "check HTTPS_PROXY and HTTP_PROXY",
+    ("connection refused",): "check the network, and AWS_ENDPOINT_URL",
+    ("no such host",): "check the network, and AWS_ENDPOINT_URL",
+    ("Secret", "already scheduled for deletion"): "README.md, Troubleshooting, tells how to restore or to "
+    "delete what an earlier destroy left",
+    ("BucketAlreadyOwnedByYou",): "README.md, Troubleshooting, tells how to import the bucket",
 }
 
 
 class TerraformError(OperatorError):
     """A Terraform command failed; the message holds what Terraform said, in one line."""
+
+
+class KeptError(TerraformError):
+    """A plan would destroy resources whose `prevent_destroy` is on; nothing was changed.
+
+    Parameters
+    ----------
+    addresses
+        The resources, sorted.
+    """
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        super().__init__(f"terraform plan failed: prevent_destroy keeps {', '.join(addresses)}")
+        self.addresses = tuple(addresses)
 
 
 def operator_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -203,6 +220,8 @@ class Terraform:
             stderr.seek(0)
             said = stderr.read()
         if process.returncode not in succeeded:
+            if reader.kept and not reader.errors:
+                raise KeptError(sorted(set(reader.kept)))
             more = len(reader.errors) - ERRORS_SHOWN
             errors = reader.errors[:ERRORS_SHOWN] + ([f"and {more} more errors"] if more > 0 else [])
             raise _failure(arguments[0], "; ".join(errors) or _essence(said))
@@ -228,7 +247,7 @@ def _failure(command: str, said: str) -> TerraformError:
     """Return the error of a command; the next step stands in it where what Terraform says names none."""
     if "No valid credential sources found" in said:
         return TerraformError(NO_CREDENTIALS)
-    step = next((f"; {step}" for sign, step in STEPS.items() if sign in said), "")
+    step = next((f"; {step}" for signs, step in STEPS.items() if all(sign in said for sign in signs)), "")
     return TerraformError(f"terraform {command} failed: {said}{step}")
 
 

@@ -6,6 +6,7 @@ Source: Terraform, "Machine-Readable UI".
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +17,10 @@ NO_ACTION = "noop"
 FINISHED = ("apply_complete", "apply_errored")
 # A provider's diagnostic may hold a whole answer of an API.
 MOST_CHARACTERS = 400
+# One of these for each resource that a plan would destroy although its prevent_destroy is on.
+KEPT = re.compile(r"Resource (\S+) has lifecycle\.prevent_destroy set")
+# A resource that only moves to another address, or that the state forgets.
+BESIDES = ("move", "remove")
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class PlanSummary:
     Parameters
     ----------
     other
-        How many resources only move to another address, and how many outputs change.
+        How many resources only move to another address or are forgotten, and how many outputs change.
     """
 
     add: int = 0
@@ -52,12 +57,15 @@ class Reader:
     ----------
     total
         How many resources the command will change, where that is known before it says so.
+    kept
+        Addresses of resources that a plan would destroy, and that Terraform keeps from it.
     """
 
     progress: Progress | None = None
     total: int = 0
     summary: PlanSummary = field(default_factory=PlanSummary)
     errors: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     _done: int = 0
 
     def read(self, line: str) -> None:
@@ -70,7 +78,11 @@ class Reader:
             return
         kind = message.get("type")
         if kind == "diagnostic" and message["diagnostic"]["severity"] == "error":
-            self.errors.append(_one_line(message["diagnostic"]))
+            diagnostic = message["diagnostic"]
+            if kept := KEPT.search(diagnostic.get("detail") or ""):
+                self.kept.append(kept[1])
+            else:
+                self.errors.append(_one_line(diagnostic))
         elif kind == "change_summary":
             counts = message["changes"]
             self.summary = replace(
@@ -84,7 +96,7 @@ class Reader:
             self._done += 1
             self._report(message["hook"])
         elif kind in ("refresh_complete", "planned_change"):
-            self._count_other(int(message.get("change", {}).get("action") == "move"))
+            self._count_other(int(message.get("change", {}).get("action") in BESIDES))
             self._report(message.get("hook") or message["change"])
 
     def _count_other(self, number: int) -> None:

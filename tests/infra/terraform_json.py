@@ -68,6 +68,10 @@ class Stack:
         policy: str = self.of_type("aws_sqs_queue_policy")[address]["policy"]
         return policy
 
+    def queue_addresses(self) -> list[str]:
+        """The names of the queues in their Terraform addresses."""
+        return list(self._queues())
+
     def _queues(self) -> dict[str, dict[str, Any]]:
         return {
             address: json.loads(resource["desired_state"])

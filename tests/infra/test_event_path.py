@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from functions.pipeline import routing
 from infra.patterns import MAX_PATTERN_LENGTH, stripe_event_types
-from tests.infra.conftest import SOURCE
+from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, statements
 
 LANES = ("payments", "billing", "other")
+# The first digits of the SHA-256 of SOURCE.
+SOURCE_HASH = "311c7397"
 RETENTION_DAYS = {"dev": 30, "staging": 30, "prod": 90}
 
 
@@ -23,6 +26,21 @@ def lane_rule(lane: str, environment: str) -> str:
         if lane == "other"
         else f"huntaze-stripe-audit-{lane}-{environment}"
     )
+
+
+def archive_of(stack: Stack) -> dict[str, Any]:
+    """The properties of the archive."""
+    resource = stack.of_type("aws_cloudcontrolapi_resource")["events_archive"]
+    assert resource["type_name"] == "AWS::Events::Archive"
+    properties: dict[str, Any] = json.loads(resource["desired_state"])
+    return properties
+
+
+def forgotten(stack: Stack) -> set[str]:
+    """The addresses that Terraform drops from its state without deleting what is there."""
+    blocks = stack.document["removed"]
+    assert all(block["lifecycle"] == {"destroy": False} for block in blocks)
+    return {block["from"] for block in blocks}
 
 
 def pattern(stack: Stack, rule: str) -> dict[str, Any]:
@@ -48,23 +66,49 @@ def test_bus_needs_no_policy(stack: Stack) -> None:
 
 
 def test_archive_takes_everything_for_the_environments_days(stack: Stack) -> None:
-    archive = stack.only("aws_cloudwatch_event_archive")
-    assert archive["name"] == f"huntaze-stripe-archive-{stack.environment}"
-    assert archive["event_source_arn"] == "${aws_cloudwatch_event_bus.bus.arn}"
-    assert archive["retention_days"] == RETENTION_DAYS[stack.environment]
-    assert "event_pattern" not in archive
+    assert archive_of(stack) == {
+        "ArchiveName": f"huntaze-stripe-archive-{stack.environment}-{SOURCE_HASH}",
+        "Description": f"Every Stripe event of {stack.environment}",
+        "RetentionDays": RETENTION_DAYS[stack.environment],
+        "SourceArn": "${aws_cloudwatch_event_bus.bus.arn}",
+    }
 
 
-def test_archive_with_a_key_is_made_by_cloud_control(secured: Stack) -> None:
-    assert not secured.of_type("aws_cloudwatch_event_archive")
-    archive = secured.of_type("aws_cloudcontrolapi_resource")["archive"]
-    assert json.loads(archive["schema"])["createOnlyProperties"]
-    state = json.loads(archive["desired_state"])
-    assert archive["type_name"] == "AWS::Events::Archive"
-    assert state["ArchiveName"] == "huntaze-stripe-archive-prod"
-    assert state["SourceArn"] == "${aws_cloudwatch_event_bus.bus.arn}"
-    assert state["KmsKeyIdentifier"] == "${aws_kms_key.key.arn}"
-    assert state["RetentionDays"] == 90
+def test_a_key_comes_and_goes_in_place(stack_of: Callable[[str], Stack], secured: Stack) -> None:
+    key = {"KmsKeyIdentifier": "${aws_kms_key.key.arn}"}
+    assert archive_of(secured) == archive_of(stack_of("prod")) | key
+    schema = json.loads(secured.of_type("aws_cloudcontrolapi_resource")["events_archive"]["schema"])
+    assert "/properties/KmsKeyIdentifier" not in schema["createOnlyProperties"]
+
+
+def test_another_event_source_has_another_archive(stack: Stack, tmp_path: Path) -> None:
+    other = synthesise_into(tmp_path, {"STRIPE_EVENT_SOURCE_NAME": f"{SOURCE}2"})
+    changed = Stack.read(other, stack.name)
+    assert archive_of(changed)["ArchiveName"] != archive_of(stack)["ArchiveName"]
+
+
+def test_archives_of_earlier_releases_are_forgotten_and_not_deleted(stack: Stack) -> None:
+    assert forgotten(stack) >= {
+        "aws_cloudwatch_event_archive.archive",
+        "aws_cloudcontrolapi_resource.archive",
+    }
+
+
+def test_a_key_that_was_turned_off_is_forgotten_and_not_deleted(stack: Stack, secured: Stack) -> None:
+    former = {"aws_kms_key.key", "aws_cloudcontrolapi_resource.bus_dlq"}
+    assert forgotten(stack) >= former
+    assert forgotten(secured).isdisjoint(former)
+    for address in former:
+        kind, name = address.split(".")
+        assert name in secured.of_type(kind)
+
+
+def test_bus_is_made_after_all_that_its_events_need(stack: Stack) -> None:
+    families = ("payments", "billing", "audit")
+    queues = [f"aws_sqs_queue_policy.{address}_policy" for address in stack.queue_addresses()]
+    functions = [f"aws_lambda_function.{family}_function" for family in families]
+    retries = [f"aws_lambda_function_event_invoke_config.{family}_function_async" for family in families]
+    assert {*queues, *functions, *retries} <= set(stack.only("aws_cloudwatch_event_bus")["depends_on"])
 
 
 def test_every_rule_is_on_the_partner_bus(stack: Stack) -> None:
@@ -170,7 +214,5 @@ def test_bus_is_logged_where_set(stack: Stack, secured: Stack) -> None:
 
 
 def test_environments_differ_in_retention(stack_of: Callable[[str], Stack]) -> None:
-    days = {
-        name: stack_of(name).only("aws_cloudwatch_event_archive")["retention_days"] for name in RETENTION_DAYS
-    }
+    days = {name: archive_of(stack_of(name))["RetentionDays"] for name in RETENTION_DAYS}
     assert days == RETENTION_DAYS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from functions.pipeline import names
 from infra import settings
 from infra.constructs.idempotency import expiry_seconds
 from infra.errors import SettingsError
-from tests.infra.conftest import SOURCE
+from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack
 
 FAMILIES = ("payments", "billing", "audit")
@@ -119,7 +120,8 @@ def test_audit_parks_in_the_fifo_dead_letter_queue_alone(stack: Stack, secured: 
 
 
 def test_idempotency_outlives_the_archive(stack: Stack) -> None:
-    days = stack.only("aws_cloudwatch_event_archive")["retention_days"]
+    archive = stack.of_type("aws_cloudcontrolapi_resource")["events_archive"]
+    days = json.loads(archive["desired_state"])["RetentionDays"]
     for family in ("payments", "billing"):
         variables = function(stack, family)["environment"]["variables"]
         assert int(variables[names.IDEMPOTENCY_EXPIRY_SECONDS]) > days * 86_400
@@ -190,6 +192,16 @@ def test_only_tracing_and_networks_take_any_resource(secured: Stack, family: str
         services = {action.split(":")[0] for action in statement["Action"]}
         if "*" in statement["Resource"]:
             assert services <= {"xray", "ec2"}
+
+
+def test_functions_read_with_former_keys_and_write_with_none(tmp_path: Path, stack: Stack) -> None:
+    arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    outdir = synthesise_into(tmp_path, {"FORMER_KMS_KEY_ARNS": arn})
+    former = Stack.read(outdir, stack.name)
+    for made in former.of_type("aws_lambda_function").values():
+        using = [s for s in former.role_statements(made["function_name"]) if "kms:" in str(s["Action"])]
+        assert [(s["Action"], s["Resource"]) for s in using] == [(["kms:Decrypt"], [arn])]
+    assert "kms:" not in json.dumps(stack.document["resource"]["aws_iam_role_policy"])
 
 
 def test_sids_of_a_role_are_distinct(secured: Stack) -> None:

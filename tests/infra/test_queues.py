@@ -6,11 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cdktf import TerraformStack
 
-from infra.constructs.account import Account
-from infra.constructs.base import new_app
-from infra.constructs.queues import Queue
 from ops.dlq.queues import FIFO, NAMES, OPTIONAL
 from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, statements
@@ -158,18 +154,6 @@ def test_policies_are_compact_with_sorted_keys(stack: Stack) -> None:
     for name in stack.queues():
         policy = stack.queue_policy(name)
         assert policy == json.dumps(json.loads(policy), separators=(",", ":"), sort_keys=True)
-
-
-def test_a_plan_that_destroys_a_protected_queue_fails(tmp_path: Path) -> None:
-    app = new_app(tmp_path)
-    scope = TerraformStack(app, "huntaze-stripe-prod")
-    account = Account(scope, "account", environment="prod", region="eu-west-1")
-    Queue(scope, "kept_dlq", account=account, short_name="kept-dlq", protected=True)
-    Queue(scope, "other_dlq", account=account, short_name="other-dlq")
-    app.synth()
-    made = Stack.read(tmp_path, "huntaze-stripe-prod").of_type("aws_cloudcontrolapi_resource")
-    assert made["kept_dlq"]["lifecycle"] == {"prevent_destroy": True}
-    assert "lifecycle" not in made["other_dlq"]
 
 
 def test_with_a_key_the_events_queue_uses_it(secured: Stack) -> None:

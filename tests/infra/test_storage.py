@@ -11,6 +11,15 @@ import pytest
 from tests.infra.conftest import SCHEDULED
 from tests.infra.terraform_json import Stack, statements
 
+HOLDING = (
+    "aws_cloudcontrolapi_resource",
+    "aws_cloudwatch_event_bus",
+    "aws_dynamodb_table",
+    "aws_kms_key",
+    "aws_s3_bucket",
+    "aws_secretsmanager_secret",
+)
+
 
 def test_table_is_on_demand_expires_records_and_can_be_restored(stack: Stack) -> None:
     table = stack.only("aws_dynamodb_table")
@@ -19,6 +28,25 @@ def test_table_is_on_demand_expires_records_and_can_be_restored(stack: Stack) ->
     assert table["attribute"] == [{"name": "id", "type": "S"}]
     assert table["ttl"] == {"attribute_name": "expiration", "enabled": True}
     assert table["point_in_time_recovery"] == {"enabled": True}
+
+
+def test_what_holds_events_or_reads_them_is_kept_where_protected(stack: Stack, secured: Stack) -> None:
+    for each, protected in ((stack, stack.environment == "prod"), (secured, True)):
+        kept = {
+            f"{kind}.{address}"
+            for kind, resources in each.document["resource"].items()
+            for address, resource in resources.items()
+            if resource.get("lifecycle") == {"prevent_destroy": True}
+        }
+        holding = {
+            f"{kind}.{address}"
+            for kind in HOLDING
+            for address in each.of_type(kind)
+            # The log is a convenience: it can be turned off.
+            if address != "log_dlq"
+        }
+        assert len(holding) > 10
+        assert kept == (holding if protected else set())
 
 
 def test_table_is_protected_in_prod_only(stack: Stack) -> None:

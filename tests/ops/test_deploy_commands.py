@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ class FakePlanned:
     terraform: FakeTerraform
     summary: PlanSummary
     markdown_file: Path
+    shown: dict[str, Any]
 
 
 @dataclass
@@ -44,12 +47,13 @@ class Account:
     folder: Path
     summary: PlanSummary = field(default_factory=lambda: PlanSummary(add=3, change=2, destroy=1))
     terraform: FakeTerraform = field(default_factory=FakeTerraform)
+    shown: dict[str, Any] = field(default_factory=dict)
 
     def planned(self, name: str) -> FakePlanned:
         file = self.folder / "build" / "plans" / f"{name}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"## Terraform plan: `{name}`\n")
-        return FakePlanned(self.terraform, self.summary, file)
+        return FakePlanned(self.terraform, self.summary, file, self.shown)
 
 
 @pytest.fixture
@@ -163,3 +167,35 @@ def test_program_that_would_be_asked_is_refused_before_anything_is_planned(
     assert (done.code, done.out) == (2, "")
     assert done.err == "error: nobody can be asked here: add --yes\n"
     assert not (account.folder / "build").exists()
+
+
+RULE_COMES = {"resource_changes": [{"type": "aws_cloudwatch_event_rule", "change": {"actions": ["create"]}}]}
+
+
+def test_deploy_that_changes_rules_names_the_window_to_reconcile(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.shown = RULE_COMES
+    done = run(["deploy", "--yes"], monkeypatch, capsys)
+    since = re.search(r"reconcile --env dev --since (\S+Z)`", done.out)
+    assert since is not None
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(since[1])) < timedelta(minutes=5)
+    assert "the time at which the destination was made in Stripe" in done.out
+    done = run(["deploy", "--yes", "--json"], monkeypatch, capsys)
+    assert datetime.fromisoformat(json.loads(done.out)["reconcile_since"]).tzinfo is UTC
+
+
+@pytest.mark.parametrize("command", ["destroy", "bootstrap"])
+def test_other_commands_name_no_window(
+    account: Account, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.shown = RULE_COMES
+    assert "reconcile" not in run([command, "--yes"], monkeypatch, capsys).out
+
+
+@pytest.mark.parametrize("options", [["--yes"], ["--dry-run"]])
+def test_no_window_is_named_where_no_rule_changes_or_nothing_is_applied(
+    account: Account, options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.shown = {} if "--yes" in options else RULE_COMES
+    assert "reconcile" not in run(["deploy", *options], monkeypatch, capsys).out

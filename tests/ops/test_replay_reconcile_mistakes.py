@@ -131,7 +131,7 @@ def expired_url() -> Iterator[str]:
         ),
         (REPLAY, {"AWS_PROFILE": "nobody"}, 1, "AWS_PROFILE"),
         (REPLAY, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "there are no AWS credentials"),
-        (["replay", "status"], {}, 1, "the archive huntaze-stripe-archive-dev is not there"),
+        (["replay", "status"], {}, 1, "the archive huntaze-stripe-archive-dev-"),
         (["replay", "status", "--wait"], {}, 2, "--wait needs the replay's name"),
         (["replay", "status", "a name"], {}, 2, "'a name' is no replay's name"),
         (["replay", "status", "unknown"], {}, 1, "the replay unknown is not there"),

@@ -176,7 +176,7 @@ def test_unknown_outcome_says_where_to_look_before_another_is_started(
 
 def check(bridge: EventBridge, now: datetime, **changes: Any) -> None:
     values: dict[str, Any] = {"rules": [PAYMENTS], "since": NOW - 2 * HOUR, "until": NOW - HOUR}
-    starting.refuse_overlap(environment(bridge), ARCHIVE, **(values | changes), now=now)
+    starting.refuse_overlap(environment(bridge), [ARCHIVE], **(values | changes), now=now)
 
 
 def test_forced_replay_of_the_same_window_within_the_hour_needs_a_word(bridge: EventBridge) -> None:

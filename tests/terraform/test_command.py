@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from ops.errors import OperatorError
-from ops.terraform import PlanSummary, Terraform, TerraformError, engine, operator_environment
+from ops.terraform import KeptError, PlanSummary, Terraform, TerraformError, engine, operator_environment
+from ops.terraform.command import _failure
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO_RESOURCES = {
@@ -127,6 +128,59 @@ def test_changed_outputs_and_moved_resources_are_changes(tmp_path: Path) -> None
         stack(tmp_path / "stack", document)
         planned = terraform.plan()
         assert (planned, planned.changes) == (PlanSummary(other=1), 1)
+
+
+def test_a_plan_that_would_destroy_what_is_kept_names_it(tmp_path: Path, path: str) -> None:
+    kept = {"input": "a", "lifecycle": {"prevent_destroy": True}}
+    document = {"resource": {"terraform_data": {"bus": kept, "archive": kept, "rule": {"input": "b"}}}}
+    folder = stack(tmp_path / "stack", document)
+    terraform = Terraform.at(folder, {"PATH": path, "HOME": str(tmp_path)}, tmp_path)
+    terraform.init()
+    terraform.apply()
+    with pytest.raises(KeptError) as raised:
+        terraform.plan(tmp_path / "plan", destroy=True)
+    assert raised.value.addresses == ("terraform_data.archive", "terraform_data.bus")
+    assert "\n" not in str(raised.value)
+    assert len(terraform.resources()) == 3
+
+
+def test_what_is_forgotten_is_a_change_and_is_not_destroyed(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    terraform = Terraform.at(stack(tmp_path / "stack", TWO_RESOURCES), environment, tmp_path)
+    terraform.init()
+    terraform.apply()
+    # A block about what was never there changes nothing.
+    removed = [
+        {"from": f"terraform_data.{name}", "lifecycle": {"destroy": False}} for name in ("first", "never")
+    ]
+    left = {"terraform_data": {"second": {"input": "b"}}}
+    stack(tmp_path / "stack", {"resource": left, "removed": removed, "output": TWO_RESOURCES["output"]})
+    planned = terraform.plan(tmp_path / "plan")
+    assert (planned.destroy, planned.other, planned.changes) == (0, 1, 1)
+    terraform.apply(tmp_path / "plan")
+    assert terraform.resources() == ["terraform_data.second"]
+    assert terraform.plan().changes == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "step"),
+    [
+        (
+            "creating Secrets Manager Secret (huntaze/stripe-eventbridge/prod): InvalidRequestException: You "
+            "can't create this secret because a secret with this name is already scheduled for deletion.",
+            "README.md, Troubleshooting, tells how to restore or to delete",
+        ),
+        (
+            "creating S3 Bucket (b): BucketAlreadyOwnedByYou: Your previous request",
+            "how to import the bucket",
+        ),
+    ],
+)
+def test_what_needs_an_operators_hand_names_the_next_step(said: str, step: str) -> None:
+    told = str(_failure("apply", said))
+    assert told.startswith(f"terraform apply failed: {said}; ")
+    assert step in told
+    assert "\n" not in told
 
 
 def test_an_error_is_one_line_with_terraforms_words(tmp_path: Path) -> None:

@@ -21,6 +21,18 @@ def test_a_diagnostic_of_many_lines_is_one_line() -> None:
     )
 
 
+def test_what_terraform_keeps_is_told_by_its_address() -> None:
+    reader = Reader()
+    detail = (
+        "Resource aws_sqs_queue.q has lifecycle.prevent_destroy set, but the plan calls for this resource to "
+        "be destroyed. To avoid this error and continue with the plan, either disable "
+        "lifecycle.prevent_destroy or reduce the scope of the plan using the -target option."
+    )
+    diagnostic = {"severity": "error", "summary": "Instance cannot be destroyed", "detail": detail}
+    reader.read(json.dumps({"type": "diagnostic", "diagnostic": diagnostic}))
+    assert (reader.kept, reader.errors) == (["aws_sqs_queue.q"], [])
+
+
 def test_a_long_diagnostic_is_cut() -> None:
     line = told("x" * 5000, "")
     assert len(line) == MOST_CHARACTERS + 2
