@@ -17,7 +17,7 @@ from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack
 
 FAMILIES = ("payments", "billing", "audit")
-WITH_SOURCE = {"STRIPE_EVENT_SOURCE_NAME": SOURCE}
+WITH_SOURCE = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "oncall@huntaze.com"}
 
 
 def function(stack: Stack, family: str) -> dict[str, Any]:
