@@ -1,4 +1,4 @@
-"""What would fail half-way through an apply, looked for before it: Lambda's quota, Stripe's event source.
+"""What would fail half-way through an apply, looked for before it: quota, event source, network.
 
 Each look needs rights of its own. Where the caller lacks them the apply goes on unchecked, and says so.
 """
@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra.settings import Settings
 from ops import environment as environments
+from ops import network
 from ops.environment import MISSING_CODES, Environment
 from ops.errors import OperatorError
 
@@ -63,6 +64,7 @@ def findings(environment: Environment, *, makes_bus: bool) -> Iterator[Finding]:
     looks = {
         "the Lambda quota": _concurrency(environment),
         "Stripe's event source": _event_source(environment, makes_bus=makes_bus),
+        "the audit function's network": _network(environment),
     }
     for what, look in looks.items():
         try:
@@ -141,3 +143,9 @@ def _event_source(environment: Environment, *, makes_bus: bool) -> Iterator[Find
             '"Associate with event bus" under Troubleshooting in README.md',
             fatal=True,
         )
+
+
+def _network(environment: Environment) -> Iterator[Finding]:
+    if subnets := environment.settings.audit_subnet_ids:
+        for line in network.dead_ends(environment.client("ec2"), subnets, environment.region):
+            yield Finding(line, fatal=True)

@@ -164,7 +164,8 @@ class Settings(StateSettings):
     )
     audit_subnet_ids: checks.Texts = Field(
         (),
-        description="Subnets of the audit function; empty runs it outside a VPC",
+        description="Subnets of the audit function, with a NAT gateway or endpoints for S3, Secrets Manager "
+        "and SQS; empty runs it outside a VPC",
         examples=["subnet-0a1b2c3d"],
     )
     audit_security_group_ids: checks.SecurityGroups = Field(
