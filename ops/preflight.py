@@ -1,4 +1,5 @@
-"""What would fail half-way through an apply, looked for before it: quota, event source, network.
+"""What is looked at before an apply: quota, event source and network, without which it would fail half-way,
+and whether those who shall get the alarms have confirmed.
 
 Each look needs rights of its own. Where the caller lacks them the apply goes on unchecked, and says so.
 """
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 # Lambda API reference, PutFunctionConcurrency: so many executions of an account stay unreserved.
 UNRESERVED: Final = 100
+# What Amazon SNS shows in place of the ARN of a subscription that nobody confirmed.
+UNCONFIRMED: Final = "PendingConfirmation"
+NO_TOPIC: Final = frozenset({"NotFound", "NotFoundException"})
 # A function's table of settings, and its name in AWS.
 FUNCTIONS: Final[Mapping[str, str]] = {
     "payments": "payments",
@@ -65,6 +69,7 @@ def findings(environment: Environment, *, makes_bus: bool) -> Iterator[Finding]:
         "the Lambda quota": _concurrency(environment),
         "Stripe's event source": _event_source(environment, makes_bus=makes_bus),
         "the audit function's network": _network(environment),
+        "who gets the alarms": _subscribers(environment),
     }
     for what, look in looks.items():
         try:
@@ -149,3 +154,23 @@ def _network(environment: Environment) -> Iterator[Finding]:
     if subnets := environment.settings.audit_subnet_ids:
         for line in network.dead_ends(environment.client("ec2"), subnets, environment.region):
             yield Finding(line, fatal=True)
+
+
+def _subscribers(environment: Environment) -> Iterator[Finding]:
+    partition = environment.caller[1].split(":")[1]
+    name = environment.resource("alerts")
+    topic = f"arn:{partition}:sns:{environment.region}:{environment.account_id}:{name}"
+    pages = environment.client("sns").get_paginator("list_subscriptions_by_topic")
+    try:
+        found = [each for page in pages.paginate(TopicArn=topic) for each in page["Subscriptions"]]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in NO_TOPIC:
+            return
+        raise
+    for each in found:
+        if each["SubscriptionArn"] == UNCONFIRMED:
+            yield Finding(
+                f"{each['Endpoint']} has not confirmed, and gets no alarm: follow the link in AWS's mail, or "
+                f"have it sent again by `aws sns subscribe --topic-arn {topic} --protocol {each['Protocol']} "
+                f"--notification-endpoint {each['Endpoint']}`"
+            )

@@ -42,6 +42,7 @@ class FakeAws:
     reserved: Mapping[str, int] = field(default_factory=dict)
     source: str | None = "PENDING"
     denied: tuple[str, ...] = ()
+    subscribers: Mapping[str, str] | None = None
 
     def get_account_settings(self) -> dict[str, Any]:
         self._allow("GetAccountSettings")
@@ -62,6 +63,24 @@ class FakeAws:
             raise refusal("ResourceNotFoundException", "DescribeEventSource")
         return {**call, "State": self.source}
 
+    def get_paginator(self, operation: str) -> FakeAws:
+        assert operation == "list_subscriptions_by_topic"
+        return self
+
+    def paginate(self, **call: str) -> list[dict[str, Any]]:
+        self._allow("ListSubscriptionsByTopic")
+        assert call["TopicArn"] == f"arn:aws:sns:eu-west-1:{ACCOUNT}:huntaze-stripe-alerts-dev"
+        if self.subscribers is None:
+            raise refusal("NotFound", "ListSubscriptionsByTopic")
+        return [
+            {
+                "Subscriptions": [
+                    {"Endpoint": address, "Protocol": "email", "SubscriptionArn": arn}
+                    for address, arn in self.subscribers.items()
+                ]
+            }
+        ]
+
     def _allow(self, operation: str) -> None:
         if operation in self.denied:
             raise refusal("AccessDeniedException", operation)
@@ -74,6 +93,7 @@ def found(aws: FakeAws, environ: Mapping[str, str] = NOTHING, *, makes_bus: bool
         bus=SOURCE,
         region="eu-west-1",
         account_id=ACCOUNT,
+        caller=(ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/someone"),
         client=lambda _service: aws,
         resource=lambda part: f"huntaze-stripe-{part}-dev",
     )
@@ -141,6 +161,15 @@ def test_what_may_not_be_looked_at_is_a_warning_that_names_the_right() -> None:
     assert "ask for the right DescribeEventSource" in lines[1].text
 
 
+def test_who_has_not_confirmed_is_told_to() -> None:
+    confirmed = {"a@b.com": f"arn:aws:sns:eu-west-1:{ACCOUNT}:huntaze-stripe-alerts-dev:1"}
+    assert found(FakeAws(subscribers=confirmed)) == []
+    (finding,) = found(FakeAws(subscribers=confirmed | {"c@d.com": "PendingConfirmation"}))
+    assert not finding.fatal
+    assert finding.text.startswith("c@d.com has not confirmed, and gets no alarm: ")
+    assert "--protocol email --notification-endpoint c@d.com" in finding.text
+
+
 BUS = {"type": "aws_cloudwatch_event_bus"}
 
 
@@ -185,7 +214,7 @@ def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: Pl
     assert "warning: stripe_event_source_name = " in console.export_text()
     drive.register_source(aws, SOURCE)
     preflight.check("dev", plan, console, applying=True)
-    assert console.export_text() == ""
+    assert console.export_text() == "", "a new environment has no topic yet"
     aws.client("events").create_event_bus(Name=SOURCE, EventSourceName=SOURCE)
     with pytest.raises(OperatorError, match="associated with a bus already"):
         preflight.check("dev", plan, console, applying=True)
