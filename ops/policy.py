@@ -24,6 +24,8 @@ from ops.setup import ROOT, SetupError, install_tool
 CONFIGURATION = ROOT / ".checkov.yaml"
 # Any name of an event source: the scan asks nobody whether it is there.
 SOURCE = "aws.partner/stripe.com/ed_policy_scan"
+# What the shipped files leave to each operator.
+OWN = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "oncall@huntaze.com"}
 # Whether a resource is encrypted with a key of our own.
 KEY_CHECKS = frozenset({f"CKV_AWS_{number}" for number in (26, 119, 145, 149, 158, 173)})
 # An alarm must be published when the key is gone, and it names no event. The state's bucket is made before
@@ -82,7 +84,7 @@ def judge(plain: Collection[Failure], keyed: Collection[Failure], skipped: Colle
 
 def synthesise(folder: Path, settings: Mapping[str, str]) -> Path:
     """Write every environment's stack, and without settings the state bucket's, as Terraform JSON."""
-    environment = {**os.environ, "STRIPE_EVENT_SOURCE_NAME": SOURCE, **settings}
+    environment = {**os.environ, **OWN, **settings}
     command = [sys.executable, "main.py", *ENVIRONMENTS, "--outdir", str(folder)]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     return folder

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 
-from ops.policy import CONFIGURATION, KEY_CHECKS, judge
+from infra import settings
+from infra.names import ENVIRONMENTS
+from ops.policy import CONFIGURATION, KEY_CHECKS, OWN, judge
 
 PLAIN = {("CKV_AWS_18", "ledger"), ("CKV_AWS_158", "logs")}
 
@@ -31,3 +34,8 @@ def test_resource_that_create_kms_key_forgets_is_a_fault_although_the_check_is_s
 
 def test_every_check_of_the_key_is_skipped_by_default() -> None:
     assert set(yaml.safe_load(CONFIGURATION.read_text())["skip-check"]) >= KEY_CHECKS
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_environment_is_left_out(environment: str) -> None:
+    assert settings.load(environment, environ=OWN).alert_addresses
