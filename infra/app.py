@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from infra import fast_provider
+from infra import fast_provider, forgotten
 from infra.bundle import Bundles
 from infra.names import stack_name
 from infra.settings import Settings, StateSettings
@@ -46,8 +46,13 @@ def synthesise(
         shutil.rmtree(outdir / "stacks" / stack_name(settings.environment) / "assets", ignore_errors=True)
     app = new_app(outdir)
     BootstrapStack(app, state)
-    for settings in environments:
+    stacks = [
         EnvironmentStack(app, settings=settings, bundles=bundles[settings.environment])
+        for settings in environments
+    ]
     app.synth()
+    for each, settings in zip(stacks, environments, strict=True):
+        file = outdir / "stacks" / stack_name(settings.environment) / forgotten.FILE
+        file.write_text(forgotten.blocks(each.forgotten), encoding="utf-8")
     for stack in (outdir / "stacks").iterdir():
         shutil.copyfile(PROVIDER_LOCK, stack / ".terraform.lock.hcl")

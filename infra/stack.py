@@ -10,7 +10,6 @@ from infra import patterns
 from infra.bundle import Bundles
 from infra.constructs.audit import Audit
 from infra.constructs.bus_log import BusLog
-from infra.constructs.forgotten import EARLIER_ARCHIVES, FORMER_KEY, forget
 from infra.constructs.function import Network
 from infra.constructs.handler import Handler
 from infra.constructs.monitoring import Monitoring, Thresholds
@@ -19,13 +18,17 @@ from infra.constructs.policy import compact
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.schedule import PRECISION_SECONDS, ScheduledFunction
 from infra.constructs.state import keep_in_bucket
+from infra.forgotten import EARLIER_ARCHIVES, FORMER_KEY
 from infra.foundation import Foundation
 from infra.names import stack_name
 from infra.settings import FunctionSettings, Settings
 
 
 class EnvironmentStack(TerraformStack):
-    """Everything from the partner bus to the Huntaze API, for one environment."""
+    """Everything from the partner bus to the Huntaze API, for one environment.
+
+    `forgotten` are the addresses of what it once had and must not delete; see `infra.forgotten`.
+    """
 
     def __init__(self, scope: Construct, *, settings: Settings, bundles: Bundles) -> None:
         name = stack_name(settings.environment)
@@ -48,7 +51,7 @@ class EnvironmentStack(TerraformStack):
             scheduled.append(_reconciliation(self, base, handlers, audit))
         monitoring = _monitoring(self, base, handlers, audit, bus_log, scheduled)
         _outputs(self, base, audit, monitoring)
-        forget(self, [*EARLIER_ARCHIVES, *(() if settings.create_kms_key else FORMER_KEY)])
+        self.forgotten = (*EARLIER_ARCHIVES, *(() if settings.create_kms_key else FORMER_KEY))
 
 
 def _handler(scope: Construct, base: Foundation, family: str, pattern: str) -> Handler:

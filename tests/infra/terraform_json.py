@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,18 @@ from typing import Any
 class Stack:
     name: str
     document: dict[str, Any]
+    # The addresses that Terraform drops from its state without deleting what is there.
+    forgotten: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, outdir: Path, name: str) -> Stack:
-        return cls(name, json.loads((outdir / "stacks" / name / "cdk.tf.json").read_text()))
+        folder = outdir / "stacks" / name
+        file = folder / "forgotten.tf"
+        blocks = re.findall(
+            r"removed \{\n  from = (\S+)\n  lifecycle \{\n    destroy = false\n  \}\n\}\n",
+            file.read_text() if file.exists() else "",
+        )
+        return cls(name, json.loads((folder / "cdk.tf.json").read_text()), frozenset(blocks))
 
     @property
     def environment(self) -> str:

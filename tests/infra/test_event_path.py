@@ -36,13 +36,6 @@ def archive_of(stack: Stack) -> dict[str, Any]:
     return properties
 
 
-def forgotten(stack: Stack) -> set[str]:
-    """The addresses that Terraform drops from its state without deleting what is there."""
-    blocks = stack.document["removed"]
-    assert all(block["lifecycle"] == {"destroy": False} for block in blocks)
-    return {block["from"] for block in blocks}
-
-
 def pattern(stack: Stack, rule: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(stack.named("aws_cloudwatch_event_rule", rule)["event_pattern"])
     return found
@@ -88,7 +81,7 @@ def test_another_event_source_has_another_archive(stack: Stack, tmp_path: Path) 
 
 
 def test_archives_of_earlier_releases_are_forgotten_and_not_deleted(stack: Stack) -> None:
-    assert forgotten(stack) >= {
+    assert stack.forgotten >= {
         "aws_cloudwatch_event_archive.archive",
         "aws_cloudcontrolapi_resource.archive",
     }
@@ -96,8 +89,8 @@ def test_archives_of_earlier_releases_are_forgotten_and_not_deleted(stack: Stack
 
 def test_a_key_that_was_turned_off_is_forgotten_and_not_deleted(stack: Stack, secured: Stack) -> None:
     former = {"aws_kms_key.key", "aws_cloudcontrolapi_resource.bus_dlq"}
-    assert forgotten(stack) >= former
-    assert forgotten(secured).isdisjoint(former)
+    assert stack.forgotten >= former
+    assert secured.forgotten.isdisjoint(former)
     for address in former:
         kind, name = address.split(".")
         assert name in secured.of_type(kind)
