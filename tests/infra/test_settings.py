@@ -315,6 +315,11 @@ def test_settings_are_frozen() -> None:
             ),
         ),
         (
+            'former_kms_key_arns = ["alias/huntaze-stripe-events-prod"]',
+            {},
+            ("former_kms_key_arns = 'alias/huntaze-stripe-events-prod' has the wrong form", "arn:aws:kms:"),
+        ),
+        (
             "livemode = true\nbus_logs = true",
             {},
             (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from ops.deploy import Planned, apply, rewrites_secret
+from ops.deploy import Planned, Workspace, apply, plan, rewrites_secret
 from ops.errors import OperatorError
 from ops.steps import Steps
 from ops.terraform import PlanSummary, Terraform, operator_environment
@@ -76,3 +77,27 @@ def test_only_an_existing_secret_is_written_anew(actions: list[str], rewrites: b
     other = {"type": "aws_secretsmanager_secret", "change": {"actions": ["update"]}}
     assert rewrites_secret({"resource_changes": [other, change]}) is rewrites
     assert rewrites_secret({}) is False
+
+
+@pytest.fixture
+def planning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """prod's workspace, in which a synth and a plan find nothing to do."""
+    nothing = planned(tmp_path, {})
+    monkeypatch.setattr("ops.deploy.synthesise", lambda *_: None)
+    monkeypatch.setattr("ops.deploy.plan_stack", lambda *_, **__: nothing)
+    environment = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_1", "ALERT_EMAILS": "none"}
+    return Workspace(tmp_path, tmp_path, tmp_path, environment)
+
+
+def test_live_events_are_deployed_to_a_named_account_only(planning: Workspace) -> None:
+    with pytest.raises(OperatorError, match="aws_account_id is empty: write the 12 digits") as raised:
+        plan(planning, "prod", Steps(Console()), applied=True)
+    assert raised.value.usage
+    assert "environments/prod.toml" in str(raised.value)
+    named = replace(planning, environment={**planning.environment, "AWS_ACCOUNT_ID": "123456789012"})
+    plan(named, "prod", Steps(Console()), applied=True)
+
+
+def test_a_plan_alone_and_test_events_need_no_named_account(planning: Workspace) -> None:
+    plan(planning, "prod", Steps(Console()))
+    plan(planning, "staging", Steps(Console()), applied=True)
