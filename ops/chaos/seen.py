@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from functions.pipeline.packing import unpacked
+
 FailureKind = Literal["permanent", "transient", "configuration", "unknown", "none"]
 
 PERMANENT = ("PermanentError", "DoubtfulRefusalError", "InvalidEventError", "LivemodeMismatchError")
@@ -140,7 +142,7 @@ def failure_kind(error: str) -> FailureKind:
 
 def _object(body: str) -> dict[str, Any]:
     try:
-        record = json.loads(body)
+        record = json.loads(unpacked(body))
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from functions.pipeline.compact import compact
+from functions.pipeline.names import EVENT_BYTES
 from functions.pipeline.routing import ROUTES
 from ops.errors import OperatorError
 from ops.local.accounting import Delivery, Observations, Row, account, unaccounted
@@ -14,6 +15,8 @@ from ops.local.clients import Aws
 from ops.local.observe import Observer, handler_of
 
 PUT_BATCH = 10
+# The source and the type of an entry, with room to spare.
+ROUND_A_DETAIL_BYTES = 1024
 POLL_SECONDS = 0.5
 # Lambda's retries of a failing event are the longest silence that a healthy run shows.
 SILENCE_DEADLINE_SECONDS = 60.0
@@ -52,15 +55,14 @@ def send(
     """
     client = aws.client("events")
     deliveries: list[Delivery] = []
-    for start in range(0, len(envelopes), PUT_BATCH):
-        batch = [envelope["detail"] for envelope in envelopes[start : start + PUT_BATCH]]
+    for batch in _batches(envelope["detail"] for envelope in envelopes):
         sent_at = time.time() * MILLISECONDS
         answer = client.put_partner_events(
             Entries=[
                 {
                     "Source": source,
                     "DetailType": detail["type"],
-                    "Detail": json.dumps(detail),
+                    "Detail": compact(detail),
                     "Resources": [],
                 }
                 for detail in batch
@@ -83,6 +85,21 @@ def send(
             )
         progress(len(deliveries))
     return tuple(deliveries)
+
+
+def _batches(details: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Divide events into requests, which are no larger than the largest entry."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for detail in details:
+        length = len(compact(detail).encode()) + ROUND_A_DETAIL_BYTES
+        if batch and (len(batch) == PUT_BATCH or size + length > EVENT_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(detail)
+        size += length
+    if batch:
+        yield batch
 
 
 def ends_apart(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from functions.pipeline.compact import compact
+from functions.pipeline.names import EVENT_BYTES
 from ops.errors import OperatorError
 from ops.local.fresh_ids import FreshIds
 
 SAMPLES = Path(__file__).resolve().parent / "events"
 GENERATIONS = ("acacia", "current")
 REFUSED = "refused"
-# Amazon EventBridge quotas: a PutEvents entry, and so a partner event, is at most 256 KiB.
-MAXIMUM_ENTRY_BYTES = 256 * 1024
 # One sample of each way in which an event ends: applied by either handler, recorded, routed by no rule.
 REPEATED = (
     "payment_intent.succeeded",
@@ -176,11 +176,9 @@ def _read(file: Path) -> dict[str, Any]:
         raise _BadEnvelopeError(
             f"detail-type is {envelope['detail-type']!r} but detail.type is {detail['type']!r}"
         )
-    size = len(json.dumps(detail)) + len(detail["type"]) + len(str(envelope.get("source", "")))
-    if size > MAXIMUM_ENTRY_BYTES:
-        raise _BadEnvelopeError(
-            f"{size:,} bytes are more than the {MAXIMUM_ENTRY_BYTES:,} that EventBridge takes"
-        )
+    size = len(compact(detail).encode()) + len(detail["type"]) + len(str(envelope.get("source", "")))
+    if size > EVENT_BYTES:
+        raise _BadEnvelopeError(f"{size:,} bytes are more than the {EVENT_BYTES:,} that EventBridge takes")
     return envelope
 
 

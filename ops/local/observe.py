@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from functions.pipeline import routing
+from functions.pipeline.packing import unpacked
 from ops.local.accounting import Evidence, LedgerEntry, Observations, Request
 from ops.local.read_once import FinishedEvents, LedgerObjects, ledger_rows
 
@@ -88,7 +89,7 @@ class Observer:
         ).get("Messages"):
             for message in messages:
                 sent = float(message["Attributes"]["SentTimestamp"])
-                event_id = parked_event_id(json.loads(message["Body"]))
+                event_id = parked_event_id(json.loads(unpacked(message["Body"])))
                 self._parked[f"{name}/{message['MessageId']}"] = Evidence(event_id, "parked", sent)
 
     def _read_objects(self) -> None:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.pipeline.compact import compact
+from functions.pipeline.names import EVENT_BYTES
 from ops.local.envelopes import (
-    MAXIMUM_ENTRY_BYTES,
     Delivery,
     EnvelopeError,
     default_set,
@@ -85,7 +86,7 @@ BARE_EVENT = {"object": "event", "id": "evt_1Q0", "type": "customer.created", "d
             json.dumps({**envelope(), "detail-type": "customer.updated"}).encode(),
             "detail-type is 'customer.updated' but detail.type is 'customer.created'",
         ),
-        (json.dumps(envelope(description="x" * MAXIMUM_ENTRY_BYTES)).encode(), "that EventBridge takes"),
+        (json.dumps(envelope(description="x" * EVENT_BYTES)).encode(), "that EventBridge takes"),
     ],
 )
 def test_file_that_is_no_envelope_is_named_with_its_reason(
@@ -115,9 +116,7 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
 
 def test_envelope_of_just_the_size_that_eventbridge_takes_is_read(tmp_path: Path) -> None:
     made = envelope(description="")
-    room = (
-        MAXIMUM_ENTRY_BYTES - len(json.dumps(made["detail"])) - len(made["detail-type"]) - len(made["source"])
-    )
+    room = EVENT_BYTES - len(compact(made["detail"])) - len(made["detail-type"]) - len(made["source"])
     (tmp_path / "large.json").write_text(json.dumps(envelope(description="x" * room)))
     assert len(load_folder(tmp_path)) == 1
 

@@ -21,8 +21,8 @@ from ops.local.reference_server.faults import fault_from_json
 from ops.local.reference_server.messages import Received, Refusal, Reply, json_reply
 
 CONTROL_PREFIX = "/_control/"
-# Far above any body of the contract: EventBridge itself carries no more than 256 KiB.
-MAXIMUM_BODY_BYTES = 1024 * 1024
+# Above any body of the contract: EventBridge itself carries no more than half of it.
+MAXIMUM_BODY_BYTES = 2 * 1024 * 1024
 # Longer numbers are not worth parsing.
 LENGTH_DIGITS = 20
 # SO_LINGER switched on with no time to linger: close() then sends a reset.
