@@ -18,7 +18,7 @@ from infra.constructs.policy import compact
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.schedule import PRECISION_SECONDS, ScheduledFunction
 from infra.constructs.state import keep_in_bucket
-from infra.forgotten import EARLIER_ARCHIVES, FORMER_KEY
+from infra.forgotten import EARLIER_ARCHIVES, EARLIER_QUEUES, FORMER_KEY
 from infra.foundation import Foundation
 from infra.names import stack_name
 from infra.settings import FunctionSettings, Settings
@@ -51,7 +51,8 @@ class EnvironmentStack(TerraformStack):
             scheduled.append(_reconciliation(self, base, handlers, audit))
         monitoring = _monitoring(self, base, handlers, audit, bus_log, scheduled)
         _outputs(self, base, audit, monitoring)
-        self.forgotten = (*EARLIER_ARCHIVES, *(() if settings.create_kms_key else FORMER_KEY))
+        former_key = () if settings.create_kms_key else FORMER_KEY
+        self.forgotten = (*EARLIER_ARCHIVES, *EARLIER_QUEUES, *former_key)
 
 
 def _handler(scope: Construct, base: Foundation, family: str, pattern: str) -> Handler:

@@ -109,7 +109,7 @@ def _whole(name: str, text: str) -> int:
     return int(text)
 
 
-for command in (deploy.plan, deploy.bootstrap, deploy.deploy, deploy.destroy):
+for command in (deploy.plan, deploy.bootstrap, deploy.deploy, deploy.adopt, deploy.destroy):
     app.command()(command)
 
 

@@ -122,10 +122,7 @@ def plan(
     OperatorError
         When the environment is unknown or incomplete, a step fails, or the plan would lose events.
     """
-    if environment not in ENVIRONMENTS:
-        raise OperatorError(
-            f"no environment {environment!r}: take one of {', '.join(ENVIRONMENTS)}", usage=True
-        )
+    _check_known(environment)
     with steps.step("synth"):
         synthesise(workspace, [environment])
     settings = infra_settings.load(environment, environ=workspace.environment)
@@ -145,6 +142,20 @@ def plan(
     return planned
 
 
+def stack_of(workspace: Workspace, environment: str, steps: Steps) -> Terraform:
+    """Synthesise an environment, and return Terraform in its stack, connected to the state.
+
+    Raises
+    ------
+    OperatorError
+        As :func:`plan` does.
+    """
+    _check_known(environment)
+    with steps.step("synth"):
+        synthesise(workspace, [environment])
+    return _initialised(workspace, stack_name(environment), environment, steps)
+
+
 def plan_bootstrap(workspace: Workspace, steps: Steps) -> Planned:
     """Synthesise and plan the stack of the state bucket."""
     with steps.step("synth"):
@@ -162,13 +173,7 @@ def plan_stack(
     refresh: bool = True,
 ) -> Planned:
     """Plan a synthesised stack."""
-    folder = workspace.outdir / "stacks" / stack
-    terraform = Terraform.at(folder, workspace.environment, workspace.scratch, workspace.check)
-    with steps.step(f"init {name}") as step:
-        terraform.init()
-        step.note = (
-            f"{terraform.engine.name} {terraform.engine.version}, provider from {terraform.provider_origin}"
-        )
+    terraform = _initialised(workspace, stack, name, steps)
     workspace.plans.mkdir(parents=True, exist_ok=True)
     file = workspace.plans / f"{name}.tfplan"
     with steps.step(f"plan {name}") as step:
@@ -182,6 +187,24 @@ def plan_stack(
     shown = terraform.show(file)
     markdown_file.write_text(plan_report.render(shown, name, refreshed=refresh))
     return Planned(terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown), shown)
+
+
+def _check_known(environment: str) -> None:
+    if environment not in ENVIRONMENTS:
+        raise OperatorError(
+            f"no environment {environment!r}: take one of {', '.join(ENVIRONMENTS)}", usage=True
+        )
+
+
+def _initialised(workspace: Workspace, stack: str, name: str, steps: Steps) -> Terraform:
+    folder = workspace.outdir / "stacks" / stack
+    terraform = Terraform.at(folder, workspace.environment, workspace.scratch, workspace.check)
+    with steps.step(f"init {name}") as step:
+        terraform.init()
+        step.note = (
+            f"{terraform.engine.name} {terraform.engine.version}, provider from {terraform.provider_origin}"
+        )
+    return terraform
 
 
 def rewrites_secret(plan: Mapping[str, Any]) -> bool:

@@ -26,6 +26,8 @@ HOLDING: Final = frozenset(
         "aws_sqs_queue",
     }
 )
+# What made the queues in earlier releases.
+FORMER_QUEUE: Final = "aws_sqs_queue"
 # The queue of a log that is a convenience.
 EXPENDABLE: Final = frozenset({"aws_cloudcontrolapi_resource.log_dlq", "aws_sqs_queue.log_dlq"})
 ARCHIVE: Final = "aws_cloudcontrolapi_resource.events_archive"
@@ -54,8 +56,15 @@ def refuse_losses(plan: Plan, environment: str, *, protected: bool) -> None:
     Raises
     ------
     OperatorError
-        With deletion_protection it would; or, with or without, it would delete an archive.
+        With deletion_protection it would; or, with or without, it would delete an archive, or make queues
+        anew that an earlier release made, which fails half-way because they exist.
     """
+    former = [change["address"] for change in _with_action(plan, "forget") if change["type"] == FORMER_QUEUE]
+    if former:
+        raise OperatorError(
+            f"{_list(former)} were made by an earlier release, and events may wait in them: run "
+            f"`huntaze-stripe adopt --env {environment}` first, which takes them over"
+        )
     deleted = {change["address"] for change in _deleted(plan) if change["type"] in HOLDING} - EXPENDABLE
     if protected and deleted:
         raise _refusal(sorted(deleted), environment)
@@ -107,7 +116,11 @@ def _changes_the_way(resource: Mapping[str, Any]) -> bool:
 
 
 def _deleted(plan: Plan) -> Iterator[Mapping[str, Any]]:
-    return (change for change in plan.get("resource_changes", ()) if "delete" in change["change"]["actions"])
+    return _with_action(plan, "delete")
+
+
+def _with_action(plan: Plan, action: str) -> Iterator[Mapping[str, Any]]:
+    return (change for change in plan.get("resource_changes", ()) if action in change["change"]["actions"])
 
 
 def _refusal(addresses: Sequence[str], environment: str) -> OperatorError:

@@ -110,6 +110,36 @@ def destroy(
         work.finish(deploys.plan(workspace, env, work.steps, destroy=True, applied=not dry_run))
 
 
+def adopt(env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Take queues that an earlier release made into the Terraform state, with the messages in them.
+
+    Once, before the first deploy of a release that makes queues through Cloud Control. It changes nothing
+    but the state; the deploy after it changes the queues in place. Exit codes: 0 done, or nothing to do; 1
+    failed or refused; 2 called wrongly; 130 interrupted (143 by SIGTERM).
+    """
+    from ops import adoption
+    from ops import deploy as deploys
+
+    if not (yes or dry_run):
+        talk.check_somebody(as_json=as_json)
+    steps = Steps(talk.console(as_json=as_json))
+    with deploys.operator_workspace() as workspace:
+        terraform = deploys.stack_of(workspace, env, steps)
+        found = adoption.find(terraform, env)
+        for name in found.names:
+            steps.console.print(name, highlight=False, markup=False)
+        adopts = bool(found.names) and not dry_run
+        if adopts:
+            talk.confirm(f"Take {len(found.names)} queues into the state of {env}?", yes=yes, as_json=as_json)
+            terraform.push_state(found.state)
+    if as_json:
+        talk.show_json({"environment": env, "queues": found.names, "adopted": adopts, "dry_run": dry_run})
+    elif not found.names:
+        typer.echo("nothing to do: every queue is in the state, or not made yet")
+    else:
+        typer.echo(f"done: deploy --env {env} changes them" if adopts else "dry run: nothing was changed")
+
+
 class _Work:
     """A change that is planned, shown, asked about and applied.
 

@@ -188,6 +188,19 @@ class Terraform:
         lines = self._run(["state", "list"]).splitlines()
         return [line for line in lines if line and not line.startswith("data.")]
 
+    def pull_state(self) -> dict[str, Any]:
+        """Return the state as Terraform stores it, secrets included."""
+        state: dict[str, Any] = json.loads(self._run(["state", "pull"]) or "{}")
+        return state
+
+    def push_state(self, state: Mapping[str, Any]) -> None:
+        """Store a state in place of the one that it was made of: its serial must be higher."""
+        # For this user's eyes only, and only until it is stored.
+        with tempfile.NamedTemporaryFile("w", suffix=".tfstate") as file:
+            json.dump(state, file)
+            file.flush()
+            self._run(["state", "push", f"-lock-timeout={LOCK_TIMEOUT}", file.name])
+
     def _run(self, arguments: Sequence[str]) -> str:
         """Run a short command and return its standard output."""
         with tempfile.TemporaryFile("w+") as stderr:

@@ -62,6 +62,14 @@ def test_an_archive_is_deleted_by_no_deploy() -> None:
 
 
 @pytest.mark.parametrize("protected", [True, False])
+def test_queues_of_an_earlier_release_are_taken_over_first(protected: bool) -> None:
+    told = refusal(plan(*QUEUES, actions=("forget",)), protected=protected)
+    assert "aws_sqs_queue.payments_dlq" not in told
+    assert "aws_sqs_queue.audit_dlq" in told
+    assert "run `huntaze-stripe adopt --env prod` first" in told
+
+
+@pytest.mark.parametrize("protected", [True, False])
 def test_other_plans_go_on(protected: bool) -> None:
     for found in (
         {},

@@ -1,0 +1,136 @@
+"""Queues that an earlier release made are taken over by real Terraform with the messages in them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import adoption
+from ops.local.deployment import shell_exports
+from ops.terraform import Terraform, TerraformError
+from tests.e2e.conftest import Pipeline
+
+QUEUES = ("payments_dlq", "billing_dlq", "audit_dlq")
+KIND = "aws_cloudcontrolapi_resource"
+Stack = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def now(pipeline: Pipeline) -> Stack:
+    """The queues and their policies as the deployed stack makes them, under names of their own."""
+    text = (pipeline.deployment.terraform.folder / "cdk.tf.json").read_text()
+    whole: Stack = json.loads(text.replace("-dev", "-old"))
+    made = whole["resource"]
+    resources = {
+        KIND: {name: made[KIND][name] for name in QUEUES},
+        "aws_sqs_queue_policy": {
+            f"{name}_policy": made["aws_sqs_queue_policy"][f"{name}_policy"] for name in QUEUES
+        },
+    }
+    target = "${aws_sqs_queue_policy.billing_dlq_policy.queue_url}"
+    kept = {name: whole[name] for name in ("data", "provider")}
+    removed = [each for each in whole["removed"] if each["from"].removeprefix("aws_sqs_queue.") in QUEUES]
+    assert len(removed) == len(QUEUES)
+    return {**kept, "resource": with_target(resources, target), "removed": removed}
+
+
+def with_target(resources: Stack, address: str) -> Stack:
+    """Add a rule's target, which has its queue's address in its input."""
+    rule = {"name": "adoption", "event_pattern": '{"source":["nobody"]}'}
+    arn = "arn:aws:sqs:eu-west-1:000000000000:huntaze-stripe-payments-dlq-old"
+    target = {"rule": "${aws_cloudwatch_event_rule.one.name}", "arn": arn, "input": json.dumps(address)}
+    return {
+        **resources,
+        "aws_cloudwatch_event_rule": {"one": rule},
+        "aws_cloudwatch_event_target": {"one": target},
+    }
+
+
+def before(now: Stack) -> Stack:
+    """The same as the release before made it, with the provider's own resource."""
+    queues = {}
+    for name in QUEUES:
+        properties = json.loads(now["resource"][KIND][name]["desired_state"])
+        queues[name] = {
+            "name": properties["QueueName"],
+            "fifo_queue": properties.get("FifoQueue"),
+            "content_based_deduplication": properties.get("ContentBasedDeduplication"),
+            "message_retention_seconds": properties["MessageRetentionPeriod"],
+            "sqs_managed_sse_enabled": True,
+            "policy": now["resource"]["aws_sqs_queue_policy"][f"{name}_policy"]["policy"],
+            "redrive_allow_policy": json.dumps(properties["RedriveAllowPolicy"]),
+        }
+    resources = with_target({"aws_sqs_queue": queues}, "${aws_sqs_queue.billing_dlq.url}")
+    return {"data": now["data"], "provider": now["provider"], "resource": resources}
+
+
+@pytest.fixture(scope="module")
+def stack(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Stack], Terraform]:
+    """Return Terraform in a folder of this name, with that stack and a state beside it."""
+    folder = tmp_path_factory.mktemp("adoption")
+
+    def at(name: str, document: Stack) -> Terraform:
+        place: Path = folder / name
+        place.mkdir(exist_ok=True)
+        (place / "cdk.tf.json").write_text(json.dumps(document))
+        deployed = pipeline.deployment.terraform
+        terraform = Terraform.at(place, deployed.environment, folder / "scratch")
+        terraform.init()
+        return terraform
+
+    return at
+
+
+def test_queues_are_taken_over_whether_or_not_a_deploy_came_too_soon(
+    pipeline: Pipeline,
+    now: Stack,
+    stack: Callable[[str, Stack], Terraform],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in shell_exports(pipeline.deployment).items():
+        monkeypatch.setenv(name, value)
+    sqs = pipeline.deployment.services.aws.client("sqs")
+    old = stack("too-soon", before(now))
+    old.apply()
+    url = sqs.get_queue_url(QueueName="huntaze-stripe-payments-dlq-old")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="waits")
+    assert attribute(sqs, url, "MaximumMessageSize") == "262144"
+    shutil.copytree(old.folder, old.folder.parent / "in-time")
+
+    too_soon = stack("too-soon", now)
+    assert too_soon.plan().destroy == 0
+    with pytest.raises(TerraformError, match="already exists"):
+        too_soon.apply()
+    take_over(too_soon, now)
+    assert attribute(sqs, url, "MaximumMessageSize") == "1048576"
+
+    # The same from the state that nobody deployed over; in AWS nothing is left to change.
+    take_over(stack("in-time", now), now)
+    assert attribute(sqs, url, "MaximumMessageSize") == "1048576"
+    assert [message["Body"] for message in sqs.receive_message(QueueUrl=url)["Messages"]] == ["waits"]
+    assert stack("in-time", now).destroy().destroy == 2 * len(QUEUES) + 2
+
+
+def take_over(terraform: Terraform, now: Stack) -> None:
+    """Take the queues into the state, and deploy."""
+    found = adoption.find(terraform, "dev")
+    assert len(found.names) == len(QUEUES)
+    terraform.push_state(found.state)
+    plan = terraform.folder / "plan"
+    summary = terraform.plan(plan)
+    assert (summary.add, summary.change, summary.destroy) == (len(QUEUES), len(QUEUES), 0)
+    changes = {change["address"]: change for change in terraform.show(plan)["resource_changes"]}
+    assert changes["aws_cloudwatch_event_target.one"]["change"]["actions"] == ["no-op"]
+    terraform.apply(plan)
+    assert terraform.plan().changes == 0
+    assert adoption.find(terraform, "dev").names == []
+
+
+def attribute(sqs: Any, url: str, name: str) -> str:
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    return str(answer["Attributes"][name])
