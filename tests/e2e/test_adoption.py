@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,38 +86,54 @@ def stack(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Calla
     return at
 
 
-def test_queues_are_taken_over_whether_or_not_a_deploy_came_too_soon(
-    pipeline: Pipeline,
-    now: Stack,
-    stack: Callable[[str, Stack], Terraform],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture(scope="module")
+def waiting(
+    pipeline: Pipeline, now: Stack, stack: Callable[[str, Stack], Terraform]
+) -> Iterator[Callable[[str], Terraform]]:
+    """Deploy the release before, with a message that waits; return Terraform with that state in a folder."""
+    aws = pipeline.deployment.services.aws
+    old = stack("old", before(now))
+    old.apply()
+    aws.client("sqs").send_message(QueueUrl=address(pipeline), MessageBody="waits")
+
+    def in_folder(name: str) -> Terraform:
+        shutil.copytree(old.folder, old.folder.parent / name)
+        return stack(name, now)
+
+    yield in_folder
+    for url in aws.client("sqs").list_queues()["QueueUrls"]:
+        if url.removesuffix(".fifo").endswith("-old"):
+            aws.client("sqs").delete_queue(QueueUrl=url)
+    old.destroy()
+
+
+@pytest.fixture(autouse=True)
+def exports(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in shell_exports(pipeline.deployment).items():
         monkeypatch.setenv(name, value)
-    sqs = pipeline.deployment.services.aws.client("sqs")
-    old = stack("too-soon", before(now))
-    old.apply()
-    url = sqs.get_queue_url(QueueName="huntaze-stripe-payments-dlq-old")["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody="waits")
-    assert attribute(sqs, url, "MaximumMessageSize") == "262144"
-    shutil.copytree(old.folder, old.folder.parent / "in-time")
 
-    too_soon = stack("too-soon", now)
-    assert too_soon.plan().destroy == 0
+
+def test_a_deploy_without_it_fails_and_loses_nothing(
+    pipeline: Pipeline, waiting: Callable[[str], Terraform]
+) -> None:
+    terraform = waiting("too-soon")
+    assert terraform.plan().destroy == 0
     with pytest.raises(TerraformError, match="already exists"):
-        too_soon.apply()
-    take_over(too_soon, now)
-    assert attribute(sqs, url, "MaximumMessageSize") == "1048576"
-
-    # The same from the state that nobody deployed over; in AWS nothing is left to change.
-    take_over(stack("in-time", now), now)
-    assert attribute(sqs, url, "MaximumMessageSize") == "1048576"
-    assert [message["Body"] for message in sqs.receive_message(QueueUrl=url)["Messages"]] == ["waits"]
-    assert stack("in-time", now).destroy().destroy == 2 * len(QUEUES) + 2
+        terraform.apply()
+    take_over(pipeline, terraform)
 
 
-def take_over(terraform: Terraform, now: Stack) -> None:
-    """Take the queues into the state, and deploy."""
+def test_queues_are_taken_over_before_the_deploy(
+    pipeline: Pipeline, waiting: Callable[[str], Terraform]
+) -> None:
+    take_over(pipeline, waiting("in-time"))
+
+
+def take_over(pipeline: Pipeline, terraform: Terraform) -> None:
+    """Take the queues into the state, and deploy: nothing is destroyed, and what waits is there."""
+    sqs, url = pipeline.deployment.services.aws.client("sqs"), address(pipeline)
+    limited = {"MaximumMessageSize": "262144", "VisibilityTimeout": "0"}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=limited)
     found = adoption.find(terraform, "dev")
     assert len(found.names) == len(QUEUES)
     terraform.push_state(found.state)
@@ -129,8 +145,13 @@ def take_over(terraform: Terraform, now: Stack) -> None:
     terraform.apply(plan)
     assert terraform.plan().changes == 0
     assert adoption.find(terraform, "dev").names == []
+    taken = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (taken["MaximumMessageSize"], taken["MessageRetentionPeriod"]) == ("1048576", "1209600")
+    messages = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
+    assert [message["Body"] for message in messages] == ["waits"]
 
 
-def attribute(sqs: Any, url: str, name: str) -> str:
-    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
-    return str(answer["Attributes"][name])
+def address(pipeline: Pipeline) -> str:
+    sqs = pipeline.deployment.services.aws.client("sqs")
+    url: str = sqs.get_queue_url(QueueName="huntaze-stripe-payments-dlq-old")["QueueUrl"]
+    return url
