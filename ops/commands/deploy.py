@@ -127,7 +127,7 @@ def adopt(env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, a
         terraform = deploys.stack_of(workspace, env, steps)
         found = adoption.find(terraform, env)
         for name in found.names:
-            steps.console.print(name, highlight=False, markup=False)
+            talk.say(name, as_json=as_json)
         adopts = bool(found.names) and not dry_run
         if adopts:
             talk.confirm(f"Take {len(found.names)} queues into the state of {env}?", yes=yes, as_json=as_json)
@@ -135,9 +135,9 @@ def adopt(env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, a
     if as_json:
         talk.show_json({"environment": env, "queues": found.names, "adopted": adopts, "dry_run": dry_run})
     elif not found.names:
-        typer.echo("nothing to do: every queue is in the state, or not made yet")
+        talk.say("nothing to do: every queue is in the state, or not made yet")
     else:
-        typer.echo(f"done: deploy --env {env} changes them" if adopts else "dry run: nothing was changed")
+        talk.say(f"done: deploy --env {env} changes them" if adopts else "dry run: nothing was changed")
 
 
 class _Work:
