@@ -62,7 +62,7 @@ def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
                 "events-unhandled",
                 "Events reached the bus and no handler. `huntaze-stripe reconcile` lists them; with "
                 'reconcile = "heal" they were handed over already, else it does so with --heal. Look at the '
-                "handlers' rules and at what was purged.",
+                "handlers' rules.",
                 scheduled.metric_unhandled(),
                 1,
             ),
