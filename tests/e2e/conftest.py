@@ -25,10 +25,10 @@ from ops.steps import Steps
 
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25
-# What runs by the clock is deployed, and runs when a scenario says so.
+# What runs on a schedule is deployed, as seldom as may be, and runs when a scenario says so.
 SETTINGS = {
     "AUTO_REDRIVE": "true",
-    "AUTO_REDRIVE_MINUTES": "1440",
+    "AUTO_REDRIVE_MINUTES": "10",
     "RECONCILE": "heal",
     "RECONCILE_MINUTES": "1440",
 }
