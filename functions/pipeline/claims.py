@@ -76,21 +76,21 @@ class Claim:
         TransientError, ConfigurationError
             The table did not answer, or refused.
         """
-        facts: list[Write] = [self.record.complete(result)]
+        facts = [self.record.complete(result)]
         if self.effect:
             facts.append(self.effect.complete())
-        if self.stream:
-            facts.append(self.stream.complete(fetched_at=fetched_at, body=body))
-        try:
+        if self.stream is None:
             self.table.write(*facts)
-        except ConditionFailedError:
-            # The invocation's time was over and another one is at work. What the API did stays a fact.
-            facts = [self.record.complete(result)]
-            facts += [self.effect.complete()] if self.effect else []
-            facts += self.stream.complete_late(fetched_at=fetched_at, body=body) if self.stream else []
-            for fact in facts:
-                with suppress(ConditionFailedError):
-                    self.table.write(fact)
+            return
+        # Where the invocation's time was over another may be at work. What the API did stays a fact.
+        late = self.stream.complete_late(fetched_at=fetched_at, body=body)
+        for order in (self.stream.complete(fetched_at=fetched_at, body=body), *late):
+            try:
+                self.table.write(*facts, order)
+            except ConditionFailedError:
+                continue
+            return
+        self.table.write(*facts)
 
     def dismiss(self, result: Mapping[str, Any]) -> None:
         """Write that the event needs no call after all. Raises as :meth:`complete` does."""

@@ -81,17 +81,14 @@ class Effect:
         )
 
     def complete(self) -> Write:
-        """Write that the API has applied it."""
-        return self._write(
-            "SET idempotency_key = :key, done = :done, expiration = :expiration",
-            f"{_FREE} OR idempotency_key = :key",
-        )
+        """Write that the API has applied it: a fact, whoever has claimed it since."""
+        return self._write("SET idempotency_key = :key, done = :done, expiration = :expiration", None)
 
     def release(self) -> Write:
         """Write that another event may bring the effect about."""
         return self._write(None, _MINE)
 
-    def _write(self, update: str | None, condition: str) -> Write:
+    def _write(self, update: str | None, condition: str | None) -> Write:
         values = {"key": self.key, "claim": self.claim, "done": True, "expiration": self.table.expiration()}
         return Write(self.item, update, condition, values)
 

@@ -130,15 +130,16 @@ class Stream:
         UnsettledError
             The outcome of a newer event is unknown, or a call that was cut off may still be at work.
         """
-        if self._mine or self.state.order == names.OFF:
+        if self._mine:
             return
-        if not self.state.is_end and self._newest >= self.state.time and self._is_stale():
+        ordered = not self.state.is_end and self.state.order != names.OFF
+        if ordered and self._newest >= self.state.time and self._is_stale():
             raise StaleEventError
         left = int(self._seen.get("lease_until", 0)) / 1000 - time.time()
         held = left > 0 and self._seen.get("holder") != self.state.key
         if held and left > LATE_SECONDS:
             raise BusyError("another event of the same object is being applied")
-        if not self.state.is_end and self._waits_for_newer():
+        if ordered and self._waits_for_newer():
             raise UnsettledError("a newer event of the same object is not settled")
         if held:
             raise UnsettledError("an earlier call about the same object may still be at work")
@@ -190,18 +191,17 @@ class Stream:
         condition = f"{_MINE} AND (attribute_not_exists(applied) OR applied <= :applied)"
         return self._write(f"{update} REMOVE {', '.join(removed)}", condition, attributes, **values)
 
-    def complete_late(self, *, fetched_at: float | None = None, body: str | None = None) -> list[Write]:
-        """Write the same where another invocation has taken the lease meanwhile.
+    def complete_late(self, *, fetched_at: float | None = None, body: str | None = None) -> tuple[Write, ...]:
+        """Write the same where another invocation has the lease by now; the first that holds is written.
 
-        One write each, so that what still holds of them is kept.
+        The event is the newest applied one, or a newer one was applied.
         """
         update, values = self._facts(fetched_at, body)
-        newer = "attribute_not_exists(applied) OR applied < :applied"
-        return [
+        newest = "attribute_exists(unsettled) AND (attribute_not_exists(applied) OR applied < :applied)"
+        return (
+            self._write(f"{update} REMOVE unsettled.#entry", newest, **values),
             self._write("REMOVE unsettled.#entry", "attribute_exists(unsettled.#entry)"),
-            self._write(update, newer, **values),
-            self._write("REMOVE holder, lease_until", _MINE),
-        ]
+        )
 
     def release(self) -> Write:
         """Write that the API has surely not applied the event."""
@@ -240,8 +240,11 @@ class Stream:
     def _waits_for_newer(self) -> bool:
         # With refetch a state is as new as its lease, whatever the event's age; only an end is newer.
         ends_only = self.state.order == names.REFETCH
+        # What is of the same second may be newer. An event that is in doubt itself goes first, or two of them
+        # would wait for each other.
+        since = self.state.time + self.doubt
         return any(
-            created > self.state.time and (entry.startswith(END) or not ends_only)
+            created >= since and (entry.startswith(END) or not ends_only)
             for entry, created in self._unsettled.items()
             if entry != self.state.entry
         )

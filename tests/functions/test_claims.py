@@ -413,3 +413,30 @@ def test_event_that_needs_no_call_is_recorded_once(client: Failing, table: Table
 
 def test_same_event_of_another_handler_has_its_own_record() -> None:
     assert idempotency_id("payments", "evt_1") != idempotency_id("billing", "evt_1")
+
+
+def test_event_of_the_same_second_waits_for_one_in_doubt_and_no_two_for_each_other(customer: Object) -> None:
+    doubtful, tie = customer.event(100, after="b"), customer.event(100, after="a")
+    customer.orphan(doubtful).leave(at_work=False)
+    with pytest.raises(UnsettledError, match="a newer event of the same object is not settled"):
+        customer.begin(tie)
+    customer.orphan(customer.event(100, after="a", order=names.OFF)).leave(at_work=False)
+    customer.begin(doubtful).complete(RESULT)
+    customer.apply(tie)
+
+
+def test_states_are_applied_one_at_a_time_without_an_order_too(customer: Object) -> None:
+    """The order may be another one in a moment, and then what is being applied must be known."""
+    customer.begin(customer.event(100))
+    for is_end in (False, True):
+        with pytest.raises(BusyError):
+            customer.begin(customer.event(200, order=names.OFF, is_end=is_end))
+
+
+def test_late_completion_is_whole_or_not_at_all(client: Failing, customer: Object) -> None:
+    wanted = customer.event(200)
+    claim = customer.orphan(wanted)
+    customer.begin(customer.event(300))
+    client.calls = 0
+    claim.complete(RESULT)
+    assert client.calls == 2, "the write that is refused, and one that writes all that is known"
