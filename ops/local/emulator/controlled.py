@@ -101,8 +101,11 @@ class Archive:
 
     def update(self, identifier: str, before: Data, after: Data) -> None:
         """Change an archive; see ControlledType."""
-        del identifier, before
+        del before
         _accepted(eventbridge._update_archive(_archive(after)))
+        if "KmsKeyIdentifier" not in after:
+            # EventBridge API reference, UpdateArchive: without one it uses a key that AWS owns.
+            eventbridge._archives[identifier].pop("KmsKeyIdentifier", None)
 
     def delete(self, identifier: str) -> None:
         """Delete an archive; see ControlledType."""
