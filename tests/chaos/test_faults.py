@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.chaos.faults import Failure, seeded
+from ops.chaos.faults import EACH_CALL_IN_DOUBT, Failure, seeded
 from ops.chaos.phases import PHASES
 from ops.local.emulator.faults import fault_from_json as aws_fault
 from ops.local.reference_server.faults import fault_from_json as api_fault
@@ -27,7 +27,15 @@ def test_every_failure_has_an_order_that_strikes_for_certain(failure: Failure) -
     assert any("probability" not in order and order.get("times", 1) >= 1 for order in failure.orders)
 
 
+def test_calls_in_doubt_are_those_of_events_alone() -> None:
+    for order in EACH_CALL_IN_DOUBT:
+        fault = api_fault(order)
+        assert (fault.status, fault.path) == (503, None)
+        # The API's base URL is asked without a type, and answers.
+        assert fault.event_type
+
+
 def test_every_phase_that_must_be_healed_comes_after_a_time_for_healing() -> None:
     healed = [phase.name for phase in PHASES if phase.healed]
-    assert healed == ["calm", "outage", "restarted"]
+    assert healed == ["calm", "doubt", "outage", "restarted"]
     assert PHASES[-1].cold
