@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ SILENCE_SECONDS = 60.0
 
 REDRIVE = "redrive"
 RUN_ENDED = "dead-letter queues seen"
+NOTHING = {"left": 0}
 
 Progress = Callable[[int, int, str], None]
 
@@ -97,14 +99,15 @@ class Stage:
         return sum(int(value["L"][0]["N"]) for key, value in failed.items() if key in known)
 
     def redrive_runs(self, since: float) -> int:
-        """Return how many runs of the redrive function have ended since a Unix time."""
+        """Return how many runs of the redrive function that found something have ended since a Unix time."""
         name = self.deployment.outputs.functions[REDRIVE].rpartition(":")[2]
         pages = (
             self.world.services.aws.client("logs")
             .get_paginator("filter_log_events")
             .paginate(logGroupName=f"/aws/lambda/{name}", startTime=int(since * 1000))
         )
-        return sum(RUN_ENDED in line["message"] for page in pages for line in page["events"])
+        lines = (line["message"] for page in pages for line in page["events"] if RUN_ENDED in line["message"])
+        return sum(json.loads(line)["counts"] != NOTHING for line in lines)
 
     def wait_until_ended(self) -> None:
         """Wait until each delivery has ended in a handler's closing line or in a dead-letter queue.
