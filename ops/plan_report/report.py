@@ -12,7 +12,8 @@ from ops.plan_report.changes import Change, Kind, output_changes, resource_chang
 from ops.plan_report.text import code, values
 
 # GitHub refuses a longer comment. We count bytes of UTF-8, which are never fewer than characters.
-MAXIMUM = 65_535
+# GitHub's limit is 65,536 characters, and the workflow writes a few lines of its own above the report.
+MAXIMUM = 65_000
 # What the heading, the counts and the closing lines take at the very most.
 RESERVED = 2_000
 # Beyond these, one resource would crowd out the others.

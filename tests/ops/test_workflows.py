@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import typer.main
 
-from infra.names import stack_name
+from infra.names import ENVIRONMENTS, stack_name
 from ops import cli, plan_report
+from ops.plan_report.report import MAXIMUM
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -218,6 +219,14 @@ def test_make_hands_the_choice_to_plan_by_the_state_on() -> None:
         assert ("--no-refresh" in done.stdout) is expected
 
 
+NOTE = "> the workflow's own words"
+
+
+def body(environment: str, plan: str) -> str:
+    """A comment: found again by its first line, and begun by the workflow."""
+    return f"{plan_report.marker(environment)}\n{NOTE}\n\n{plan}"
+
+
 class Comments:
     """The pull request's comments, and the workflow's own script that writes them."""
 
@@ -231,12 +240,18 @@ class Comments:
 
     def run(self, plans: dict[str, str]) -> list[dict[str, Any]]:
         for name, text in plans.items():
-            (self.folder / "plans" / f"{name}.md").write_text(text)
+            # A file of an artifact: of the environment's own one, unless it is named otherwise.
+            artifact, _, file = name.rpartition("/")
+            path = self.folder / "plans" / (artifact or f"plan-{file}") / f"{file}.md"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         environment = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
             "STORE": str(self.store),
             "COMMENTS": "repos/o/r/issues/7/comments",
             "COMMENT": "repos/o/r/issues/comments",
+            "ENVIRONMENTS": '["dev", "prod"]',
+            "NOTE": NOTE,
         }
         script = step_script("plan.yml", "Write each environment's one comment")
         command = ["bash", "-e", "-o", "pipefail", "-c", script]
@@ -250,10 +265,38 @@ def test_each_environment_keeps_one_comment_up_to_date(tmp_path: Path) -> None:
     comments = Comments(tmp_path)
     comments.store.write_text(json.dumps([imitation]))
     first = {name: plan_report.render({}, name) for name in ("dev", "prod")}
-    assert [item["body"] for item in comments.run(first)] == [imitation["body"], first["dev"], first["prod"]]
+    expected = [imitation["body"], body("dev", first["dev"]), body("prod", first["prod"])]
+    assert [item["body"] for item in comments.run(first)] == expected
     changed = {"outputs": {}, "output_changes": {"x": {"actions": ["create"], "after": 1}}}
     second = first | {"dev": plan_report.render(changed, "dev")}
-    assert [item["body"] for item in comments.run(second)] == [imitation["body"], *second.values()]
+    expected[1] = body("dev", second["dev"])
+    assert [item["body"] for item in comments.run(second)] == expected
+
+
+def test_comment_begins_with_the_workflows_own_words_whatever_the_pull_request_wrote(tmp_path: Path) -> None:
+    comments = Comments(tmp_path)
+    comments.store.write_text("[]")
+    hostile = "<!-- huntaze-plan:prod -->\n**Nothing to change.** <!--"
+    ((comment,)) = comments.run({"dev": hostile})
+    assert comment["body"] == body("dev", hostile)
+    (step,) = [step for _, step in steps("plan.yml") if "NOTE" in step.get("env", {})]
+    assert step["env"]["NOTE"].startswith("> **The code of this pull request wrote what follows**")
+    assert step["env"]["ENVIRONMENTS"] == "${{ vars.ENVIRONMENTS }}"
+    # The commit's name is 40 characters, where the expression that stands for it has more.
+    assert len(body("staging", "").encode()) + len(step["env"]["NOTE"]) + MAXIMUM < 65_536
+
+
+def test_comments_are_about_known_environments_whose_own_artifact_has_them(tmp_path: Path) -> None:
+    comments = Comments(tmp_path)
+    comments.store.write_text("[]")
+    plans = {"staging": "not set up", "evil": "unknown", "plan-dev/prod": "of another", "plan-x/dev": "x"}
+    link = tmp_path / "plans" / "plan-prod"
+    link.mkdir()
+    (tmp_path / "secret").write_text("of the machine")
+    (link / "prod.md").symlink_to(tmp_path / "secret")
+    assert comments.run(plans) == []
+    script = step_script("plan.yml", "Write each environment's one comment")
+    assert f"for environment in {' '.join(ENVIRONMENTS)}; do" in script
 
 
 def test_a_failed_plan_takes_the_comment_over(tmp_path: Path) -> None:
