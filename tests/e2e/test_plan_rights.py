@@ -14,9 +14,20 @@ from ops.local.deployment import ENVIRONMENT
 from ops.terraform import Terraform
 from ops.terraform.endpoint import OVERRIDE_FILE, PROVIDER
 from tests.e2e.conftest import Pipeline
+from tests.ops.test_workflows import statements
 
 # The state: which workspaces there are, whether it is there, and itself. Then who asks.
 STATE_ONLY = {"S3 ListObjectsV2", "S3 HeadObject", "S3 GetObject", "STS GetCallerIdentity"}
+
+
+def denied() -> set[str]:
+    """The calls that docs/github.md denies the role of a refresh, as Terraform's log names them.
+
+    Objects of S3 are read, too, but no other than the state.
+    """
+    (actions,) = (statement["Action"] for sid, statement in statements().items() if sid == "NoCustomerData")
+    services = {"dynamodb": "DynamoDB", "logs": "CloudWatch Logs", "sqs": "SQS", "xray": "XRay"}
+    return {f"{services[service]} {call}" for service, _, call in (each.partition(":") for each in actions)}
 
 
 def as_at_aws(terraform: Terraform, folder: Path) -> Terraform:
@@ -71,3 +82,4 @@ def test_a_plan_with_refresh_takes_the_lock_and_reads_the_secret(pipeline: Pipel
     terraform = as_at_aws(pipeline.deployment.terraform, tmp_path / "stack")
     _, asked = calls(terraform, tmp_path / "log", refresh=True)
     assert {"S3 PutObject", "S3 DeleteObject", "Secrets Manager GetSecretValue"} <= asked
+    assert asked & denied() == set()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from functions.pipeline import names
 from infra.names import ENVIRONMENTS, stack_name
 from ops import cli, plan_report
 from ops.plan_report.report import MAXIMUM
@@ -167,19 +168,55 @@ def test_a_fork_is_not_planned_and_the_job_that_writes_runs_no_code_of_the_pull_
     assert "pull-requests" not in jobs["plan"]["permissions"]
 
 
-def policies() -> list[list[dict[str, Any]]]:
-    """The statements of each policy that docs/github.md prints."""
+def statements() -> dict[str, dict[str, Any]]:
+    """Every statement of the policies that docs/github.md prints, by its Sid."""
     text = (ROOT / "docs" / "github.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    return [json.loads(block)["Statement"] for block in blocks]
+    found = [statement for block in blocks for statement in json.loads(block)["Statement"]]
+    assert len(blocks) == 6, "a trust and a policy for each role"
+    assert len({statement["Sid"] for statement in found}) == len(found)
+    return {statement["Sid"]: statement for statement in found}
+
+
+def test_each_role_trusts_one_subject_and_one_audience_of_github() -> None:
+    subjects = {
+        "TrustPlan": "repo:OWNER/REPO:pull_request",
+        "TrustRefresh": "repo:OWNER/REPO:ref:refs/heads/main",
+        "TrustDeploy": "repo:OWNER/REPO:environment:ENV",
+    }
+    issuer = "token.actions.githubusercontent.com"
+    for sid, subject in subjects.items():
+        trust = statements()[sid]
+        assert trust["Principal"] == {"Federated": f"arn:aws:iam::ACCOUNT:oidc-provider/{issuer}"}
+        assert trust["Condition"] == {
+            "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}
+        }
+    jobs = {name: workflow(name)["jobs"] for name in ("plan.yml", "deploy.yml")}
+    on = (ROOT / ".github" / "workflows" / "plan.yml").read_text().partition("\non:\n")[2]
+    assert on.partition("\n\n")[0].split() == ["pull_request:"]
+    assert "environment" not in jobs["plan.yml"]["plan"]
+    assert "environment" not in jobs["deploy.yml"]["plan"]
+    assert jobs["deploy.yml"]["apply"]["environment"] == "${{ matrix.environment }}"
+
+
+def test_guide_asks_for_what_the_trust_rests_on() -> None:
+    text = " ".join((ROOT / "docs" / "github.md").read_text(encoding="utf-8").split())
+    for asked in (
+        "Protect main",
+        "review from code owners",
+        "selected branches, `main` alone",
+        "*prevent self-review*",
+        "/.github/ @OWNER/platform",
+    ):
+        assert asked in text
 
 
 def test_a_pull_requests_plan_asks_for_no_more_than_the_state() -> None:
     [plan] = [step for _, step in steps("plan.yml") if step.get("name") == "Plan"]
     assert plan["run"] == 'make plan ENV="$ENVIRONMENT" REFRESH=0'
-    statements, _ = policies()
     state = f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate"
-    assert [(found["Action"], found["Resource"]) for found in statements] == [
+    found = statements()
+    assert [(found[sid]["Action"], found[sid]["Resource"]) for sid in ("FindState", "ReadState")] == [
         ("s3:ListBucket", "arn:aws:s3:::STATE_BUCKET"),
         ("s3:GetObject", state),
     ]
@@ -200,15 +237,32 @@ def test_what_aws_holds_is_read_by_reviewed_code_with_a_role_of_its_own() -> Non
         "${{ vars.DEPLOY_ROLE_ARN }}",
     }
     assert "REFRESH" not in step_script("deploy.yml", "Plan")
-    _, statements = policies()
-    secret = "arn:aws:secretsmanager:REGION:ACCOUNT:secret:huntaze/stripe-eventbridge/ENV-??????"
-    assert {found["Sid"]: (found["Action"], found["Resource"]) for found in statements} == {
-        "RefreshSecret": ("secretsmanager:GetSecretValue", secret),
-        "LockState": (
-            ["s3:PutObject", "s3:DeleteObject"],
-            f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate.tflock",
-        ),
-    }
+    found = statements()
+    lock = f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate.tflock"
+    assert (found["LockState"]["Action"], found["LockState"]["Resource"]) == (
+        ["s3:PutObject", "s3:DeleteObject"],
+        lock,
+    )
+    secrets = [name.format(environment="ENV") for name in names.SECRET_NAMES.values()]
+    assert found["RefreshSecrets"]["Action"] == "secretsmanager:GetSecretValue"
+    assert found["RefreshSecrets"]["Resource"] == [
+        f"arn:aws:secretsmanager:REGION:ACCOUNT:secret:{name}-??????" for name in secrets
+    ]
+
+
+def test_refresh_reads_no_customers_data() -> None:
+    found = statements()
+    assert found["NoObjectButTheState"]["Effect"] == found["NoCustomerData"]["Effect"] == "Deny"
+    assert found["NoObjectButTheState"]["NotResource"] == f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/*"
+    assert "s3:GetObject" in found["NoObjectButTheState"]["Action"]
+    assert {
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:Scan",
+        "logs:FilterLogEvents",
+        "logs:GetLogEvents",
+        "sqs:ReceiveMessage",
+    } <= set(found["NoCustomerData"]["Action"])
 
 
 def test_make_hands_the_choice_to_plan_by_the_state_on() -> None:
