@@ -85,6 +85,7 @@ class Foundation:
                 account=account,
                 infrequent_access_days=settings.ledger_infrequent_access_days,
                 glacier_days=settings.ledger_glacier_days,
+                expiration_days=settings.ledger_expiration_days,
                 object_lock_days=settings.ledger_object_lock_days,
                 key=key,
             ),

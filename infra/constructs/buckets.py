@@ -54,6 +54,8 @@ class PrivateBucket(Capability):
         Pairs of days and storage class, for objects to move to colder storage.
     noncurrent_days
         Days in which an overwritten or deleted version can be restored; None keeps all of them.
+    expiration
+        A prefix, and the days after which its objects are deleted; None deletes none.
     object_lock_days
         Days in which nobody, the account's owner included, can delete a version; 0 locks none.
     prevent_destroy
@@ -71,6 +73,7 @@ class PrivateBucket(Capability):
         name: str,
         noncurrent_days: int | None = None,
         transitions: Sequence[tuple[int, str]] = (),
+        expiration: tuple[str, int] | None = None,
         object_lock_days: int = 0,
         prevent_destroy: bool = False,
         emptied_on_destroy: bool = False,
@@ -130,7 +133,10 @@ class PrivateBucket(Capability):
                 S3BucketLifecycleConfiguration,
                 "lifecycle",
                 bucket=bucket.id,
-                rule=[_lifecycle(transitions, noncurrent_days)],
+                rule=[
+                    _lifecycle(transitions, noncurrent_days),
+                    *([_expiration(*expiration)] if expiration else []),
+                ],
                 # A rule about noncurrent versions needs versioning first.
                 depends_on=[versioning],
             )
@@ -169,7 +175,7 @@ def _lifecycle(
             S3BucketLifecycleConfigurationRuleTransition(days=days, storage_class=storage_class)
             for days, storage_class in transitions
         ],
-        # A deletion's marker goes once no version is left that it hides; no object ever expires.
+        # A deletion's marker goes once no version is left that it hides. This rule deletes no object.
         expiration=[S3BucketLifecycleConfigurationRuleExpiration(expired_object_delete_marker=True)],
         noncurrent_version_expiration=[
             S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=noncurrent_days)
@@ -179,4 +185,13 @@ def _lifecycle(
                 days_after_initiation=_ABORT_UPLOAD_DAYS
             )
         ],
+    )
+
+
+def _expiration(prefix: str, days: int) -> S3BucketLifecycleConfigurationRule:
+    return S3BucketLifecycleConfigurationRule(
+        id="expire",
+        status="Enabled",
+        filter=[S3BucketLifecycleConfigurationRuleFilter(prefix=prefix)],
+        expiration=[S3BucketLifecycleConfigurationRuleExpiration(days=days)],
     )

@@ -30,6 +30,7 @@ class Ledger(Capability):
         account: Account,
         infrequent_access_days: int,
         glacier_days: int,
+        expiration_days: int,
         object_lock_days: int,
         key: Key | None,
     ) -> None:
@@ -43,6 +44,7 @@ class Ledger(Capability):
             name=f"{account.name('ledger')}-{account.id}",
             transitions=((infrequent_access_days, "STANDARD_IA"), (glacier_days, "GLACIER")),
             noncurrent_days=_NONCURRENT_DAYS,
+            expiration=(names.LEDGER_PREFIX, expiration_days) if expiration_days else None,
             object_lock_days=object_lock_days,
             prevent_destroy=account.protected,
             emptied_on_destroy=not account.protected,

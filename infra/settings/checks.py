@@ -16,6 +16,8 @@ _LOG_RETENTION_DAYS: Final = (
 )
 # S3 keeps an object so many days in Standard-IA before its next transition.
 _STANDARD_IA_DAYS: Final = 30
+# S3 bills an object in Glacier Flexible Retrieval for so many days, however soon it is deleted.
+_GLACIER_DAYS: Final = 90
 # Stripe, "Rate limits": reads in a second that it takes in test mode.
 _TEST_READS: Final = 25
 # What alert_emails holds instead of addresses where nobody shall get the alarms.
@@ -68,6 +70,16 @@ def _somebody_where_live(value: tuple[str, ...], info: ValidationInfo) -> tuple[
 def _taken_by_stripe(value: int, info: ValidationInfo) -> int:
     if info.data.get("livemode") is False and value > _TEST_READS:
         raise ValueError(f"is more than the {_TEST_READS} reads that Stripe allows where livemode is false")
+    return value
+
+
+def _after_glacier(value: int, info: ValidationInfo) -> int:
+    if value and value < info.data.get("ledger_glacier_days", 0) + _GLACIER_DAYS:
+        raise ValueError(
+            f"is less than {_GLACIER_DAYS} days after ledger_glacier_days; 0 keeps objects for ever"
+        )
+    if value and value < info.data.get("archive_retention_days", 0):
+        raise ValueError("is less than archive_retention_days: a replay would bring what the ledger has lost")
     return value
 
 
@@ -147,3 +159,4 @@ ObjectLockDays = Annotated[int, AfterValidator(_protected)]
 RecoveryDays = Annotated[int, AfterValidator(_taken_by_secrets_manager)]
 Moment = Annotated[str, AfterValidator(_told_in_iso_8601)]
 GlacierDays = Annotated[int, AfterValidator(_after_standard_ia)]
+ExpirationDays = Annotated[int, AfterValidator(_after_glacier)]

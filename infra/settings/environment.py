@@ -228,6 +228,13 @@ class Settings(StateSettings):
         "128 KB, and most of the ledger's have a few",
         examples=[90],
     )
+    ledger_expiration_days: checks.ExpirationDays = Field(
+        0,
+        ge=0,
+        description="Days until ledger objects are deleted, from the table of PostgreSQL none; 0 keeps them "
+        "for ever",
+        examples=[2557],
+    )
     secret_version: int = Field(
         1,
         ge=1,

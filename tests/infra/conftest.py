@@ -27,6 +27,7 @@ EVERYTHING_ON = {
     "AUDIT_SUBNET_IDS": "subnet-0a, subnet-0b",
     "AUDIT_SECURITY_GROUP_IDS": "sg-0a",
     "LEDGER_OBJECT_LOCK_DAYS": "365",
+    "LEDGER_EXPIRATION_DAYS": "2557",
     "HEARTBEAT_MINUTES": "60",
     "ALERT_EMAILS": "on.call@huntaze.com,on-call@huntaze.com",
     "AWS_ACCOUNT_ID": "123456789012",

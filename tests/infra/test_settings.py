@@ -221,6 +221,17 @@ def test_settings_are_frozen() -> None:
             {},
             ("ledger_glacier_days = 60 is less",),
         ),
+        ("ledger_expiration_days = 179", {}, ("ledger_expiration_days = 179 is less than 90 days after",)),
+        (
+            "ledger_glacier_days = 100\nledger_expiration_days = 189",
+            {},
+            ("ledger_expiration_days = 189 is less than 90 days after ledger_glacier_days",),
+        ),
+        (
+            "archive_retention_days = 400\nledger_expiration_days = 365",
+            {},
+            ("ledger_expiration_days = 365 is less than archive_retention_days",),
+        ),
         ("auto_redrive_minutes = 11", {}, ("auto_redrive_minutes = 11",)),
         ("[redrive]\ntimeout_seconds = 240", {}, ("timeout_seconds",)),
         (

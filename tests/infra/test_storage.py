@@ -116,6 +116,14 @@ def test_ledger_is_tidied_up(stack: Stack) -> None:
     assert rule["expiration"] == [{"expired_object_delete_marker": True}]
 
 
+def test_ledger_expires_where_set(secured: Stack) -> None:
+    tidy, expire = part_of(secured, "aws_s3_bucket_lifecycle_configuration")["rule"]
+    assert tidy["expiration"] == [{"expired_object_delete_marker": True}]
+    # Events alone: what was replayed by force, and why, is written beside them and holds none.
+    assert expire["filter"] == [{"prefix": "audit/"}]
+    assert (expire["status"], expire["expiration"]) == ("Enabled", [{"days": 2557}])
+
+
 def test_ledger_moves_to_colder_storage(stack: Stack) -> None:
     [rule] = part_of(stack, "aws_s3_bucket_lifecycle_configuration")["rule"]
     assert rule["transition"] == [
