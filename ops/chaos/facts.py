@@ -54,6 +54,10 @@ KINDS: dict[str, Kind] = {
 }
 
 
+# The class of a refusal that ends no doubt of an earlier call: its answer has no code that says more.
+DOUBTFUL = "DoubtfulRefusalError"
+
+
 @dataclass(frozen=True)
 class Refusal:
     """Why an event must be parked: the error's class, and the API's status where it is asked."""

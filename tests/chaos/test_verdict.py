@@ -147,6 +147,14 @@ def test_a_wrong_reason_is_named(wrong: DeadLetter) -> None:
     assert ("wrong reason", "evt_refused") in found(replace(GOOD, dead=(wrong, *GOOD.dead[1:])))
 
 
+def test_refusal_that_ends_no_doubt_is_a_right_reason_only_with_the_apis_status() -> None:
+    refused, *others = GOOD.dead
+    doubtful = replace(refused, error="DoubtfulRefusalError")
+    assert found(replace(GOOD, dead=(doubtful, *others))) == found(GOOD)
+    other = replace(doubtful, status=404)
+    assert ("wrong reason", "evt_refused") in found(replace(GOOD, dead=(other, *others)))
+
+
 def test_an_event_that_is_parked_for_good_and_must_not_be_is_named() -> None:
     wrong = letter(EACH, "permanent", "PermanentError", 422)
     seen = replace(without(GOOD, "evt_each", "applied"), dead=(*GOOD.dead, wrong))
