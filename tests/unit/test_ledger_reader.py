@@ -220,6 +220,7 @@ def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) ->
         gzip.compress(b"{}\n") + b"more",
         b"\x1f\x8b\x08",
     ],
+    ids=["too much", "cut off", "more behind it", "only a head"],
 )
 def test_object_that_unpacks_to_too_much_or_in_part_is_damaged(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, body: bytes
