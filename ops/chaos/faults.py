@@ -75,20 +75,14 @@ SLOW_BODIES = api("API sends bodies slowly", {"applies": True, "body_delay": 3.0
 RESET_BEFORE = api("API resets before applying", {"reset": True, "probability": 0.3})
 RESET_AFTER = api("API resets after applying", {"reset": True, "applies": True, "probability": 0.4})
 
-# A handler's record of an event begins with PutItem and is completed by an UpdateItem.
+# The first write of an event says INPROGRESS, alone or in a transaction, and the last one COMPLETED.
 DIES_BEFORE_CALL = aws(
     "handler dies before the call",
-    {"service": "dynamodb", "operation": "PutItem", "kill": "after", "probability": 0.2},
+    {"service": "dynamodb", "containing": '"INPROGRESS"', "kill": "after", "probability": 0.2},
 )
 DIES_BEFORE_RECORD = aws(
     "handler dies after the call, before the record",
-    {
-        "service": "dynamodb",
-        "operation": "UpdateItem",
-        "containing": '"COMPLETED"',
-        "kill": "before",
-        "probability": 0.35,
-    },
+    {"service": "dynamodb", "containing": '"COMPLETED"', "kill": "before", "probability": 0.35},
 )
 DIES_PARKING = aws(
     "handler dies while parking",

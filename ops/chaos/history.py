@@ -81,6 +81,12 @@ def two_states_each(seed: int, sendings: Sequence[Sending]) -> list[Sending]:
     return [*(older for older, _ in states), *unrelated, *(newer for _, newer in states)]
 
 
+def payment(salt: str) -> Sending:
+    """Return a payment that nothing else tells of, and that the API takes."""
+    story = _story(salt, GENERATIONS[0])
+    return next(sending for sending in story if sending.event.type == "payment_intent.succeeded")
+
+
 def _slice(draw: random.Random, salt: str, count: int, before: Sequence[Sending]) -> list[Sending]:
     repeats = round(count * REPEATED_SHARE)
     seconds = round(count * SECOND_EVENT_SHARE)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ops.chaos import faults
+from ops.chaos import dialects, faults
 from ops.chaos.faults import Failure
 from ops.chaos.stage import Stage
 from ops.chaos.verdict import Violation
@@ -139,6 +139,8 @@ PHASES = (
     Phase("throttled", "429 with Retry-After", (faults.TOO_MANY,)),
     Phase("slow", "late headers, slow bodies", (faults.SLOW_HEADERS, faults.SLOW_BODIES)),
     Phase("resets", "connections reset", (faults.RESET_BEFORE, faults.RESET_AFTER)),
+    Phase("codes", "calls cut off, late or rolled back", play=dialects.play_coded, healed=True),
+    Phase("codeless", "the same, and no answer has a code", play=dialects.play_codeless, healed=True),
     Phase("refused", "connections refused in windows", play=_refused_in_windows),
     Phase(
         "deaths",

@@ -63,6 +63,10 @@ class World:
         """Order a failure from the embedded AWS; see `ops.local.emulator.faults.AwsFault`."""
         _ask("POST", self.services.aws.url, fault)
 
+    def speak(self, dialect: str) -> None:
+        """Let the reference API answer in a dialect; see `ops.local.reference_api.dialects`."""
+        _ask("PUT", self.services.api_url, {"dialect": dialect}, "dialect")
+
     def lift_faults(self) -> tuple[list[int], list[int]]:
         """Lift all faults; return how often each of the API and each of the AWS struck, in their order."""
         struck = []
@@ -100,7 +104,9 @@ def running_world(folder: Path) -> Iterator[World]:
         yield World(services, emulator, api, postgres)
 
 
-def _ask(method: str, url: str, fault: Mapping[str, Any] | None = None) -> httpx.Response:
+def _ask(
+    method: str, url: str, order: Mapping[str, Any] | None = None, about: str = "faults"
+) -> httpx.Response:
     return httpx.request(
-        method, f"{url}/_control/faults", json=fault, trust_env=False, timeout=CONTROL_SECONDS
+        method, f"{url}/_control/{about}", json=order, trust_env=False, timeout=CONTROL_SECONDS
     ).raise_for_status()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops.chaos.faults import EACH_CALL_IN_DOUBT, Failure, seeded
+from ops.chaos import dialects
+from ops.chaos.faults import EACH_CALL_IN_DOUBT, Failure, Order, seeded
 from ops.chaos.phases import PHASES
 from ops.local.emulator.faults import fault_from_json as aws_fault
 from ops.local.reference_server.faults import fault_from_json as api_fault
@@ -22,6 +23,11 @@ def test_every_order_is_accepted_and_carries_the_seed(failure: Failure) -> None:
         assert seeded(order, 7) == seeded(order, 7)
 
 
+@pytest.mark.parametrize("order", dialects.FAILURES.values(), ids=list(dialects.FAILURES))
+def test_every_order_of_the_dialects_is_accepted(order: Order) -> None:
+    assert api_fault(seeded(order, 7)).seed == 7
+
+
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
 def test_every_failure_has_an_order_that_strikes_for_certain(failure: Failure) -> None:
     assert any("probability" not in order and order.get("times", 1) >= 1 for order in failure.orders)
@@ -37,5 +43,5 @@ def test_calls_in_doubt_are_those_of_events_alone() -> None:
 
 def test_every_phase_that_must_be_healed_comes_after_a_time_for_healing() -> None:
     healed = [phase.name for phase in PHASES if phase.healed]
-    assert healed == ["calm", "doubt", "outage", "restarted"]
+    assert healed == ["calm", "codes", "codeless", "doubt", "outage", "restarted"]
     assert PHASES[-1].cold

@@ -150,6 +150,11 @@ def test_a_call_is_read_from_its_headers_and_body() -> None:
     }
     body = json.dumps({"Key": {"id": {"S": "payments#1"}}}).encode()
     call = read_call(headers, "POST", body)
+    assert call is not None
     assert call == Call("dynamodb", "UpdateItem", body.decode(), "{'S': 'payments#1'}")
+    several = {"TransactItems": [{"Update": json.loads(body)}, {"Delete": {"Key": {"id": {"S": "other"}}}}]}
+    transaction = read_call(headers, "POST", json.dumps(several).encode())
+    assert transaction is not None
+    assert transaction.subject == call.subject
     assert read_call(headers | {"user-agent": "Boto3/1"}, "POST", body) is None
     assert read_call({"user-agent": headers["user-agent"]}, "POST", body) is None

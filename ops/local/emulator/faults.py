@@ -23,7 +23,7 @@ When = Literal["before", "after"]
 
 @dataclass(frozen=True)
 class Call:
-    """One request of a function: `subject` is the key of the item it is about, where it is about one."""
+    """One request of a function: `subject` is the key of the item it is about, of several the first one's."""
 
     service: str
     operation: str
@@ -121,9 +121,11 @@ def read_call(headers: Mapping[str, str], method: str, body: bytes) -> Call | No
 def _subject(body: str) -> str:
     try:
         request = json.loads(body)
+        if "TransactItems" in request:
+            (request,) = request["TransactItems"][0].values()
         key = request.get("Key") or request.get("Item") or {}
         return str(key["id"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return ""
 
 

@@ -1,0 +1,138 @@
+"""What two phases play: an API that loses answers, rolls back calls in progress, and applies them late.
+
+It speaks one dialect of idempotency after the other (`ops/local/reference_api/dialects.py`). With the
+contract's codes everything heals by itself. Without them some events stay in doubt, each in a dead-letter
+queue, until somebody names them in a redrive.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ops.chaos.faults import Order, seeded
+from ops.chaos.history import Sending, payment
+from ops.chaos.seen import DeadLetter
+from ops.chaos.stage import Stage
+from ops.errors import OperatorError
+from ops.local.deployment import shell_exports
+from ops.local.folder import ROOT
+from ops.local.reference_api.dialects import CODED, DIALECTS
+
+# Over before the last attempt of an invocation, and after its second.
+WORK_SECONDS = 1.5
+UNTIL_SETTLED = 5
+DOUBTFUL = "DoubtfulRefusalError"
+# By name, as people read them in the report.
+FAILURES: Mapping[str, Order] = {
+    "API applies a call after it was cut off": {"reset": True, "applies": True, "work": WORK_SECONDS},
+    "API rolls back a call that was cut off": {"reset": True, "work": WORK_SECONDS},
+    "API rolls back a call after a gateway's 504": {"status": 504, "work": WORK_SECONDS},
+    "API applies a call and its answer is lost": {"reset": True, "applies": True},
+}
+SHARE = 0.15
+ANOTHER_BODY = "another body under a known key"
+WAITING = "events in doubt in dead-letter queues"
+
+
+def play_coded(stage: Stage) -> None:
+    """Send all events to an API that tells codes."""
+    _play(stage, CODED.name, len(stage.pending))
+
+
+def play_codeless(stage: Stage) -> None:
+    """Send a part of the events to an API of each dialect without codes; settle by name what is in doubt."""
+    names = [name for name, dialect in DIALECTS.items() if not dialect.codes]
+    for place, name in enumerate(names, 1):
+        _play(stage, name, len(stage.pending) // (len(names) - place + 1))
+        _settle(stage)
+    stage.world.speak(CODED.name)
+
+
+def _play(stage: Stage, dialect: str, count: int) -> None:
+    """Send so many events: one of them loses every answer, and then comes again with another body."""
+    stage.world.speak(dialect)
+    lost = payment(f"{dialect} {stage.pending[0].event.id}")
+    stage.pending[:2] = [lost]
+    stage.world.fail_api(
+        {"reset": True, "applies": True, "idempotency_key": lost.event.id},
+    )
+    for order in FAILURES.values():
+        stage.world.fail_api({**order, "times": 1})
+        stage.world.fail_api(seeded({**order, "probability": SHARE}, len(stage.sent)))
+    stage.send(count - 1)
+    stage.wait_until_ended()
+    (_, *struck), _ = stage.world.lift_faults()
+    for name, once, by_chance in zip(FAILURES, struck[::2], struck[1::2], strict=True):
+        stage.mark(name, once + by_chance)
+    stage.pending.insert(0, rendered_anew(lost))
+    stage.send(1)
+    stage.mark(ANOTHER_BODY)
+    stage.wait_until_ended()
+
+
+def rendered_anew(sending: Sending) -> Sending:
+    """Return the same event with a body that the API would reject, had it not applied the event before."""
+    detail: dict[str, Any] = copy.deepcopy(sending.detail)
+    detail["data"]["object"]["currency"] = "xts"
+    return replace(sending, detail=detail)
+
+
+def _settle(stage: Stage) -> None:
+    """Name each event in doubt in a redrive, as a person does who has looked at the API."""
+    doubtful = _in_doubt(stage)
+    stage.mark(WAITING, len(doubtful))
+    for _ in range(UNTIL_SETTLED):
+        if not doubtful:
+            return
+        _redrive(stage, sorted(doubtful))
+        stage.wait_until_ended()
+        doubtful = _in_doubt(stage)
+
+
+def _in_doubt(stage: Stage) -> set[str]:
+    """Return the events whose dead letters say that an earlier call had an unknown outcome."""
+    return {
+        letter.event_id for letter in stage.observer.look().dead if letter.event_id and is_in_doubt(letter)
+    }
+
+
+def is_in_doubt(letter: DeadLetter) -> bool:
+    """Whether a dead letter's event may have been applied; one that waits for another event has not been."""
+    return letter.error == DOUBTFUL or (letter.kind == "transient" and letter.error != "UnsettledError")
+
+
+def _redrive(stage: Stage, events: list[str]) -> None:
+    """Run the operator's command, which ends with 1 where something is left."""
+    names = [option for event in events for option in ("--event-id", event)]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ops",
+            "dlq",
+            "redrive",
+            "--env",
+            "dev",
+            "--settle",
+            "--yes",
+            "--json",
+            *names,
+        ],
+        cwd=ROOT,
+        env={name: os.environ[name] for name in ("PATH", "HOME")} | shell_exports(stage.deployment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        json.loads(done.stdout)
+    except ValueError:
+        raise OperatorError(f"the redrive of the chaos run failed: {done.stderr.strip()}") from None
