@@ -71,6 +71,8 @@ TOO_MANY = api(
 )
 # Longer than the handlers wait for an answer's head (10 s), and than they read a body (2 s).
 SLOW_HEADERS = api("API sends headers late", {"applies": True, "header_delay": 11.0, "times": 3})
+# The API is at the call for so long, and applies it when the handler has given it up.
+APPLIES_LATE = api("API applies after the time-out", {"applies": True, "work": 11.0, "times": 3})
 SLOW_BODIES = api("API sends bodies slowly", {"applies": True, "body_delay": 3.0, "probability": 0.3})
 RESET_BEFORE = api("API resets before applying", {"reset": True, "probability": 0.3})
 RESET_AFTER = api("API resets after applying", {"reset": True, "applies": True, "probability": 0.4})

@@ -137,7 +137,11 @@ PHASES = (
     Phase("calm", "nothing fails", healed=True),
     Phase("errors", "5xx and garbage", (faults.ERRORS, faults.GARBAGE)),
     Phase("throttled", "429 with Retry-After", (faults.TOO_MANY,)),
-    Phase("slow", "late headers, slow bodies", (faults.SLOW_HEADERS, faults.SLOW_BODIES)),
+    Phase(
+        "slow",
+        "late headers, slow bodies",
+        (faults.SLOW_HEADERS, faults.APPLIES_LATE, faults.SLOW_BODIES),
+    ),
     Phase("resets", "connections reset", (faults.RESET_BEFORE, faults.RESET_AFTER)),
     Phase("codes", "calls cut off, late or rolled back", play=dialects.play_coded, healed=True),
     Phase("codeless", "the same, and no answer has a code", play=dialects.play_codeless, healed=True),

@@ -10,10 +10,12 @@ import pytest
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from functions.pipeline import api as pipeline
 from functions.pipeline.routing import ROUTES
 from ops.api.openapi import FILE, written
 from ops.local.envelopes import SAMPLES
 from ops.local.reference_api import Fault, ReferenceApi
+from ops.local.reference_api.contract import STATUSES
 from tests.local.reference_calls import CALLED, Call, sample_call
 
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -71,6 +73,18 @@ def test_file_has_each_call_of_the_routing_table_and_no_other() -> None:
         for event_type, schema in zip(event_types(path), body_schemas(path), strict=True)
     }
     assert told == routed, "mend ops/local/reference_api/contract.py and run `.venv/bin/python -m ops.api`"
+
+
+def test_codes_are_those_that_the_pipeline_reads_and_the_contract_tells() -> None:
+    read = {pipeline.ALREADY_APPLIED, pipeline.IN_PROGRESS, pipeline.KEY_REUSED, pipeline.EVENT_REJECTED}
+    words = FILE.with_name("huntaze-api.md").read_text(encoding="utf-8")
+    told = {code for code, status in STATUSES.items() if f"| {status} | `{code}` |" in words}
+    in_file = {
+        code
+        for status in (409, 422)
+        for code in DOCUMENT["components"]["schemas"][f"Problem{status}"]["properties"]["code"]["enum"]
+    }
+    assert read == told == in_file == set(STATUSES)
 
 
 @pytest.mark.parametrize("name", SENT)
