@@ -187,8 +187,8 @@ def _begin(delivery: Delivery, wanted: Wanted) -> Claim:
 
 
 def _settled(delivery: Delivery, wanted: Wanted, outcome: str) -> dict[str, Any]:
-    result = delivery.result(outcome)
-    _retry(delivery, lambda: claims.settle(delivery.table, wanted, result))
+    result, name = delivery.result(outcome), claims.new_claim()
+    _retry(delivery, lambda: claims.settle(delivery.table, wanted, name, result))
     return result
 
 

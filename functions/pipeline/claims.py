@@ -153,8 +153,10 @@ def begin(table: Table, wanted: Wanted, claim: str, until: float) -> Claim:
     raise UnsettledError("other invocations are writing the same items")
 
 
-def settle(table: Table, wanted: Wanted, result: Mapping[str, Any]) -> None:
-    """Write that an event is done without a call: recorded, a duplicate, or stale.
+def settle(table: Table, wanted: Wanted, claim: str, result: Mapping[str, Any]) -> None:
+    """Write that an event is done without a call by the invocation ``claim``.
+
+    It is recorded, a duplicate, or stale.
 
     Raises
     ------
@@ -165,14 +167,15 @@ def settle(table: Table, wanted: Wanted, result: Mapping[str, Any]) -> None:
     TransientError, ConfigurationError
         The table did not answer, or refused.
     """
-    record = Record(table, wanted.record, new_claim(), {})
+    record = Record(table, wanted.record, claim, {})
     for _ in range(ROUNDS):
         try:
             table.write(record.complete_without_call(result))
         except ConditionFailedError as failed:
             record = replace(record, seen=failed.item)
-            record.check()
-            continue
+            if not record.mine:
+                record.check()
+                continue
         return
     raise UnsettledError("other invocations are writing the same items")
 

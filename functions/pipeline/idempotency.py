@@ -78,13 +78,13 @@ class Record:
         if self.seen.get("status") == COMPLETED:
             raise CompletedError(self._completed_at())
         until = int(self.seen.get("in_progress_expiration", 0)) / 1000
-        if self._in_progress and not self._mine and until > now:
+        if self._in_progress and not self.mine and until > now:
             raise UnsettledError("another invocation is applying this event")
 
     @property
     def doubt(self) -> bool:
         """Whether an earlier delivery may have called the API, with an unknown outcome."""
-        return self._in_progress and not self._mine
+        return self._in_progress and not self.mine
 
     def begin(self, until: float) -> Write:
         """Write that this invocation applies the event, ``until`` its time is over (Unix seconds)."""
@@ -117,7 +117,7 @@ class Record:
         return self.seen.get("status") == IN_PROGRESS
 
     @property
-    def _mine(self) -> bool:
+    def mine(self) -> bool:
         """Whether this invocation wrote it: the answer to the write was lost, and the client repeated it."""
         return self.seen.get("claim") == self.claim
 

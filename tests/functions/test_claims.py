@@ -402,13 +402,13 @@ def test_effects_and_streams_of_earlier_versions_are_read(
 
 def test_event_that_needs_no_call_is_recorded_once(client: Failing, table: Table, name: str) -> None:
     wanted = Wanted(name, idempotency_id("payments", name))
-    claims.settle(table, wanted, RESULT)
+    claims.settle(table, wanted, claims.new_claim(), RESULT)
     with pytest.raises(CompletedError):
-        claims.settle(table, wanted, RESULT)
+        claims.settle(table, wanted, claims.new_claim(), RESULT)
     other = Wanted(f"{name}_other", idempotency_id("payments", f"{name}_other"))
     begin(table, other)
     with pytest.raises(UnsettledError):
-        claims.settle(table, other, RESULT)
+        claims.settle(table, other, claims.new_claim(), RESULT)
 
 
 def test_same_event_of_another_handler_has_its_own_record() -> None:
@@ -440,3 +440,15 @@ def test_late_completion_is_whole_or_not_at_all(client: Failing, customer: Objec
     client.calls = 0
     claim.complete(RESULT)
     assert client.calls == 2, "the write that is refused, and one that writes all that is known"
+
+
+def test_record_without_a_call_whose_answer_was_lost_is_the_invocations_own(
+    client: Failing, table: Table, name: str
+) -> None:
+    wanted, claim = Wanted(name, idempotency_id("payments", name)), claims.new_claim()
+    client.failure, client.done = TIMEOUT, True
+    with pytest.raises(TransientError):
+        claims.settle(table, wanted, claim, RESULT)
+    claims.settle(table, wanted, claim, RESULT)
+    with pytest.raises(CompletedError):
+        claims.settle(table, wanted, claims.new_claim(), RESULT)
