@@ -37,7 +37,8 @@ class Archive(Capability):
             "ArchiveName": name,
             "Description": f"Every Stripe event of {account.environment}",
             "RetentionDays": retention_days,
-            "SourceArn": bus.arn,
+            # Written out: while a new bus's ARN is not known, a plan shows a change in place, which fails.
+            "SourceArn": account.bus_arn(bus.name),
         }
         archive = self.add(
             CloudcontrolapiResource,
@@ -46,6 +47,7 @@ class Archive(Capability):
             schema=compact(cloud_control.ARCHIVE),
             desired_state=compact(state | ({"KmsKeyIdentifier": key.arn} if key else {})),
             lifecycle=account.kept,
+            depends_on=[bus.resource],
         )
         # Cloud Control identifies an archive by its name.
         self.arn = account.arn("events", f"archive/{archive.id}")

@@ -60,7 +60,7 @@ class PartnerEventBus(Capability):
             ),
             lifecycle=account.kept,
         )
-        self._bus = bus
+        self.resource = bus
         self.arn = bus.arn
         self.name_reference = bus.name
 
@@ -70,7 +70,9 @@ class PartnerEventBus(Capability):
         From that moment on Stripe's events arrive, and one that finds no rule is gone: what rules need
         takes minutes to make, the rules themselves take seconds.
         """
-        self._bus.depends_on = [f"{part.terraform_resource_type}.{part.friendly_unique_id}" for part in parts]
+        self.resource.depends_on = [
+            f"{part.terraform_resource_type}.{part.friendly_unique_id}" for part in parts
+        ]
 
     def metric_events(self) -> Metric:
         """Events that arrived from the partner."""
