@@ -17,7 +17,7 @@ Attributes of the object's item:
     ``created`` of what may have been applied, by idempotency key; an end's key begins with :data:`END`
 ``holder``, ``lease_until``, ``claim``
     which event is being applied, until when (Unix milliseconds), and the invocation that wrote last. In the
-    last :data:`LATE_SECONDS` of a lease nobody waits for its end: the invocation is over, and only a call
+    last :data:`COOLING_SECONDS` of a lease nobody waits for its end: the invocation is over, and only a call
     that was cut off may still be at work
 
 The item of every ``order`` is the same, so that a change of the setting forgets nothing.
@@ -42,6 +42,8 @@ SKEW_SECONDS: Final = 5
 # How long the API may still be at work on a call after nobody waits for its answer, in seconds
 # (docs/huntaze-api.md).
 LATE_SECONDS: Final = 10
+# So long after that time, by any machine's clock, no such call can be applied any more; seconds.
+COOLING_SECONDS: Final = LATE_SECONDS + SKEW_SECONDS
 
 # What every event meets that no other is in the way of, in an item that was not read.
 _OPEN: Final = (
@@ -136,13 +138,19 @@ class Stream:
         if ordered and self._newest >= self.state.time and self._is_stale():
             raise StaleEventError
         left = int(self._seen.get("lease_until", 0)) / 1000 - time.time()
-        held = left > 0 and self._seen.get("holder") != self.state.key
-        if held and left > LATE_SECONDS:
+        # The same call once more does no harm; what is fetched anew may be another one.
+        held = left > 0 and (self._seen.get("holder") != self.state.key or self._may_fetch)
+        if held and left > COOLING_SECONDS:
             raise BusyError("another event of the same object is being applied")
         if ordered and self._waits_for_newer():
             raise UnsettledError("a newer event of the same object is not settled")
         if held:
             raise UnsettledError("an earlier call about the same object may still be at work")
+
+    @property
+    def _may_fetch(self) -> bool:
+        """Whether the object's present state is sent, under a key of its own."""
+        return not self.state.is_end and (self.state.order == names.REFETCH or self.undecided)
 
     @property
     def doubt(self) -> bool:
@@ -166,7 +174,7 @@ class Stream:
         return self._write(
             f"SET holder = :key, lease_until = :until, claim = :claim, expiration = :expiration, {entries}",
             _OPEN if self.seen is None else self._as_seen(),
-            until=round((until + LATE_SECONDS + SKEW_SECONDS) * 1000),
+            until=round((until + COOLING_SECONDS) * 1000),
         )
 
     def complete(self, *, fetched_at: float | None = None, body: str | None = None) -> Write:
@@ -211,7 +219,7 @@ class Stream:
         """Write that the outcome is unknown; ``at_work``: the API may still be at the call."""
         if not at_work:
             return self._write("REMOVE holder, lease_until", _MINE)
-        until = round((time.time() + LATE_SECONDS) * 1000)
+        until = round((time.time() + COOLING_SECONDS) * 1000)
         return self._write("SET lease_until = :until", _MINE, until=until)
 
     @property

@@ -159,12 +159,25 @@ def test_attempt_that_meets_a_newer_state_is_another_call(
 ) -> None:
     envelope = customer_updated()
     stripe.put(object_of(envelope) | {"name": "first"})
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(status=500, applies=True, times=4))
     with pytest.raises(FunctionError):
         refetching.invoke(envelope)
     stripe.put(object_of(envelope) | {"name": "second"})
     assert refetching.invoke(envelope)["outcome"] == "applied"
     assert api.state()[object_of(envelope)["id"]].body["name"] == "second"
+
+
+def test_newer_state_waits_while_the_api_may_still_be_at_the_one_before(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function
+) -> None:
+    envelope = customer_updated()
+    stripe.put(object_of(envelope) | {"name": "first"})
+    api.fail(Fault(applies=True, reset=True, times=4))
+    with pytest.raises(FunctionError, match="the API could not be reached"):
+        refetching.invoke(envelope)
+    stripe.put(object_of(envelope) | {"name": "second"})
+    with pytest.raises(FunctionError, match="an earlier call about the same object may still be at work"):
+        refetching.invoke(envelope)
 
 
 def test_reads_stay_below_the_limit_of_all_functions_together(
