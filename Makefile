@@ -10,7 +10,7 @@ OPS := $(VENV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local chaos test check format lock bundles synth bootstrap plan deploy destroy clean
+.PHONY: help setup local chaos model test check format lock bundles synth bootstrap plan deploy destroy clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,11 @@ local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it
 
 chaos: setup ## Let every part fail on an embedded AWS and judge what became of each event (SEED=N EVENTS_TOTAL=N)
 	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")
+
+model: setup ## Search what may happen to the pipeline, far beyond the tests (MODEL=NAME SEED=N MINUTES=N MAX=N)
+	@$(VENV)/python -m tests.model $(MODEL) $(if $(SEED),--seed "$(SEED)") $(if $(MINUTES),--minutes "$(MINUTES)") \
+		$(if $(MAX),--most "$(MAX)") $(if $(SWITCHES),--switches "$(SWITCHES)") $(if $(FAULTS),--faults "$(FAULTS)") \
+		$(if $(SCHEDULE),--schedule "$(SCHEDULE)")
 
 test: setup check ## Pass every check and every test
 	@$(VENV)/python -m pytest -n 2 --no-loadscope-reorder

@@ -1,0 +1,1 @@
+"""A model checker of the pipeline: the shipped code in every order of its steps, within bounds."""
