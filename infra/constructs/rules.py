@@ -58,6 +58,8 @@ class EventRule(Capability):
             description=description,
             event_bus_name=bus.name_reference,
             event_pattern=pattern,
+            # Left out, a plan would not see that somebody disabled the rule, and a pause would go on.
+            state="ENABLED",
         )
         self.arn = self._rule.arn
 

@@ -219,3 +219,8 @@ def test_bus_is_logged_where_set(stack: Stack, secured: Stack) -> None:
 def test_environments_differ_in_retention(stack_of: Callable[[str], Stack]) -> None:
     days = {name: archive_of(stack_of(name))["RetentionDays"] for name in RETENTION_DAYS}
     assert days == RETENTION_DAYS
+
+
+def test_each_rule_says_that_it_is_on_so_that_a_deploy_ends_a_pause(stack: Stack, secured: Stack) -> None:
+    for each in (stack, secured):
+        assert {rule["state"] for rule in each.of_type("aws_cloudwatch_event_rule").values()} == {"ENABLED"}
