@@ -66,7 +66,12 @@ class Observer:
 
     def _queues(self) -> dict[str, list[dict[str, Any]]]:
         """Return the messages of every queue by its name, hidden ones included, without receiving any."""
-        answer = httpx.get(f"{self._services.aws.url}/_ministack/sqs/messages", trust_env=False, timeout=30)
+        answer = httpx.get(
+            f"{self._services.aws.url}/_ministack/sqs/messages",
+            headers=self._services.aws.control.headers,
+            trust_env=False,
+            timeout=30,
+        )
         accounts = answer.raise_for_status().json()["messages"]
         return {
             url.rpartition("/")[2]: messages

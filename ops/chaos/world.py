@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from ops.local.clients import Aws
+from ops.local.clients import Aws, Control
 from ops.local.ports import free_port
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, Secrets, Services, running_emulator, running_reference_api
@@ -57,23 +57,23 @@ class World:
 
     def fail_api(self, fault: Mapping[str, Any]) -> None:
         """Order a failure from the reference API; see `ops.local.reference_api.Fault`."""
-        _ask("POST", self.services.api_url, fault)
+        _ask("POST", self.services.api_control, fault)
 
     def fail_aws(self, fault: Mapping[str, Any]) -> None:
         """Order a failure from the embedded AWS; see `ops.local.emulator.faults.AwsFault`."""
-        _ask("POST", self.services.aws.url, fault)
+        _ask("POST", self.services.aws.control, fault)
 
     def speak(self, dialect: str) -> None:
         """Let the reference API answer in a dialect; see `ops.local.reference_api.dialects`."""
-        _ask("PUT", self.services.api_url, {"dialect": dialect}, "dialect")
+        _ask("PUT", self.services.api_control, {"dialect": dialect}, "dialect")
 
     def lift_faults(self) -> tuple[list[int], list[int]]:
         """Lift all faults; return how often each of the API and each of the AWS struck, in their order."""
         struck = []
-        for url in (self.services.api_url, self.services.aws.url):
-            listed = _ask("GET", url).json()["faults"]
+        for control in (self.services.api_control, self.services.aws.control):
+            listed = _ask("GET", control).json()["faults"]
             struck.append([entry["struck"] for entry in listed])
-            _ask("DELETE", url)
+            _ask("DELETE", control)
         return struck[0], struck[1]
 
     def restart_emulator(self) -> None:
@@ -105,8 +105,13 @@ def running_world(folder: Path) -> Iterator[World]:
 
 
 def _ask(
-    method: str, url: str, order: Mapping[str, Any] | None = None, about: str = "faults"
+    method: str, control: Control, order: Mapping[str, Any] | None = None, about: str = "faults"
 ) -> httpx.Response:
     return httpx.request(
-        method, f"{url}/_control/{about}", json=order, trust_env=False, timeout=CONTROL_SECONDS
+        method,
+        f"{control.url}/_control/{about}",
+        json=order,
+        headers=control.headers,
+        trust_env=False,
+        timeout=CONTROL_SECONDS,
     ).raise_for_status()

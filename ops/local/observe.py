@@ -76,7 +76,12 @@ class Observer:
 
     def _read_requests(self) -> None:
         url = f"{self._services.api_url}/_control/requests"
-        answer = httpx.get(url, params={"since": len(self._requests)}, trust_env=False).raise_for_status()
+        answer = httpx.get(
+            url,
+            params={"since": len(self._requests)},
+            headers=self._services.api_control.headers,
+            trust_env=False,
+        ).raise_for_status()
         self._requests.extend(_request(item) for item in answer.json()["requests"])
 
     def _read_dlq(self, name: str) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops.errors import OperatorError
-from ops.local.clients import DUMMY_CREDENTIAL, Aws
+from ops.local.clients import CREDENTIALS, Aws, Control
 from ops.local.folder import ROOT
 from ops.local.ports import LOOPBACK, free_port
 from ops.local.postgres import running_postgres
@@ -70,6 +70,11 @@ class Services:
     secrets: Secrets = field(repr=False)
     watch: Watch = field(default_factory=Watch, repr=False)
 
+    @property
+    def api_control(self) -> Control:
+        """The control paths of the reference API."""
+        return Control(self.api_url, self.secrets.huntaze_api_key)
+
     def environment(self) -> dict[str, str]:
         """Return the process environment with which AWS SDKs and Terraform reach the embedded AWS only."""
         return isolated_environment(self.folder) | {"AWS_ENDPOINT_URL": self.aws.url}
@@ -114,7 +119,8 @@ def running_emulator(
         "SFTP_ENABLED": "0",
     }
     command = ["-m", "ops.local.emulator", "--state-dir", str(folder)]
-    with _server("embedded AWS", command, folder, environment, "/_ministack/health", port, watch) as url:
+    health, key = "/_ministack/health", CREDENTIALS.access_key_id
+    with _server("embedded AWS", command, folder, environment, health, key, port, watch) as url:
         yield url
 
 
@@ -130,7 +136,8 @@ def running_reference_api(
     command = ["-m", "ops.local.reference_api", "--key-file", str(key_file)]
     command += ["--journal", str(folder / JOURNAL)]
     environment = isolated_environment(folder)
-    with _server("reference API", command, folder, environment, "/_control/requests", port, watch) as url:
+    health = "/_control/requests"
+    with _server("reference API", command, folder, environment, health, api_key, port, watch) as url:
         yield url
 
 
@@ -143,14 +150,15 @@ def running_reference_stripe(folder: Path, secret_key: str, port: int | None = N
     key_file.write_text(secret_key)
     command = ["-m", "ops.local.reference_stripe", "--key-file", str(key_file)]
     environment = isolated_environment(folder)
-    with _server("reference Stripe API", command, folder, environment, "/_control/requests", port) as url:
+    health = "/_control/requests"
+    with _server("reference Stripe API", command, folder, environment, health, secret_key, port) as url:
         yield url
 
 
 def isolated_environment(folder: Path) -> dict[str, str]:
     """Return this environment without any AWS, Terraform or secret setting of the operator.
 
-    Dummy credentials, no instance metadata and no profile files: nothing can reach the real AWS.
+    Made-up credentials, no instance metadata and no profile files: nothing can reach the real AWS.
     """
     dropped = ("AWS_", "TF_", "HUNTAZE_API", "STRIPE_", "DATABASE_URL", "POWERTOOLS_")
     kept = {
@@ -160,8 +168,7 @@ def isolated_environment(folder: Path) -> dict[str, str]:
     }
     no_proxy = ",".join(filter(None, [kept.get("NO_PROXY"), LOOPBACK, "localhost"]))
     return kept | {
-        "AWS_ACCESS_KEY_ID": DUMMY_CREDENTIAL,
-        "AWS_SECRET_ACCESS_KEY": DUMMY_CREDENTIAL,
+        **CREDENTIALS.environment(),
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -187,6 +194,7 @@ def _server(
     folder: Path,
     environment: Mapping[str, str],
     health_path: str,
+    key: str,
     port: int | None,
     watch: Watch | None = None,
 ) -> Iterator[str]:
@@ -207,7 +215,7 @@ def _server(
                 start_new_session=True,
             )
         try:
-            if _answers(process, url + health_path):
+            if _answers(process, health_path, Control(url, key)):
                 with (watch or Watch()).over(f"the {name}", process, log_path):
                     yield url
                 return
@@ -223,12 +231,14 @@ def _server(
     raise ServiceError(f"the {name} did not start: {lines[-1]} (log: {log_path})")
 
 
-def _answers(process: subprocess.Popen[bytes], url: str) -> bool:
+def _answers(process: subprocess.Popen[bytes], health_path: str, control: Control) -> bool:
+    url = control.url + health_path
+    asked = urllib.request.Request(url, headers=control.headers)  # noqa: S310 - loopback
     deadline = time.monotonic() + START_DEADLINE_SECONDS
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with opener.open(url, timeout=START_DEADLINE_SECONDS):
+            with opener.open(asked, timeout=START_DEADLINE_SECONDS):
                 return True
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(POLL_SECONDS)

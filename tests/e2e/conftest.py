@@ -49,21 +49,23 @@ class Pipeline:
 
     def fail(self, **fault: Any) -> None:
         """Order a failure from the reference API."""
-        url = f"{self.deployment.services.api_url}/_control/faults"
-        httpx.post(url, json=fault, trust_env=False).raise_for_status()
+        self._control("POST", "faults", json=fault)
 
     def clear_faults(self) -> None:
         """Let the reference API answer rightly again."""
-        url = f"{self.deployment.services.api_url}/_control/faults"
-        httpx.delete(url, trust_env=False).raise_for_status()
+        self._control("DELETE", "faults")
 
     def requests(self, event_id: str) -> list[dict[str, Any]]:
         """Return the requests that the reference API received for an event."""
-        url = f"{self.deployment.services.api_url}/_control/requests"
-        everything = (
-            httpx.get(url, params={"since": 0}, trust_env=False).raise_for_status().json()["requests"]
-        )
+        everything = self._control("GET", "requests", params={"since": 0}).json()["requests"]
         return [request for request in everything if request["idempotency_key"] == event_id]
+
+    def _control(self, method: str, path: str, **options: Any) -> httpx.Response:
+        control = self.deployment.services.api_control
+        url = f"{control.url}/_control/{path}"
+        return httpx.request(
+            method, url, headers=control.headers, trust_env=False, **options
+        ).raise_for_status()
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Take every message out of a queue, those that an observer still hides included, and return them."""

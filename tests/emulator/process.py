@@ -62,7 +62,9 @@ def running(folder: Path, without: Sequence[str] = ()) -> Iterator[Emulator]:
 def answers(url: str) -> bool:
     """Return whether the embedded AWS is up."""
     try:
-        with urllib.request.urlopen(f"{url}/_ministack/health", timeout=DEADLINE_SECONDS):  # noqa: S310 - loopback
+        control = Aws(url, REGION).control
+        asked = urllib.request.Request(f"{url}/_ministack/health", headers=control.headers)  # noqa: S310 - loopback
+        with urllib.request.urlopen(asked, timeout=DEADLINE_SECONDS):  # noqa: S310 - loopback
             return True
     except (urllib.error.URLError, ConnectionError):
         return False

@@ -364,7 +364,7 @@ def _alarm(aws: Aws, name: str, namespace: str, metric: str, dimensions: dict[st
 def _query(aws: Aws, action: str, parameters: dict[str, str]) -> ElementTree.Element:
     """Call CloudWatch over the query protocol, as the Terraform provider does."""
     body = urllib.parse.urlencode({"Action": action, "Version": "2010-08-01"} | parameters).encode()
-    scope = f"test/20260101/{aws.region}/monitoring/aws4_request"
+    scope = f"{aws.credentials.access_key_id}/20260101/{aws.region}/monitoring/aws4_request"
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",

@@ -182,7 +182,7 @@ def test_an_event_that_is_too_old_is_not_tried_again(aws: Aws) -> None:
         "DestinationConfig": {"OnFailure": {"Destination": parked.arn}},
     }
     url = f"{aws.url}/2019-09-25/functions/{arn}/event-invoke-config"
-    scope = f"test/20260101/{aws.region}/lambda/aws4_request"
+    scope = f"{aws.credentials.access_key_id}/20260101/{aws.region}/lambda/aws4_request"
     headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
     httpx.put(url, json=settings, headers=headers).raise_for_status()
     aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload="{}")

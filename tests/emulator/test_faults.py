@@ -32,11 +32,13 @@ PUT = Call("dynamodb", "PutItem", "{}", "a")
 def orders(emulator: Emulator) -> Iterator[Any]:
     url = f"{emulator.aws.url}/_control/faults"
 
+    headers = emulator.aws.control.headers
+
     def order(**fault: Any) -> httpx.Response:
-        return httpx.post(url, json=fault, trust_env=False)
+        return httpx.post(url, json=fault, headers=headers, trust_env=False)
 
     yield order
-    httpx.delete(url, trust_env=False)
+    httpx.delete(url, headers=headers, trust_env=False)
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +96,9 @@ def test_faults_are_listed_with_their_strikes_and_lifted(emulator: Emulator, ord
     orders(service="dynamodb", status=500, times=1)
     for _ in range(2):
         invoke(emulator.aws, arn, {"table": table, "id": "listed"})
-    (listed,) = httpx.get(url, trust_env=False).json()["faults"]
+    (listed,) = httpx.get(url, headers=emulator.aws.control.headers, trust_env=False).json()["faults"]
     assert (listed["fault"]["service"], listed["struck"]) == ("dynamodb", 1)
-    assert httpx.delete(url, trust_env=False).json() == {"cleared": 1}
+    assert httpx.delete(url, headers=emulator.aws.control.headers, trust_env=False).json() == {"cleared": 1}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_process_answers_what_the_local_run_reads(tmp_path: Path) -> None:
     call = sample_call("acacia/customer.updated.json")
     with (
         running_reference_api(tmp_path, API_KEY) as url,
-        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {API_KEY}"}, trust_env=False) as client,
     ):
         assert [call.send(client).status_code for _ in range(2)] == [200, 409]
         first, second = client.get("/_control/requests", params={"since": 0}).json()["requests"]

@@ -151,12 +151,15 @@ def test_faults_strike_by_path_and_are_lifted(server: ReferenceStripe) -> None:
 
 
 def test_process_is_filled_and_told_to_fail_by_its_control_path(tmp_path: Path) -> None:
-    with running_reference_stripe(tmp_path, KEY) as url, httpx.Client(trust_env=False) as http:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with (
+        running_reference_stripe(tmp_path, KEY) as url,
+        httpx.Client(headers=headers, trust_env=False) as http,
+    ):
         control = f"{url}/_control"
         assert http.post(f"{control}/events", json=[event(1)]).status_code == 201
         customer = {"object": {"id": "cus_1", "object": "customer"}}
         assert http.post(f"{control}/objects", json=[customer]).status_code == 201
-        headers = {"Authorization": f"Bearer {KEY}"}
         assert http.get(f"{url}/v1/events", headers=headers).json()["data"] == [event(1)]
         assert http.get(f"{url}/v1/customers/cus_1", headers=headers).json() == customer["object"]
         assert http.post(f"{control}/faults", json={"status": 500, "body": "{}"}).status_code == 201
@@ -171,7 +174,8 @@ def test_process_is_filled_and_told_to_fail_by_its_control_path(tmp_path: Path) 
 
 @pytest.mark.parametrize("bad", [b"{}", b"no json", b"[1]", b'[{"object": "event", "id": "evt_1"}]'])
 def test_control_path_refuses_what_is_no_list_of_events(server: ReferenceStripe, bad: bytes) -> None:
-    answer = httpx.post(f"{server.url}/_control/events", content=bad, trust_env=False)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    answer = httpx.post(f"{server.url}/_control/events", content=bad, headers=headers, trust_env=False)
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
 
 

@@ -38,7 +38,8 @@ def test_real_credentials_are_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real")
     environment = isolated_environment(tmp_path)
-    assert (environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]) == ("test", "test")
+    assert clients.Credentials.of(environment) == clients.CREDENTIALS
+    assert "real" not in environment["AWS_ACCESS_KEY_ID"].lower() + environment["AWS_SECRET_ACCESS_KEY"]
     assert environment["AWS_EC2_METADATA_DISABLED"] == "true"
 
 

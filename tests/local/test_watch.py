@@ -24,7 +24,10 @@ Ask = Callable[[], object]
 @contextmanager
 def reference_api(folder: Path, watch: Watch) -> Iterator[Ask]:
     with running_reference_api(folder, "key", watch=watch) as url:
-        yield lambda: httpx.get(f"{url}/_control/requests", trust_env=False).raise_for_status()
+        headers = {"Authorization": "Bearer key"}
+        yield lambda: httpx.get(
+            f"{url}/_control/requests", headers=headers, trust_env=False
+        ).raise_for_status()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from ops.chaos.fuzz.audit import AUDIT, SENDABLE, AuditTarget
 from ops.chaos.fuzz.envelopes import anything, samples
 from ops.chaos.fuzz.planted import API_KEY, PERSON
 from ops.chaos.fuzz.target import UNREADABLE, Broken, Target
-from ops.local.clients import Aws
+from ops.local.clients import Aws, Credentials
 from ops.local.fresh_ids import FreshIds
 from ops.local.reference_api import Fault, ReferenceApi
 
@@ -47,7 +47,9 @@ def main() -> None:
         )
         os.environ |= {names.HUNTAZE_API_URL: api.url, names.HUNTAZE_API_KEY: API_KEY}
         queue = os.environ[names.DEAD_LETTER_QUEUE_URL]
-        sqs = Aws(os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_REGION"]).client("sqs")
+        sqs = Aws(
+            os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_REGION"], Credentials.of(os.environ)
+        ).client("sqs")
         audited = options.handler == AUDIT
         target = AuditTarget(api, os.environ[names.DATABASE_URL]) if audited else Target(options.handler, api)
         outcomes: Counter[str] = Counter()

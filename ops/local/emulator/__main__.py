@@ -1,8 +1,12 @@
-"""Run the embedded AWS: `python -m ops.local.emulator --port N --state-dir DIR [--without FIX]...`."""
+"""Run the embedded AWS: `python -m ops.local.emulator --port N --state-dir DIR [--without FIX]...`.
+
+It serves the access key that AWS_ACCESS_KEY_ID holds, and no other.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -10,17 +14,26 @@ from ops.local.emulator.errors import EmulatorError
 from ops.local.emulator.fixes import FIXES, selected
 from ops.local.emulator.server import Server
 
+ACCESS_KEY = "AWS_ACCESS_KEY_ID"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         fixes = selected(options.without)
-        Server(options.port, options.state_dir.resolve(), fixes).run()
+        Server(options.port, options.state_dir.resolve(), _access_key_id(), fixes).run()
     except EmulatorError as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - a server process without the CLI's console
         return 1
     return 0
+
+
+def _access_key_id() -> str:
+    value = os.environ.get(ACCESS_KEY, "")
+    if not value:
+        raise EmulatorError(f"no access key: export {ACCESS_KEY}, which callers must use too")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,9 +11,13 @@ from typing import Any
 
 import psutil
 
+from ops.local import guard
 from ops.local.emulator.faults import FaultPlan, fault_from_json, read_call
 
 CONTROL_PATH = "/_control/faults"
+# MiniStack's own control paths among them, also under the name that it has them from.
+CONTROL_PREFIXES = ("/_control/", "/_ministack/", "/_localstack/")
+FORBIDDEN = 403
 JSON_1_0 = "application/x-amz-json-1.0"
 
 Message = dict[str, Any]
@@ -25,30 +29,51 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 class Front:
     """An ASGI application around MiniStack's.
 
+    Only what the run itself started is served: what shows the run's access key, by a signature or, for the
+    control paths, as a bearer.
+
     `POST /_control/faults` orders a failure, `GET` lists the failures with how often each struck, and
     `DELETE` lifts them all. See :class:`ops.local.emulator.faults.AwsFault`.
     """
 
-    def __init__(self, inner: Application) -> None:
+    def __init__(self, inner: Application, access_key_id: str) -> None:
         self._inner = inner
+        self._access_key_id = access_key_id
         self._plan = FaultPlan()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"] == CONTROL_PATH:
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+        elif scope["type"] != "http":
+            # Closed before it is accepted: nothing here speaks WebSocket.
+            await send({"type": "websocket.close"})
+        elif refusal := self._refusal(scope):
+            error = {"__type": "UnrecognizedClientException", "message": refusal}
+            await _answer(send, FORBIDDEN, error, JSON_1_0)
+        elif scope["path"] == CONTROL_PATH:
             body = await _whole(receive)
             await _answer(send, *self._control(scope["method"], body), "application/json")
-        elif scope["type"] == "http" and self._plan:
+        elif self._plan:
             await self._failing(scope, receive, send)
         else:
             await self._inner(scope, receive, send)
 
+    def _refusal(self, scope: Message) -> str | None:
+        headers = _headers(scope)
+        if refusal := guard.foreign(headers):
+            return refusal
+        authorization = headers.get("authorization", "")
+        if scope["path"].startswith(CONTROL_PREFIXES):
+            known = guard.has_bearer(authorization, self._access_key_id)
+        else:
+            query = scope["query_string"].decode("latin-1")
+            known = guard.is_signed_by(authorization, query, self._access_key_id)
+        return None if known else "the access key is not this run's"
+
     async def _failing(self, scope: Message, receive: Receive, send: Send) -> None:
         body = await _whole(receive)
-        headers = {
-            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        call = read_call(headers, scope["method"], body)
+        call = read_call(_headers(scope), scope["method"], body)
         fault = self._plan.strike(call) if call else None
         if fault is None:
             await self._inner(scope, _again(body, receive), send)
@@ -75,6 +100,10 @@ class Front:
         except ValueError as error:
             return 400, {"error": str(error)}
         return 201, {"faults": len(self._plan.listed())}
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _whole(receive: Receive) -> bytes:

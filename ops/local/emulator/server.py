@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,12 +34,15 @@ class Server:
         TCP port on loopback.
     state_dir
         Absolute folder for everything that it writes: state, S3 objects, code of functions.
+    access_key_id
+        The only one that is served.
     fixes
         What to change in MiniStack before it serves.
     """
 
     port: int
     state_dir: Path
+    access_key_id: str = field(repr=False)
     fixes: Sequence[Fix]
 
     def run(self) -> None:
@@ -110,7 +113,8 @@ class Server:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(cast(Any, Front(app)), config, shutdown_trigger=stop.wait)
+        front = Front(app, self.access_key_id)
+        await serve(cast(Any, front), config, shutdown_trigger=stop.wait)
 
     def _stop_workers(self) -> None:
         from ministack.core import lambda_runtime

@@ -19,6 +19,7 @@ from typing import Any
 
 from ministack.core import lambda_runtime, responses
 
+from ops.local.clients import Credentials
 from ops.local.emulator.python_worker import END_OF_LOG
 
 SCRIPT = Path(__file__).with_name("python_worker.py")
@@ -172,4 +173,5 @@ def _environment(config: dict[str, Any], code: Path) -> dict[str, str]:
     reserved = lambda_runtime._RESERVED_RUNTIME_ENV_VARS
     environment |= {key: value for key, value in own.items() if key not in reserved}
     credentials: dict[str, str] = lambda_runtime.execution_credentials(config)
-    return environment | credentials
+    # MiniStack's access key is the account's number, which anybody knows, and its front refuses it.
+    return environment | credentials | Credentials.of(os.environ).environment()

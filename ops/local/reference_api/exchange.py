@@ -44,8 +44,7 @@ class ApiExchange(Exchange):
     """
 
     def __init__(self, api_key: str, journal: Path | None = None, dialect: Dialect = CODED) -> None:
-        super().__init__()
-        self._api_key = api_key
+        super().__init__(api_key)
         self.dialect = dialect
         self._applied: dict[str, Applied] = {}
         self._in_progress: dict[str, _Work] = {}
@@ -109,7 +108,7 @@ class ApiExchange(Exchange):
     def _usual(self, request: Received) -> tuple[Call | None, Reply]:
         """Return the call that is to be applied, if any, and the reply."""
         try:
-            call = read(request, self._api_key)
+            call = read(request, self.key)
             if not self.dialect.key_first:
                 check_body(call)
             self._look_at_key(call)

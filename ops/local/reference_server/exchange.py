@@ -10,9 +10,16 @@ from ops.local.reference_server.messages import Received, Recorded, Refusal, Rep
 
 
 class Exchange(ABC):
-    """Answer requests one at a time, and remember them."""
+    """Answer requests one at a time, and remember them.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    key
+        The bearer key that callers must present, for the control paths too.
+    """
+
+    def __init__(self, key: str) -> None:
+        self.key = key
         self._lock = threading.Lock()
         self._faults = FaultPlan()
         self._requests: list[Recorded] = []

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ops.local import guard
 from ops.local.ports import LOOPBACK
 from ops.local.reference_server.exchange import Exchange
 from ops.local.reference_server.faults import fault_from_json
@@ -52,7 +53,7 @@ class Server(ThreadingHTTPServer):
         return f"http://{LOOPBACK}:{self.server_address[1]}"
 
     def control(self, request: Received) -> Reply:
-        """Answer a request of the test or tool that runs this server. Needs no key: loopback only."""
+        """Answer a request of the test or tool that runs this server, and knows its key."""
         target = urlsplit(request.path)
         match request.method, target.path.removeprefix(CONTROL_PREFIX):
             case "GET", "requests":
@@ -141,11 +142,21 @@ class _Handler(BaseHTTPRequestHandler):
             if len(received.content) < int(length):
                 self.close_connection = True  # the client went away in mid-body: nobody asked anything
             elif self.path.startswith(CONTROL_PREFIX):
-                self._send(self.server.control(received))
+                self._send(self._control_refusal() or self.server.control(received))
             else:
                 self._send(self.server.exchange.answer(received))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - named by http.server
+
+    def _control_refusal(self) -> Reply | None:
+        """Refuse a control request of a web page, for another host, or without the key."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        refusal = guard.foreign(headers)
+        if refusal is None and not guard.has_bearer(
+            headers.get("authorization", ""), self.server.exchange.key
+        ):
+            refusal = "control paths need the bearer key"
+        return json_reply(403, {"error": refusal}) if refusal else None
 
     def _refuse_unread(self, received: Received, status: HTTPStatus) -> None:
         """Refuse a body that can't be read; the connection can't be used again after it."""

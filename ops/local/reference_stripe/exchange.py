@@ -21,8 +21,7 @@ class StripeExchange(Exchange):
     """Answer requests one at a time, and remember them, their paths with their queries."""
 
     def __init__(self, secret_key: str, store: Store, reads_per_second: int | None = None) -> None:
-        super().__init__()
-        self._secret_key = secret_key
+        super().__init__(secret_key)
         self.store = store
         self._limit = reads_per_second
         self._recent: deque[float] = deque()
@@ -51,7 +50,7 @@ class StripeExchange(Exchange):
         scheme, _, key = (request.header("Authorization") or "").partition(" ")
         if scheme != "Bearer" or not key:
             return _error(401, "You did not provide an API key.")
-        if not hmac.compare_digest(key.encode(), self._secret_key.encode()):
+        if not hmac.compare_digest(key.encode(), self.key.encode()):
             return _error(401, "Invalid API Key provided.")
         if self._is_too_much(request.at):
             return _error(429, "Request rate limit exceeded.", code="rate_limit")
