@@ -79,10 +79,28 @@ def test_presigned_address_is_served_to_whoever_has_it(emulator: Emulator) -> No
     assert httpx.get(foreign, trust_env=False).status_code == 403
 
 
-def test_sdk_with_other_credentials_is_told_so(emulator: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("dynamodb", "list_tables"),
+        ("lambda", "list_functions"),
+        ("sqs", "list_queues"),
+        ("sts", "get_caller_identity"),
+        ("cloudwatch", "describe_alarms"),
+    ],
+)
+def test_sdk_with_other_credentials_is_told_so(emulator: Emulator, service: str, operation: str) -> None:
     other = Aws(emulator.aws.url, emulator.aws.region, Credentials.made_up())
-    with pytest.raises(ClientError, match="UnrecognizedClientException"):
-        other.client("dynamodb").list_tables()
+    with pytest.raises(ClientError, match="the access key is not this run's") as refused:
+        getattr(other.client(service), operation)()
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_s3_client_with_other_credentials_is_refused(emulator: Emulator) -> None:
+    other = Aws(emulator.aws.url, emulator.aws.region, Credentials.made_up())
+    with pytest.raises(ClientError) as refused:
+        other.client("s3").list_buckets()
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
 def test_functions_have_the_runs_credentials(emulator: Emulator) -> None:

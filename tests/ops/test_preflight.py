@@ -198,8 +198,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 @pytest.fixture
 def plan(aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planned:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
+    for name, value in aws.credentials.environment().items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
     monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
     file = tmp_path / "dev.md"

@@ -18,6 +18,7 @@ CONTROL_PATH = "/_control/faults"
 # MiniStack's own control paths among them, also under the name that it has them from.
 CONTROL_PREFIXES = ("/_control/", "/_ministack/", "/_localstack/")
 FORBIDDEN = 403
+REFUSED = "UnrecognizedClientException"
 JSON_1_0 = "application/x-amz-json-1.0"
 
 Message = dict[str, Any]
@@ -49,8 +50,7 @@ class Front:
             # Closed before it is accepted: nothing here speaks WebSocket.
             await send({"type": "websocket.close"})
         elif refusal := self._refusal(scope):
-            error = {"__type": "UnrecognizedClientException", "message": refusal}
-            await _answer(send, FORBIDDEN, error, JSON_1_0)
+            await _refuse(send, refusal, speaks_xml=_speaks_xml(_headers(scope)))
         elif scope["path"] == CONTROL_PATH:
             body = await _whole(receive)
             await _answer(send, *self._control(scope["method"], body), "application/json")
@@ -134,8 +134,26 @@ async def _nowhere(_message: Message) -> None:
     """Swallow an answer."""
 
 
+def _speaks_xml(headers: dict[str, str]) -> bool:
+    """Whether a client of AWS reads XML: of the query protocol, and of S3, which its signature names."""
+    form = "application/x-www-form-urlencoded" in headers.get("content-type", "")
+    return form or "/s3/aws4_request" in headers.get("authorization", "")
+
+
+async def _refuse(send: Send, why: str, *, speaks_xml: bool) -> None:
+    if speaks_xml:
+        error = f"<Error><Code>{REFUSED}</Code><Message>{why}</Message></Error>"
+        # S3's own error has no frame, and its parsers look below one too.
+        await _send(send, FORBIDDEN, f"<ErrorResponse>{error}</ErrorResponse>".encode(), "text/xml")
+    else:
+        await _answer(send, FORBIDDEN, {"__type": REFUSED, "message": why}, JSON_1_0)
+
+
 async def _answer(send: Send, status: int, body: Any, media_type: str) -> None:
-    content = json.dumps(body).encode()
+    await _send(send, status, json.dumps(body).encode(), media_type)
+
+
+async def _send(send: Send, status: int, content: bytes, media_type: str) -> None:
     headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
