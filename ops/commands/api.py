@@ -62,7 +62,7 @@ def check(
 
     def tell(finding: probe.Finding) -> None:
         line = f"{finding.path}  {finding.event_type}  {finding.promise}: {finding.problem or 'kept'}"
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     findings = probe.run(base, key, samples, tell)
     if as_json:
