@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ops.switches import SWITCHES
+from ops.local.folder import ROOT
+from ops.switches import SWITCHES, TAG
 from tests.e2e.conftest import Pipeline
 from tests.e2e.test_commands import ops
 
@@ -28,7 +29,9 @@ def test_the_next_deploy_resumes_every_part_and_its_plan_shows_it(pipeline: Pipe
     assert planned.returncode == 0, planned.stderr
     counts = json.loads(planned.stdout)
     assert (counts["add"], counts["change"], counts["destroy"]) == (0, len(SWITCHES), 0)
-    assert "huntaze-stripe-paused-since" in planned.stderr
+    shown = (ROOT / counts["markdown"]).read_text()
+    assert shown.count('`state`: `"DISABLED"` → `"ENABLED"`') == len(SWITCHES) - 1, "the mapping has none"
+    assert TAG in shown
 
     done = ops(pipeline, "deploy", "--env", "dev", "--yes")
     assert done.returncode == 0, done.stderr
