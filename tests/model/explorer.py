@@ -56,7 +56,7 @@ class Report:
 
 
 def search(
-    scenario: Scenario, *, most: int | None = None, until: float | None = None, first: bool = False
+    scenario: Scenario, *, most: int | None = None, until: float | None = None, first: str | None = None
 ) -> Report:
     """See every world within the bounds, the nearest first.
 
@@ -67,7 +67,7 @@ def search(
     until
         When the search is cut off, by :func:`time.monotonic`.
     first
-        Whether the first flaw ends it.
+        The kind of flaw whose first one ends it.
     """
     shipped = Code()
     report = Report(scenario)
@@ -81,7 +81,7 @@ def search(
         while waiting:
             if (most and len(came_by) >= most) or (until and time.monotonic() > until):
                 break
-            if first and report.found:
+            if first in report.found:
                 break
             world = waiting.popleft()
             actions = rules.actions(world)

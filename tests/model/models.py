@@ -31,6 +31,8 @@ _NO_CODES: Final = DIALECTS["no-codes"]
 _BODY_FIRST: Final = DIALECTS["422-for-everything"]
 _NO_TABLE_FAULTS: Final[tuple[str, ...]] = ()
 _LATE: Final = (api.LATE, api.KILLED_LATE, api.STRANGER_404, api.STRANGER_422)
+# One of each kind: an unknown outcome, with and without the API at work; a refusal; nothing done; a kill.
+_FEW: Final = (api.LOST, api.FAILED, api.STRANGER_404, api.LIMITED, api.KILLED_AFTER)
 _SECOND_HOST: Final = ("done, and done again by the client", "conflict", "done, but not answered")
 # Within what the pipeline allows for clocks that differ, and far beyond it.
 _LITTLE_SKEW: Final = (4.0,)
@@ -62,10 +64,10 @@ _EFFECTS: Final = (
         (_E1, _E2), switches=0, faults=2, table_faults=_NO_TABLE_FAULTS,
         queue_faults=("killed before", "killed after", "throttled", "done, but not answered")),
     Scenario("OnceReused", "an event comes again with another body, after a deploy or a heal",
-        (_once(_E1), replace(_once(_E1), name="E1 changed", object=payment(amount=2)), _E2),
+        (replace(_E1, again=payment(amount=2)), _E2),
         switches=0, table_faults=_NO_TABLE_FAULTS),
-    Scenario("OnceReusedNoCodes", "the same with an API without codes",
-        (_once(_E1), replace(_once(_E1), name="E1 changed", object=payment(amount=2)), _E2),
+    Scenario("OnceReusedNoCodes", "the same with an API without codes: a person must look there",
+        (replace(_E1, again=payment(amount=2)), _E2), left=True,
         switches=0, dialect=_NO_CODES, table_faults=_NO_TABLE_FAULTS),
     Scenario("OnceNoCodes", "two events of one effect, with an API without codes",
         (_E1, _E2), dialect=_NO_CODES),
@@ -97,19 +99,27 @@ _STATES: Final = (
     Scenario("LatestRepeated", "the client of the table repeats a write whose answer was lost",
         (_NEW, _OLD), api_faults=(api.LOST,), table_faults=_SECOND_HOST),
     Scenario("LatestReused", "a state comes again with another body",
-        (_once(_NEW), replace(_once(_NEW), name="new changed", object=customer(3, email="e")), _once(_OLD)),
+        (replace(_NEW, again=customer(3, email="e")), _OLD),
         switches=0, table_faults=_NO_TABLE_FAULTS),
-    Scenario("LatestReusedNoCodes", "the same with an API without codes",
-        (_once(_NEW), replace(_once(_NEW), name="new changed", object=customer(3, email="e")), _once(_OLD)),
+    Scenario("LatestReusedNoCodes", "the same with an API without codes: a person must look there",
+        left=True, events=(replace(_NEW, again=customer(3, email="e")), _OLD),
         switches=0, dialect=_NO_CODES, table_faults=_NO_TABLE_FAULTS),
     Scenario("LatestLate", "the API applies a state when nobody waits for it any more",
         (_NEW, _once(_OLD)), api_faults=_LATE, table_faults=_NO_TABLE_FAULTS, waits=(9, 61)),
     Scenario("LatestLateNoCodes", "the same with an API without codes",
         (_NEW, _once(_OLD)), api_faults=_LATE, dialect=_NO_CODES, table_faults=_NO_TABLE_FAULTS,
         waits=(9, 61)),
-    Scenario("LatestLittleSkew", "clocks that differ by less than the pipeline allows", (_NEW, _once(_OLD)),
-        skews=_LITTLE_SKEW, waits=(27,), table_faults=("killed before",), api_faults=(api.LATE,)),
+    Scenario("LatestLittleSkew", "clocks that differ by less than the pipeline allows",
+        (_once(_NEW), _once(_OLD)), skews=_LITTLE_SKEW, waits=(7,), table_faults=_NO_TABLE_FAULTS,
+        api_faults=(api.LATE, api.KILLED_LATE)),
+    Scenario("LatestSkewAtTheEnd", "the same, when an invocation's time is over",
+        (_once(_NEW), _once(_OLD)), skews=_LITTLE_SKEW, waits=(27,), table_faults=("killed before",),
+        api_faults=(api.KILLED_LATE,)),
     Scenario("LatestSkew", "clocks that differ by more than an invocation lives", (_once(_NEW), _once(_OLD)),
+        skews=_MUCH_SKEW, switches=2, ordered=False, waits=(1,), table_faults=("killed before",),
+        api_faults=()),
+    Scenario("LatestTwiceSkew", "the same, the newer one twice at once, and an older one",
+        (_once(_NEW), replace(_once(_NEW), name="new again"), replace(_OLD, tries=0)),
         skews=_MUCH_SKEW, switches=2, ordered=False, waits=(1,), table_faults=("killed before",),
         api_faults=()),
     Scenario("End", "a state and the object's end", (_STATE, _once(_END))),
@@ -123,26 +133,26 @@ _STATES: Final = (
     Scenario("Tie", "two states of one second, which tell what they changed",
         (Event("B", "evt_b", _UPDATED, customer(2), previous={"name": "name 1", "metadata": {"rank": "1"}}),
          Event("A", "evt_a", _UPDATED, customer(1), tries=1,
-             previous={"name": "name 0", "metadata": {"rank": "0"}}))),
+             previous={"name": "name 0", "metadata": {"rank": "0"}})), api_faults=_FEW),
     Scenario("TieFetched", "two states of one second, with a key for Stripe's API",
         (Event("B", "evt_b", _UPDATED, customer(2)), Event("A", "evt_a", _UPDATED, customer(1), tries=1)),
-        stripe=(customer(2),), stripe_key=True),
+        stripe=(customer(2),), stripe_key=True, api_faults=_FEW),
     Scenario("TieUnknown", "two states of one second, of which nothing tells which is newer",
         (Event("B", "evt_b", _UPDATED, customer(1)),
-         Event("A", "evt_a", _UPDATED, customer(1, email="e"), tries=1))),
+         Event("A", "evt_a", _UPDATED, customer(1, email="e"), tries=1)), api_faults=_FEW),
 )
 _REFETCHED: Final = (
     Scenario("Refetch", "two events, of which each fetches the present state",
         (Event("E1", "evt_1", _UPDATED, customer(1), CREATED, tries=1),
          Event("E2", "evt_2", _UPDATED, customer(2), CREATED + 100, stripe=1)), waits=(61,),
-        orders=(names.REFETCH,), stripe=(customer(1), customer(2)), stripe_key=True),
+        orders=(names.REFETCH,), stripe=(customer(1), customer(2)), stripe_key=True, api_faults=_FEW),
     Scenario("RefetchLate", "the same, with calls that are applied late",
         (Event("E1", "evt_1", _UPDATED, customer(1), CREATED),
          Event("E2", "evt_2", _UPDATED, customer(2), CREATED + 100, stripe=1, tries=1)),
         orders=(names.REFETCH,), stripe=(customer(1), customer(2)), stripe_key=True,
         api_faults=_LATE, table_faults=_NO_TABLE_FAULTS, waits=(9,)),
     Scenario("RefetchEnd", "a state that is fetched, and the object's end", (_STATE, _once(_END)),
-        orders=(names.REFETCH,), stripe=(subscription(1, "canceled"),), stripe_key=True),
+        orders=(names.REFETCH,), stripe=(subscription(1, "canceled"),), stripe_key=True, api_faults=_FEW),
     Scenario("RefetchEndLate", "the same, with calls that are applied late", (_STATE, _once(_END)),
         orders=(names.REFETCH,), stripe=(subscription(1, "canceled"),), stripe_key=True,
         api_faults=_LATE, table_faults=_NO_TABLE_FAULTS, waits=(9, 61)),
@@ -150,11 +160,13 @@ _REFETCHED: Final = (
 _SETTINGS: Final = tuple(
     Scenario(f"Order{first.capitalize()}{second.capitalize()}", f"order changes from {first} to {second}",
         (_once(_NEW), _once(_OLD) if (first, second) in _UNLIKE else _OLD), switches=0,
-        orders=(first, second), stripe=(customer(3),), stripe_key=True)
+        orders=(first, second), stripe=(customer(3),), stripe_key=True,
+        api_faults=_FEW)
     for first in names.ORDERS for second in names.ORDERS if first != second
 ) + tuple(
     Scenario(f"End{first.capitalize()}{second.capitalize()}", f"from {first} to {second}, and an end",
-        (_STATE, _once(_END)), switches=0, orders=(first, second), stripe=(subscription(1),), stripe_key=True)
+        (_STATE, _once(_END)), switches=0, orders=(first, second), stripe=(subscription(1),), stripe_key=True,
+        api_faults=_FEW)
     for first in names.ORDERS for second in names.ORDERS if first != second
 )
 _REPLAYED: Final = (

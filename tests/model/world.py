@@ -163,7 +163,7 @@ class Rules:
             world = self.fair_round(world)
         for _ in range(FAIR_ROUNDS):
             world = self.fair_round(world, parked=True)
-        if not self.scenario.dialect.codes:
+        if not self.scenario.dialect.codes and not self.scenario.left:
             for _ in range(FAIR_ROUNDS):
                 world = self.fair_round(world, parked=True, settle=True)
         return world._replace(flaws=world.flaws + judge.ending(self.scenario, world))
@@ -282,7 +282,7 @@ class Rules:
         start = Start(
             name=f"{planned.name}#{number}",
             handler=ROUTES[planned.type].handler,
-            envelope=planned.envelope(world.replay),
+            envelope=planned.envelope(number, world.replay),
             at=world.clock,
             skew=skew,
             settle=settle,
