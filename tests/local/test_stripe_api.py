@@ -230,7 +230,8 @@ def test_key_and_address_come_from_the_settings(
     ],
 )
 def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setattr(config, "_secret_document", dict)
+    monkeypatch.setattr(config, "_secret_document", lambda _: {})
+    monkeypatch.setenv("SECRET_IDS", "secret")
     monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
     monkeypatch.setenv("LIVEMODE", "false")
     monkeypatch.setenv(name, value)
