@@ -149,18 +149,21 @@ def _show(console: Console, findings: Findings, ledger: str) -> None:
     table.add_column("Event type")
     for column in ("Made by Stripe", "Missing", "No handler", "Not applied", "Handed over"):
         table.add_column(column, justify="right")
-    table.add_column("Missing events")
+    listed = []
     for line in _document(findings)["types"]:
         missing = line["missing"] + line["unhandled"]
         counts = [len(line[name]) for name in ("missing", "unhandled", "unapplied", "healed")]
         shown = " ".join(missing[:SHOWN_IDS]) + (" …" if len(missing) > SHOWN_IDS else "")
-        table.add_row(line["event_type"], str(line["compared"]), *map(str, counts), shown)
+        table.add_row(line["event_type"], str(line["compared"]), *map(str, counts))
+        if missing:
+            listed.append(f"{line['event_type']}: {shown}")
     table.add_section()
     totals = [gap.missing_count for gap in (findings.gap, findings.unhandled, findings.unapplied)]
-    table.add_row(
-        "all", str(findings.gap.compared.total()), *map(str, totals), str(findings.healed_count), ""
-    )
+    table.add_row("all", str(findings.gap.compared.total()), *map(str, totals), str(findings.healed_count))
     console.print(table)
+    for ids in listed:
+        # To copy, whatever the terminal's width.
+        console.print(ids, highlight=False, markup=False, soft_wrap=True)
 
 
 def _verdict(findings: Findings, *, heal: bool, dry_run: bool) -> Iterator[str]:
