@@ -186,3 +186,6 @@ def test_an_earlier_releases_archive_keeps_its_events_beside_the_new_one(
     assert actions == {"aws_cloudwatch_event_archive.archive": ["forget"], ARCHIVE: ["create"]}
     upgraded.apply(tmp_path / "plan")
     assert [each["EventCount"] for each in account.archives()] == [1, 0]
+    # Not even with the environment.
+    upgraded.destroy()
+    assert [each["EventCount"] for each in account.archives()] == [1]
