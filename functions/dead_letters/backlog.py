@@ -135,11 +135,20 @@ class Backlog:
         return None
 
     def thin(self, kind: Type) -> None:
-        """Hold the newest few of a type only; the others are tried later."""
+        """Hold a few of a type only, spread over the newer half; the others are tried later.
+
+        The oldest have failed, and events that never succeed may lie at the newest end too: what lies between
+        them must be tried.
+        """
         its = sorted(
             (each for each in self.held() if each.type == kind), key=lambda each: each.letter.failed_at
         )
-        for each in its[:-PROBES]:
+        if len(its) <= PROBES:
+            return
+        # A few are only joined by the next that was received: those that are held stay spread as they are.
+        first, last = len(its) // 2 if len(its) > 2 * PROBES else 0, len(its) - 1
+        kept = {round(first + number * (last - first) / (PROBES - 1)) for number in range(PROBES)}
+        for each in (each for place, each in enumerate(its) if place not in kept):
             self._drop(each)
             self.later[each.source].append(each.letter.receipt)
 

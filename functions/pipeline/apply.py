@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import claims, config, names, telemetry
-from functions.pipeline.api import ATTEMPT_SECONDS, HuntazeApi
+from functions.pipeline.api import AFTER_DOUBT, ATTEMPT_SECONDS, HuntazeApi
 from functions.pipeline.claims import Claim, Wanted
 from functions.pipeline.config import DeliverySettings
 from functions.pipeline.effects import EffectDoneError, effect_key
@@ -111,7 +111,7 @@ def apply(delivery: Delivery) -> dict[str, Any]:
         return _send_present_state(delivery, claim)
     _call(delivery, claim, delivery.request, delivery.key)
     result = delivery.result(telemetry.APPLIED)
-    claim.complete(result)
+    _retry(delivery, lambda: claim.complete(result))
     return result
 
 
@@ -225,7 +225,7 @@ def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
     body = _digest(request)
     _call(delivery, claim, request, f"{delivery.key}:{body[:STATE_DIGITS]}")
     result = delivery.result(telemetry.APPLIED)
-    claim.complete(result, fetched_at=fetched_at, body=body)
+    _retry(delivery, lambda: claim.complete(result, fetched_at=fetched_at, body=body))
     return result
 
 
@@ -251,8 +251,15 @@ def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: s
     except EventError as failure:
         judged = isinstance(failure, PermanentError) and not isinstance(failure, DoubtfulRefusalError)
         # A fetched state's refusal judges that state, and not the one that an earlier call brought.
-        judged = judged and not (claim.doubt and idempotency_key != delivery.key)
-        _give_up(claim, doubt=doubt and not judged, at_work=at_work)
+        another = claim.doubt and idempotency_key != delivery.key and not delivery.settles
+        _give_up(claim, doubt=doubt and (another or not judged), at_work=at_work)
+        if judged and another and isinstance(failure, PermanentError):
+            raise DoubtfulRefusalError(
+                f"{failure.reason}, {AFTER_DOUBT}",
+                status=failure.status,
+                path=failure.path,
+                answer=failure.answer,
+            ) from failure
         raise
 
 

@@ -7,7 +7,7 @@ wherever it is killed, leaves one of them without the others.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -142,7 +142,7 @@ def begin(table: Table, wanted: Wanted, claim: str, until: float) -> Claim:
         parts.append(Stream(table, wanted.stream, claim, wanted.state, None))
     for _ in range(ROUNDS):
         try:
-            table.write(*(part.begin() if isinstance(part, Effect) else part.begin(until) for part in parts))
+            table.write(*_beginnings(parts, until))
         except ConditionFailedError as failed:
             for place, item in enumerate(failed.items):
                 if item is not None:
@@ -178,6 +178,15 @@ def settle(table: Table, wanted: Wanted, claim: str, result: Mapping[str, Any]) 
                 continue
         return
     raise UnsettledError("other invocations are writing the same items")
+
+
+def _beginnings(parts: list[Part], until: float) -> Iterator[Write]:
+    doubt = any(part.doubt for part in parts)
+    for part in parts:
+        if isinstance(part, Record):
+            yield part.begin(until, doubt=doubt)
+        else:
+            yield part.begin() if isinstance(part, Effect) else part.begin(until)
 
 
 def _claim(table: Table, parts: list[Part]) -> Claim:

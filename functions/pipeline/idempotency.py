@@ -83,17 +83,24 @@ class Record:
 
     @property
     def doubt(self) -> bool:
-        """Whether an earlier delivery may have called the API, with an unknown outcome."""
-        return self._in_progress and not self.mine
+        """Whether an earlier delivery may have called the API, with an unknown outcome.
 
-    def begin(self, until: float) -> Write:
-        """Write that this invocation applies the event, ``until`` its time is over (Unix seconds)."""
+        An invocation that finds its own write, whose answer was lost, finds there what it knew before.
+        """
+        return self._in_progress and (not self.mine or bool(self.seen.get("doubt")))
+
+    def begin(self, until: float, *, doubt: bool) -> Write:
+        """Write that this invocation applies the event, ``until`` its time is over (Unix seconds).
+
+        ``doubt`` is what is known of earlier deliveries, by any of the items.
+        """
         return self._write(
-            "SET #status = :status, claim = :claim, in_progress_expiration = :until, "
+            "SET #status = :status, claim = :claim, in_progress_expiration = :until, doubt = :doubt, "
             "expiration = :expiration REMOVE #data, completed_at",
             self._as_seen(),
             status=IN_PROGRESS,
             until=round(until * 1000),
+            doubt=doubt,
         )
 
     def complete(self, result: Mapping[str, Any]) -> Write:
@@ -106,7 +113,9 @@ class Record:
 
     def release(self) -> Write:
         """Write that the API has surely not applied the event."""
-        return self._write("SET #status = :status, expiration = :expiration", _MINE, status=RELEASED)
+        return self._write(
+            "SET #status = :status, expiration = :expiration REMOVE doubt", _MINE, status=RELEASED
+        )
 
     def leave(self) -> Write:
         """Write that the outcome is unknown, so that the next delivery need not wait to ask the API."""
@@ -132,7 +141,7 @@ class Record:
     def _completed(self, result: Mapping[str, Any], condition: str | None) -> Write:
         return self._write(
             "SET #status = :status, #data = :data, completed_at = :now, claim = :claim, "
-            "expiration = :expiration REMOVE in_progress_expiration",
+            "expiration = :expiration REMOVE in_progress_expiration, doubt",
             condition,
             status=COMPLETED,
             data=json.dumps(dict(result)),

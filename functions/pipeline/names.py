@@ -29,7 +29,7 @@ SECRET_NAMES: Final = {
     DATABASE_URL: "huntaze/stripe-eventbridge/{environment}/database-url",
 }
 
-# How an older state of an object is kept from overwriting a newer one; see functions.pipeline.streams.
+# How an older state of an object is kept from overwriting a newer one; see functions.pipeline.ordering.
 WATERMARK: Final = "watermark"
 REFETCH: Final = "refetch"
 OFF: Final = "off"

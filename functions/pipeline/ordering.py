@@ -45,6 +45,9 @@ LATE_SECONDS: Final = 10
 # So long after that time, by any machine's clock, no such call can be applied any more; seconds.
 COOLING_SECONDS: Final = LATE_SECONDS + SKEW_SECONDS
 
+# Entries that one write removes.
+MOST_REMOVED: Final = 50
+
 # What every event meets that no other is in the way of, in an item that was not read.
 _OPEN: Final = (
     "(attribute_not_exists(lease_until) OR lease_until < :now)"
@@ -187,7 +190,9 @@ class Stream:
         body
             Hash of the body that was sent.
         """
-        moot = [entry for entry, created in self._unsettled.items() if created < self._applied(fetched_at)]
+        applied = self._applied(fetched_at)
+        # DynamoDB takes expressions of 4 KB; what is older than the applied one blocks nobody and may stay.
+        moot = [entry for entry, created in self._unsettled.items() if created < applied][:MOST_REMOVED]
         attributes = {f"moot{n}": entry for n, entry in enumerate(moot) if entry != self.state.entry}
         removed = [
             "holder",

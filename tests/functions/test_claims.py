@@ -452,3 +452,47 @@ def test_record_without_a_call_whose_answer_was_lost_is_the_invocations_own(
     claims.settle(table, wanted, claim, RESULT)
     with pytest.raises(CompletedError):
         claims.settle(table, wanted, claims.new_claim(), RESULT)
+
+
+@pytest.mark.parametrize("kind", ["each", "once", "latest"])
+def test_doubt_outlives_the_lost_answer_of_the_write_that_replaces_it(
+    client: Failing, table: Table, customer: Object, name: str, kind: str
+) -> None:
+    wanted = {
+        "each": Wanted(name, idempotency_id("billing", name)),
+        "once": once(name, name),
+        "latest": customer.event(100),
+    }[kind]
+    begin(table, wanted, seconds=-60)
+    claim = claims.new_claim()
+    client.done = True
+    real = client._client
+
+    class LosesTheSecond:
+        """The first write meets what was there; the answer to the second, which is made, is lost."""
+
+        writes = 0
+
+        def __getattr__(self, call: str) -> Any:
+            def made(**arguments: Any) -> Any:
+                answer = getattr(real, call)(**arguments)
+                self.writes += 1
+                if self.writes == 1:
+                    raise TIMEOUT
+                return answer
+
+            return made
+
+    client._client = LosesTheSecond()
+    with pytest.raises(TransientError):
+        claims.begin(table, wanted, claim, time.time() + 30)
+    assert claims.begin(table, wanted, claim, time.time() + 30).doubt
+
+
+def test_object_with_many_events_in_doubt_is_completed(client: Failing, customer: Object) -> None:
+    put(client, customer.stream, unsettled={f"evt_{'x' * 24}{number}": number for number in range(1, 400)})
+    for created in (500, 501):
+        customer.apply(customer.event(created))
+    found = item(client, customer.stream)
+    assert int(found["applied"]) == 501
+    assert len(found["unsettled"]) == 399 - 2 * 50

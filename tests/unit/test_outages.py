@@ -88,8 +88,23 @@ def test_events_that_fail_for_ever_delay_no_other(play: Play, place: str, poison
     assert world.run_until(lambda: world.left() == poison, limit) <= limit
 
 
-def stubborn(world: World, count: int) -> None:
-    for number in range(count):
+@pytest.mark.parametrize(
+    ("front", "back", "healthy"), [(10, 20, 100), (12, 25, 100), (30, 25, 100), (100, 100, 1000)]
+)
+def test_events_that_fail_for_ever_at_both_ends_delay_no_other(
+    play: Play, front: int, back: int, healthy: int
+) -> None:
+    world = play(World(poisonous))
+    stubborn(world, front)
+    for number in range(healthy):
+        world.fail(f"evt_{number}", f"cus_{number}", OLD)
+    stubborn(world, back, begin=front)
+    limit = bound(healthy + front + back)
+    assert world.run_until(lambda: world.left() == front + back, limit) <= limit
+
+
+def stubborn(world: World, count: int, begin: int = 0) -> None:
+    for number in range(begin, begin + count):
         world.fail(f"evt_poison{number}", f"cus_p{number}", OLD)
 
 
