@@ -222,8 +222,8 @@ MUTATIONS: Final = (
     Mutation(
         "L3: an invocation releases a record that another one has taken since",
         idempotency,
-        'return self._write("SET #status = :status, expiration = :expiration", _MINE, status=RELEASED)',
-        'return self._write("SET #status = :status, expiration = :expiration", None, status=RELEASED)',
+        'expiration = :expiration REMOVE doubt", _MINE, status=RELEASED',
+        'expiration = :expiration REMOVE doubt", None, status=RELEASED',
         {"OnceSkew": "TWICE"},
     ),
     Mutation(
@@ -250,7 +250,7 @@ MUTATIONS: Final = (
     Mutation(
         "an effect is released after a call of unknown outcome",
         apply,
-        "_give_up(claim, doubt=doubt and not judged, at_work=at_work)",
+        "_give_up(claim, doubt=doubt and (another or not judged), at_work=at_work)",
         "_give_up(claim, doubt=False, at_work=at_work)",
         {"Once": "TWICE", "Latest": "OLDER"},
     ),
