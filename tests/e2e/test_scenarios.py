@@ -214,15 +214,27 @@ def test_an_event_that_could_not_be_audited_in_time_reaches_the_fifo_dead_letter
     sqs = pipeline.deployment.services.aws.client("sqs")
     url = pipeline.deployment.outputs.queues[EVENTS_QUEUE]
     body = json.dumps(fresh(sample("current", "invoice.paid"), "evt_e2eLedgerAway"))
-    with short_visibility(sqs, url), no_ledger_bucket(pipeline):
+    with few_receives(sqs, url), short_visibility(sqs, url), no_ledger_bucket(pipeline):
         sent = sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="payments")
-        wait_for(lambda: pipeline.observer.queue_depths()[AUDIT_DLQ] == 1, "the redrive after 5 receives")
+        wait_for(lambda: pipeline.observer.queue_depths()[AUDIT_DLQ] == 1, "the redrive after its receives")
     (message,) = pipeline.messages(AUDIT_DLQ)
     assert message["MessageId"] == sent["MessageId"]
     assert message["Body"] == body
     assert "MessageAttributes" not in message
     assert int(message["Attributes"]["ApproximateReceiveCount"]) >= AUDIT_RECEIVES
     assert pipeline.observer.queue_depths()[EVENTS_QUEUE] == 0
+
+
+@contextmanager
+def few_receives(sqs: Any, url: str) -> Iterator[None]:
+    """Let SQS move a message after a few receives; those of the deployed queue take twelve hours."""
+    deployed = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    policy = json.loads(deployed["RedrivePolicy"]) | {"maxReceiveCount": AUDIT_RECEIVES}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=deployed)
 
 
 @contextmanager
