@@ -222,10 +222,13 @@ class Stream:
 
     def leave(self, *, at_work: bool) -> Write:
         """Write that the outcome is unknown; ``at_work``: the API may still be at the call."""
-        if not at_work:
+        now = time.time()
+        # A call of an earlier delivery of the event may be at work for longer than this one was.
+        earlier = 0 if self._mine else int(self._seen.get("lease_until", 0)) / 1000
+        until = now + COOLING_SECONDS if at_work or self._mine else earlier
+        if until <= now:
             return self._write("REMOVE holder, lease_until", _MINE)
-        until = round((time.time() + COOLING_SECONDS) * 1000)
-        return self._write("SET lease_until = :until", _MINE, until=until)
+        return self._write("SET lease_until = :until", _MINE, until=round(until * 1000))
 
     @property
     def _seen(self) -> Item:

@@ -180,9 +180,16 @@ MUTATIONS: Final = (
     Mutation(
         "L1: no time for a call that the API is still at",
         ordering,
-        "        if not at_work:\n",
-        "        if True:\n",
+        "until = now + COOLING_SECONDS if at_work or self._mine else earlier",
+        "until = 0",
         {"LatestLate": "OLDER", "EndLate": "OVER THE END"},
+    ),
+    Mutation(
+        "L1: a refusal ends the time for a call that the API is still at",
+        ordering,
+        "else earlier\n",
+        "else 0\n",
+        {"LatestLateRefused": "OLDER"},
     ),
     Mutation(
         "L2 i: the lease ends with the invocation",
@@ -194,8 +201,8 @@ MUTATIONS: Final = (
     Mutation(
         "L2 i: no allowance for clocks that differ",
         ordering,
-        "until = round((time.time() + COOLING_SECONDS) * 1000)",
-        "until = round((time.time() + LATE_SECONDS) * 1000)",
+        "until = now + COOLING_SECONDS if",
+        "until = now + LATE_SECONDS if",
         {"LatestLittleSkew": "OLDER"},
     ),
     Mutation(
