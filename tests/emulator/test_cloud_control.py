@@ -108,6 +108,14 @@ def test_a_queue_that_is_there_is_not_made_again(aws: Aws) -> None:
     assert (again["OperationStatus"], again["ErrorCode"]) == ("FAILED", "AlreadyExists")
 
 
+def test_a_request_that_is_sent_again_with_its_token_is_done_once(aws: Aws) -> None:
+    control, name = aws.client("cloudcontrol"), unique("queue")
+    request = {"TypeName": QUEUE, "ClientToken": name, "DesiredState": json.dumps({"QueueName": name})}
+    first, again = (control.create_resource(**request)["ProgressEvent"] for _ in range(2))
+    assert first == again
+    assert again["OperationStatus"] == "SUCCESS"
+
+
 def test_what_sqs_refuses_fails_with_its_reason(aws: Aws) -> None:
     refused = make(aws, QUEUE, QueueName=unique("queue"), MaximumMessageSize=1)
     assert (refused["OperationStatus"], refused["ErrorCode"]) == ("FAILED", "InvalidRequest")

@@ -29,10 +29,10 @@ def apply() -> None:
     for name in ("_record_request", "_progress_event"):
         original(cloudcontrol, name)
     operations: dict[str, Callable[[ControlledType, Data], Answer]] = {
-        "_create_resource": _create,
+        "_create_resource": _once(_create),
         "_get_resource": _get,
-        "_update_resource": _update,
-        "_delete_resource": _delete,
+        "_update_resource": _once(_update),
+        "_delete_resource": _once(_delete),
         "_list_resources": _list,
     }
     for name, operation in operations.items():
@@ -46,6 +46,26 @@ def _for_known_types(known: Callable[[ControlledType, Data], Answer], other: Ope
         return other(data) if served is None else known(served, data)
 
     return operation
+
+
+def _once(
+    operation: Callable[[ControlledType, Data], Answer],
+) -> Callable[[ControlledType, Data], Answer]:
+    """Do a request once, whose answer may be lost and which is then sent again with its token.
+
+    Source: Cloud Control API reference, CreateResource, ClientToken.
+    """
+    answers: dict[str, Answer] = {}
+
+    def once(served: ControlledType, data: Data) -> Answer:
+        token = data.get("ClientToken")
+        if token is None:
+            return operation(served, data)
+        if token not in answers:
+            answers[token] = operation(served, data)
+        return answers[token]
+
+    return once
 
 
 def _told_its_host(handle: Handler) -> Handler:
