@@ -16,6 +16,15 @@ import time
 import traceback
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Final
+
+from botocore.config import Config
+
+from functions.pipeline import aws
+
+# Seconds that the function waits for AWS and PostgreSQL, instead of its own few: on a busy machine the
+# servers of the tests may take longer than those of a deployment ever do.
+PATIENCE: Final = "PATIENCE_SECONDS"
 
 
 @dataclass
@@ -35,10 +44,21 @@ class Context:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
+def _wait_for_busy_servers(module: str, seconds: int) -> None:
+    limits = Config(connect_timeout=seconds, read_timeout=seconds)
+    setattr(aws, "CONFIG", aws.CONFIG.merge(limits))  # noqa: B010 (final in a deployment)
+    if module == "functions.audit":
+        postgres = importlib.import_module("functions.ledger.postgres")
+        for name, limit in {"CONNECT_SECONDS": seconds, "STATEMENT_MILLISECONDS": seconds * 1000}.items():
+            setattr(postgres, name, limit)
+
+
 def main(module: str, answers: int) -> None:
     """Serve invocations until standard input ends."""
     # Lambda's JSON logging sets the root logger to the function's level; DEBUG shows the most.
     logging.basicConfig(stream=sys.stdout, level=os.environ.get("ROOT_LOG_LEVEL", "WARNING"))
+    if PATIENCE in os.environ:
+        _wait_for_busy_servers(module, int(os.environ[PATIENCE]))
     handler = importlib.import_module(module).handler
     with os.fdopen(answers, "w") as out:
         for line in sys.stdin:
