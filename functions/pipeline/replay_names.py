@@ -18,7 +18,8 @@ _TIMED: Final = re.compile(r".*-([0-9]{8}T[0-9]{6}Z)")
 def new_name(environment: str, now: datetime, *, forced: bool) -> str:
     """Name a replay that is about to be started, for example forced-replay-prod-20261123T101500Z.
 
-    The name is made before StartReplay is called: nothing that the replay brings is older than its second.
+    The name is made just before StartReplay is called, with the time that AWS tells: nothing that the replay
+    brings is older than its second, by the clocks that write when an event was completed.
     """
     prefix = FORCED_REPLAY_PREFIX if forced else ""
     return f"{prefix}replay-{environment}-{now.astimezone(UTC).strftime(_SECOND)}"

@@ -101,7 +101,7 @@ def start(
         question = f"Replay {moments.told(first)} to {moments.told(last)} to {names} of {env}{warning}?"
         talk.confirm(question, yes=yes, as_json=as_json)
         # The reading and the question may have taken minutes.
-        now = datetime.now(UTC)
+        now = starting.time_at_aws(environment)
         document["replay"] = name = new_name(env, now, forced=force)
         if force:
             document["record"] = record.write(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,6 +28,24 @@ SECOND: Final = timedelta(seconds=1)
 DESCRIPTION_LIMIT: Final = 512
 ALREADY_EXISTS: Final = "ResourceAlreadyExistsException"
 NOT_FOUND: Final = "ResourceNotFoundException"
+
+
+def time_at_aws(environment: Environment) -> datetime:
+    """Ask EventBridge for the time, to the second: this machine's clock may be minutes off.
+
+    The handlers compare the start in a forced replay's name with the time at which Lambda completed an event.
+
+    Raises
+    ------
+    OperatorError
+        EventBridge refuses, or its answer tells no time.
+    """
+    with aws_errors("the list of replays"):
+        answer = environment.client("events").list_replays(Limit=1)
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        raise OperatorError("EventBridge's answer tells no time: look at what stands before it") from None
 
 
 def start(

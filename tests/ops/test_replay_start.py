@@ -37,6 +37,8 @@ class EventBridge:
     # Answers to StartReplay in their order: "lost" after it has started, a code of AWS, or "" for success.
     answers: list[str] = field(default_factory=list)
     describes: bool = True
+    # What the head of each answer says of the time; None for nothing.
+    date: str | None = "Mon, 23 Nov 2026 12:00:30 GMT"
 
     def start(self, wanted: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
         answer = self.answers.pop(0) if self.answers else ""
@@ -74,7 +76,9 @@ def bridge() -> Iterator[EventBridge]:
                 self.connection.close()
                 return
             body = json.dumps(answer[1]).encode()
-            self.send_response(answer[0])
+            self.send_response_only(answer[0])
+            if made.date is not None:
+                self.send_header("Date", made.date)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -219,3 +223,15 @@ def test_replay_without_force_needs_none(bridge: EventBridge) -> None:
         "",
     )
     check(bridge, NOW + timedelta(minutes=1))
+
+
+def test_time_in_a_replays_name_is_awss_and_not_this_machines(bridge: EventBridge) -> None:
+    """The handlers compare it with what Lambda's clock wrote."""
+    assert starting.time_at_aws(environment(bridge)) == NOW + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("date", [None, "soon"])
+def test_answer_without_a_time_is_refused_in_one_line(bridge: EventBridge, date: str | None) -> None:
+    bridge.date = date
+    with pytest.raises(OperatorError, match="tells no time"):
+        starting.time_at_aws(environment(bridge))
