@@ -270,3 +270,19 @@ def test_tie_that_nothing_decides_is_fetched_where_a_key_is_there(
         assert function.invoke(envelope)["outcome"] == "applied"
     names_sent = [call.body["name"] for call in api.applied() if call.object_id == object_of(first)["id"]]
     assert names_sent == ["of the second event", "present"]
+
+
+@pytest.mark.parametrize("settles", [False, True])
+def test_refusal_of_a_fetched_state_ends_the_doubt_of_another_only_where_a_person_says_so(
+    api: ReferenceApi, stripe: ReferenceStripe, refetching: Function, parked: Parked, settles: bool
+) -> None:
+    envelope = customer_updated()
+    stripe.put(object_of(envelope) | {"name": "first"})
+    api.fail(Fault(status=500, applies=True, times=4))
+    with pytest.raises(FunctionError):
+        refetching.invoke(envelope)
+    stripe.put(object_of(envelope) | {"name": "second"})
+    api.fail(Fault(status=422, body='{"code": "event_rejected"}', times=1))
+    assert refetching.invoke(envelope, settles=settles)["outcome"] == "parked"
+    ((attributes, _),) = parked.take()
+    assert attributes["error"] == ("PermanentError" if settles else "DoubtfulRefusalError")
