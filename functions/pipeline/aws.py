@@ -39,7 +39,6 @@ _CONFIGURATION_CODES: Final = frozenset(
         "QueueDoesNotExist",
         "ResourceNotFoundException",
         "UnrecognizedClientException",
-        "ValidationException",
     }
 )
 

@@ -6,7 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from functions.pipeline import table
 from functions.pipeline.errors import TransientError
@@ -26,3 +32,15 @@ def test_table_that_does_not_answer_is_transient(
 
     with pytest.raises(TransientError, match=silence.__name__):
         Table("table", 60).write(*[Write(f"a#{n}", "SET a = :a", values={"a": 1}) for n in range(writes)])
+
+
+def test_request_that_the_table_refuses_is_a_fault_of_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration error would stop the redrive of every other event in the queue."""
+
+    def call(**arguments: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ValidationException", "Message": "Item size"}}, "UpdateItem")
+
+    monkeypatch.setattr(table, "client", lambda: SimpleNamespace(update_item=call))
+
+    with pytest.raises(TransientError, match="ValidationException"):
+        Table("table", 60).write(Write("a", "SET a = :a", values={"a": 1}))
