@@ -206,9 +206,19 @@ def test_guide_asks_for_what_the_trust_rests_on() -> None:
         "review from code owners",
         "selected branches, `main` alone",
         "*prevent self-review*",
-        "/.github/ @OWNER/platform",
     ):
         assert asked in text
+
+
+def test_what_decides_about_rights_has_code_owners() -> None:
+    lines = (ROOT / ".github" / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    rules = [line.split() for line in lines if line and not line.startswith("#")]
+    owned = {pattern for pattern, *owners in rules if owners}
+    assert owned == {pattern for pattern, *_ in rules}
+    asked = {"/.github/", "/infra/", "/ops/", "/environments/", "/Pipfile*", "/main.py", "/Makefile"}
+    assert asked <= owned
+    for pattern in owned - {"*"}:
+        assert list(ROOT.glob(pattern.strip("/"))), pattern
 
 
 def test_a_pull_requests_plan_asks_for_no_more_than_the_state() -> None:
