@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.pipeline.process import process, warm_up
-from functions.pipeline.routing import PAYMENTS
+from functions.pipeline.routing_table import PAYMENTS
 from functions.pipeline.telemetry import logger, metrics
 
 warm_up()

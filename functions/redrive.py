@@ -4,12 +4,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.dead_letters.automatic import run
+from functions.dead_letters.auto_redrive import run
 from functions.pipeline.telemetry import logger, metrics
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 @metrics.log_metrics
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Look at the dead-letter queues; see :func:`functions.dead_letters.automatic.run`."""
+    """Look at the dead-letter queues; see :func:`functions.dead_letters.auto_redrive.run`."""
     return run(context)

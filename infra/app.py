@@ -38,7 +38,7 @@ def synthesise(
     fast_provider.start_jsii()
     # Only now: these load the bindings, which would start Node.js in their own way.
     from infra.bootstrap import BootstrapStack
-    from infra.constructs.base import new_app
+    from infra.resources.base import new_app
     from infra.stack import EnvironmentStack
 
     for settings in environments:

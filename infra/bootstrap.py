@@ -3,11 +3,11 @@
 from cdktf import TerraformStack
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.buckets import PrivateBucket
-from infra.constructs.outputs import Outputs
-from infra.constructs.state import keep_locally
 from infra.names import BOOTSTRAP
+from infra.resources.account import Account
+from infra.resources.bucket import PrivateBucket
+from infra.resources.outputs import Outputs
+from infra.resources.state_backend import keep_locally
 from infra.settings import StateSettings
 
 

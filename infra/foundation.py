@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 from constructs import Construct
 
-from functions.pipeline import names
 from functions.pipeline.route import LATEST
-from functions.pipeline.routing import HANDLERS, ROUTES
+from functions.pipeline.routing_table import HANDLERS, ROUTES
+from functions.shared import names
 from infra.bundle import Bundles
-from infra.constructs.account import Account
 from infra.constructs.archive import Archive
-from infra.constructs.code import CodeAssets
-from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
-from infra.constructs.function import Platform
 from infra.constructs.idempotency import IdempotencyTable, expiry_seconds
 from infra.constructs.ledger import Ledger
 from infra.constructs.secret import PipelineSecrets
+from infra.resources.account import Account
+from infra.resources.code import CodeAssets
+from infra.resources.function import Platform
+from infra.resources.key import Key
 from infra.settings import Settings
 
 

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from infra.constructs.policy import compact
 from infra.errors import RoutingError
+from infra.resources.policy import compact
 
 # EventBridge quota "Event pattern size", in characters.
 MAX_PATTERN_LENGTH: Final = 2_048
@@ -50,7 +50,7 @@ def lanes(source: str, routed: Mapping[str, Sequence[str]]) -> dict[str, str]:
             if event_type in owner:
                 raise RoutingError(
                     f"event type {event_type} is routed twice, to {owner[event_type]} and {handler}; "
-                    "leave one route in functions/pipeline/routing.py"
+                    "leave one route in functions/pipeline/routing_table.py"
                 )
             _check_known(event_type)
             owner[event_type] = handler
@@ -77,6 +77,7 @@ def _rendered(lane: str, source: str, detail_types: Sequence[Any]) -> str:
     if len(text) > MAX_PATTERN_LENGTH:
         raise RoutingError(
             f"the event pattern of {lane} has {len(text):,} characters and EventBridge takes "
-            f"{MAX_PATTERN_LENGTH:,}; split its types over two handlers in functions/pipeline/routing.py"
+            f"{MAX_PATTERN_LENGTH:,}; split its types over two handlers in "
+            "functions/pipeline/routing_table.py"
         )
     return text

@@ -5,22 +5,23 @@ from collections.abc import Sequence
 from cdktf import TerraformStack
 from constructs import Construct
 
-from functions.pipeline import names, routing
+from functions.pipeline import routing_table
+from functions.shared import names
 from infra import patterns
 from infra.bundle import Bundles
 from infra.constructs.audit import Audit
 from infra.constructs.bus_log import BusLog
-from infra.constructs.function import Network
 from infra.constructs.handler import Handler
 from infra.constructs.monitoring import Monitoring, Thresholds
-from infra.constructs.outputs import Outputs
-from infra.constructs.policy import compact
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.schedule import PRECISION_SECONDS, ScheduledFunction
-from infra.constructs.state import keep_in_bucket
 from infra.forgotten import EARLIER_ARCHIVES, EARLIER_QUEUES, FORMER_KEY
 from infra.foundation import Foundation
 from infra.names import stack_name
+from infra.resources.function import Network
+from infra.resources.outputs import Outputs
+from infra.resources.policy import compact
+from infra.resources.state_backend import keep_in_bucket
 from infra.settings import FunctionSettings, Settings
 
 
@@ -36,10 +37,10 @@ class EnvironmentStack(TerraformStack):
         keep_in_bucket(self, name=name, bucket=settings.state_bucket, region=settings.state_region)
         lanes = patterns.lanes(
             settings.stripe_event_source_name,
-            {family: routing.event_types(family) for family in routing.HANDLERS},
+            {family: routing_table.event_types(family) for family in routing_table.HANDLERS},
         )
         base = Foundation.lay(self, settings, bundles)
-        handlers = [_handler(self, base, family, lanes[family]) for family in routing.HANDLERS]
+        handlers = [_handler(self, base, family, lanes[family]) for family in routing_table.HANDLERS]
         audit = _audit(self, base, lanes)
         fed = [*(part for handler in handlers for part in handler.parts), *audit.parts]
         base.bus.wait_for(fed)
@@ -234,7 +235,7 @@ def _outputs(scope: Construct, base: Foundation, audit: Audit, monitoring: Monit
 
 
 def _function_settings(settings: Settings, family: str) -> FunctionSettings:
-    return {routing.PAYMENTS: settings.payments, routing.BILLING: settings.billing}[family]
+    return {routing_table.PAYMENTS: settings.payments, routing_table.BILLING: settings.billing}[family]
 
 
 def _network(settings: Settings) -> Network | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from functions.pipeline import names
-from functions.pipeline.errors import ConfigurationError
+from functions.shared import names
+from functions.shared.errors import ConfigurationError
 from ops.errors import OperatorError
 
 ENDPOINT = "AWS_ENDPOINT_URL"

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from infra.constructs import cloud_control
+from infra.resources import cloud_control
 from ops import environment as environments
 from ops.environment import MISSING_CODES, aws_errors
 from ops.errors import OperatorError

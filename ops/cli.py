@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ops import talk
 from ops.commands import api, chaos, deploy, dlq, pause, reconcile, replay
+from ops.console import open_console, print_error, print_json, print_line
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -96,9 +96,9 @@ def local(
 
     def tell(report: Report) -> None:
         if as_json:
-            talk.show_json(report.as_json())
+            print_json(report.as_json())
 
-    if not run(Options(events, _whole("COUNT", count), keep), talk.console(as_json=as_json), tell):
+    if not run(Options(events, _whole("COUNT", count), keep), open_console(as_json=as_json), tell):
         raise typer.Exit(FAILED)
 
 
@@ -121,10 +121,10 @@ def bundles(as_json: Json = False) -> None:
     """
     from ops import bundles as builder
 
-    built = builder.build(builder.LAMBDA, lambda line: talk.say(line, as_json=as_json))
+    built = builder.build(builder.LAMBDA, lambda line: print_line(line, as_json=as_json))
     sizes = {name: bundle.path.stat().st_size for name, bundle in built.items()}
     if as_json:
-        talk.show_json(
+        print_json(
             [
                 {"name": name, "path": str(bundle.path), "bytes": sizes[name], "sha256": bundle.sha256}
                 for name, bundle in built.items()
@@ -132,7 +132,7 @@ def bundles(as_json: Json = False) -> None:
         )
     else:
         for name, bundle in built.items():
-            talk.say(f"{name}  {sizes[name]} bytes  sha256 {bundle.sha256}  {bundle.path}")
+            print_line(f"{name}  {sizes[name]} bytes  sha256 {bundle.sha256}  {bundle.path}")
 
 
 def main() -> None:
@@ -144,17 +144,17 @@ def main() -> None:
     try:
         app()
     except OperatorError as error:
-        talk.complain(f"error: {error}")
+        print_error(f"error: {error}")
         sys.exit(USAGE if error.usage else FAILED)
     except (CommandInterruptedError, KeyboardInterrupt):
-        talk.complain("interrupted")
+        print_error("interrupted")
         sys.exit(INTERRUPTED)
     except OSError as error:
         told = _told(error)
         if told is None:
             raise
         _drop_output()
-        talk.complain(f"error: {told}")
+        print_error(f"error: {told}")
         sys.exit(FAILED)
 
 

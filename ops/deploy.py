@@ -12,16 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from functions.pipeline import names
+from functions.shared import names
 from infra import settings as infra_settings
 from infra.names import BOOTSTRAP, ENVIRONMENTS, stack_name
-from ops import addresses, plan_report, protection
+from ops import ROOT, addresses, plan_report, protection
 from ops.errors import OperatorError
-from ops.steps import Steps
+from ops.progress import Steps
 from ops.terraform import KeptError, PlanSummary, Terraform, operator_environment
 from ops.terraform.supervision import Check
 
-ROOT = Path(__file__).resolve().parent.parent
 USAGE_EXIT_CODE = 2
 VALUES_RESOURCE: Final = "aws_secretsmanager_secret_version"
 BUS_RESOURCE: Final = "aws_cloudwatch_event_bus"

@@ -25,7 +25,7 @@ from botocore.exceptions import (
 )
 
 from functions.ledger.reader import READERS
-from functions.pipeline import names
+from functions.shared import names
 from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import PROJECT

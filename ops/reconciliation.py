@@ -9,19 +9,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions import stripe_api
-from functions.pipeline import names
-from functions.pipeline.errors import ConfigurationError, EventError
-from functions.pipeline.routing import HANDLERS, ROUTES
+from functions.pipeline.routing_table import HANDLERS, ROUTES
 from functions.reconciliation.gap import Batch, Event, Gap, compare
 from functions.reconciliation.handled import COMPLETED
 from functions.reconciliation.heal import Destination, Healer
-from functions.stripe_api import StripeApi
-from ops import records, talk
+from functions.shared import names
+from functions.shared.errors import ConfigurationError, EventError
+from functions.stripe_api import client
+from functions.stripe_api.client import StripeApi
+from ops import records
+from ops.console import plural
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
-from ops.ledgers import Ledger
-from ops.steps import Steps
+from ops.ledger import Ledger
+from ops.progress import Steps
 
 
 def stripe(environment: Environment) -> StripeApi:
@@ -34,7 +35,7 @@ def stripe(environment: Environment) -> StripeApi:
     """
     key = os.environ.get(names.STRIPE_SECRET_KEY, "").strip() or _key_of_secret(environment)
     try:
-        return stripe_api.with_key(key, livemode=environment.settings.livemode)
+        return client.with_key(key, livemode=environment.settings.livemode)
     except ConfigurationError as error:
         raise OperatorError(error.reason, usage=True) from error
 
@@ -87,7 +88,7 @@ class Findings:
     def told(self) -> str:
         """Return how far it came, for people."""
         return (
-            f"{talk.counted(self.gap.compared.total(), 'event')} compared, {self.gap.missing_count} missing, "
+            f"{plural(self.gap.compared.total(), 'event')} compared, {self.gap.missing_count} missing, "
             f"{self.unhandled.missing_count} reached no handler"
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from functions.pipeline.errors import EventError
 from functions.reconciliation.handled import Records
+from functions.shared.errors import EventError
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 

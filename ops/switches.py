@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 
 from botocore.exceptions import ClientError
 
-from functions.pipeline import routing
-from ops import moments
+from functions.pipeline import routing_table
+from ops import times
 from ops.environment import MISSING_CODES, Environment, aws_errors
 from ops.errors import OperatorError
 
@@ -40,8 +40,8 @@ class State:
         if not self.deployed:
             return "not deployed"
         if not self.paused:
-            return f"running, not yet replayed since {moments.told(self.since)}" if self.since else "running"
-        return f"paused since {moments.told(self.since)}" if self.since else "paused"
+            return f"running, not yet replayed since {times.told(self.since)}" if self.since else "running"
+        return f"paused since {times.told(self.since)}" if self.since else "paused"
 
 
 class Switch(Protocol):
@@ -232,7 +232,7 @@ def _found(ask: Any) -> dict[str, Any] | None:
 
 
 SWITCHES: Final[Mapping[str, Switch]] = {
-    **{family: HandlerRule(family) for family in routing.HANDLERS},
+    **{family: HandlerRule(family) for family in routing_table.HANDLERS},
     "audit": AuditMapping(),
     "redrive": Schedule(
         "redrive",

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from functions.dead_letters.lease import event_key
+from functions.dead_letters.message import DeadLetter
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.records import DeadLetter
 from functions.dead_letters.redrive import WayBack
 
 # What is held whole. A message takes some five times its body in memory, and the function has 512 MiB.

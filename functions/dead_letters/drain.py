@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 from functions.dead_letters.backlog import Backlog, Message, Object, Source, Type, message
 from functions.dead_letters.circuit import Circuit
 from functions.dead_letters.lease import Lease
+from functions.dead_letters.message import CONFIGURATION, TRANSIENT, DeadLetter
 from functions.dead_letters.queue import RECEIVE_BATCH
-from functions.dead_letters.records import CONFIGURATION, TRANSIENT, DeadLetter
 from functions.dead_letters.redrive import (
     APPLIED,
     FAILED,
@@ -29,9 +29,9 @@ from functions.dead_letters.redrive import (
 )
 from functions.dead_letters.settings import RedriveSettings
 from functions.dead_letters.workers import Workers
-from functions.pipeline.errors import ConfigurationError, EventError
-from functions.pipeline.retry import remaining_seconds
 from functions.pipeline.telemetry import logger
+from functions.shared.errors import ConfigurationError, EventError
+from functions.shared.retry import remaining_seconds
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

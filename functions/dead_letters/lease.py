@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from functions.pipeline import names
-from functions.pipeline.errors import EventError
-from functions.pipeline.table import ConditionFailedError, Table, digest
+from functions.pipeline.idempotency_table import ConditionFailedError, Table, digest
+from functions.shared import names
+from functions.shared.errors import EventError
 
 # How long the item need not be written anew.
 RENEW_SECONDS: Final = 15

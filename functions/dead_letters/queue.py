@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from functions.dead_letters.records import DeadLetter, read
-from functions.pipeline import aws
+from functions.dead_letters.message import DeadLetter, read
+from functions.shared import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -13,12 +13,12 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from functions.dead_letters.message import UNKNOWN, DeadLetter, failure_of
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.records import UNKNOWN, DeadLetter, failure_of
-from functions.pipeline import aws, names
-from functions.pipeline.compact import compact
-from functions.pipeline.errors import ConfigurationError
 from functions.reconciliation.heal import lane
+from functions.shared import aws, names
+from functions.shared.errors import ConfigurationError
+from functions.shared.json_text import compact
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from functions.pipeline import config, names
+from functions.shared import config, names
 
 # Calls at once: as many as begin within these seconds, so that events which take so long keep the rate.
 SECONDS_AT_RATE: Final = 2

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from functions.ledger import s3
 from functions.ledger.parking import park
 from functions.ledger.records import LedgerRecord, read
-from functions.pipeline import config
-from functions.pipeline.config import LedgerSettings
-from functions.pipeline.errors import EventError, InvalidEventError
 from functions.pipeline.telemetry import logger
+from functions.shared import config
+from functions.shared.config import LedgerSettings
+from functions.shared.errors import EventError, InvalidEventError
 
 if TYPE_CHECKING:
     from functions.ledger.postgres import PostgresLedger

@@ -14,8 +14,8 @@ import certifi
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from functions.pipeline import names
-from functions.pipeline.errors import ConfigurationError
+from functions.shared import names
+from functions.shared.errors import ConfigurationError
 
 VERIFIED: Final = "verify-full"
 # These encrypt nothing, or stop encrypting where the other side asks for it.

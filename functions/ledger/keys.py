@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from functions.ledger.records import LedgerRecord
-from functions.pipeline import names
+from functions.shared import names
 
 HASH_HEX_DIGITS: Final = 32  # 128 bits of SHA-256: no two batches share a name.
 _KEY: Final = re.compile(

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from functions.ledger.records import type_or_none
 from functions.pipeline import parking, telemetry
-from functions.pipeline.errors import EventError, InvalidEventError
+from functions.shared.errors import EventError, InvalidEventError
 
 # A message of the audit queue as Lambda hands it over, and why it can't be stored.
 Refused = tuple[Mapping[str, Any], InvalidEventError]

@@ -16,8 +16,8 @@ from psycopg.types.json import Jsonb
 
 from functions.ledger.connection import connect
 from functions.ledger.records import LedgerRecord
-from functions.pipeline import names
-from functions.pipeline.errors import ConfigurationError, EventError, TransientError
+from functions.shared import names
+from functions.shared.errors import ConfigurationError, EventError, TransientError
 
 TABLE: Final = "stripe_event_ledger"
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from functions.pipeline.envelope import ID
-from functions.pipeline.errors import InvalidEventError
-from functions.pipeline.redaction import without_client_secrets
+from functions.shared.errors import InvalidEventError
+from functions.shared.redaction import without_client_secrets
 
 TYPE_LIMIT: Final = 255
 # Wider than what handlers take: a thin event's type may be "v2.core.account[requirements].updated".

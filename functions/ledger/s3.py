@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from functions.ledger.keys import object_key
 from functions.ledger.records import LedgerRecord
-from functions.pipeline import aws
+from functions.shared import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

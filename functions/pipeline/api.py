@@ -36,15 +36,15 @@ import httpx
 
 from functions import __version__
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import (
+from functions.pipeline.route import Request
+from functions.pipeline.telemetry import logger
+from functions.shared.errors import (
     AuthenticationRefusedError,
     DoubtfulRefusalError,
     EventError,
     PermanentError,
     TransientError,
 )
-from functions.pipeline.route import Request
-from functions.pipeline.telemetry import logger
 
 # Seconds. Connecting takes a round trip, TLS one or two more, each with this limit; an answer of the API is
 # expected within its own limit of 10 s; a body of 2 KB is written at once; and the only connection is never

@@ -8,26 +8,27 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import claims, config, names, telemetry
+from functions.pipeline import claims, telemetry
 from functions.pipeline.api import AFTER_DOUBT, ATTEMPT_SECONDS, HuntazeApi
 from functions.pipeline.claims import Claim, Wanted
-from functions.pipeline.config import DeliverySettings
 from functions.pipeline.effects import EffectDoneError, effect_key
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import (
+from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.idempotency_table import Table, digest
+from functions.pipeline.objects import StripeObject, own_id
+from functions.pipeline.ordering import BusyError, StaleEventError, State, stream_key
+from functions.pipeline.refetch import present_state
+from functions.pipeline.route import LATEST, ONCE, Request, Route
+from functions.shared import config, names
+from functions.shared.config import DeliverySettings
+from functions.shared.errors import (
     DoubtfulRefusalError,
     EventError,
     InvalidEventError,
     PermanentError,
     UnsettledError,
 )
-from functions.pipeline.idempotency import idempotency_id
-from functions.pipeline.objects import StripeObject, own_id
-from functions.pipeline.ordering import BusyError, StaleEventError, State, stream_key
-from functions.pipeline.refetch import present_state
-from functions.pipeline.retry import Result, remaining_seconds, retry, wait_before
-from functions.pipeline.route import LATEST, ONCE, Request, Route
-from functions.pipeline.table import Table, digest
+from functions.shared.retry import Result, remaining_seconds, retry, wait_before
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from functions.pipeline.effects import Effect
-from functions.pipeline.errors import UnsettledError
 from functions.pipeline.idempotency import Record
+from functions.pipeline.idempotency_table import ConditionFailedError, Table, Write
 from functions.pipeline.ordering import State, Stream
-from functions.pipeline.table import ConditionFailedError, Table, Write
+from functions.shared.errors import UnsettledError
 
 # The first try expects nothing in the way; a second knows what was, and a third whoever came between.
 ROUNDS: Final = 4

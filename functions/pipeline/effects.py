@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from functions.pipeline.errors import UnsettledError
-from functions.pipeline.table import Item, Table, Write, item_key
+from functions.pipeline.idempotency_table import Item, Table, Write, item_key
+from functions.shared.errors import UnsettledError
 
 KIND: Final = "effect"
 

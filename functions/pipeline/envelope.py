@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from functions.pipeline.errors import InvalidEventError, LivemodeMismatchError
-from functions.pipeline.names import FORCED_REPLAY_PREFIX
 from functions.pipeline.objects import INT64_LIMIT
 from functions.pipeline.replay_names import started_at
+from functions.shared.errors import InvalidEventError, LivemodeMismatchError
+from functions.shared.names import FORCED_REPLAY_PREFIX
 
 Kind = TypeVar("Kind")
 

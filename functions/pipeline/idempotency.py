@@ -22,8 +22,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.pipeline.errors import UnsettledError
-from functions.pipeline.table import ConditionFailedError, Item, Table, Write, digest
+from functions.pipeline.idempotency_table import ConditionFailedError, Item, Table, Write, digest
+from functions.shared.errors import UnsettledError
 
 IN_PROGRESS: Final = "INPROGRESS"
 RELEASED: Final = "RELEASED"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from functions.pipeline.errors import InvalidEventError
+from functions.shared.errors import InvalidEventError
 
 StripeObject = Mapping[str, Any]
 Accessor = Callable[[StripeObject], Any]

@@ -30,9 +30,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from functions.pipeline import names
-from functions.pipeline.errors import UnsettledError
-from functions.pipeline.table import Item, Table, Write, item_key
+from functions.pipeline.idempotency_table import Item, Table, Write, item_key
+from functions.shared import names
+from functions.shared.errors import UnsettledError
 
 KIND: Final = "stream"
 END: Final = "end#"
@@ -77,7 +77,7 @@ class State:
     created
         When Stripe made the event, in Unix seconds.
     order
-        One of :data:`functions.pipeline.names.ORDERS`.
+        One of :data:`functions.shared.names.ORDERS`.
     is_end
         Whether it is the object's end.
     after, before

@@ -2,7 +2,7 @@
 
 A parked message holds the original envelope, so that it can be handed to the handler again once its reason
 is gone, and the reason as attributes, so that an operator can sort the queue without reading any body. One
-that would be larger than a message is packed, see :mod:`functions.pipeline.packing`.
+that would be larger than a message is packed, see :mod:`functions.shared.packing`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import aws, names
-from functions.pipeline.compact import compact
-from functions.pipeline.errors import EventError, InvalidEventError, PermanentError
-from functions.pipeline.packing import packed
-from functions.pipeline.redaction import without_client_secrets, without_keys
 from functions.pipeline.telemetry import UNROUTED, Subject
+from functions.shared import aws, names
+from functions.shared.errors import EventError, InvalidEventError, PermanentError
+from functions.shared.json_text import compact
+from functions.shared.packing import packed
+from functions.shared.redaction import without_client_secrets, without_keys
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

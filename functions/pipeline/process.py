@@ -7,22 +7,23 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import config, parking, table, telemetry
+from functions.pipeline import idempotency_table, parking, telemetry
 from functions.pipeline.api import shared_client
 from functions.pipeline.apply import Delivery, apply
-from functions.pipeline.config import DeliverySettings
 from functions.pipeline.envelope import StripeEvent, parse
-from functions.pipeline.errors import (
+from functions.pipeline.idempotency import CompletedError, idempotency_id, remember_seen
+from functions.pipeline.idempotency_table import Table
+from functions.pipeline.replay_names import started_at
+from functions.pipeline.route import Route
+from functions.pipeline.routing_table import ROUTES
+from functions.shared import config
+from functions.shared.config import DeliverySettings
+from functions.shared.errors import (
     ConfigurationError,
     EventError,
     InvalidEventError,
     PermanentError,
 )
-from functions.pipeline.idempotency import CompletedError, idempotency_id, remember_seen
-from functions.pipeline.replay_names import started_at
-from functions.pipeline.route import Route
-from functions.pipeline.routing import ROUTES
-from functions.pipeline.table import Table
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -76,7 +77,7 @@ def warm_up() -> None:
     if LAMBDA_INIT in os.environ:
         shared_client()
         with suppress(EventError):
-            table.client()
+            idempotency_table.client()
             config.delivery_settings()
 
 

@@ -10,9 +10,9 @@ import time
 from typing import Final
 
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import TransientError
+from functions.pipeline.idempotency_table import ConditionFailedError, Table
 from functions.pipeline.objects import StripeObject, own_id
-from functions.pipeline.table import ConditionFailedError, Table
+from functions.shared.errors import TransientError
 
 KIND: Final = "reads"
 # An item counts one second's reads; it is of no use after it.
@@ -33,7 +33,7 @@ def present_state(event: StripeEvent, *, kind: str, table: Table, reads_per_seco
     """
     _take_turn(table, reads_per_second)
     # Imported here: stripe costs a cold start more than all else together, and most never fetch.
-    from functions.stripe_api import retrieve
+    from functions.stripe_api.client import retrieve
 
     return retrieve(kind, own_id(event.object), api_version=event.api_version, account=event.account)
 

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from functions.pipeline.names import FORCED_REPLAY_PREFIX
+from functions.shared.names import FORCED_REPLAY_PREFIX
 
 _SECOND: Final = "%Y%m%dT%H%M%SZ"
 _TIMED: Final = re.compile(r".*-([0-9]{8}T[0-9]{6}Z)")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from functions.pipeline.errors import InvalidEventError
 from functions.pipeline.objects import ROOT, Accessor, StripeObject
+from functions.shared.errors import InvalidEventError
 
 PAYMENTS: Final = "payments"
 BILLING: Final = "billing"

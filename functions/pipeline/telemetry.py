@@ -18,10 +18,10 @@ from typing import Final
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from functions.pipeline import names
 from functions.pipeline.envelope import ID, StripeEvent
-from functions.pipeline.errors import AuthenticationRefusedError, EventError
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
+from functions.shared import names
+from functions.shared.errors import AuthenticationRefusedError, EventError
 
 APPLIED: Final = "applied"
 RECORDED: Final = "recorded"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import aws, names
+from functions.shared import aws, names
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import aws, names
-from functions.pipeline.errors import TransientError
 from functions.pipeline.idempotency import COMPLETED, idempotency_id
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
+from functions.shared import aws, names
+from functions.shared.errors import TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

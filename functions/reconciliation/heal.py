@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import aws, names
-from functions.pipeline.compact import compact
-from functions.pipeline.redaction import without_client_secrets
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from functions.pipeline.telemetry import logger
+from functions.shared import aws, names
+from functions.shared.json_text import compact
+from functions.shared.redaction import without_client_secrets
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from functions import stripe_api
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from functions.pipeline.telemetry import logger
 from functions.reconciliation.checkpoint import Checkpoint, Lacking, Position
 from functions.reconciliation.gap import Batch, Event, Gap, Known, compare
-from functions.stripe_api import StripeApi
+from functions.stripe_api import client
+from functions.stripe_api.client import StripeApi
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -111,7 +111,7 @@ class Job:
             since = self.start.not_before if self.start.asked_for else until - FIRST_WINDOW_SECONDS
         else:
             since = position.compared_until - (OVERLAP_SECONDS if position.complete else 0)
-        oldest = self._began - stripe_api.EVENTS_KEPT_SECONDS
+        oldest = self._began - client.EVENTS_KEPT_SECONDS
         if max(since, self.start.not_before) < oldest:
             # Stripe has forgotten what was made before; only the archive may still hold it.
             logger.error("reconciliation gap", extra={"reason": f"nothing compared from {since} to {oldest}"})
@@ -120,7 +120,7 @@ class Job:
 
     def _look_again(self, position: Position) -> None:
         """Look for what lacked at the end of the last run, and hand over what still does."""
-        forgotten = self._began - stripe_api.EVENTS_KEPT_SECONDS
+        forgotten = self._began - client.EVENTS_KEPT_SECONDS
         for each in position.lacking:
             if each.created < forgotten:
                 reason = f"{each.id} still lacks, and Stripe lists it no longer"

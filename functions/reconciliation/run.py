@@ -15,11 +15,8 @@ from aws_lambda_powertools import single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
-from functions import stripe_api
 from functions.ledger.reader import CLOCK_SKEW, READERS, KnownEvents, LedgerReader
-from functions.pipeline import aws, config, names
-from functions.pipeline.errors import ConfigurationError, EventError
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from functions.pipeline.telemetry import environment, logger
 from functions.reconciliation.checkpoint import Checkpoint, table_made_at
 from functions.reconciliation.gap import GRACE_SECONDS, Event, Gap, Known
@@ -27,6 +24,9 @@ from functions.reconciliation.handled import Records
 from functions.reconciliation.heal import Destination, Healer
 from functions.reconciliation.job import OVERLAP_SECONDS, Job, Start
 from functions.reconciliation.settings import ReconcileSettings, reconcile_settings
+from functions.shared import aws, config, names
+from functions.shared.errors import ConfigurationError, EventError
+from functions.stripe_api import client
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -82,7 +82,7 @@ def ledger_job(settings: ReconcileSettings, healer: Healer | None, start: Start)
         return lambda events: known([event["id"] for event in events])
 
     return Job(
-        stripe=stripe_api.from_settings(),
+        stripe=client.from_settings(),
         checkpoint=Checkpoint(_client("dynamodb"), settings.table),
         known_since=known_since,
         heal=healer.hand_over if healer else None,
@@ -102,7 +102,7 @@ def handled_job(settings: ReconcileSettings, healer: Healer | None, start: Start
         return known
 
     return Job(
-        stripe=stripe_api.from_settings(),
+        stripe=client.from_settings(),
         checkpoint=Checkpoint(_client("dynamodb"), settings.table, names.RECONCILE_HANDLED_CHECKPOINT),
         known_since=known_since,
         heal=_FromLedger(_ledger(settings), healer).hand_over if healer else None,

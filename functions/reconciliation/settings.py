@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from functions.pipeline import config, names
+from functions.shared import config, names
 
 MODES = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
 

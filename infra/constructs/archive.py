@@ -5,13 +5,13 @@ from typing import Any
 from cdktf_cdktf_provider_aws.cloudcontrolapi_resource import CloudcontrolapiResource
 from constructs import Construct
 
-from infra.constructs import cloud_control
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
-from infra.constructs.policy import compact
 from infra.names import archive_name
+from infra.resources import cloud_control
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.key import Key
+from infra.resources.policy import compact
 
 
 class Archive(Capability):

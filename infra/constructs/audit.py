@@ -6,17 +6,17 @@ from typing import Final
 from cdktf import TerraformResource
 from constructs import Construct
 
-from functions.pipeline import names
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
+from functions.shared import names
 from infra.constructs.event_bus import PartnerEventBus
-from infra.constructs.function import Code, Network, PipelineFunction, Platform
-from infra.constructs.metrics import MINUTE, Metric
-from infra.constructs.policy import Statement
-from infra.constructs.queues import Queue, queue_name
 from infra.constructs.rules import EventRule
 from infra.patterns import OTHER
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.function import Code, Network, PipelineFunction, Platform
+from infra.resources.key import Key
+from infra.resources.metrics import MINUTE, Metric
+from infra.resources.policy import Statement
+from infra.resources.queue import Queue, queue_name
 from infra.settings import FunctionSettings
 
 # How long the ledger may be away until SQS moves an event to the dead-letter queue. A shorter outage needs

@@ -4,14 +4,14 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.cloudwatch_log_resource_policy import CloudwatchLogResourcePolicy
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
 from infra.constructs.event_bus import PartnerEventBus
-from infra.constructs.policy import Statement, document
-from infra.constructs.queues import Queue
 from infra.constructs.rules import EventRule
 from infra.names import PROJECT
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.key import Key
+from infra.resources.policy import Statement, document
+from infra.resources.queue import Queue
 
 _FAMILY = "log"
 

@@ -9,11 +9,11 @@ from cdktf_cdktf_provider_aws.cloudwatch_event_bus import (
 )
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
-from infra.constructs.metrics import Metric
-from infra.constructs.queues import Queue
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.key import Key
+from infra.resources.metrics import Metric
+from infra.resources.queue import Queue
 
 
 class PartnerEventBus(Capability):

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from cdktf import TerraformResource
 from constructs import Construct
 
-from functions.pipeline import names
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
+from functions.shared import names
 from infra.constructs.event_bus import PartnerEventBus
-from infra.constructs.function import Code, PipelineFunction, Platform
-from infra.constructs.policy import Statement
-from infra.constructs.queues import Queue
 from infra.constructs.rules import EventRule
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.function import Code, PipelineFunction, Platform
+from infra.resources.key import Key
+from infra.resources.policy import Statement
+from infra.resources.queue import Queue
 from infra.settings import FunctionSettings
 
 

@@ -11,11 +11,11 @@ from cdktf_cdktf_provider_aws.dynamodb_table import (
 )
 from constructs import Construct
 
-from functions.pipeline import names
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
-from infra.constructs.policy import Statement
+from functions.shared import names
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.key import Key
+from infra.resources.policy import Statement
 
 _DAY_SECONDS: Final = 24 * 3600
 # A replay takes events out of the archive on its last day, and a reconciliation out of Stripe's list,

@@ -4,12 +4,12 @@ from typing import Final
 
 from constructs import Construct
 
-from functions.pipeline import names
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.buckets import PrivateBucket
-from infra.constructs.encryption import Key
-from infra.constructs.policy import Statement
+from functions.shared import names
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.bucket import PrivateBucket
+from infra.resources.key import Key
+from infra.resources.policy import Statement
 
 # The audit function writes each object once; another version is somebody's hand at work, and
 # this is the time to notice it.

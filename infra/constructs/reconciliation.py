@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from constructs import Construct
 
-from functions.pipeline import names
-from infra.constructs.account import Account
-from infra.constructs.encryption import Key
-from infra.constructs.function import Code, Platform
+from functions.shared import names
 from infra.constructs.handler import Handler
 from infra.constructs.idempotency import IdempotencyTable
 from infra.constructs.ledger import Ledger
-from infra.constructs.metrics import Metric
-from infra.constructs.policy import compact
-from infra.constructs.queues import Queue
 from infra.constructs.schedule import ScheduledFunction
 from infra.constructs.secret import PipelineSecrets
+from infra.resources.account import Account
+from infra.resources.function import Code, Platform
+from infra.resources.key import Key
+from infra.resources.metrics import Metric
+from infra.resources.policy import compact
+from infra.resources.queue import Queue
 from infra.settings import FunctionSettings
 
 

@@ -14,12 +14,12 @@ from cdktf_cdktf_provider_aws.cloudwatch_log_resource_policy import CloudwatchLo
 from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
 from infra.constructs.event_bus import PartnerEventBus
-from infra.constructs.function import PipelineFunction
-from infra.constructs.metrics import Metric
-from infra.constructs.queues import Queue
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.function import PipelineFunction
+from infra.resources.metrics import Metric
+from infra.resources.queue import Queue
 
 # EventBridge's own maxima: it gives up handing an event over after 24 hours.
 _RETRY: Final = CloudwatchEventTargetRetryPolicy(

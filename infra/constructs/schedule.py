@@ -14,12 +14,12 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import (
 )
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
-from infra.constructs.function import Code, PipelineFunction, Platform
-from infra.constructs.metrics import Metric
-from infra.constructs.policy import Statement, document, trust
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.function import Code, PipelineFunction, Platform
+from infra.resources.key import Key
+from infra.resources.metrics import Metric
+from infra.resources.policy import Statement, document, trust
 from infra.settings import FunctionSettings
 
 _HOUR_SECONDS: Final = 3600

@@ -8,11 +8,11 @@ from cdktf_cdktf_provider_aws.secretsmanager_secret import SecretsmanagerSecret
 from cdktf_cdktf_provider_aws.secretsmanager_secret_version import SecretsmanagerSecretVersion
 from constructs import Construct
 
-from functions.pipeline import names
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.encryption import Key
-from infra.constructs.policy import Statement
+from functions.shared import names
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.key import Key
+from infra.resources.policy import Statement
 
 _PURPOSE: Final = {
     names.HUNTAZE_API_KEY: "Bearer key of the Huntaze API",

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from functions.pipeline import names
+from functions.shared import names
 
 # CloudWatch Logs takes only these numbers of days (PutRetentionPolicy, retentionInDays).
 _LOG_RETENTION_DAYS: Final = (

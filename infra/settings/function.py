@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from functions.pipeline import routing
+from functions.pipeline import routing_table
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -20,7 +20,7 @@ _LAMBDA_SECONDS: Final = 900
 _FIRST_RETRY_SECONDS: Final = 60
 # What must fit into a handler's time for a second call of the API, where the first was refused within the
 # 4 s that are left: the longest call (functions.pipeline.api), and writing down how it ended
-# (functions.pipeline.retry). With less each transient failure would wait for Lambda's retry.
+# (functions.shared.retry). With less each transient failure would wait for Lambda's retry.
 LONGEST_CALL_SECONDS: Final = 18
 RECORD_SECONDS: Final = 4
 _QUICK_REFUSAL_SECONDS: Final = 4
@@ -32,7 +32,7 @@ _RECONCILIATION_SECONDS: Final = 2 * RECONCILIATION_RESERVE_SECONDS
 # One lane for each handler and one for all else (infra.patterns), each with one batch in flight. AWS Lambda,
 # "Configuring scaling behavior for SQS event source mappings": a function takes at least as many at once as
 # its mapping, or batches are throttled, and a throttled one counts as a receive.
-_AUDIT_LANES: Final = len(routing.HANDLERS) + 1
+_AUDIT_LANES: Final = len(routing_table.HANDLERS) + 1
 
 
 class Frozen(BaseModel):

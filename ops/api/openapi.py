@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from ops.local.reference_api.contract import CONTRACT, STATUSES, Body
+from ops.reference.huntaze.contract import CONTRACT, STATUSES, Body
 
 FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "huntaze-api.openapi.json"
 JSON: Final = "application/json"

@@ -16,11 +16,11 @@ import httpx
 
 from functions import __version__
 from functions.pipeline.api import READ_SECONDS
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from ops.errors import OperatorError
 from ops.local.envelopes import GENERATIONS, SAMPLES, own_ids
 from ops.local.fresh_ids import FreshIds
-from ops.local.reference_api.contract import (
+from ops.reference.huntaze.contract import (
     ALREADY_APPLIED,
     EVENT_REJECTED,
     IDEMPOTENCY_KEY_REUSED,

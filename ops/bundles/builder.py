@@ -18,8 +18,9 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from ops import ROOT
 from ops.bundles import archive
-from ops.bundles.contents import BUNDLES, PACKAGE, ROOT, Locked, distributions
+from ops.bundles.contents import BUNDLES, PACKAGE, Locked, distributions
 from ops.bundles.interpreter import find_interpreter
 from ops.bundles.target import Target
 from ops.errors import OperatorError

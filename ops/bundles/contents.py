@@ -15,10 +15,10 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ops import ROOT
 from ops.bundles.target import Target
 from ops.errors import OperatorError
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "functions"
 # The handlers of each bundle: in the first what calls an HTTP API, in the other what needs PostgreSQL.
 BUNDLES: Mapping[str, tuple[str, ...]] = {

@@ -1,6 +1,6 @@
 """What two phases play: an API that loses answers, rolls back calls in progress, and applies them late.
 
-It speaks one dialect of idempotency after the other (`ops/local/reference_api/dialects.py`). With the
+It speaks one dialect of idempotency after the other (`ops/reference/huntaze/dialects.py`). With the
 contract's codes everything heals by itself. Without them some events stay in doubt, each in a dead-letter
 queue, until somebody names them in a redrive.
 """
@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ops import ROOT
 from ops.chaos.faults import Order, seeded
 from ops.chaos.history import Sending, payment
-from ops.chaos.seen import DeadLetter
+from ops.chaos.observations import DeadLetter
 from ops.chaos.stage import Stage
 from ops.errors import OperatorError
 from ops.local.deployment import shell_exports
-from ops.local.folder import ROOT
-from ops.local.reference_api.dialects import CODED, DIALECTS
+from ops.reference.huntaze.dialects import CODED, DIALECTS
 
 # Over before the last attempt of an invocation, and after its second.
 WORK_SECONDS = 1.5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ops.chaos.facts import KINDS
+from ops.chaos.expectations import KINDS
 
 Order = dict[str, Any]
 

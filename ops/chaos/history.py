@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ops.chaos.facts import KINDS, Event, Refusal
+from ops.chaos.expectations import KINDS, Event, Refusal
 from ops.local.envelopes import GENERATIONS, REFUSED, SAMPLES, own_ids
 from ops.local.fresh_ids import FreshIds
 

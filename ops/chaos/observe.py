@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from ops.chaos.seen import Application, DeadLetter, Finished, Seen, read_dead_letter, read_journal
-from ops.local.read_once import FinishedEvents, LedgerObjects, ledger_rows
+from ops.chaos.observations import Application, DeadLetter, Finished, Seen, read_dead_letter, read_journal
 from ops.local.services import JOURNAL
+from ops.local.sources import FinishedEvents, LedgerObjects, ledger_rows
 
 if TYPE_CHECKING:
     from ops.local.outputs import Outputs

@@ -10,20 +10,21 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ops import ROOT
 from ops.chaos.faults import seeded
 from ops.chaos.fuzz.run import Fuzzed, fuzz
 from ops.chaos.history import Sending, plan, two_states_each, unstorable
 from ops.chaos.observe import Observer
 from ops.chaos.phases import PHASES, Phase
 from ops.chaos.report import PhaseReport, Report, figures_table, strikes_table, violations_table, write
+from ops.chaos.servers import World, running_world
 from ops.chaos.stage import SILENCE_SECONDS, Stage
 from ops.chaos.verdict import Violation
-from ops.chaos.world import World, running_world
 from ops.errors import OperatorError
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, deploy
-from ops.local.folder import ROOT, run_folder
-from ops.steps import Steps
+from ops.local.folder import run_folder
+from ops.progress import Steps
 
 REPORT_PATH = ROOT / "build" / "chaos" / "report.json"
 MILLISECONDS = 1000

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from functions.dead_letters.lease import event_key
-from functions.pipeline import names
-from functions.pipeline.routing import HANDLERS
+from functions.pipeline.routing_table import HANDLERS
+from functions.shared import names
 from ops.chaos.history import Sending
 from ops.chaos.observe import Observer
+from ops.chaos.servers import World
 from ops.chaos.verdict import Sent, Verdict, judge
-from ops.chaos.world import World
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, Deployment
 

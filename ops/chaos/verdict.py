@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ops.chaos.facts import DOUBTFUL, Event, Refusal
-from ops.chaos.seen import Application, DeadLetter, Seen
+from ops.chaos.expectations import DOUBTFUL, Event, Refusal
+from ops.chaos.observations import Application, DeadLetter, Seen
 
 # The dead-letter queue of the audit queue.
 AUDIT_DLQ = "-audit-dlq-"

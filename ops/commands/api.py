@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops import talk
+from ops.console import confirm, open_console, print_json
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def check(
         raise OperatorError(
             f"--key-from-env {key_variable}: the variable is empty; export the API key", usage=True
         )
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     if dry_run:
         console.print(*(f"{one.path}  {one.event_type}" for one in samples), sep="\n", highlight=False)
         return
-    talk.confirm(f"Apply {2 * len(samples)} made-up events at {base}?", yes=yes, as_json=as_json)
+    confirm(f"Apply {2 * len(samples)} made-up events at {base}?", yes=yes, as_json=as_json)
 
     def tell(finding: probe.Finding) -> None:
         line = f"{finding.path}  {finding.event_type}  {finding.promise}: {finding.problem or 'kept'}"
@@ -66,7 +66,7 @@ def check(
 
     findings = probe.run(base, key, samples, tell)
     if as_json:
-        talk.show_json([finding.as_json() for finding in findings])
+        print_json([finding.as_json() for finding in findings])
     broken = sum(bool(finding.problem) for finding in findings)
     if broken:
         raise OperatorError(f"{broken} of {len(findings)} promises broken: read docs/huntaze-api.md")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops import talk
+from ops.console import open_console, print_json
 
 FAILED = 1
 
@@ -28,8 +28,8 @@ def chaos(
     from ops.chaos.run import Options, run
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    report = run(Options(seed, events, examples, names), talk.console(as_json=as_json))
+    report = run(Options(seed, events, examples, names), open_console(as_json=as_json))
     if as_json:
-        talk.show_json(report.as_json())
+        print_json(report.as_json())
     if not report.passed:
         raise typer.Exit(FAILED)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markdown import Markdown
 
-from ops import moments, talk
-from ops.steps import Steps
+from ops import ROOT, times
+from ops.console import confirm, open_console, print_json, print_line, require_terminal
+from ops.progress import Steps
 
 if TYPE_CHECKING:
     from ops.deploy import Planned
@@ -43,17 +44,17 @@ def plan(
     from ops import deploy as deploys
     from ops import preflight
 
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     with deploys.operator_workspace() as workspace:
         planned = deploys.plan(workspace, env, Steps(console), refresh=refresh)
         console.print(Markdown(planned.markdown_file.read_text(), hyperlinks=False))
         if refresh:
             preflight.check(env, planned, console, applying=False)
     if as_json:
-        talk.show_json(_document(planned, env, applied=False, dry_run=True))
+        print_json(_document(planned, env, applied=False, dry_run=True))
     else:
-        talk.say("")
-        talk.say(f"written to {_markdown_path(planned)}")
+        print_line("")
+        print_line(f"written to {_markdown_path(planned)}")
 
 
 def bootstrap(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
@@ -121,23 +122,23 @@ def adopt(env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, a
     from ops import deploy as deploys
 
     if not (yes or dry_run):
-        talk.check_somebody(as_json=as_json)
-    steps = Steps(talk.console(as_json=as_json))
+        require_terminal(as_json=as_json)
+    steps = Steps(open_console(as_json=as_json))
     with deploys.operator_workspace() as workspace:
         terraform = deploys.stack_of(workspace, env, steps)
         found = adoption.find(terraform, env)
         for name in found.names:
-            talk.say(name, as_json=as_json)
+            print_line(name, as_json=as_json)
         adopts = bool(found.names) and not dry_run
         if adopts:
-            talk.confirm(f"Take {len(found.names)} queues into the state of {env}?", yes=yes, as_json=as_json)
+            confirm(f"Take {len(found.names)} queues into the state of {env}?", yes=yes, as_json=as_json)
             terraform.push_state(found.state)
     if as_json:
-        talk.show_json({"environment": env, "queues": found.names, "adopted": adopts, "dry_run": dry_run})
+        print_json({"environment": env, "queues": found.names, "adopted": adopts, "dry_run": dry_run})
     elif not found.names:
-        talk.say("nothing to do: every queue is in the state, or not made yet")
+        print_line("nothing to do: every queue is in the state, or not made yet")
     else:
-        talk.say(f"done: deploy --env {env} changes them" if adopts else "dry run: nothing was changed")
+        print_line(f"done: deploy --env {env} changes them" if adopts else "dry run: nothing was changed")
 
 
 class _Work:
@@ -151,8 +152,8 @@ class _Work:
 
     def __init__(self, environment: str, question: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
         if as_json and not (yes or dry_run):
-            talk.check_somebody(as_json=True)
-        self.steps = Steps(talk.console(as_json=as_json))
+            require_terminal(as_json=True)
+        self.steps = Steps(open_console(as_json=as_json))
         self._environment = environment
         self._question = question
         self._yes = yes
@@ -189,16 +190,16 @@ class _Work:
             if applied:
                 document["outputs"] = outputs
             if applied and left_behind:
-                document["reconcile_since"] = moments.stamp(begun)
-            talk.show_json(document)
+                document["reconcile_since"] = times.stamp(begun)
+            print_json(document)
         else:
             for name, value in (outputs or {}).items():
-                talk.say(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
+                print_line(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
         if left_behind and outputs is not None:
             self._tell_window(begun)
 
     def _tell_window(self, begun: datetime) -> None:
-        since = moments.stamp(begun)
+        since = times.stamp(begun)
         self.steps.console.print(
             f"rules changed since {since}: an event of this time may have matched none. In 15 minutes, "
             f"`huntaze-stripe reconcile --env {self._environment} --since {since}` names what is missing, "
@@ -211,7 +212,7 @@ class _Work:
     def _applied(self, planned: Planned) -> dict[str, Any]:
         from ops import deploy as deploys
 
-        talk.confirm(self._question, yes=self._yes, as_json=self._as_json)
+        confirm(self._question, yes=self._yes, as_json=self._as_json)
         deploys.apply(planned, self.steps)
         return planned.terraform.outputs()
 
@@ -231,6 +232,4 @@ def _document(planned: Planned, environment: str, *, applied: bool, dry_run: boo
 
 
 def _markdown_path(planned: Planned) -> str:
-    from ops import deploy as deploys
-
-    return planned.markdown_file.relative_to(deploys.ROOT).as_posix()
+    return planned.markdown_file.relative_to(ROOT).as_posix()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ops import talk
+from ops.console import plural, print_json
 
 CODES = (
     "Exit codes: 0 done, 1 failed or something is left, 2 called wrongly, 130 interrupted (143 by SIGTERM)."
@@ -54,24 +54,24 @@ def list_(
     All messages are given back to their queues at once. Exit codes: 0 done, 1 failed, 2 called wrongly,
     130 interrupted (143 by SIGTERM).
     """
-    from ops.dlq import documents, telling
+    from ops.dlq import json_output, tables
     from ops.dlq.session import Filters, begin
 
     filters = Filters(queue, kind, reason, event_type, event_id, older_than)
     run = begin(env, filters, as_json=as_json)
     letters, counts = run.look()
     if as_json:
-        talk.show_json(
+        print_json(
             {
                 "environment": env,
                 "letters": len(letters),
-                "groups": documents.groups_document(letters, run.now),
-                "queues": documents.queues_document(counts, run.queues),
+                "groups": json_output.groups_document(letters, run.now),
+                "queues": json_output.queues_document(counts, run.queues),
             }
         )
     else:
-        telling.show_groups(run.console, letters, run.now)
-    telling.show_unseen(run.console, counts, run.queues)
+        tables.show_groups(run.console, letters, run.now)
+    tables.show_unseen(run.console, counts, run.queues)
 
 
 @app.command()
@@ -91,20 +91,20 @@ def show(
     All messages are given back to their queues at once. Exit codes: 0 done, 1 failed, 2 called wrongly,
     130 interrupted (143 by SIGTERM).
     """
-    from ops.dlq import documents, telling
+    from ops.dlq import json_output, tables
     from ops.dlq.session import Filters, begin
 
     filters = Filters(queue, kind, reason, event_type, event_id, older_than)
     run = begin(env, filters, as_json=as_json)
     letters, counts = run.look()
-    shown = [documents.letter_document(letter, its, reveal=reveal) for letter, its in letters]
+    shown = [json_output.letter_document(letter, its, reveal=reveal) for letter, its in letters]
     if as_json:
-        talk.show_json(shown)
+        print_json(shown)
     else:
         for document in shown:
-            talk.show_json(document)
-        run.console.print(talk.counted(len(shown), "letter"), highlight=False)
-    telling.show_unseen(run.console, counts, run.queues)
+            print_json(document)
+        run.console.print(plural(len(shown), "letter"), highlight=False)
+    tables.show_unseen(run.console, counts, run.queues)
 
 
 @app.command()
@@ -137,28 +137,28 @@ def redrive(
     event in hand and gives the rest back. Exit codes: 0 all done, 1 failed or something is left, 2 called
     wrongly, 130 interrupted (143 by SIGTERM).
     """
-    from ops.dlq import documents, interrupts, redriving, session, telling, ways
+    from ops.dlq import interrupts, json_output, redrive, session, tables, targets
 
     per_second = session.rate(rate)
     filters = session.Filters(queue, kind, reason, event_type, event_id, older_than)
     run = session.begin(env, filters, as_json=as_json)
     settles = settle or bool(event_id)
-    back = ways.ways(run.environment, run.queues, settle=settles)
+    back = targets.ways(run.environment, run.queues, settle=settles)
     wanted = run.ask(
-        lambda letters, unsettled: telling.redrive_question(letters, unsettled if settles else 0),
+        lambda letters, unsettled: tables.redrive_question(letters, unsettled if settles else 0),
         dry_run=dry_run,
         yes=yes,
     )
     if wanted is None:
         return
     with interrupts.interruption() as interrupted:
-        work = redriving.hand_back(run.queues, wanted, back, per_second, run.steps, interrupted)
-    telling.show_work(run.console, work)
-    telling.show_unseen(run.console, work.counts, run.queues)
+        work = redrive.hand_back(run.queues, wanted, back, per_second, run.steps, interrupted)
+    tables.show_work(run.console, work)
+    tables.show_unseen(run.console, work.counts, run.queues)
     if as_json:
-        talk.show_json(run.document(interrupted) | {"settle": settles} | documents.work_document(work))
+        print_json(run.document(interrupted) | {"settle": settles} | json_output.work_document(work))
     left = (
-        f"{talk.counted(work.left, 'letter')} left in the queues: `huntaze-stripe dlq list` tells why"
+        f"{plural(work.left, 'letter')} left in the queues: `huntaze-stripe dlq list` tells why"
         if work.left
         else None
     )
@@ -195,31 +195,31 @@ def purge(
     applied, or still may be, stays unless you name it by --event-id or add --include-unsettled. Exit codes:
     0 all done, 1 failed or something is left, 2 called wrongly, 130 interrupted (143 by SIGTERM).
     """
-    from ops.dlq import documents, interrupts, purging, telling
+    from ops.dlq import interrupts, json_output, purge, tables
     from ops.dlq.session import Filters, begin
 
     filters = Filters(queue, kind, reason, event_type, event_id, older_than)
     run = begin(env, filters, as_json=as_json)
-    target = file or purging.default_file(env, datetime.now(UTC))
+    target = file or purge.default_file(env, datetime.now(UTC))
     if not dry_run:
-        purging.check_new(target)
-    spared = purging.Spared(nothing=include_unsettled or bool(event_id))
+        purge.check_new(target)
+    spared = purge.Spared(nothing=include_unsettled or bool(event_id))
     wanted = run.ask(
-        lambda letters, unsettled: telling.purge_question(letters, unsettled, target),
+        lambda letters, unsettled: tables.purge_question(letters, unsettled, target),
         dry_run=dry_run,
         yes=yes,
         spared=spared,
     )
     if wanted is None:
-        telling.show_spared(run.console, spared.count, env)
+        tables.show_spared(run.console, spared.count, env)
         return
     with interrupts.interruption() as interrupted:
-        work = purging.purge(run.queues, wanted, target, run.steps, interrupted)
+        work = purge.purge(run.queues, wanted, target, run.steps, interrupted)
     told = f", all {work.written} that were chosen are in {target}" if work.written else ""
-    run.console.print(f"{talk.counted(work.deleted, 'letter')} deleted{told}", highlight=False, markup=False)
-    telling.show_spared(run.console, spared.count, env)
-    telling.show_unseen(run.console, work.counts, run.queues)
+    run.console.print(f"{plural(work.deleted, 'letter')} deleted{told}", highlight=False, markup=False)
+    tables.show_spared(run.console, spared.count, env)
+    tables.show_unseen(run.console, work.counts, run.queues)
     if as_json:
-        talk.show_json(run.document(interrupted) | documents.purge_document(work, spared.count))
-    left = f"{talk.counted(work.left, 'letter')} in the file and still in the queues" if work.left else None
+        print_json(run.document(interrupted) | json_output.purge_document(work, spared.count))
+    left = f"{plural(work.left, 'letter')} in the file and still in the queues" if work.left else None
     run.end(interrupted, work.stopped, left, work.counts.all_unseen)

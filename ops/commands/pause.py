@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ops import moments, talk
+from ops import times
+from ops.console import confirm, open_console, print_json
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def pause(
     from ops import environment as environments
 
     environment = environments.connect(env)
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     chosen = _chosen(parts, status=status)
     states = {name: switch.state(environment) for name, switch in chosen.items()}
     if not status:
@@ -64,7 +65,7 @@ def pause(
             console.print(told, highlight=False, soft_wrap=True)
         console.print(f"The next deploy of {env} resumes what is paused.", highlight=False)
         if not dry_run:
-            talk.confirm(f"Pause {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
+            confirm(f"Pause {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
             for switch in chosen.values():
                 switch.pause(environment, datetime.now(UTC))
             states = {name: switch.state(environment) for name, switch in chosen.items()}
@@ -88,20 +89,20 @@ def resume(
     from ops import environment as environments
 
     environment = environments.connect(env)
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     chosen = _chosen(parts, status=status)
     states = {name: switch.state(environment) for name, switch in chosen.items()}
     replays: dict[str, str] = {}
     if not status:
         _refuse_what_is_not_there(states, env)
         if not dry_run:
-            talk.confirm(f"Resume {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
+            confirm(f"Resume {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
             for switch in chosen.values():
                 switch.resume(environment)
         now = datetime.now(UTC)
         replays = {name: _replay(env, name, since, now) for name, since in _pauses(states).items()}
         for name, command in replays.items():
-            ready = moments.told(_ready(now))
+            ready = times.told(_ready(now))
             console.print(
                 f"{name}: its events since the pause are in the archive. From {ready} on:", soft_wrap=True
             )
@@ -145,8 +146,8 @@ def _ready(now: datetime) -> datetime:
 
 def _replay(env: str, name: str, since: datetime, now: datetime) -> str:
     return (
-        f"huntaze-stripe replay start --env {env} --rule {name} --since {moments.stamp(since - _MARGIN)} "
-        f"--until {moments.stamp(now + _MARGIN)}"
+        f"huntaze-stripe replay start --env {env} --rule {name} --since {times.stamp(since - _MARGIN)} "
+        f"--until {times.stamp(now + _MARGIN)}"
     )
 
 
@@ -164,7 +165,7 @@ def _show(
     console: Console, states: dict[str, State], *, as_json: bool, replays: dict[str, str] | None = None
 ) -> None:
     if as_json:
-        talk.show_json([_document(name, state, replays or {}) for name, state in states.items()])
+        print_json([_document(name, state, replays or {}) for name, state in states.items()])
         return
     table = Table(title="Parts", title_justify="left")
     table.add_column("Part")
@@ -179,6 +180,6 @@ def _document(name: str, state: State, replays: dict[str, str]) -> dict[str, Any
         "part": name,
         "deployed": state.deployed,
         "paused": state.paused,
-        "paused_since": moments.stamp(state.since) if state.since else None,
+        "paused_since": times.stamp(state.since) if state.since else None,
         "replay": replays.get(name),
     }

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from functions.pipeline import names
 from functions.reconciliation.gap import GRACE_SECONDS
-from ops import moments, talk
+from functions.shared import names
+from ops import times
+from ops.console import open_console, plural, print_json
 from ops.errors import OperatorError
-from ops.steps import Steps
+from ops.progress import Steps
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,17 +71,17 @@ def reconcile(
         raise OperatorError("--unapplied goes with --heal: add it, or leave --unapplied out", usage=True)
     if all_types and event_type:
         raise OperatorError("--all-types and --type exclude each other: give one", usage=True)
-    from functions.pipeline.routing import ROUTES
+    from functions.pipeline.routing_table import ROUTES
     from ops import environment as environments
     from ops import reconciliation
-    from ops.ledgers import open_ledger
+    from ops.ledger import open_ledger
 
     now = datetime.now(UTC).replace(microsecond=0)
-    first, last = moments.moment(since, "--since", now), moments.moment(until, "--until", now)
+    first, last = times.moment(since, "--since", now), times.moment(until, "--until", now)
     _check_window(first, last, now)
     types = _checked_types(event_type or []) if event_type else () if all_types else tuple(ROUTES)
     environment = environments.connect(env)
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     steps = Steps(console)
     api = reconciliation.stripe(environment)
     ledger = open_ledger(environment, first)
@@ -90,18 +91,18 @@ def reconcile(
     findings = comparison.find(first, last, types, handled_until, steps)
     if as_json:
         window = {
-            "since": moments.stamp(first),
-            "until": moments.stamp(last),
-            "handled_until": moments.stamp(handled_until),
+            "since": times.stamp(first),
+            "until": times.stamp(last),
+            "handled_until": times.stamp(handled_until),
         }
         read = {"ledger": ledger.name, "ledger_objects_unread": ledger.unread, "dry_run": dry_run}
-        talk.show_json(window | read | _document(findings))
+        print_json(window | read | _document(findings))
     else:
         _show(console, findings, ledger.name)
-        told = moments.told(handled_until)
+        told = times.told(handled_until)
         console.print(f"what was made after {told} may still be on its way to a handler", highlight=False)
         if ledger.unread:
-            unread = talk.counted(ledger.unread, "object")
+            unread = plural(ledger.unread, "object")
             console.print(f"{unread} of the ledger could not be read: less may be missing", highlight=False)
         for line in _verdict(findings, heal=heal, dry_run=dry_run):
             console.print(line, highlight=False)
@@ -112,19 +113,19 @@ def reconcile(
 def _check_window(first: datetime, last: datetime, now: datetime) -> None:
     if last <= first:
         raise OperatorError(
-            f"the window ends ({moments.told(last)}) before it begins ({moments.told(first)}): correct "
+            f"the window ends ({times.told(last)}) before it begins ({times.told(first)}): correct "
             "--since or --until",
             usage=True,
         )
     if first < now - KEPT:
         raise OperatorError(
-            f"the window begins {moments.told(first)}, and Stripe lists the last {KEPT.days} days only: give "
+            f"the window begins {times.told(first)}, and Stripe lists the last {KEPT.days} days only: give "
             f"--since {KEPT.days}d or later, and take older events from `huntaze-stripe replay`",
             usage=True,
         )
     if last > now - GRACE:
         raise OperatorError(
-            f"the window ends {moments.told(last)}, and younger events than 10 minutes may still be on their "
+            f"the window ends {times.told(last)}, and younger events than 10 minutes may still be on their "
             "way: give --until 10m or earlier",
             usage=True,
         )
@@ -168,7 +169,7 @@ def _show(console: Console, findings: Findings, ledger: str) -> None:
 
 def _verdict(findings: Findings, *, heal: bool, dry_run: bool) -> Iterator[str]:
     if findings.unapplied.open_count:
-        seen = talk.counted(findings.unapplied.open_count, "event")
+        seen = plural(findings.unapplied.open_count, "event")
         yield (
             f"{seen} a handler has seen and not applied: look for them with `huntaze-stripe dlq list`; what "
             "no queue holds, --heal --unapplied hands over again"
@@ -178,7 +179,7 @@ def _verdict(findings: Findings, *, heal: bool, dry_run: bool) -> Iterator[str]:
         yield "nothing is missing"
         return
     told = (
-        f"{talk.counted(findings.gap.missing_count, 'event')} missing, "
+        f"{plural(findings.gap.missing_count, 'event')} missing, "
         f"{findings.unhandled.missing_count} reached no handler"
     )
     if heal and dry_run:
@@ -186,7 +187,7 @@ def _verdict(findings: Findings, *, heal: bool, dry_run: bool) -> Iterator[str]:
     elif not heal:
         yield f"{told}: --heal hands them over"
     elif findings.open_count:
-        left = talk.counted(findings.open_count, "event")
+        left = plural(findings.open_count, "event")
         yield f"{left} too large to be handed over: see Stripe's dashboard"
     else:
         yield f"{told}: handed over, nothing else is missing; ledger and handlers have them in a minute"

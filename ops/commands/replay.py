@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ops import moments, talk
+from ops import times
+from ops.console import confirm, open_console, print_json
 from ops.errors import OperatorError
-from ops.steps import Steps
+from ops.progress import Steps
 
 if TYPE_CHECKING:
     from ops.environment import Environment
@@ -63,13 +64,13 @@ def start(
         raise OperatorError("--again goes with --force: add it, or leave --again out", usage=True)
     from functions.pipeline.replay_names import new_name
     from ops import environment as environments
-    from ops.ledgers import open_ledger
+    from ops.ledger import open_ledger
     from ops.replay import archive as archives
     from ops.replay import forecast as forecasts
     from ops.replay import record, replays, report, rules, starting
 
     now = datetime.now(UTC).replace(microsecond=0)
-    first, last = moments.moment(since, "--since", now), moments.moment(until, "--until", now)
+    first, last = times.moment(since, "--since", now), times.moment(until, "--until", now)
     environment = environments.connect(env)
     chosen = rules.find(environment, rule or DEFAULT_RULES)
     of_bus = archives.of_bus(environment)
@@ -77,7 +78,7 @@ def start(
     archive.check(first, last, now)
     if force and not again:
         starting.refuse_overlap(environment, of_bus, chosen, first, last, now)
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     steps = Steps(console)
     ledger = open_ledger(environment, first)
     forecast = forecasts.forecast(environment, ledger, chosen, first, last, steps)
@@ -85,8 +86,8 @@ def start(
     document: dict[str, Any] = {
         "replay": name,
         "state": None,
-        "since": moments.stamp(first),
-        "until": moments.stamp(last),
+        "since": times.stamp(first),
+        "until": times.stamp(last),
         "rules": [each.name for each in chosen],
         "forced": force,
         "dry_run": dry_run,
@@ -98,8 +99,8 @@ def start(
     else:
         names = ", ".join(each.name for each in chosen)
         warning = ", and apply what is applied already AGAIN" if force else ""
-        question = f"Replay {moments.told(first)} to {moments.told(last)} to {names} of {env}{warning}?"
-        talk.confirm(question, yes=yes, as_json=as_json)
+        question = f"Replay {times.told(first)} to {times.told(last)} to {names} of {env}{warning}?"
+        confirm(question, yes=yes, as_json=as_json)
         # The reading and the question may have taken minutes.
         now = starting.time_at_aws(environment)
         document["replay"] = name = new_name(env, now, forced=force)
@@ -119,7 +120,7 @@ def start(
         replay = _waited(environment, name, steps) if wait else replays.describe(environment, name)
         document["state"] = replay.state
     if as_json:
-        talk.show_json(document)
+        print_json(document)
     if wait and not dry_run:
         _fail_unless_completed(replay)
 
@@ -141,7 +142,7 @@ def status(
             "--wait needs the replay's name: `huntaze-stripe replay status` lists them", usage=True
         )
     environment = environments.connect(env)
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     if name is None:
         found: Sequence[Replay] = replays.listed(environment, archives.of_bus(environment))
     elif wait:
@@ -150,7 +151,7 @@ def status(
         found = [replays.describe(environment, name)]
     if as_json:
         documents = [report.document(replay) for replay in found]
-        talk.show_json(documents if name is None else documents[0])
+        print_json(documents if name is None else documents[0])
     else:
         report.show(console, found)
     if wait:
@@ -172,17 +173,17 @@ def cancel(
     environment = environments.connect(env)
     replay = replays.describe(environment, name)
     done, total = replay.seconds
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     console.print(
         f"{name} is {replay.state}, {done} of {total} s of its window are replayed", highlight=False
     )
     if not dry_run:
-        talk.confirm(f"Cancel {name}?", yes=yes, as_json=as_json)
+        confirm(f"Cancel {name}?", yes=yes, as_json=as_json)
         replays.cancel(environment, name)
         replay = replays.describe(environment, name)
         console.print(f"{name} is {replay.state}", highlight=False)
     if as_json:
-        talk.show_json({**report.document(replay), "dry_run": dry_run})
+        print_json({**report.document(replay), "dry_run": dry_run})
 
 
 def _waited(environment: Environment, name: str, steps: Steps) -> Replay:

@@ -8,16 +8,20 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from functions.dead_letters.message import DeadLetter
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.records import DeadLetter
-from functions.pipeline import names, routing
+from functions.pipeline import routing_table
+from functions.shared import names
 from infra.names import PROJECT
 from ops.environment import MISSING_CODES, Environment, aws_errors
 from ops.errors import OperatorError
 
 FIFO = ".fifo"
-HANDLER_QUEUES = {f"{handler}-dlq": handler for handler in routing.HANDLERS}
-AUDIT_QUEUES = (*(f"audit-{lane}-dlq" for lane in (*routing.HANDLERS, names.OTHER_LANE)), f"audit-dlq{FIFO}")
+HANDLER_QUEUES = {f"{handler}-dlq": handler for handler in routing_table.HANDLERS}
+AUDIT_QUEUES = (
+    *(f"audit-{lane}-dlq" for lane in (*routing_table.HANDLERS, names.OTHER_LANE)),
+    f"audit-dlq{FIFO}",
+)
 # The bus has one where it is encrypted with a key of ours, the log where the bus is logged.
 BUS_QUEUE, LOG_QUEUE = "bus-dlq", "log-dlq"
 NAMES = (*HANDLER_QUEUES, *AUDIT_QUEUES, BUS_QUEUE, LOG_QUEUE)

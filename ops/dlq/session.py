@@ -10,19 +10,19 @@ from datetime import UTC, datetime
 import typer
 from rich.console import Console
 
-from functions.dead_letters.records import DeadLetter
+from functions.dead_letters.message import DeadLetter
 from ops import environment as environments
-from ops import talk
-from ops.dlq import choice as choices
-from ops.dlq import documents, telling
+from ops.console import confirm, open_console, plural, print_json, require_terminal
+from ops.dlq import filters as choices
+from ops.dlq import json_output, tables
 from ops.dlq import queues as places
-from ops.dlq.choice import Choice
+from ops.dlq.drain import Letters, Seen, look
+from ops.dlq.filters import Choice
 from ops.dlq.interrupts import Interruption, interruption
 from ops.dlq.queues import Queue, is_unsettled
-from ops.dlq.rounds import Letters, Seen, look
 from ops.environment import Environment
 from ops.errors import OperatorError
-from ops.steps import Steps
+from ops.progress import Steps
 
 FASTEST = 100.0
 # A letter is held for ten minutes, longer than the pause between two events.
@@ -92,26 +92,26 @@ class Session:
         if yes and not dry_run:
             return lambda letter, queue: self._takes(letter) and not spared(letter, queue)
         if not dry_run:
-            talk.check_somebody(as_json=self.as_json)
+            require_terminal(as_json=self.as_json)
         letters, counts = self.look()
         letters = [item for item in letters if not spared(*item)]
-        telling.show_groups(self.console, letters, self.now)
-        telling.show_unseen(self.console, counts, self.queues)
+        tables.show_groups(self.console, letters, self.now)
+        tables.show_unseen(self.console, counts, self.queues)
         if dry_run:
             self.console.print("dry run: nothing was changed", highlight=False)
             if self.as_json:
                 begin = {"environment": self.environment.name, "dry_run": True, "letters": len(letters)}
-                groups = documents.groups_document(letters, self.now)
-                talk.show_json(begin | {"unseen": counts.all_unseen, "groups": groups})
+                groups = json_output.groups_document(letters, self.now)
+                print_json(begin | {"unseen": counts.all_unseen, "groups": groups})
             return None
         if not letters and not counts.all_unseen:
             return lambda _letter, _queue: False
         least = "at least " if counts.all_unseen else ""
         asked = question(
-            f"{least}{talk.counted(len(letters), 'letter')}",
+            f"{least}{plural(len(letters), 'letter')}",
             sum(is_unsettled(letter, queue) for letter, queue in letters),
         )
-        talk.confirm(asked, yes=False, as_json=self.as_json)
+        confirm(asked, yes=False, as_json=self.as_json)
         shown = {letter.message_id for letter, _ in letters}
         return lambda letter, queue: (
             self._takes(letter) and not spared(letter, queue) and (queue.fifo or letter.message_id in shown)
@@ -147,9 +147,7 @@ class Session:
         if left is not None:
             raise OperatorError(left)
         if unseen:
-            raise OperatorError(
-                f"not seen: {talk.counted(unseen, 'message')}; repeat the command in a few minutes"
-            )
+            raise OperatorError(f"not seen: {plural(unseen, 'message')}; repeat the command in a few minutes")
 
 
 def begin(env: str, filters: Filters, *, as_json: bool) -> Session:
@@ -171,7 +169,7 @@ def begin(env: str, filters: Filters, *, as_json: bool) -> Session:
     )
     environment = environments.connect(env, bus=False)
     queues = places.find(environment, filters.queues or ())
-    console = talk.console(as_json=as_json)
+    console = open_console(as_json=as_json)
     return Session(environment, queues, choice, console, Steps(console), as_json, now.timestamp())
 
 

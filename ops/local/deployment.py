@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from functions.pipeline import names
+from functions.shared import names
 from infra.names import BOOTSTRAP, stack_name
 from infra.settings import Settings
 from infra.settings_source import declarations
@@ -15,7 +15,7 @@ from ops.deploy import Planned, Workspace, apply, plan_stack, synthesise
 from ops.local.outputs import Outputs
 from ops.local.report import TerraformFacts
 from ops.local.services import Services
-from ops.steps import Steps
+from ops.progress import Steps
 from ops.terraform import Terraform
 
 ENVIRONMENT = "dev"

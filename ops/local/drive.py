@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from functions.pipeline.compact import compact
-from functions.pipeline.names import EVENT_BYTES
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
+from functions.shared.json_text import compact
+from functions.shared.names import EVENT_BYTES
 from ops.errors import OperatorError
 from ops.local.accounting import Delivery, Observations, Row, account, unaccounted
 from ops.local.clients import Aws

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from functions.pipeline.compact import compact
-from functions.pipeline.names import EVENT_BYTES
+from functions.shared.json_text import compact
+from functions.shared.names import EVENT_BYTES
 from ops.errors import OperatorError
 from ops.local.fresh_ids import FreshIds
 

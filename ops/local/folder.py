@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ops import ROOT
 from ops.local.guardian import MARKER, Guardian, clean_up
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "build" / "runs"
 LOCK_NAME = "in-use.lock"
 

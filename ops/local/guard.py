@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from functions.pipeline import names
+from functions.shared import names
 
 # Of a request that is signed with AWS Signature Version 4; and of a presigned address, by either version.
 _SIGNER = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from functions.pipeline import routing
-from functions.pipeline.packing import unpacked
+from functions.pipeline import routing_table
+from functions.shared.packing import unpacked
 from ops.local.accounting import Evidence, LedgerEntry, Observations, Request
-from ops.local.read_once import FinishedEvents, LedgerObjects, ledger_rows
+from ops.local.sources import FinishedEvents, LedgerObjects, ledger_rows
 
 if TYPE_CHECKING:
     from ops.local.outputs import Outputs
@@ -116,7 +116,7 @@ def parked_event_id(record: dict[str, Any]) -> str:
 
 def handler_of(event_type: str) -> str | None:
     """Return the handler that the routing table names for a type, or None for a type no rule routes."""
-    route = routing.ROUTES.get(event_type)
+    route = routing_table.ROUTES.get(event_type)
     return None if route is None else route.handler
 
 

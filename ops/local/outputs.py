@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.pipeline.routing import HANDLERS
+from functions.pipeline.routing_table import HANDLERS
 
 
 @dataclass(frozen=True)

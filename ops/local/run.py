@@ -13,15 +13,16 @@ from typing import Any
 
 from rich.console import Console
 
+from ops import ROOT
 from ops.local import drive, envelopes
 from ops.local.accounting import Delivery, Row
 from ops.local.alarms import firing
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
-from ops.local.folder import ROOT, run_folder
+from ops.local.folder import run_folder
 from ops.local.observe import Observer
 from ops.local.report import Report, events_table, queues_table, timings_table, write
 from ops.local.services import running_services
-from ops.steps import Steps
+from ops.progress import Steps
 
 REPORT_PATH = ROOT / "build" / "local" / "report.json"
 MILLISECONDS = 1000

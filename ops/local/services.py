@@ -17,9 +17,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ops import ROOT
 from ops.errors import OperatorError
 from ops.local.clients import CREDENTIALS, Aws, Control
-from ops.local.folder import ROOT
 from ops.local.ports import LOOPBACK, free_port
 from ops.local.postgres import running_postgres
 from ops.local.watch import ServerEndedError, Watch
@@ -118,7 +118,7 @@ def running_emulator(
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
-    command = ["-m", "ops.local.emulator", "--state-dir", str(folder)]
+    command = ["-m", "ops.emulator", "--state-dir", str(folder)]
     health, key = "/_ministack/health", CREDENTIALS.access_key_id
     with _server("embedded AWS", command, folder, environment, health, key, port, watch) as url:
         yield url
@@ -133,7 +133,7 @@ def running_reference_api(
     key_file = folder / "key"
     key_file.touch(mode=0o600)
     key_file.write_text(api_key)
-    command = ["-m", "ops.local.reference_api", "--key-file", str(key_file)]
+    command = ["-m", "ops.reference.huntaze", "--key-file", str(key_file)]
     command += ["--journal", str(folder / JOURNAL)]
     environment = isolated_environment(folder)
     health = "/_control/requests"
@@ -148,7 +148,7 @@ def running_reference_stripe(folder: Path, secret_key: str, port: int | None = N
     key_file = folder / "key"
     key_file.touch(mode=0o600)
     key_file.write_text(secret_key)
-    command = ["-m", "ops.local.reference_stripe", "--key-file", str(key_file)]
+    command = ["-m", "ops.reference.stripe", "--key-file", str(key_file)]
     environment = isolated_environment(folder)
     health = "/_control/requests"
     with _server("reference Stripe API", command, folder, environment, health, secret_key, port) as url:

@@ -19,9 +19,9 @@ import httpx
 import psycopg
 from botocore.exceptions import BotoCoreError
 
+from ops import ROOT
 from ops.errors import OperatorError
 
-ROOT = Path(__file__).resolve().parents[2]
 KEPT_LOGS = ROOT / "build" / "logs"
 # A connection breaks a moment before the kernel tells that the process behind it has ended.
 ENDING_SECONDS = 2.0

@@ -10,7 +10,7 @@ from typing import Any
 from infra.names import archive_name, archive_prefix
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
-from ops.moments import told
+from ops.times import told
 
 # Amazon EventBridge, "Replaying archived events": events reach the archive up to 10 minutes late.
 LATENESS = timedelta(minutes=10)

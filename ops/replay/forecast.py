@@ -10,11 +10,12 @@ from itertools import islice
 
 from functions.pipeline.idempotency import idempotency_id
 from functions.reconciliation.handled import COMPLETED, READ_BATCH
-from ops import records, talk
+from ops import records
+from ops.console import plural
 from ops.environment import Environment
-from ops.ledgers import EventsByType, Ledger
+from ops.ledger import EventsByType, Ledger
+from ops.progress import Steps
 from ops.replay.rules import Rule
-from ops.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def forecast(
         events = ledger.events(since, until)
         chosen = {kind: ids for kind, ids in events.items() if any(rule.takes(kind) for rule in rules)}
         total = sum(len(ids) for ids in chosen.values())
-        step.note = talk.counted(total, "event")
+        step.note = plural(total, "event")
     with steps.step("look which are applied") as step:
         applied = _applied(environment, chosen, rules, lambda done: step.advance_to(done, total))
         step.note = f"{applied.total()} applied"

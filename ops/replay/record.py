@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from functions.pipeline import names
+from functions.shared import names
 from ops.environment import Environment, aws_errors
-from ops.moments import stamp
 from ops.replay.forecast import Forecast
 from ops.replay.rules import Rule
+from ops.times import stamp
 
 
 def write(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from functions.pipeline import names
+from functions.shared import names
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.replay.archive import Archive

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops import moments, talk
+from ops import times
+from ops.console import plural
 from ops.replay.forecast import Forecast
 from ops.replay.replays import Replay
 
@@ -28,12 +29,12 @@ def show_forecast(console: Console, forecast: Forecast, *, force: bool) -> None:
     console.print(table)
     if forecast.unread:
         console.print(
-            f"{talk.counted(forecast.unread, 'object')} of the ledger could not be read: more may come",
+            f"{plural(forecast.unread, 'object')} of the ledger could not be read: more may come",
             highlight=False,
         )
     fate = "applied AGAIN" if force else "skipped as duplicates"
     console.print(
-        f"{forecast.applied} of {talk.counted(forecast.events, 'event')} would be {fate}", highlight=False
+        f"{forecast.applied} of {plural(forecast.events, 'event')} would be {fate}", highlight=False
     )
 
 
@@ -49,8 +50,8 @@ def show(console: Console, found: Sequence[Replay]) -> None:
         table.add_row(
             replay.name,
             replay.state,
-            moments.told(replay.since),
-            moments.told(replay.until),
+            times.told(replay.since),
+            times.told(replay.until),
             f"{done / total:.0%}" if total else "",
             replay.reason or "",
         )
@@ -83,8 +84,8 @@ def document(replay: Replay) -> dict[str, Any]:
         "replay": replay.name,
         "state": replay.state,
         "forced": replay.forced,
-        "since": moments.stamp(replay.since),
-        "until": moments.stamp(replay.until),
+        "since": times.stamp(replay.since),
+        "until": times.stamp(replay.until),
         "seconds_replayed": done,
         "seconds": total,
         "reason": replay.reason,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from functions.pipeline import routing
+from functions.pipeline import routing_table
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 
 AUDIT = "audit"
 # The lane of all that no handler takes has the plain name.
-NAMES = (*routing.HANDLERS, *(f"{AUDIT}-{handler}" for handler in routing.HANDLERS), AUDIT)
+NAMES = (*routing_table.HANDLERS, *(f"{AUDIT}-{handler}" for handler in routing_table.HANDLERS), AUDIT)
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Rule:
     @property
     def handler(self) -> str | None:
         """The handler that it invokes, or None for a lane of the audit."""
-        return self.name if self.name in routing.HANDLERS else None
+        return self.name if self.name in routing_table.HANDLERS else None
 
     def takes(self, event_type: str) -> bool:
         """Return whether the rule's pattern takes an event type."""
-        route = routing.ROUTES.get(event_type)
+        route = routing_table.ROUTES.get(event_type)
         if self.name == AUDIT:
             return route is None
         return route is not None and route.handler == self.name.removeprefix(f"{AUDIT}-")

@@ -14,7 +14,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from functions.pipeline.replay_names import started_at
-from ops import moments
+from ops import times
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.replay import replays
@@ -115,7 +115,7 @@ def refuse_overlap(
         # A list tells no rules.
         if begun > now - REPEATED and chosen & {*replays.describe(environment, replay.name).rule_arns}:
             raise OperatorError(
-                f"the forced replay {replay.name} was started {moments.told(begun)} for a window that "
+                f"the forced replay {replay.name} was started {times.told(begun)} for a window that "
                 "overlaps: a second one applies its events once more; give --again if that is meant",
                 usage=True,
             )

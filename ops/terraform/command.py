@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from functions.pipeline import names
+from functions.shared import names
 from ops.errors import NO_CREDENTIALS, OperatorError
 from ops.terraform.cli_config import cli_environment
 from ops.terraform.endpoint import backend_options, settle_override
@@ -20,7 +20,8 @@ from ops.terraform.supervision import Check, read_lines
 
 __all__ = ["KeptError", "PlanSummary", "Terraform", "TerraformError", "operator_environment"]
 
-ROOT = Path(__file__).resolve().parents[2]
+from ops import ROOT
+
 LOCK_TIMEOUT = "60s"
 # Where Terraform keeps the checksums of a stack's providers.
 LOCK_FILE = ".terraform.lock.hcl"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from functions.pipeline import names
+from functions.shared import names
 
 OVERRIDE_FILE = "embedded_override.tf.json"
 PROVIDER = {

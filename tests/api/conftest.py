@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ops.local.reference_api import ReferenceApi
+from ops.reference.huntaze import ReferenceApi
 from tests.local.reference_calls import API_KEY
 
 

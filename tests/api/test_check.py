@@ -9,8 +9,8 @@ import pytest
 
 from ops.api import probe
 from ops.local.ports import free_port
-from ops.local.reference_api import Fault, ReferenceApi
-from ops.local.reference_api.contract import CONTRACT
+from ops.reference.huntaze import Fault, ReferenceApi
+from ops.reference.huntaze.contract import CONTRACT
 from tests.local.reference_calls import API_KEY
 from tests.ops.command import Done
 from tests.ops.command import run as command

@@ -11,11 +11,11 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from functions.pipeline import api as pipeline
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from ops.api.openapi import FILE, written
 from ops.local.envelopes import SAMPLES
-from ops.local.reference_api import Fault, ReferenceApi
-from ops.local.reference_api.contract import STATUSES
+from ops.reference.huntaze import Fault, ReferenceApi
+from ops.reference.huntaze.contract import STATUSES
 from tests.local.reference_calls import CALLED, Call, sample_call
 
 DOCUMENT: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def test_file_has_each_call_of_the_routing_table_and_no_other() -> None:
         for path in DOCUMENT["paths"]
         for event_type, schema in zip(event_types(path), body_schemas(path), strict=True)
     }
-    assert told == routed, "mend ops/local/reference_api/contract.py and run `.venv/bin/python -m ops.api`"
+    assert told == routed, "mend ops/reference/huntaze/contract.py and run `.venv/bin/python -m ops.api`"
 
 
 def test_codes_are_those_that_the_pipeline_reads_and_the_contract_tells() -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from functions.pipeline.names import SECRET_KEYS
+from functions.shared.names import SECRET_KEYS
 from ops.bundles import LAMBDA, Bundle, Target, build, host_target
 from ops.bundles import builder as building
 from ops.bundles.contents import BUNDLES, distributions
 from ops.bundles.interpreter import find_interpreter
 from ops.errors import OperatorError
-from ops.local.reference_stripe import ReferenceStripe
+from ops.reference.stripe import ReferenceStripe
 
 # The budget of the design: a bundle with bytecode inside.
 MAXIMUM_BYTES = 7_000_000
@@ -32,7 +32,7 @@ print(sys.modules["aws_lambda_powertools"].__file__)
 
 FETCH = """
 import sys
-from functions.stripe_api import StripeApi
+from functions.stripe_api.client import StripeApi
 key, url = sys.argv[1:]
 state = StripeApi(key, url).retrieve("subscription", "sub_1", api_version="2026-03-25.dahlia")
 import stripe

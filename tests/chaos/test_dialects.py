@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from ops.chaos import dialects
 from ops.chaos.history import payment
-from ops.chaos.seen import read_dead_letter
+from ops.chaos.observations import read_dead_letter
 
 
 def test_payment_that_comes_again_has_another_body_under_the_same_key() -> None:

@@ -7,8 +7,8 @@ import pytest
 from ops.chaos import dialects
 from ops.chaos.faults import EACH_CALL_IN_DOUBT, Failure, Order, seeded
 from ops.chaos.phases import PHASES
-from ops.local.emulator.faults import fault_from_json as aws_fault
-from ops.local.reference_server.faults import fault_from_json as api_fault
+from ops.emulator.faults import fault_from_json as aws_fault
+from ops.reference.server.faults import fault_from_json as api_fault
 
 FAILURES = [failure for phase in PHASES for failure in phase.failures]
 

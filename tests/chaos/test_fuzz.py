@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from functions.pipeline.errors import InvalidEventError
+from functions.shared.errors import InvalidEventError
 from ops.chaos.fuzz.calls import wrong_types
 from ops.chaos.fuzz.planted import API_KEY, PERSON, found_in
 from ops.chaos.fuzz.run import Fuzzed, fuzz
 from ops.chaos.fuzz.target import Broken, Target
-from ops.local.reference_api import Recorded, ReferenceApi
+from ops.reference.huntaze import Recorded, ReferenceApi
 
 EXAMPLES = 600
 BODY = {"customerId": "cus_1", "email": None, "name": "Ada", "metadata": {"user": "7"}}

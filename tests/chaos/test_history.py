@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from functions.pipeline.routing import ROUTES
-from ops.chaos.facts import KINDS
+from functions.pipeline.routing_table import ROUTES
+from ops.chaos.expectations import KINDS
 from ops.chaos.history import Sending, plan, two_states_each, unstorable
 from ops.local.envelopes import GENERATIONS, SAMPLES
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ops.chaos.facts import BILLING, PAYMENTS, Event, Kind, Refusal
-from ops.chaos.seen import Application, DeadLetter, FailureKind, Finished, Seen
+from ops.chaos.expectations import BILLING, PAYMENTS, Event, Kind, Refusal
+from ops.chaos.observations import Application, DeadLetter, FailureKind, Finished, Seen
 from ops.chaos.verdict import Sent, Verdict, judge
 
 ONCE = Event("evt_once", "invoice.paid", "in_1", 100, Kind(BILLING, "once"))

@@ -21,7 +21,7 @@ from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.local.folder import run_folder
 from ops.local.observe import Observer
 from ops.local.services import running_services
-from ops.steps import Steps
+from ops.progress import Steps
 
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25

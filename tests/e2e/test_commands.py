@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ops import ROOT
 from ops.local.deployment import shell_exports
-from ops.local.folder import ROOT
 from tests.e2e.conftest import Pipeline
 
 
@@ -36,7 +36,10 @@ def test_plan_prints_that_nothing_changes_and_writes_it_as_markdown(pipeline: Pi
 
 def test_destroy_asks_and_changes_nothing_where_nobody_answers(pipeline: Pipeline) -> None:
     done = ops(pipeline, "destroy", "--env", "dev")
-    assert (done.returncode, done.stderr) == (2, "error: nobody can be asked here: add --yes\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: not a terminal: pass --yes to skip the confirmation\n",
+    )
     assert f"{pipeline.deployment.facts.resources} to destroy" in done.stdout
     assert len(pipeline.deployment.terraform.resources()) == pipeline.deployment.facts.resources
 

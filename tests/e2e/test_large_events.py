@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.dead_letters.records import read
-from functions.pipeline.compact import compact
-from functions.pipeline.names import EVENT_BYTES
-from ops.local.reference_stripe import ReferenceStripe
+from functions.dead_letters.message import read
+from functions.shared.json_text import compact
+from functions.shared.names import EVENT_BYTES
+from ops.reference.stripe import ReferenceStripe
 from tests.e2e.conftest import Pipeline, fresh, sample, wait_for
 from tests.e2e.test_dead_letters import Dlq, dlq, target_gone
 from tests.e2e.test_replay_reconcile import Command, command, second, stripe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ops.local.folder import ROOT
+from ops import ROOT
 from ops.switches import SWITCHES, TAG
 from tests.e2e.conftest import Pipeline
 from tests.e2e.test_commands import ops

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline import names
+from functions.shared import names
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, shell_exports
-from ops.local.reference_stripe import ReferenceStripe
+from ops.reference.stripe import ReferenceStripe
 from tests.e2e.conftest import Pipeline, fresh, sample, wait_for
 from tests.ops.command import Done, run
 
@@ -166,7 +166,7 @@ def test_window_outside_the_archive_is_refused(pipeline: Pipeline, command: Comm
 
 def test_nobody_is_asked_where_nobody_can_answer(pipeline: Pipeline, command: Command) -> None:
     done = command("replay", "start", "--since", second(), "--until", second())
-    assert (done.code, done.err) == (2, "error: nobody can be asked here: add --yes\n")
+    assert (done.code, done.err) == (2, "error: not a terminal: pass --yes to skip the confirmation\n")
 
 
 def made_by_stripe(name: str, event_id: str, seconds_ago: float = 60) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.pipeline import names, retry
+from functions.shared import names, retry
 from ops.local.deployment import EVENT_SOURCE
 from ops.local.drive import ends_apart
 from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for

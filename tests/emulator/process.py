@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 
+from ops import ROOT
 from ops.local.clients import Aws
 from ops.local.ports import LOOPBACK, free_port
 from ops.local.services import REGION, isolated_environment
 
-ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 20.0
 POLL_SECONDS = 0.02
 # Delay before the first retry of an asynchronous invocation.
@@ -45,7 +45,7 @@ def running(folder: Path, without: Sequence[str] = ()) -> Iterator[Emulator]:
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
-    command = [sys.executable, "-m", "ops.local.emulator", "--port", str(port), "--state-dir", str(folder)]
+    command = [sys.executable, "-m", "ops.emulator", "--port", str(port), "--state-dir", str(folder)]
     for name in without:
         command += ["--without", name]
     environment = isolated_environment(folder) | {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": RETRY_SECONDS}

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from ops import ROOT
 from ops.local.clients import Aws, Credentials
-from ops.local.folder import ROOT
 from ops.local.ports import free_port
 from ops.local.services import isolated_environment
 from tests.emulator.process import Emulator
@@ -123,7 +123,7 @@ def test_each_run_has_credentials_of_its_own() -> None:
 def test_start_without_an_access_key_ends_with_one_line(tmp_path: Path) -> None:
     environment = isolated_environment(tmp_path)
     del environment["AWS_ACCESS_KEY_ID"]
-    command = ["-m", "ops.local.emulator", "--port", str(free_port()), "--state-dir", str(tmp_path)]
+    command = ["-m", "ops.emulator", "--port", str(free_port()), "--state-dir", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ops.emulator.json_patch import patched
 from ops.local.clients import Aws
-from ops.local.emulator.json_patch import patched
 from tests.emulator.process import Emulator
 from tests.emulator.resources import ACCOUNT, bus, unique
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.local.emulator.faults import AwsFault, Call, FaultPlan, fault_from_json, read_call
+from ops.emulator.faults import AwsFault, Call, FaultPlan, fault_from_json, read_call
 from tests.emulator.process import Emulator
 from tests.emulator.resources import function, invoke, queue, unique
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.emulator.fixes import FIXES
+from ops.emulator.fixes import FIXES
 from tests.emulator.process import Emulator, running
 from tests.emulator.scenarios import SCENARIOS
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ops.local.emulator import metric_math
-from ops.local.emulator.alarm_state import state
-from ops.local.emulator.metrics import Measurement, embedded, rule_dimensions
+from ops.emulator import metric_math
+from ops.emulator.alarm_state import state
+from ops.emulator.metrics import Measurement, embedded, rule_dimensions
 
 NOW = 10_000.0
 ALARM = {

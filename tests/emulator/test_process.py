@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ops.local.emulator.__main__ import main
-from ops.local.emulator.errors import EmulatorError
-from ops.local.emulator.patching import replace
-from ops.local.emulator.server import check_version
+from ops.emulator.__main__ import main
+from ops.emulator.errors import EmulatorError
+from ops.emulator.patching import replace
+from ops.emulator.server import check_version
 from tests.emulator.process import Emulator, running, wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.pipeline.names import EVENT_BYTES
+from functions.shared.names import EVENT_BYTES
 from ops.local.clients import Aws
 from tests.emulator.process import Emulator, wait_until
 from tests.emulator.resources import ACCOUNT, Queue, bus, function, queue, rule, unique

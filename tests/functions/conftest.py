@@ -12,11 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.pipeline import names
+from functions.shared import names
 from ops.local.clients import Aws
 from ops.local.postgres import running_postgres
-from ops.local.reference_api import ReferenceApi
 from ops.local.services import REGION, isolated_environment, running_emulator
+from ops.reference.huntaze import ReferenceApi
 from tests.functions.function import Function, running_function
 from tests.unit import snapshots
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from functions.pipeline import names
-from ops.local.folder import ROOT
+from functions.shared import names
+from ops import ROOT
 
 STOP_SECONDS = 10
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from botocore.config import Config
 
-from functions.pipeline import aws
+from functions.shared import aws
 
 # Seconds that the function waits for AWS and PostgreSQL, instead of its own few: on a busy machine the
 # servers of the tests may take longer than those of a deployment ever do.

@@ -19,9 +19,9 @@ import pytest
 
 from functions.ledger.postgres import PostgresLedger, migrate, migrations
 from functions.ledger.records import LedgerRecord, read
-from functions.pipeline.errors import ConfigurationError, TransientError
 from functions.reconciliation.heal import Destination
 from functions.reconciliation.heal import envelope as healed
+from functions.shared.errors import ConfigurationError, TransientError
 from ops.local.clients import Aws
 from ops.local.ports import free_port
 from ops.local.postgres import running_postgres

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
-from functions.pipeline import claims, names
-from functions.pipeline import table as table_module
+from functions.pipeline import claims
+from functions.pipeline import idempotency_table as table_module
 from functions.pipeline.claims import Claim, Wanted
 from functions.pipeline.effects import EffectDoneError, effect_key
-from functions.pipeline.errors import ConfigurationError, EventError, TransientError, UnsettledError
 from functions.pipeline.idempotency import CompletedError, idempotency_id
+from functions.pipeline.idempotency_table import Table, item_key
 from functions.pipeline.ordering import BusyError, StaleEventError, State, stream_key
-from functions.pipeline.table import Table, item_key
+from functions.shared import names
+from functions.shared.errors import ConfigurationError, EventError, TransientError, UnsettledError
 from ops.local.clients import Aws
 from tests.functions.conftest import TABLE
 

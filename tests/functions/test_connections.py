@@ -11,8 +11,8 @@ import pytest
 
 from functions.pipeline.api import HuntazeApi, build_client
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import TransientError
 from functions.pipeline.route import Request
+from functions.shared.errors import TransientError
 
 EVENT = StripeEvent("evt_1", "invoice.paid", "2026-03-25.dahlia", 1_775_037_600, None, {})
 REQUEST = Request("/api/billing/invoice-paid", {"invoiceId": "in_1"})

@@ -11,7 +11,7 @@ import pytest
 
 from functions.pipeline.idempotency import idempotency_id
 from ops.local.clients import Aws
-from ops.local.reference_api import NO_ANSWER, Fault, Recorded, ReferenceApi
+from ops.reference.huntaze import NO_ANSWER, Fault, Recorded, ReferenceApi
 from tests.functions.conftest import API_KEY, SECRET, TABLE, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError, metrics
 from tests.unit import snapshots as stripe

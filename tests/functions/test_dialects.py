@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops.local.reference_api import Fault, ReferenceApi
-from ops.local.reference_api.dialects import CODED, DIALECTS
+from ops.reference.huntaze import Fault, ReferenceApi
+from ops.reference.huntaze.dialects import CODED, DIALECTS
 from tests.functions.conftest import Parked
 from tests.functions.function import Function, FunctionError
 from tests.functions.test_delivery import paid

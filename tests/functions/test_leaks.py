@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline import names
+from functions.shared import names
 from ops.local.clients import Aws
-from ops.local.reference_api import Fault, ReferenceApi
+from ops.reference.huntaze import Fault, ReferenceApi
 from tests.functions.conftest import Start, fresh
 from tests.functions.function import Function, FunctionError
 from tests.functions.test_audit import batch_of

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from functions.ledger.postgres import PostgresLedger
-from functions.pipeline.errors import EventError
+from functions.shared.errors import EventError
 from ops.errors import OperatorError
-from ops.ledgers import PostgresLedger as OperatorsLedger
+from ops.ledger import PostgresLedger as OperatorsLedger
 from tests.functions.postgres_front import ELSEWHERE, Front, certificate, front_of
 from tests.functions.test_audit import invoice_paid, records_of
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.pipeline.routing import PAYMENTS, ROUTES
-from ops.local.reference_api import ReferenceApi
+from functions.pipeline.routing_table import PAYMENTS, ROUTES
+from ops.reference.huntaze import ReferenceApi
 from tests.functions.conftest import fresh
 from tests.functions.function import Function
 from tests.functions.test_repeats import CREATED, second_event

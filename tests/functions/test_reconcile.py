@@ -15,17 +15,17 @@ import pytest
 
 from functions.ledger.keys import object_key
 from functions.ledger.records import read
-from functions.pipeline import names
 from functions.pipeline.idempotency import idempotency_id
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE
 from functions.reconciliation.heal import Destination, envelope
 from functions.reconciliation.job import OVERLAP_SECONDS
+from functions.shared import names
 from ops.errors import OperatorError
-from ops.ledgers import PostgresLedger
+from ops.ledger import PostgresLedger
 from ops.local.clients import Aws
-from ops.local.reference_stripe import Fault, ReferenceStripe
 from ops.local.services import REGION
+from ops.reference.stripe import Fault, ReferenceStripe
 from tests.emulator import resources
 from tests.functions.conftest import Start
 from tests.functions.function import Function, FunctionError, metrics

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from functions.dead_letters.lease import RENEW_SECONDS, Lease
-from functions.pipeline import names
-from functions.pipeline.aws import session
-from functions.pipeline.table import Table, client
+from functions.pipeline.idempotency_table import Table, client
+from functions.shared import names
+from functions.shared.aws import session
 from ops.local.clients import Aws
-from ops.local.reference_api import Fault, ReferenceApi
+from ops.reference.huntaze import Fault, ReferenceApi
 from tests import answering
 from tests.functions.conftest import TABLE, Start
 from tests.functions.function import FunctionError, metrics

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline import names
+from functions.shared import names
 from ops.local.clients import Aws
-from ops.local.reference_api import Fault, ReferenceApi
-from ops.local.reference_stripe import ReferenceStripe
+from ops.reference.huntaze import Fault, ReferenceApi
+from ops.reference.stripe import ReferenceStripe
 from tests.functions.conftest import API_KEY, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError
 from tests.functions.test_delivery import event_id

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline import names
-from ops.local.reference_api import Fault, ReferenceApi
+from functions.shared import names
+from ops.reference.huntaze import Fault, ReferenceApi
 from tests.functions.conftest import Parked, Start, fresh
 from tests.functions.function import Function, FunctionError, metrics
 from tests.functions.test_delivery import (

@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.dead_letters.records import DeadLetter, read
-from functions.pipeline.compact import compact
-from functions.pipeline.names import EVENT_BYTES
+from functions.dead_letters.message import DeadLetter, read
+from functions.shared.json_text import compact
+from functions.shared.names import EVENT_BYTES
 from ops.local.clients import Aws
-from ops.local.reference_api import Fault, ReferenceApi
+from ops.reference.huntaze import Fault, ReferenceApi
 from tests.functions.conftest import Start, fresh
 from tests.functions.function import Function
 from tests.functions.test_audit import AuditDeadLetters, batch_of, invoice_paid, lines_for

@@ -1,6 +1,6 @@
 """Each alarm of a stack fires when it should, and clears: by CloudWatch's rules, over a clock of our own.
 
-The rules are those by which the embedded AWS evaluates alarms (ops/local/emulator/alarm_state.py), and
+The rules are those by which the embedded AWS evaluates alarms (ops/emulator/alarm_state.py), and
 MiniStack's for composite ones. What AWS does besides, such as when it publishes a metric, how many earlier
 periods it looks at, or that a percentile has too few samples, is not shown here.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ministack.services import cloudwatch
 
-from ops.local.emulator.alarm_state import state
+from ops.emulator.alarm_state import state
 from tests.infra.conftest import EVERYTHING_ON, synthesise_into
 from tests.infra.terraform_json import Stack, metrics_of
 

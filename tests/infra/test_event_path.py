@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline import routing
+from functions.pipeline import routing_table
 from infra.patterns import MAX_PATTERN_LENGTH, stripe_event_types
 from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, statements
@@ -124,7 +124,7 @@ def test_every_rule_is_on_the_partner_bus(stack: Stack) -> None:
 @pytest.mark.parametrize(("family", "count"), [("payments", 7), ("billing", 10)])
 def test_rule_takes_exactly_the_types_of_the_routing_table(stack: Stack, family: str, count: int) -> None:
     taken = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
-    assert taken["detail-type"] == list(routing.event_types(family))
+    assert taken["detail-type"] == list(routing_table.event_types(family))
     assert len(taken["detail-type"]) == count
     assert taken["source"] == [SOURCE]
 
@@ -137,7 +137,7 @@ def test_every_event_type_enters_the_audit_in_exactly_one_lane(stack: Stack) -> 
 
 
 def test_audit_lane_of_a_family_takes_what_its_handler_takes(stack: Stack) -> None:
-    for family in routing.HANDLERS:
+    for family in routing_table.HANDLERS:
         handler = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
         assert pattern(stack, lane_rule(family, stack.environment)) == handler
 
@@ -164,7 +164,7 @@ def test_targets_of_the_secured_stack_keep_their_exits_too(secured: Stack) -> No
         assert target["dead_letter_config"]["arn"] in [secured.queue_arn(name) for name in secured.queues()]
 
 
-@pytest.mark.parametrize("family", routing.HANDLERS)
+@pytest.mark.parametrize("family", routing_table.HANDLERS)
 def test_handler_rule_invokes_its_function(stack: Stack, family: str) -> None:
     name = f"huntaze-stripe-{family}-{stack.environment}"
     target = stack.target(name)
@@ -173,7 +173,7 @@ def test_handler_rule_invokes_its_function(stack: Stack, family: str) -> None:
     assert target["dead_letter_config"]["arn"] == dead_letter
 
 
-@pytest.mark.parametrize("family", routing.HANDLERS)
+@pytest.mark.parametrize("family", routing_table.HANDLERS)
 def test_function_may_be_invoked_by_its_rule_alone(stack: Stack, family: str) -> None:
     name = f"huntaze-stripe-{family}-{stack.environment}"
     function = f"${{{stack.address('aws_lambda_function', name)}.function_name}}"

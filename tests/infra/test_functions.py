@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline import names
+from functions.shared import names
 from infra import settings
 from infra.constructs.idempotency import expiry_seconds
 from infra.errors import SettingsError

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline import names, routing
+from functions.pipeline import routing_table
+from functions.shared import names
 from tests.infra.conftest import SCHEDULED, SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, metrics_of, statements
 
@@ -106,7 +107,7 @@ def resources_by_dimension(stack: Stack) -> dict[str, set[str]]:
         "FunctionName": {f["function_name"] for f in stack.of_type("aws_lambda_function").values()},
         "QueueName": set(stack.queues()),
         "environment": {stack.environment},
-        "event_type": set(routing.ROUTES),
+        "event_type": set(routing_table.ROUTES),
         "service": {*FAMILIES, "reconcile", "redrive"},
     }
 
@@ -131,7 +132,9 @@ def test_the_metrics_of_the_secured_stack_are_right_too(secured: Stack) -> None:
 def test_event_types_are_counted_by_the_function_that_handles_them(stack: Stack) -> None:
     for metric in metrics_used(stack):
         if "event_type" in metric.dimensions:
-            assert routing.ROUTES[metric.dimensions["event_type"]].handler == metric.dimensions["service"]
+            assert (
+                routing_table.ROUTES[metric.dimensions["event_type"]].handler == metric.dimensions["service"]
+            )
 
 
 def alarm(stack: Stack, part: str) -> dict[str, Any]:
@@ -296,7 +299,7 @@ def test_audit_backlog_has_alarms_for_age_and_depth(stack: Stack) -> None:
     assert alarm(stack, "audit-backlog-depth")["threshold"] == 1000
 
 
-@pytest.mark.parametrize("family", routing.HANDLERS)
+@pytest.mark.parametrize("family", routing_table.HANDLERS)
 def test_refused_authentication_has_an_alarm(stack: Stack, family: str) -> None:
     watches(
         stack,

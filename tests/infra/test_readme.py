@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from infra.names import ENVIRONMENTS
+from ops import ROOT
 from tests.infra.terraform_json import Stack, metrics_of
 
-ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 COSTS = ROOT / "docs" / "costs.md"
 

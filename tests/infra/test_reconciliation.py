@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from functions.pipeline import names
+from functions.shared import names
 from tests.infra.conftest import SOURCE
 from tests.infra.terraform_json import Stack
 

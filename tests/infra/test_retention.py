@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from functions.pipeline import names
+from functions.shared import names
 from infra.constructs import idempotency, ledger
-from ops.local.folder import ROOT
+from ops import ROOT
 from tests.infra.terraform_json import Stack
 from tests.infra.test_event_path import archive_of
 

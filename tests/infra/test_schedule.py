@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.dead_letters.lease import Lease
-from functions.pipeline import names
+from functions.shared import names
 from tests.infra.conftest import synthesise_into
 from tests.infra.terraform_json import Stack, statements
 from tests.infra.test_functions import LOGS

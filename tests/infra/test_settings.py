@@ -11,8 +11,9 @@ import pytest
 
 import infra
 import main
-from functions.pipeline import api, retry
+from functions.pipeline import api
 from functions.reconciliation import job
+from functions.shared import retry
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
 from infra.names import ENVIRONMENTS

@@ -17,9 +17,8 @@ import pytest
 import main
 from infra import fast_provider, settings, settings_source
 from infra.names import ENVIRONMENTS
+from ops import ROOT
 from tests.infra.conftest import EVERYTHING_ON, SOURCE, ZipBundle, make_bundle, synthesise_into
-
-ROOT = Path(main.__file__).resolve().parent
 
 # Loads the bindings as they load by themselves: the whole Python package, and Node.js's whole index.
 PLAIN_SYNTH = """

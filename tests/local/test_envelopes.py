@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.pipeline.compact import compact
-from functions.pipeline.names import EVENT_BYTES
+from functions.shared.json_text import compact
+from functions.shared.names import EVENT_BYTES
 from ops.local.envelopes import (
     Delivery,
     EnvelopeError,

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ops.local.reference_api import ReferenceApi
+from ops.reference.huntaze import ReferenceApi
 from tests.local.reference_calls import API_KEY, CALLED, Call, sample_call
 
 INVOICE_PAID = "acacia/invoice.paid.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops.local.reference_api import Fault, ReferenceApi
-from ops.local.reference_api.dialects import DIALECTS
+from ops.reference.huntaze import Fault, ReferenceApi
+from ops.reference.huntaze.dialects import DIALECTS
 from tests.local.reference_calls import API_KEY, Call, sample_call
 
 # Longer than a test takes, where it does not wait for the end.

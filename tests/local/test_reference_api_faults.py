@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ops.local.reference_api import NO_ANSWER, Fault, ReferenceApi
+from ops.reference.huntaze import NO_ANSWER, Fault, ReferenceApi
 from tests.local.reference_calls import API_KEY, Call, sample_call
 
 DELAY_SECONDS = 0.3

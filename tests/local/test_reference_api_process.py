@@ -10,11 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops.local.reference_api import ReferenceApi
+from ops import ROOT
 from ops.local.services import running_reference_api
+from ops.reference.huntaze import ReferenceApi
 from tests.local.reference_calls import API_KEY, sample_call
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_process_answers_what_the_local_run_reads(tmp_path: Path) -> None:
@@ -78,7 +77,7 @@ def test_start_that_can_not_work_ends_with_one_line(
     if key is not None:
         key_file.write_text(key)
     ended = subprocess.run(
-        [sys.executable, "-m", "ops.local.reference_api", "--port", port, "--key-file", str(key_file)],
+        [sys.executable, "-m", "ops.reference.huntaze", "--port", port, "--key-file", str(key_file)],
         cwd=ROOT,
         env=dict(os.environ),
         capture_output=True,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ops.local.reference_api import ReferenceApi
-from ops.local.reference_stripe import ReferenceStripe
+from ops.reference.huntaze import ReferenceApi
+from ops.reference.stripe import ReferenceStripe
 from tests.local.conftest import KEY
 from tests.local.reference_calls import API_KEY
 

@@ -12,9 +12,9 @@ import httpx
 import pytest
 import stripe
 
-from ops.local.folder import ROOT
-from ops.local.reference_stripe import Fault, ReferenceStripe
+from ops import ROOT
 from ops.local.services import running_reference_stripe
+from ops.reference.stripe import Fault, ReferenceStripe
 from tests.local.conftest import KEY
 
 NOW = int(time.time())
@@ -181,7 +181,7 @@ def test_control_path_refuses_what_is_no_list_of_events(server: ReferenceStripe,
 
 def test_start_without_a_key_ends_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "key").touch()
-    command = ["-m", "ops.local.reference_stripe", "--port", "0", "--key-file", str(tmp_path / "key")]
+    command = ["-m", "ops.reference.stripe", "--port", "0", "--key-file", str(tmp_path / "key")]
     done = subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )

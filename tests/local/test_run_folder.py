@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ops.local.folder import ROOT, RUNS, run_folder
+from ops import ROOT
+from ops.local.folder import RUNS, run_folder
 
 DEADLINE_SECONDS = 20.0
 RUN = """

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from ops.local.envelopes import GENERATIONS, REPEATED, SAMPLES, default_set, load_folder
 from tests.local.reference_calls import EXPECTED_BODIES
 

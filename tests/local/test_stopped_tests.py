@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ops.local.folder import ROOT
+from ops import ROOT
 from tests.local.test_run_folder import wait_until
 
 # A test that starts a process as the tests' servers are started, and never ends.

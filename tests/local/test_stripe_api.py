@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from functions import stripe_api
-from functions.pipeline import config
-from functions.pipeline.errors import ConfigurationError, InvalidEventError, PermanentError, TransientError
-from functions.stripe_api import StripeApi
+from functions.shared import config
+from functions.shared.errors import ConfigurationError, InvalidEventError, PermanentError, TransientError
+from functions.stripe_api import client
+from functions.stripe_api.client import StripeApi
 from ops.local.ports import free_port
-from ops.local.reference_stripe import Fault, ReferenceStripe
+from ops.reference.stripe import Fault, ReferenceStripe
 from tests.local.conftest import KEY
 
 VERSION = "2025-03-31.basil"
@@ -25,7 +25,7 @@ PERSONAL = "jenny.rosen@example.com"
 
 @pytest.fixture
 def server(server: ReferenceStripe, monkeypatch: pytest.MonkeyPatch) -> ReferenceStripe:
-    monkeypatch.setattr(stripe_api, "BACKOFF_SECONDS", 0.0)
+    monkeypatch.setattr(client, "BACKOFF_SECONDS", 0.0)
     return server
 
 
@@ -63,7 +63,7 @@ def test_events_come_oldest_first_and_once_each(server: ReferenceStripe, api: St
 def test_long_stretch_is_read_in_halves_without_loss(
     server: ReferenceStripe, api: StripeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stripe_api, "STRETCH_LIMIT", 150)
+    monkeypatch.setattr(client, "STRETCH_LIMIT", 150)
     # Three events a second: every half ends between events of neighbouring seconds.
     events = [event(number, 2000 - number // 3) for number in range(1200)]
     server.add_events(*events)
@@ -73,7 +73,7 @@ def test_long_stretch_is_read_in_halves_without_loss(
 def test_second_with_more_events_than_the_limit_is_read_whole(
     server: ReferenceStripe, api: StripeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stripe_api, "STRETCH_LIMIT", 100)
+    monkeypatch.setattr(client, "STRETCH_LIMIT", 100)
     events = [event(number, 500) for number in range(230)]
     server.add_events(*events)
     assert list(api.events(NOW - 1000, NOW)) == events
@@ -108,7 +108,7 @@ def test_list_that_keeps_failing_is_given_up(server: ReferenceStripe, api: Strip
     with pytest.raises(TransientError, match="Stripe answered 429") as caught:
         list(api.events(NOW - 60, NOW))
     assert (caught.value.status, caught.value.path) == (429, "/v1/events")
-    assert asked(server, before) == stripe_api.PAGE_ATTEMPTS
+    assert asked(server, before) == client.PAGE_ATTEMPTS
 
 
 ERROR = f'{{"error": {{"type": "some_error", "code": "a_code", "message": "{PERSONAL}"}}}}'
@@ -209,9 +209,9 @@ def test_key_and_address_come_from_the_settings(
     monkeypatch.setenv("STRIPE_API_URL", server.url + "/")
     server.put({"id": "cus_1", "object": "customer"})
     server.add_events(event(1, 10))
-    assert stripe_api.retrieve("customer", "cus_1", api_version=VERSION)["id"] == "cus_1"
-    assert [found["id"] for found in stripe_api.events(NOW - 60, NOW)] == ["evt_1"]
-    assert KEY not in repr(stripe_api.from_settings())
+    assert client.retrieve("customer", "cus_1", api_version=VERSION)["id"] == "cus_1"
+    assert [found["id"] for found in client.events(NOW - 60, NOW)] == ["evt_1"]
+    assert KEY not in repr(client.from_settings())
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.setenv("LIVEMODE", "false")
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name) as caught:
-        stripe_api.from_settings()
+        client.from_settings()
     assert "hidden" not in str(caught.value)
 
 
@@ -244,10 +244,10 @@ def test_default_address_is_stripes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
     monkeypatch.setenv("LIVEMODE", "false")
     monkeypatch.delenv("STRIPE_API_URL", raising=False)
-    assert stripe_api.from_settings().url == "https://api.stripe.com"
+    assert client.from_settings().url == "https://api.stripe.com"
 
 
 def test_importing_the_module_does_not_load_the_library() -> None:
-    code = "import sys, functions.stripe_api; print({'stripe', 'requests'} & set(sys.modules))"
+    code = "import sys, functions.stripe_api.client; print({'stripe', 'requests'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

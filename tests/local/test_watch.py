@@ -11,11 +11,12 @@ import httpx
 import psycopg
 import pytest
 
+from ops import ROOT
 from ops.errors import OperatorError
 from ops.local.clients import Aws
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, running_emulator, running_reference_api
-from ops.local.watch import ROOT, ServerEndedError, Watch
+from ops.local.watch import ServerEndedError, Watch
 
 QUICKLY_SECONDS = 10.0
 Ask = Callable[[], object]

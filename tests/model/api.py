@@ -1,4 +1,4 @@
-"""An API that applies each idempotency key once, in one of the dialects of :mod:`ops.local.reference_api`.
+"""An API that applies each idempotency key once, in one of the dialects of :mod:`ops.reference.huntaze`.
 
 Its state is immutable, and so is what stands before it: a gateway that refuses or loses answers.
 """
@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from ops.local.reference_api.contract import ALREADY_APPLIED, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
-from ops.local.reference_api.dialects import Dialect
+from ops.reference.huntaze.contract import ALREADY_APPLIED, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
+from ops.reference.huntaze.dialects import Dialect
 
 EVENT_REJECTED: Final = "event_rejected"
 # How long the API may be at a call after its caller is gone, in seconds (docs/huntaze-api.md).

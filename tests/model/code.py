@@ -28,9 +28,10 @@ import httpx
 from aws_lambda_powertools import single_metric
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-import functions.stripe_api
-from functions.pipeline import api, aws, config, names, process, telemetry
-from functions.pipeline.errors import EventError, PermanentError, TransientError
+import functions.stripe_api.client
+from functions.pipeline import api, process, telemetry
+from functions.shared import aws, config, names
+from functions.shared.errors import EventError, PermanentError, TransientError
 
 TABLE: Final = "table"
 API: Final = "api"
@@ -163,7 +164,7 @@ class Code:
             stack.callback(_forget)
             stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
             stack.enter_context(mock.patch.object(aws, "session", self._session))
-            stack.enter_context(mock.patch.object(functions.stripe_api, "retrieve", self._retrieve))
+            stack.enter_context(mock.patch.object(functions.stripe_api.client, "retrieve", self._retrieve))
             build = api.build_client
             client = stack.enter_context(build(httpx.MockTransport(self._send)))
             stack.enter_context(mock.patch.object(api, "build_client", return_value=client))

@@ -18,9 +18,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from functions.pipeline import errors, names
 from functions.pipeline.route import EACH, LATEST, ONCE
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
+from functions.shared import errors, names
 
 if TYPE_CHECKING:
     from tests.model.code import Ended, Step

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from functions.pipeline import names
-from ops.local.reference_api.dialects import DIALECTS
+from functions.shared import names
+from ops.reference.huntaze.dialects import DIALECTS
 from tests.model import api
 from tests.model.scenario import CREATED, Event, Scenario, customer, invoice, payment, subscription
 

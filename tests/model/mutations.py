@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final
 
-from functions.pipeline import api, apply, claims, effects, idempotency, ordering, process, table
+from functions.pipeline import api, apply, claims, effects, idempotency, idempotency_table, ordering, process
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a table that does not answer is an unexpected error",
-        table,
+        idempotency_table,
         'getattr(error, "response", None) or {}',
         'getattr(error, "response", {})',
         {"Each": "UNEXPECTED"},

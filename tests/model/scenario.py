@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.pipeline import names, replay_names
-from ops.local.reference_api.dialects import CODED, Dialect
+from functions.pipeline import replay_names
+from functions.shared import names
+from ops.reference.huntaze.dialects import CODED, Dialect
 from tests.model import api
 
 # When Stripe made the events, in Unix seconds; long before the model's time begins.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from tests.model import api, code, judge, table
 from tests.model.api import Api, Call
 from tests.model.code import Code, Ended, Start, Step

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ops import ROOT
 from ops.bundles import host_target
 from ops.bundles.contents import distributions
 from ops.bundles.target import LAMBDA, Target
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60
 BUILD = """
 from ops.bundles import build, host_target

@@ -16,7 +16,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from ops import cli
+from ops import ROOT, cli
 from ops.bundles import Bundle
 from ops.deploy import operator_workspace
 from ops.errors import NO_CREDENTIALS
@@ -27,7 +27,6 @@ from ops.local.services import isolated_environment
 from ops.terraform import Terraform, TerraformError
 from tests.ops.command import run
 
-ROOT = Path(__file__).resolve().parents[2]
 # Refuses every write as a full disk does.
 FULL = Path("/dev/full")
 # A command that waits, behind the real command line; started as `&` in a script starts it.

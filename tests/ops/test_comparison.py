@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from functions.pipeline.idempotency import idempotency_id
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from ops.errors import OperatorError
+from ops.progress import Steps
 from ops.reconciliation import Comparison, Findings
-from ops.steps import Steps
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HANDLED_WITHIN = timedelta(hours=7)

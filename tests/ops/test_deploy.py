@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ops.deploy import Planned, Workspace, apply, plan, rewrites_secret
 from ops.errors import OperatorError
-from ops.steps import Steps
+from ops.progress import Steps
 from ops.terraform import PlanSummary, Terraform, operator_environment
 
 KEYS = {"HUNTAZE_API_KEY": "hk", "STRIPE_SECRET_KEY": "sk", "DATABASE_URL": "postgresql://"}

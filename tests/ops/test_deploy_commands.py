@@ -165,7 +165,7 @@ def test_program_that_would_be_asked_is_refused_before_anything_is_planned(
 ) -> None:
     done = run([command, "--json"], monkeypatch, capsys)
     assert (done.code, done.out) == (2, "")
-    assert done.err == "error: nobody can be asked here: add --yes\n"
+    assert done.err == "error: not a terminal: pass --yes to skip the confirmation\n"
     assert not (account.folder / "build").exists()
 
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
+from functions.dead_letters.message import DeadLetter
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.records import DeadLetter
 from functions.dead_letters.redrive import QUEUED, Result, ToAuditQueue, ToHandler
-from functions.pipeline.errors import TransientError
+from functions.shared.errors import TransientError
+from ops import ROOT
+from ops.dlq.held import holding
 from ops.dlq.interrupts import interruption
 from ops.dlq.queues import Queue
-from ops.dlq.taking import holding
-from ops.local.folder import ROOT
 from tests.ops.command import Done, run
 from tests.ops.dead_letters import AUDIT, PERSONAL, REQUIRED, World, full
 
@@ -449,7 +449,7 @@ def test_messages_are_on_the_disk_before_the_first_is_deleted(
         found.append([json.loads(line)["event_id"] for line in file.read_text().splitlines()])
         delete(queue, letter)
 
-    person.setattr("ops.dlq.purging.os.fsync", noted_fsync)
+    person.setattr("ops.dlq.purge.os.fsync", noted_fsync)
     person.setattr(DeadLetterQueue, "delete", noted_delete)
     assert dlq("purge", "--yes", "--include-unsettled", "--file", str(file)).code == 0
     assert found == [events] * 3
@@ -463,7 +463,7 @@ def test_disk_that_takes_nothing_keeps_every_message(
     def full_disk(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    person.setattr("ops.dlq.purging.os.fsync", full_disk)
+    person.setattr("ops.dlq.purge.os.fsync", full_disk)
     done = dlq("purge", "--yes", "--include-unsettled", "--file", str(tmp_path / "purged.jsonl"))
     assert (done.code, world.counts()) == (1, (1, 0))
     assert "can't be written (No space left on device)" in done.err

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.dlq import documents
+from ops.dlq import json_output
 from ops.dlq.mask import _NUMBERS, _STRINGS, DEEPEST, MASKED, TooDeepError, check_depth, masked
 
 PLANTED = ("jenny.rosen@example.com", "Jenny Rosen", "+33 1 99 00 00 00", "12 Rue de l'Exemple", "4242 4242")
@@ -114,6 +114,6 @@ def test_list_of_numbers_names_no_year_of_birth() -> None:
 
 
 def test_number_that_no_other_program_reads_stays_as_it_was_written() -> None:
-    assert json.dumps(documents._body('{"amount": 1e999, "fee": 1.5}', set(), reveal=True)) == (
+    assert json.dumps(json_output._body('{"amount": 1e999, "fee": 1.5}', set(), reveal=True)) == (
         '{"amount": "1e999", "fee": 1.5}'
     )

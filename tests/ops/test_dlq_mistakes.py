@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from ops import ROOT
 from ops.local.ports import free_port
 from tests.ops.command import run
 from tests.ops.dead_letters import REQUIRED, World
 from tests.ops.refusing import refusing
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("list", "show", "redrive --yes", "purge --yes")
 
 
@@ -143,9 +143,9 @@ def test_page_of_something_else_than_aws_is_cut_short(
         ("redrive --yes --rate 101", 2, "is no rate"),
         ("redrive --yes --rate nan", 2, "is no rate"),
         ("redrive --yes --rate inf", 2, "is no rate"),
-        ("redrive", 2, "nobody can be asked here: add --yes"),
-        ("redrive --json", 2, "nobody can be asked here: add --yes"),
-        ("purge", 2, "nobody can be asked here: add --yes"),
+        ("redrive", 2, "not a terminal: pass --yes to skip the confirmation"),
+        ("redrive --json", 2, "not a terminal: pass --yes to skip the confirmation"),
+        ("purge", 2, "not a terminal: pass --yes to skip the confirmation"),
         ("redrive --yes --env prod", 1, "the function huntaze-stripe-billing-prod is not there"),
         (
             "redrive --yes --env prod --queue payments-dlq",

@@ -254,8 +254,8 @@ def test_status_tells_every_part_that_there_is(dev: Deployed, ops: Ops) -> None:
             "'ledger' can't be paused: take payments, billing, audit, redrive, reconcile",
         ),
         (["pause", "reconcile", "--yes"], 1, "reconcile is not deployed in dev: leave it out"),
-        (["pause", "payments"], 2, "nobody can be asked here: add --yes"),
-        (["resume", "payments", "--json"], 2, "nobody can be asked here: add --yes"),
+        (["pause", "payments"], 2, "not a terminal: pass --yes to skip the confirmation"),
+        (["resume", "payments", "--json"], 2, "not a terminal: pass --yes to skip the confirmation"),
     ],
 )
 def test_a_mistake_is_one_line(dev: Deployed, ops: Ops, arguments: list[str], code: int, told: str) -> None:

@@ -15,29 +15,28 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
-from functions.dead_letters.records import DeadLetter
+from functions.dead_letters.message import DeadLetter
 from functions.dead_letters.redrive import FAILED, Result
 from functions.reconciliation.gap import Gap
-from ops import cli, talk
+from ops import ROOT, cli
 from ops.chaos import report as chaos_reports
 from ops.chaos.verdict import Verdict, Violation
 from ops.commands import reconcile
-from ops.console import PlainConsole
-from ops.dlq import telling
+from ops.console import PlainConsole, confirm, print_error, print_json, print_line
+from ops.dlq import tables
+from ops.dlq.drain import Seen
 from ops.dlq.queues import Queue
-from ops.dlq.redriving import Handed, Work
-from ops.dlq.rounds import Seen
+from ops.dlq.redrive import Handed, Work
 from ops.errors import OperatorError
 from ops.local import report as local_reports
 from ops.local.accounting import Delivery, Row
-from ops.local.folder import ROOT
 from ops.plain import plain
 from ops.plan_report import render
+from ops.progress import Steps
 from ops.reconciliation import Findings
 from ops.replay import report as replay_reports
 from ops.replay.forecast import Forecast, Line
 from ops.replay.replays import Replay
-from ops.steps import Steps
 
 # By what a terminal does with it, and by what Rich does.
 HOSTILE = {
@@ -114,21 +113,21 @@ def _letter(value: str) -> tuple[DeadLetter, Queue]:
 
 
 def _groups(console: PlainConsole, value: str) -> None:
-    telling.show_groups(console, [_letter(value)], 10.0)
+    tables.show_groups(console, [_letter(value)], 10.0)
 
 
 def _work(console: PlainConsole, value: str) -> None:
     letter, queue = _letter("x")
     work = Work(Seen({}), [Handed(letter, queue, Result(FAILED, "transient", value))])
-    telling.show_work(console, work)
+    tables.show_work(console, work)
 
 
 def _unseen(console: PlainConsole, value: str) -> None:
-    telling.show_unseen(console, Seen({value: 2}), [Queue(value, cast("Any", None))])
+    tables.show_unseen(console, Seen({value: 2}), [Queue(value, cast("Any", None))])
 
 
 def _spared(console: PlainConsole, value: str) -> None:
-    telling.show_spared(console, 1, value)
+    tables.show_spared(console, 1, value)
 
 
 def _forecast(console: PlainConsole, value: str) -> None:
@@ -254,35 +253,34 @@ def test_error_is_one_plain_line(
 def test_lines_questions_and_documents_are_plain(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    talk.say(value)
-    talk.complain(value)
+    print_line(value)
+    print_error(value)
     told = capsys.readouterr()
     assert (told.out, told.err) == (f"{plain(value)}\n", f"{plain(value)}\n")
-    talk.show_json({value: [value]})
+    print_json({value: [value]})
     assert all(character.isprintable() or character == "\n" for character in capsys.readouterr().out)
     asked: list[str] = []
 
-    def confirm(question: str) -> bool:
+    def answer(question: str) -> bool:
         asked.append(question)
         return True
 
-    monkeypatch.setattr(typer, "confirm", confirm)
+    monkeypatch.setattr(typer, "confirm", answer)
     monkeypatch.setattr(sys, "stdin", Terminal())
-    talk.confirm(value, yes=False)
+    confirm(value, yes=False)
     assert asked == [plain(value)]
 
 
 # What writes to a terminal by itself, and why it may.
 OWN_WRITERS = {
-    "ops/talk.py": "the one place",
-    "ops/console.py": "the one console",
-    "ops/setup.py": "runs before anything is installed, and repeats what pip says",
-    "ops/lock.py": "runs where setup runs, and repeats what pipenv says",
+    "ops/console.py": "the one place",
+    "ops/dev/install.py": "runs before anything is installed, and repeats what pip says",
+    "ops/dev/lock_packages.py": "runs where setup runs, and repeats what pipenv says",
     "ops/bundles/__main__.py": "writes plain() text for make",
     "ops/terraform/embedded.py": "hands on what Terraform says, to the process that reads it",
     "ops/terraform/supervision.py": "writes one constant",
     "ops/chaos/fuzz/__main__.py": "writes JSON to the process that started it",
-    "ops/local/reference_server/foreground.py": "writes its own name and address",
+    "ops/reference/server/foreground.py": "writes its own name and address",
 }
 WRITES = {"print", "Console", "echo", "secho", "confirm", "prompt", "from_markup", "from_ansi"}
 
@@ -291,7 +289,7 @@ def test_nothing_else_writes_to_the_terminal() -> None:
     found = {
         file.relative_to(ROOT).as_posix()
         for file in (ROOT / "ops").rglob("*.py")
-        if not file.is_relative_to(ROOT / "ops/local/emulator")
+        if not file.is_relative_to(ROOT / "ops/emulator")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and _writes(node.func)
     }
@@ -300,11 +298,11 @@ def test_nothing_else_writes_to_the_terminal() -> None:
 
 def _writes(function: ast.expr) -> bool:
     if isinstance(function, ast.Name):
-        return function.id in WRITES
+        return function.id in WRITES - {"confirm"}
     if not isinstance(function, ast.Attribute):
         return False
     owner = ast.unparse(function.value)
     if function.attr == "write":
         return owner in ("sys.stdout", "sys.stderr")
-    # A console prints, and talk confirms.
-    return function.attr in WRITES - {"print"} and owner != "talk"
+    # A console prints.
+    return function.attr in WRITES - {"print"}

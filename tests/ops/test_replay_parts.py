@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from infra.patterns import stripe_event_types
 from ops.errors import OperatorError
 from ops.replay import replays, rules

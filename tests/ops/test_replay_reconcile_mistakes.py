@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from ops.local.ports import free_port
-from ops.local.reference_stripe import Fault, ReferenceStripe
 from ops.local.services import isolated_environment, running_emulator
+from ops.reference.stripe import Fault, ReferenceStripe
 from tests.ops.command import Done, run
 
 KEY = "sk_test_of_the_tests"
@@ -175,7 +175,7 @@ def test_mistake_is_one_line_that_says_what_to_do(
     code: int,
     told: str,
 ) -> None:
-    environment.setattr("functions.stripe_api.BACKOFF_SECONDS", 0.0)
+    environment.setattr("functions.stripe_api.client.BACKOFF_SECONDS", 0.0)
     for name, value in variables.items():
         environment.setenv(name, value.format(free=free_port(), expired=expired_url))
         if not value:
@@ -213,7 +213,7 @@ def test_ledger_that_can_not_be_read_is_told_without_its_address(
 def test_stripe_that_limits_for_long_is_told_with_how_far_it_came(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stripe: ReferenceStripe
 ) -> None:
-    environment.setattr("functions.stripe_api.BACKOFF_SECONDS", 0.0)
+    environment.setattr("functions.stripe_api.client.BACKOFF_SECONDS", 0.0)
     stripe.fail(Fault(path="/v1/events", status=429))
     _is_one_line(run(["reconcile"], environment, capsys), 1, "Stripe answered 429; 0 events compared")
 

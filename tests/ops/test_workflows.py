@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 import typer.main
 
-from functions.pipeline import names
+from functions.shared import names
 from infra.names import ENVIRONMENTS, stack_name
-from ops import cli, plan_report
+from ops import ROOT, cli, plan_report
 from ops.plan_report.report import MAXIMUM
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [file.name for file in FILES]
 # PyYAML brings no types, so that it is loaded where no type checker looks.

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ops import ROOT
 from ops.errors import OperatorError
 from ops.terraform import KeptError, PlanSummary, Terraform, TerraformError, engine, operator_environment
 from ops.terraform.command import _failure
 
-ROOT = Path(__file__).resolve().parents[2]
 TWO_RESOURCES = {
     "resource": {"terraform_data": {"first": {"input": "a"}, "second": {"input": "b"}}},
     "output": {"answer": {"value": 42}},

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.dead_letters import automatic, drain, lease
+from functions.dead_letters import auto_redrive, drain, lease
 from functions.dead_letters.settings import RedriveSettings
-from functions.pipeline import aws, names, telemetry
-from functions.pipeline.table import ConditionFailedError
+from functions.pipeline import telemetry
+from functions.pipeline.idempotency_table import ConditionFailedError
+from functions.shared import aws, names
 from tests.unit import snapshots
 
 INTERVAL = 300.0
@@ -283,7 +284,7 @@ class World:
             get_remaining_time_in_millis=lambda: max(0, int((ends - self.clock.now) * 1000))
         )
         try:
-            return automatic.run(context)
+            return auto_redrive.run(context)
         except KilledError:
             self.killed_at = float("inf")
             return {}
@@ -304,18 +305,18 @@ def playing(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         handler_seconds=30,
     )
     clients = {"sqs": world.queues, "lambda": world}
-    monkeypatch.setattr(automatic, "redrive_settings", lambda: settings)
-    monkeypatch.setattr(automatic, "api_answers", lambda _url: world.api_answers)
-    monkeypatch.setattr(automatic, "Table", lambda *_: world.table)
-    monkeypatch.setattr(automatic, "Workers", lambda most: Workers(world.clock, most))
+    monkeypatch.setattr(auto_redrive, "redrive_settings", lambda: settings)
+    monkeypatch.setattr(auto_redrive, "api_answers", lambda _url: world.api_answers)
+    monkeypatch.setattr(auto_redrive, "Table", lambda *_: world.table)
+    monkeypatch.setattr(auto_redrive, "Workers", lambda most: Workers(world.clock, most))
     monkeypatch.setattr(aws, "session", lambda: SimpleNamespace(client=lambda name, **_: clients[name]))
     monkeypatch.setattr(
         telemetry.metrics,
         "add_metric",
         lambda name, _unit, value: world.metrics.setdefault(name, []).append(value),
     )
-    for module in (automatic, drain):
+    for module in (auto_redrive, drain):
         monkeypatch.setattr(module, "logger", logging.getLogger("nobody listens"))
-    for module in (automatic, drain, lease):
+    for module in (auto_redrive, drain, lease):
         monkeypatch.setattr(module, "time", world.clock)
     yield world

@@ -12,14 +12,14 @@ import pytest
 from functions import __version__
 from functions.pipeline.api import ANSWER_LIMIT_BYTES, HuntazeApi, build_client, retry_after
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.errors import (
+from functions.pipeline.route import Request
+from functions.shared.errors import (
     AuthenticationRefusedError,
     ConfigurationError,
     EventError,
     PermanentError,
     TransientError,
 )
-from functions.pipeline.route import Request
 
 EVENT = StripeEvent(
     id="evt_1",

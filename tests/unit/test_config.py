@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from functions.pipeline import aws, config
-from functions.pipeline.errors import ConfigurationError, TransientError
+from functions.shared import aws, config
+from functions.shared.errors import ConfigurationError, TransientError
 
 GOOD = {
     "LIVEMODE": "false",

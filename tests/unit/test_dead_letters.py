@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.records import (
+from functions.dead_letters.message import (
     CONFIGURATION,
     PERMANENT,
     TRANSIENT,
@@ -18,6 +17,7 @@ from functions.dead_letters.records import (
     failure_of,
     read,
 )
+from functions.dead_letters.queue import DeadLetterQueue
 from tests.unit import snapshots
 
 ENVELOPE = snapshots.envelope("payment_intent.succeeded", snapshots.payment_intent())

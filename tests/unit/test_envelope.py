@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.pipeline.envelope import StripeEvent, parse
-from functions.pipeline.errors import InvalidEventError, LivemodeMismatchError
+from functions.shared.errors import InvalidEventError, LivemodeMismatchError
 from tests.unit import snapshots as stripe
 from tests.unit.test_objects import JSON
 

@@ -9,7 +9,7 @@ import pytest
 
 from functions.ledger import connection
 from functions.ledger.connection import encryption
-from functions.pipeline.errors import ConfigurationError
+from functions.shared.errors import ConfigurationError
 
 PUBLIC = certifi.where()
 

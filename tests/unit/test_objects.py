@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.pipeline.errors import InvalidEventError
 from functions.pipeline.objects import ROOT, boolean, integer, metadata, own_id, reference, text
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
+from functions.shared.errors import InvalidEventError
 from tests.unit import snapshots as stripe
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

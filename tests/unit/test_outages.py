@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from functions.pipeline import names
+from functions.shared import names
 from tests.unit.outages import ATTEMPTS, INTERVAL, RATE, World, playing
 
 OLD, NEW = 100, 1900

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.pipeline import packing
-from functions.pipeline.packing import MOST_UNPACKED_BYTES, packed, unpacked
+from functions.shared import packing
+from functions.shared.packing import MOST_UNPACKED_BYTES, packed, unpacked
 
 
 @given(st.text())

@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.pipeline import names
 from functions.pipeline.envelope import parse
-from functions.pipeline.errors import ConfigurationError, TransientError
-from functions.pipeline.routing import ROUTES
+from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE, Event, Gap, compare
 from functions.reconciliation.heal import Destination, Healer, envelope, lane
 from functions.reconciliation.job import STEP_SECONDS, steps
+from functions.shared import names
+from functions.shared.errors import ConfigurationError, TransientError
 from infra.patterns import OTHER
 from tests.unit import snapshots
 

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from functions.ledger.keys import Span, object_key, span
 from functions.ledger.records import LedgerRecord, read
-from functions.pipeline.errors import InvalidEventError
+from functions.shared.errors import InvalidEventError
 from tests.unit import snapshots as stripe
 from tests.unit.test_objects import JSON
 

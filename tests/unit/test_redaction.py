@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline.redaction import without_client_secrets, without_keys
+from functions.shared.redaction import without_client_secrets, without_keys
 
 KEY = 'hk_live_4f"+/=9c1b7e'
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.pipeline.envelope import REPLAY
-from functions.pipeline.names import FORCED_REPLAY_PREFIX
 from functions.pipeline.replay_names import new_name, started_at
+from functions.shared.names import FORCED_REPLAY_PREFIX
 
 
 @given(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from functions.dead_letters.records import read
+from functions.dead_letters.message import read
 from functions.dead_letters.redrive import QUEUED, ToAuditQueue
 from tests.unit import snapshots
 from tests.unit.test_dead_letters import message

@@ -12,9 +12,9 @@ from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import (
 )
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.metrics import Metric, MetricSum
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.metrics import Metric, MetricSum
 
 AT_LEAST: Final = "GreaterThanOrEqualToThreshold"
 BELOW: Final = "LessThanThreshold"

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from infra.constructs.metrics import MINUTE
 from infra.constructs.monitoring import function_alarms, queue_alarms, schedule_alarms
 from infra.constructs.monitoring.alarm import Alarm, Silence
-from infra.constructs.monitoring.pipeline import Pipeline
 from infra.constructs.rules import EventRule
+from infra.inventory import Pipeline
+from infra.resources.metrics import MINUTE
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from typing import Any, Final
 from cdktf_cdktf_provider_aws.cloudwatch_dashboard import CloudwatchDashboard
 from constructs import Construct
 
-from functions.pipeline import names, routing
-from infra.constructs.base import Capability
-from infra.constructs.metrics import Metric
-from infra.constructs.monitoring.pipeline import Pipeline
-from infra.constructs.policy import compact
+from functions.pipeline import routing_table
+from functions.shared import names
+from infra.inventory import Pipeline
+from infra.resources.base import Capability
+from infra.resources.metrics import Metric
+from infra.resources.policy import compact
 
 # A dashboard is a grid of 24 columns.
 _COLUMNS: Final = 24
@@ -166,7 +167,7 @@ def _latency(pipeline: Pipeline) -> list[Graph]:
 def _by_type(pipeline: Pipeline, name: str, statistic: str, told: str = "") -> list[Metric]:
     return [
         pipeline.custom(route.handler, name, statistic, event_type).over(label=f"{event_type}{told}")
-        for event_type, route in routing.ROUTES.items()
+        for event_type, route in routing_table.ROUTES.items()
     ]
 
 

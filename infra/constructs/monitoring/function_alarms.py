@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from functions.pipeline import names, routing
+from functions.pipeline import routing_table
+from functions.shared import names
 from infra.constructs.audit import Audit
-from infra.constructs.function import PipelineFunction
 from infra.constructs.handler import Handler
-from infra.constructs.metrics import MINUTE
 from infra.constructs.monitoring.alarm import Alarm
-from infra.constructs.monitoring.pipeline import Pipeline
-from infra.constructs.queues import Queue
+from infra.inventory import Pipeline
+from infra.resources.function import PipelineFunction
+from infra.resources.metrics import MINUTE
+from infra.resources.queue import Queue
 
 # One event that keeps failing makes a handler fail three times, then lies in its dead-letter queue,
 # which has an alarm of its own. One error more is something that concerns several events.
@@ -35,7 +36,7 @@ def alarms(pipeline: Pipeline) -> list[Alarm]:
             if function.dead_letter
             for alarm in _of_parking(function, function.dead_letter)
         ),
-        *(_of_authentication(pipeline, family) for family in routing.HANDLERS),
+        *(_of_authentication(pipeline, family) for family in routing_table.HANDLERS),
         *(_of_parked(pipeline, function.family) for function in on_events),
     ]
 

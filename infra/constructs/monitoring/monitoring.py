@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
-from infra.constructs.account import Account
 from infra.constructs.audit import Audit
-from infra.constructs.base import Capability
 from infra.constructs.bus_log import BusLog
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.handler import Handler
 from infra.constructs.monitoring.alarm import Alarms
 from infra.constructs.monitoring.alarms import Thresholds, alarms, silences
 from infra.constructs.monitoring.dashboard import Dashboard
-from infra.constructs.monitoring.pipeline import Pipeline
 from infra.constructs.monitoring.queries import SavedQueries
 from infra.constructs.monitoring.topic import AlertTopic
 from infra.constructs.schedule import ScheduledFunction
+from infra.inventory import Pipeline
+from infra.resources.account import Account
+from infra.resources.base import Capability
 
 
 class Monitoring(Capability):

@@ -6,9 +6,9 @@ from typing import Final
 from cdktf_cdktf_provider_aws.cloudwatch_query_definition import CloudwatchQueryDefinition
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
 from infra.names import PROJECT
+from infra.resources.account import Account
+from infra.resources.base import Capability
 
 # A query takes no parameters: the reader puts the id in place of the three dots.
 _QUERIES: Final = {

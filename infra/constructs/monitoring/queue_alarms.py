@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from infra.constructs.monitoring.alarm import Alarm
-from infra.constructs.queues import Queue
+from infra.resources.queue import Queue
 
 # Minutes in a row in which the audit queue must be too long.
 _BACKLOG_MINUTES: Final = 5

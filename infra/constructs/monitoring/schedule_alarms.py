@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from functions.pipeline import names
-from infra.constructs.metrics import MINUTE
+from functions.shared import names
 from infra.constructs.monitoring.alarm import Alarm, Silence
-from infra.constructs.monitoring.pipeline import Pipeline
 from infra.constructs.monitoring.queue_alarms import AGE_ADVICE
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.schedule import ScheduledFunction
+from infra.inventory import Pipeline
+from infra.resources.metrics import MINUTE
 
 # A failed run is made up for by the next; two of three are no accident.
 _FAILED_RUNS: Final = 2

@@ -8,10 +8,10 @@ from cdktf_cdktf_provider_aws.sns_topic import SnsTopic
 from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
-from infra.constructs.account import Account
-from infra.constructs.base import Capability
-from infra.constructs.policy import Statement, deny_plain_text, document
 from infra.names import PROJECT
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.policy import Statement, deny_plain_text, document
 
 
 class AlertTopic(Capability):

@@ -19,15 +19,15 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 
-from functions.pipeline import names
-from functions.pipeline.routing import HANDLERS, event_types
+from functions.pipeline.routing_table import HANDLERS, event_types
+from functions.shared import names
 from ops.chaos.fuzz.audit import AUDIT, SENDABLE, AuditTarget
 from ops.chaos.fuzz.envelopes import anything, samples
 from ops.chaos.fuzz.planted import API_KEY, PERSON
 from ops.chaos.fuzz.target import UNREADABLE, Broken, Target
 from ops.local.clients import Aws, Credentials
 from ops.local.fresh_ids import FreshIds
-from ops.local.reference_api import Fault, ReferenceApi
+from ops.reference.huntaze import Fault, ReferenceApi
 
 TELL_EVERY = 50
 # The dead-letter queue is emptied so often; nobody reads it.

@@ -14,7 +14,7 @@ import psycopg
 from ops.chaos.fuzz.target import Broken, Target
 from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.local.fresh_ids import FreshIds
-from ops.local.reference_api import ReferenceApi
+from ops.reference.huntaze import ReferenceApi
 
 AUDIT: Final = "audit"
 STORED, PARKED = "stored", "parked"

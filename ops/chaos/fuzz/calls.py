@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ops.local.reference_api import Recorded
-from ops.local.reference_api.contract import (
+from ops.reference.huntaze import Recorded
+from ops.reference.huntaze.contract import (
     AMOUNT,
     BOOLEAN,
     CONTRACT,

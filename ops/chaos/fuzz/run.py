@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from functions.pipeline import names
-from functions.pipeline.routing import HANDLERS
+from functions.pipeline.routing_table import HANDLERS
+from functions.shared import names
+from ops import ROOT
 from ops.chaos.fuzz.audit import AUDIT
 from ops.chaos.verdict import Violation
 from ops.errors import OperatorError
 from ops.local.clients import Aws
-from ops.local.folder import ROOT
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, isolated_environment, running_emulator
 

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.pipeline.errors import EventError
+from functions.shared.errors import EventError
 from ops.chaos.fuzz.calls import wrong_types
 from ops.chaos.fuzz.planted import found_in
-from ops.local.reference_api import ReferenceApi
+from ops.reference.huntaze import ReferenceApi
 
 OUTCOMES = ("applied", "recorded", "duplicate", "stale", "parked")
 UNREADABLE = "unreadable"

@@ -1,0 +1,1 @@
+"""What all five functions share: AWS clients, errors, names, settings, retries and text formats."""

@@ -1,0 +1,210 @@
+"""The functions' settings, from environment variables and the secret, read once per cold start.
+
+A value comes from the environment variable of its name where that is set and not empty; HUNTAZE_API_KEY,
+STRIPE_SECRET_KEY and DATABASE_URL come from a secret otherwise. What fails is not remembered: the next
+invocation reads it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from urllib.parse import urlsplit
+
+from functions.pipeline.route import HANDLERS
+from functions.shared import aws, names
+from functions.shared.errors import ConfigurationError
+
+# What an HTTP header may hold without quoting; a line break from a copied key would end up in an error text.
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """What the payments and billing functions need.
+
+    Parameters
+    ----------
+    livemode
+        Whether this environment takes Stripe's live events, or its test events.
+    api_url
+        Base URL of the Huntaze API, without a slash at its end.
+    idempotency_expiry_seconds
+        How long an event id is remembered; longer than the archive keeps events, so that a replay of the
+        oldest one still finds its record.
+    dead_letter_queue_url
+        The handler's own dead-letter queue, where it parks what no retry can help.
+    order
+        One of :data:`functions.shared.names.ORDERS`.
+    stripe_reads_per_second
+        How many objects all functions of the environment together may fetch from Stripe in a second.
+    """
+
+    livemode: bool
+    api_url: str
+    api_key: str = field(repr=False)
+    idempotency_table: str
+    idempotency_expiry_seconds: int
+    dead_letter_queue_url: str
+    order: str
+    stripe_reads_per_second: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """What the audit function needs; without ``database_url`` the ledger is kept in S3 only.
+
+    Parameters
+    ----------
+    dead_letter_queue_url
+        The audit's FIFO dead-letter queue, where it parks what can never be stored.
+    """
+
+    bucket: str
+    dead_letter_queue_url: str
+    database_url: str | None = field(repr=False)
+
+
+@cache
+def delivery_settings() -> DeliverySettings:
+    """Read the settings of the payments and billing functions.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable or secret key that is missing or wrong, without its value.
+    TransientError
+        Secrets Manager did not answer.
+    """
+    return DeliverySettings(
+        livemode=livemode(),
+        api_url=url(names.HUNTAZE_API_URL),
+        api_key=_header_value(names.HUNTAZE_API_KEY),
+        idempotency_table=required(names.IDEMPOTENCY_TABLE),
+        idempotency_expiry_seconds=positive(names.IDEMPOTENCY_EXPIRY_SECONDS),
+        dead_letter_queue_url=url(names.DEAD_LETTER_QUEUE_URL),
+        order=one_of(names.ORDER, names.ORDERS),
+        stripe_reads_per_second=positive(names.STRIPE_READS_PER_SECOND),
+    )
+
+
+def livemode() -> bool:
+    """Whether the environment takes live events. Raises ConfigurationError as the others do."""
+    return one_of(names.LIVEMODE, ("true", "false")) == "true"
+
+
+@cache
+def ledger_settings() -> LedgerSettings:
+    """Read the settings of the audit function; raises as :func:`delivery_settings` does."""
+    return LedgerSettings(
+        bucket=required(names.LEDGER_BUCKET),
+        dead_letter_queue_url=url(names.DEAD_LETTER_QUEUE_URL),
+        database_url=secret(names.DATABASE_URL),
+    )
+
+
+def forget() -> None:
+    """Read everything anew at the next attempt: a key was refused, and may have been rotated since."""
+    delivery_settings.cache_clear()
+    ledger_settings.cache_clear()
+    _secret_document.cache_clear()
+
+
+def secret(key: str) -> str | None:
+    """Read a secret value, or None where neither the environment nor a secret of the function holds one."""
+    value = _variable(key)
+    ids = required(names.SECRET_IDS).split(",") if not value else []
+    # One after the other: most functions never need what lies in their second.
+    for secret_id in ids:
+        value = _secret_document(secret_id).get(key, "").strip()
+        if value:
+            break
+    return value or None
+
+
+@cache
+def _secret_document(secret_id: str) -> Mapping[str, str]:
+    try:
+        answer = (
+            aws.session().client("secretsmanager", config=aws.CONFIG).get_secret_value(SecretId=secret_id)
+        )
+    except aws.AwsError as error:
+        raise aws.fault("Secrets Manager", error) from error
+    try:
+        document = json.loads(answer["SecretString"])
+    except (KeyError, ValueError):
+        # Without the cause: a JSON error quotes what it read.
+        raise ConfigurationError(f"a secret of {names.SECRET_IDS} holds no JSON; deploy again") from None
+    if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
+        raise ConfigurationError(f"a secret of {names.SECRET_IDS} must be a JSON object of strings")
+    return document
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def required(name: str) -> str:
+    """Read a variable that must be set; raises ConfigurationError, as the functions below do."""
+    value = _variable(name)
+    if not value:
+        raise ConfigurationError(f"{name} is not set; deploy the environment's stack again")
+    return value
+
+
+def one_of(name: str, values: Sequence[str]) -> str:
+    """Read a variable that is one of some words."""
+    value = required(name)
+    if value not in values:
+        raise ConfigurationError(f"{name} must be one of {', '.join(values)}")
+    return value
+
+
+def positive(name: str) -> int:
+    """Read a variable that is a whole number above 0."""
+    value = required(name)
+    if not value.isdecimal() or int(value) == 0:
+        raise ConfigurationError(f"{name} must be a whole number above 0")
+    return int(value)
+
+
+def by_handler(name: str) -> Mapping[str, str]:
+    """Read a variable that is a JSON object with a text for each handler."""
+    try:
+        value = json.loads(required(name))
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or any(not isinstance(value.get(each), str) for each in HANDLERS):
+        raise ConfigurationError(f"{name} must be a JSON object of {', '.join(HANDLERS)}")
+    return value
+
+
+def url(name: str) -> str:
+    """Read a variable that is a web address without a query: https, or http on loopback."""
+    value = required(name).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        # A path behind a bare "?" or "#" would be none.
+        plain = bool(parts.hostname) and "@" not in parts.netloc and not any(sign in value for sign in "?#")
+        private = parts.scheme == "https" or (
+            parts.scheme == "http" and parts.hostname in names.LOOPBACK_HOSTS
+        )
+        valid = private and plain and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or not _HEADER_VALUE.fullmatch(value):
+        raise ConfigurationError(f"{name} must be a URL like https://api.example.com, without a query")
+    return value
+
+
+def _header_value(name: str) -> str:
+    value = secret(name)
+    if value is None:
+        raise ConfigurationError(f"{name} is neither set nor in the secret; export it and deploy again")
+    if not _HEADER_VALUE.fullmatch(value):
+        raise ConfigurationError(f"{name} holds a space, a line break or a character outside ASCII")
+    return value

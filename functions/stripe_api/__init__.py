@@ -1,0 +1,1 @@
+"""Stripe's API, as far as the functions call it."""

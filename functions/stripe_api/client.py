@@ -1,0 +1,259 @@
+"""Stripe's API, read only: the present state of an object, and the list of events.
+
+The stripe library is imported with the first call, never by importing this module. What comes back are
+plain dicts: building Stripe's own objects costs as much as the call.
+
+=========================  =====================================================
+401, 403                   :class:`ConfigurationError`
+408, 409, 425, 429, 5xx    :class:`TransientError` (with Retry-After)
+no answer, no JSON         :class:`TransientError`
+other 4xx                  :class:`PermanentError`, 404 for an id that Stripe does not know
+=========================  =====================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from functions.pipeline.envelope import ID
+from functions.shared import config, names
+from functions.shared.errors import (
+    ConfigurationError,
+    EventError,
+    InvalidEventError,
+    TransientError,
+)
+
+if TYPE_CHECKING:
+    import stripe
+
+# Only the embedded run and tests set it.
+STRIPE_API_URL: Final = "STRIPE_API_URL"
+DEFAULT_URL: Final = "https://api.stripe.com"
+
+CUSTOMER: Final = "customer"
+SUBSCRIPTION: Final = "subscription"
+_PATHS: Final[Mapping[str, str]] = {CUSTOMER: "/v1/customers/", SUBSCRIPTION: "/v1/subscriptions/"}
+EVENTS_PATH: Final = "/v1/events"
+
+# Stripe, "List all events": events of the last 30 days, 100 on a page, by at most 20 types.
+EVENTS_KEPT_SECONDS: Final = names.STRIPE_LIST_DAYS * 24 * 3600
+PAGE_SIZE: Final = 100
+# Unix seconds of the year 10000, which no time of an envelope can tell.
+END_OF_TIME: Final = 253_402_300_800
+TYPES_LIMIT: Final = 20
+# Events in memory at once, at a few KB each; a longer stretch is read in halves.
+STRETCH_LIMIT: Final = 1000
+
+# A handler has retries of its own, which know how much time is left.
+RETRIEVE_RETRIES: Final = 0
+PAGE_RETRIES: Final = 1
+# A list of many pages meets the rate limit sooner or later: a page is tried so often, with waits between.
+PAGE_ATTEMPTS: Final = 5
+BACKOFF_SECONDS: Final = 0.5
+LONGEST_WAIT_SECONDS: Final = 10.0
+
+_KEY: Final = re.compile(r"[\x21-\x7e]+")
+# sk_live_…, rk_test_… (Stripe, "API keys").
+_MODE: Final = "_{}_"
+_PREFIX_LENGTH: Final = len("sk_live_")
+
+
+@dataclass(frozen=True, slots=True)
+class StripeApi:
+    """Stripe's API at ``url``, read with the secret ``key``."""
+
+    key: str = field(repr=False)
+    url: str = DEFAULT_URL
+
+    def retrieve(
+        self, kind: str, object_id: str, *, api_version: str, account: str | None = None
+    ) -> dict[str, Any]:
+        """Return an object's present state, rendered in ``api_version``.
+
+        A deleted customer comes as an object with ``deleted: true``; a canceled subscription as any other.
+
+        Parameters
+        ----------
+        kind
+            ``customer`` or ``subscription``.
+        account
+            The connected account that the object belongs to, for a Connect event.
+
+        Raises
+        ------
+        ConfigurationError, PermanentError, TransientError
+            By the table at the top of this module.
+        InvalidEventError
+            The id can't be one of Stripe's.
+        """
+        if not ID.fullmatch(object_id):
+            raise InvalidEventError("detail.data.object.id", "must be an id")
+        options: dict[str, Any] = {"stripe_version": api_version, "max_network_retries": RETRIEVE_RETRIES}
+        if account is not None:
+            options["stripe_account"] = account
+        return self._get(_PATHS[kind] + object_id, told=_PATHS[kind] + "{id}", **options)
+
+    def events(self, since: int, until: int, types: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+        """Iterate over the events made from ``since`` to ``until``, both included, oldest first.
+
+        Each event is rendered as Stripe keeps it: in the account's API version when it was made.
+
+        Parameters
+        ----------
+        since, until
+            Unix seconds. Stripe knows the last 30 days; what is older is not told as missing.
+        types
+            Only these event types; none given is all.
+
+        Raises
+        ------
+        ConfigurationError, PermanentError, TransientError
+            By the table at the top of this module; a page that fails for now was tried several times.
+        """
+        found: list[dict[str, Any]] = []
+        for page in self._pages(since, until, types):
+            found += page
+            if len(found) > STRETCH_LIMIT and since < until:
+                middle = (since + until) // 2
+                yield from self.events(since, middle, types)
+                yield from self.events(middle + 1, until, types)
+                return
+        # Stripe lists the newest first.
+        yield from reversed(found)
+
+    def _pages(self, since: int, until: int, types: Collection[str]) -> Iterator[list[dict[str, Any]]]:
+        asked: dict[str, Any] = {"limit": PAGE_SIZE, "created": {"gte": since, "lte": until}}
+        if 0 < len(types) <= TYPES_LIMIT:
+            asked["types"] = sorted(types)
+        cursor: dict[str, str] = {}
+        passed: set[str] = set()
+        while True:
+            answer = self._page({**asked, **cursor})
+            events = answer.get("data")
+            if not isinstance(events, list) or not all(_is_event(event) for event in events):
+                raise TransientError("Stripe's list of events is no list of events", path=EVENTS_PATH)
+            yield [event for event in events if not types or event["type"] in types]
+            if not answer.get("has_more") or not events:
+                return
+            last = events[-1]["id"]
+            if last in passed:
+                raise TransientError("Stripe's list of events comes round again", path=EVENTS_PATH)
+            passed.add(last)
+            cursor = {"starting_after": last}
+
+    def _page(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        for attempt in range(1, PAGE_ATTEMPTS):
+            try:
+                return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **asked)
+            except TransientError as error:
+                # Full jitter, so that several readers don't come back together.
+                wait = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311 (not for secrecy)
+                time.sleep(min(max(wait, error.retry_after or 0), LONGEST_WAIT_SECONDS))
+        return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **asked)
+
+    def _get(self, path: str, told: str | None = None, **options: Any) -> dict[str, Any]:
+        """Call the API; ``told`` stands for the path where a person reads it."""
+        client = _client(self.key, self.url)
+        import stripe
+
+        from functions.stripe_api.transport import failure
+
+        fault: EventError | None = None
+        try:
+            answer = client.raw_request("get", path, **options)
+            document = json.loads(answer.body)
+        except stripe.StripeError as error:
+            fault = failure(error, told or path)
+        except (ValueError, RecursionError):
+            fault = TransientError("Stripe answered something else than JSON", path=told or path)
+        # Raised here, without a cause: the library's errors hold the whole answer.
+        if fault is not None:
+            raise fault
+        if not isinstance(document, dict):
+            raise TransientError("Stripe answered something else than an object", path=told or path)
+        return document
+
+
+def retrieve(kind: str, object_id: str, *, api_version: str, account: str | None = None) -> dict[str, Any]:
+    """Retrieve an object with the function's own key; see :meth:`StripeApi.retrieve`."""
+    return from_settings().retrieve(kind, object_id, api_version=api_version, account=account)
+
+
+def events(since: int, until: int, types: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """Iterate over events with the function's own key; see :meth:`StripeApi.events`."""
+    return from_settings().events(since, until, types)
+
+
+def from_settings() -> StripeApi:
+    """Return the API with the key of the environment or the secret.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no key, it is of the other mode than the environment, or STRIPE_SECRET_KEY or STRIPE_API_URL
+        can't be used; without the value.
+    TransientError
+        Secrets Manager did not answer.
+    """
+    key = config.secret(names.STRIPE_SECRET_KEY)
+    if key is None:
+        raise ConfigurationError(
+            f"{names.STRIPE_SECRET_KEY} is neither set nor in the secret; export it and deploy again"
+        )
+    return with_key(key, livemode=config.livemode())
+
+
+def with_key(key: str, *, livemode: bool) -> StripeApi:
+    """Return the API with a key; raises ConfigurationError as :func:`from_settings` does."""
+    if not _KEY.fullmatch(key):
+        raise ConfigurationError(
+            f"{names.STRIPE_SECRET_KEY} holds a space, a line break or a character outside ASCII"
+        )
+    wanted, other = ("live", "test") if livemode else ("test", "live")
+    if _MODE.format(other) in key[:_PREFIX_LENGTH]:
+        raise ConfigurationError(
+            f"{names.STRIPE_SECRET_KEY} is a {other} key, and the environment takes {wanted} events: "
+            f"give it a {wanted} key"
+        )
+    return StripeApi(key, _url())
+
+
+def _url() -> str:
+    value = os.environ.get(STRIPE_API_URL, "").strip().rstrip("/") or DEFAULT_URL
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in names.LOOPBACK_HOSTS)
+        valid = valid and bool(parts.hostname) and not (parts.path or parts.query or parts.username)
+        valid = valid and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ConfigurationError(f"{STRIPE_API_URL} must be unset, https, or http on loopback")
+    return value
+
+
+@cache
+def _client(key: str, url: str) -> stripe.StripeClient:
+    from functions.stripe_api.transport import client
+
+    return client(key, url)
+
+
+def _is_event(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("id"), str)
+        and isinstance(value.get("type"), str)
+        and isinstance(value.get("created"), int)
+        and 0 <= value["created"] < END_OF_TIME
+    )

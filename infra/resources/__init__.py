@@ -1,0 +1,1 @@
+"""Single AWS resources, as the constructs make them."""

@@ -1,0 +1,257 @@
+"""One Lambda function with its role, log group and asynchronous retries."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cdktf import TerraformAsset
+from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
+from cdktf_cdktf_provider_aws.lambda_event_source_mapping import (
+    LambdaEventSourceMapping,
+    LambdaEventSourceMappingScalingConfig,
+)
+from cdktf_cdktf_provider_aws.lambda_function import (
+    LambdaFunction,
+    LambdaFunctionEnvironment,
+    LambdaFunctionLoggingConfig,
+    LambdaFunctionTracingConfig,
+    LambdaFunctionVpcConfig,
+)
+from cdktf_cdktf_provider_aws.lambda_function_event_invoke_config import (
+    LambdaFunctionEventInvokeConfig,
+    LambdaFunctionEventInvokeConfigDestinationConfig,
+    LambdaFunctionEventInvokeConfigDestinationConfigOnFailure,
+)
+from constructs import Construct
+
+from functions.shared import names
+from infra.resources.account import Account
+from infra.resources.base import Capability
+from infra.resources.key import Key
+from infra.resources.metrics import Metric
+from infra.resources.policy import Statement
+from infra.resources.queue import Queue
+from infra.resources.role import ExecutionRole
+from infra.settings import FunctionSettings
+
+# Lambda's own maximum of asynchronous retries, one and two minutes after the failure.
+_ASYNC_RETRIES: Final = 2
+# A FIFO queue hands out at most 10 messages at once.
+_FIFO_BATCH: Final = 10
+# The fewest concurrent batches that a mapping can be limited to.
+_LEAST_CONCURRENCY: Final = 2
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What every function of an environment runs on.
+
+    Parameters
+    ----------
+    former_key_arns
+        KMS keys that encrypt nothing new, and that older objects and messages are read with.
+    """
+
+    architecture: str
+    runtime: str
+    tracing: bool
+    log_retention_days: int
+    max_event_age_seconds: int
+    former_key_arns: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A bundle that was copied into the stack's folder, and its SHA-256 in hexadecimal."""
+
+    asset: TerraformAsset
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """The subnets and security groups of a function in a VPC."""
+
+    subnet_ids: Sequence[str]
+    security_group_ids: Sequence[str]
+
+
+class PipelineFunction(Capability):
+    """One handler as a Lambda function.
+
+    An exception goes through Lambda's retries and then, with its reason, to `on_failure`: a
+    standard queue, which is all that a destination can be. Without one there are no retries either.
+
+    Parameters
+    ----------
+    family
+        Name of the handler module, for example payments.
+    grants
+        What its role may do besides writing its logs and parking failures.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        account: Account,
+        family: str,
+        code: Code,
+        platform: Platform,
+        settings: FunctionSettings,
+        variables: Mapping[str, str],
+        grants: Sequence[Statement],
+        on_failure: Queue | None,
+        key: Key | None,
+        network: Network | None = None,
+    ) -> None:
+        super().__init__(scope, id_)
+        self.family = family
+        self.name = account.name(family)
+        self.dead_letter = on_failure
+        self.timeout_seconds = settings.timeout_seconds
+        logs = self.add(
+            CloudwatchLogGroup,
+            "logs",
+            name=f"/aws/lambda/{self.name}",
+            retention_in_days=platform.log_retention_days,
+            kms_key_id=key.arn if key else None,
+        )
+        self.log_group = logs.name
+        role = ExecutionRole(
+            self,
+            f"{family}_role",
+            account=account,
+            name=self.name,
+            grants=[
+                *_write_to(logs),
+                *(on_failure.grant_send() if on_failure else []),
+                *(key.grant_use() if key else []),
+                *_read_with(platform.former_key_arns),
+                *grants,
+            ],
+            tracing=platform.tracing,
+            in_network=network is not None,
+        )
+        function = self.add(
+            LambdaFunction,
+            "",
+            function_name=self.name,
+            description=f"Stripe events: {family}",
+            role=role.arn,
+            handler=f"functions.{family}.handler",
+            runtime=platform.runtime,
+            architectures=[platform.architecture],
+            filename=code.asset.path,
+            source_code_hash=base64.b64encode(bytes.fromhex(code.sha256)).decode(),
+            memory_size=settings.memory_mb,
+            timeout=settings.timeout_seconds,
+            reserved_concurrent_executions=settings.reserved_concurrency,
+            environment=LambdaFunctionEnvironment(
+                variables=dict(sorted({**variables, **_powertools(family, settings)}.items()))
+            ),
+            kms_key_arn=key.arn if key else None,
+            tracing_config=LambdaFunctionTracingConfig(mode="Active" if platform.tracing else "PassThrough"),
+            logging_config=LambdaFunctionLoggingConfig(
+                log_format="JSON",
+                log_group=logs.name,
+                # Powertools drops what is below the function's log level. Lambda's own filter takes
+                # metrics, which carry no level, for INFO: at WARNING it would drop them all.
+                application_log_level="DEBUG" if settings.log_level == "DEBUG" else "INFO",
+                system_log_level="INFO",
+            ),
+            vpc_config=(
+                LambdaFunctionVpcConfig(
+                    subnet_ids=list(network.subnet_ids), security_group_ids=list(network.security_group_ids)
+                )
+                if network
+                else None
+            ),
+            # Lambda would make the log group itself, without retention, at the first invocation.
+            depends_on=[logs, role.policy],
+        )
+        self.arn = function.arn
+        self.function_name = function.function_name
+        retries = self.add(
+            LambdaFunctionEventInvokeConfig,
+            "async",
+            function_name=function.function_name,
+            maximum_retry_attempts=_ASYNC_RETRIES if on_failure else 0,
+            maximum_event_age_in_seconds=platform.max_event_age_seconds,
+            destination_config=(
+                LambdaFunctionEventInvokeConfigDestinationConfig(
+                    on_failure=LambdaFunctionEventInvokeConfigDestinationConfigOnFailure(
+                        destination=on_failure.arn
+                    )
+                )
+                if on_failure
+                else None
+            ),
+        )
+        self.parts = (function, retries)
+
+    def read_from(self, queue: Queue, *, concurrency: int) -> None:
+        """Feed the function from a FIFO queue; only the records that failed return to it.
+
+        `concurrency` limits the batches in flight. A FIFO queue has one per message group anyway.
+        """
+        self.add(
+            LambdaEventSourceMapping,
+            "source",
+            event_source_arn=queue.arn,
+            function_name=self.arn,
+            batch_size=_FIFO_BATCH,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=LambdaEventSourceMappingScalingConfig(
+                maximum_concurrency=max(_LEAST_CONCURRENCY, concurrency)
+            ),
+        )
+
+    def metric_errors(self) -> Metric:
+        """Invocations that ended in an exception or a time-out."""
+        return self._metric("Errors")
+
+    def metric_throttles(self) -> Metric:
+        """Invocations refused for want of concurrency."""
+        return self._metric("Throttles")
+
+    def metric_invocations(self) -> Metric:
+        """Invocations, each retry counted."""
+        return self._metric("Invocations")
+
+    def metric_duration(self) -> Metric:
+        """Milliseconds from start to end of an invocation, the slowest of a hundred."""
+        return self._metric("Duration", "p99")
+
+    def metric_events_dropped(self) -> Metric:
+        """Asynchronous events that Lambda gave up after its retries, or as too old.
+
+        Those that it then put into the dead-letter queue are counted, too: "Types of metrics for Lambda
+        functions" in AWS Lambda's guide.
+        """
+        return self._metric("AsyncEventsDropped")
+
+    def metric_destination_failures(self) -> Metric:
+        """Failed events that Lambda could not put into the dead-letter queue."""
+        return self._metric("DestinationDeliveryFailures")
+
+    def _metric(self, name: str, statistic: str = "Sum") -> Metric:
+        return Metric("AWS/Lambda", name, {"FunctionName": self.name}, statistic)
+
+
+def _write_to(logs: CloudwatchLogGroup) -> list[Statement]:
+    return [Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs.arn}:*"])]
+
+
+def _read_with(former_key_arns: Sequence[str]) -> list[Statement]:
+    return [Statement("ReadWithFormerKeys", ["kms:Decrypt"], former_key_arns)] if former_key_arns else []
+
+
+def _powertools(family: str, settings: FunctionSettings) -> dict[str, str]:
+    return {
+        "POWERTOOLS_LOG_LEVEL": settings.log_level,
+        "POWERTOOLS_METRICS_NAMESPACE": names.METRICS_NAMESPACE,
+        "POWERTOOLS_SERVICE_NAME": family,
+    }

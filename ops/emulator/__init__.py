@@ -1,0 +1,1 @@
+"""The embedded AWS, `python -m ops.emulator`: MiniStack with our fixes, on loopback."""

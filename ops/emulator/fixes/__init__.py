@@ -1,0 +1,61 @@
+"""What MiniStack 1.5.33 gets wrong for this project, one module per fix.
+
+A fix's module is imported when the fix is applied, so that listing the fixes imports no MiniStack.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from ops.emulator.errors import EmulatorError
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One fix: the module of this package whose `apply()` installs it, and why it is needed."""
+
+    name: str
+    reason: str
+
+    def apply(self) -> None:
+        """Replace the functions that are wrong; raises EmulatorError when one of them is missing."""
+        importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}").apply()
+
+
+# In this order: a fix wraps what those before it put in place.
+FIXES = (
+    Fix("rule-arns", "tags of rules on a bus whose name has slashes are not found"),
+    Fix("partner-events", "PutPartnerEvents drops the event, and partner event sources have no state"),
+    Fix("bounded-lambda", "each event for a function starts its own thread and worker process, once"),
+    Fix("queues", "queues lose messages between threads, and EventBridge's are not deduplicated"),
+    Fix(
+        "target-dlq",
+        "an event that can't be handed to a target is dropped, whatever the target's policy says",
+    ),
+    Fix("metrics", "no metrics of rules, queues, async functions and logs; alarms ignore dimensions"),
+    Fix("replays", "a replay reaches every rule, whatever its FilterArns"),
+    Fix("function-dlq", "a function's dead-letter queue gets the destination's record, which lacks members"),
+    Fix("workers", "functions see the emulator's packages and environment, and restart at every exception"),
+    Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
+    Fix("logs", "FilterLogEvents cuts a long answer off and gives no token for the rest"),
+    Fix("cloud-control", "an archive or a queue made with Cloud Control is none"),
+    Fix("sizes", "entries, messages, payloads and batches may be of any size"),
+    Fix("schedules", "a schedule is taken for a rule, fails for want of a bus, and loses its input"),
+    Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
+)
+
+
+def selected(without: list[str]) -> tuple[Fix, ...]:
+    """Return the fixes but those named.
+
+    Raises
+    ------
+    EmulatorError
+        When a name is no fix's.
+    """
+    unknown = sorted(set(without) - {fix.name for fix in FIXES})
+    if unknown:
+        known = ", ".join(fix.name for fix in FIXES)
+        raise EmulatorError(f"no fix is called {', '.join(unknown)}; there are: {known}")
+    return tuple(fix for fix in FIXES if fix.name not in without)

@@ -1,0 +1,155 @@
+"""What is made with Cloud Control is there: an archive archives, and a queue takes messages.
+
+MiniStack stores the properties of any type and makes nothing of them. Types that this project uses are
+served by their own services here; what a request asks for that can't be done fails as AWS's do, in the
+request's status (Cloud Control API reference, "ProgressEvent").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ministack.core import responses
+from ministack.services import cloudcontrol, sqs
+
+from ops.emulator.controlled import TYPES, ControlledType, RefusedError
+from ops.emulator.json_patch import patched
+from ops.emulator.patching import original, replace
+
+Data = dict[str, Any]
+Answer = tuple[int, dict[str, str], bytes]
+Operation = Callable[[Data], Answer]
+Handler = Callable[..., Awaitable[Answer]]
+
+
+def apply() -> None:
+    """Serve the operations on known types here, and leave the others to what is there."""
+    for name in ("_record_request", "_progress_event"):
+        original(cloudcontrol, name)
+    operations: dict[str, Callable[[ControlledType, Data], Answer]] = {
+        "_create_resource": _once(_create),
+        "_get_resource": _get,
+        "_update_resource": _once(_update),
+        "_delete_resource": _once(_delete),
+        "_list_resources": _list,
+    }
+    for name, operation in operations.items():
+        replace(cloudcontrol, name, _for_known_types(operation, original(cloudcontrol, name)))
+    replace(cloudcontrol, "handle_request", _told_its_host(original(cloudcontrol, "handle_request")))
+
+
+def _for_known_types(known: Callable[[ControlledType, Data], Answer], other: Operation) -> Operation:
+    def operation(data: Data) -> Answer:
+        served = TYPES.get(data.get("TypeName", ""))
+        return other(data) if served is None else known(served, data)
+
+    return operation
+
+
+def _once(
+    operation: Callable[[ControlledType, Data], Answer],
+) -> Callable[[ControlledType, Data], Answer]:
+    """Do a request once, whose answer may be lost and which is then sent again with its token.
+
+    Source: Cloud Control API reference, CreateResource, ClientToken.
+    """
+    answers: dict[str, Answer] = {}
+
+    def once(served: ControlledType, data: Data) -> Answer:
+        token = data.get("ClientToken")
+        if token is None:
+            return operation(served, data)
+        if token not in answers:
+            answers[token] = operation(served, data)
+        return answers[token]
+
+    return once
+
+
+def _told_its_host(handle: Handler) -> Handler:
+    """Let a queue's address have the host at which the caller reached the emulator, as SQS itself does."""
+
+    async def handle_request(method: str, path: str, headers: Data, *rest: Any) -> Answer:
+        token = sqs._request_host.set(headers.get("host", ""))
+        try:
+            return await handle(method, path, headers, *rest)
+        finally:
+            sqs._request_host.reset(token)
+
+    return handle_request
+
+
+def _create(served: ControlledType, data: Data) -> Answer:
+    try:
+        identifier = served.create(json.loads(data["DesiredState"]))
+    except RefusedError as refusal:
+        return _ended(data, "CREATE", None, refusal)
+    return _ended(data, "CREATE", identifier)
+
+
+def _get(served: ControlledType, data: Data) -> Answer:
+    properties = served.read(data["Identifier"])
+    if properties is None:
+        return _not_found(data)
+    described = {"Identifier": data["Identifier"], "Properties": json.dumps(properties)}
+    return _answered({"TypeName": data["TypeName"], "ResourceDescription": described})
+
+
+def _update(served: ControlledType, data: Data) -> Answer:
+    identifier = data["Identifier"]
+    before = served.read(identifier)
+    if before is None:
+        return _not_found(data)
+    try:
+        after = patched(before, json.loads(data["PatchDocument"]))
+    except (KeyError, IndexError, ValueError) as error:
+        return _ended(data, "UPDATE", identifier, RefusedError("InvalidRequest", f"the patch: {error}"))
+    changed = ", ".join(name for name in served.create_only if before.get(name) != after.get(name))
+    if changed:
+        return _ended(data, "UPDATE", identifier, RefusedError("NotUpdatable", f"{changed} can't be changed"))
+    try:
+        served.update(identifier, before, after)
+    except RefusedError as refusal:
+        return _ended(data, "UPDATE", identifier, refusal)
+    return _ended(data, "UPDATE", identifier)
+
+
+def _delete(served: ControlledType, data: Data) -> Answer:
+    identifier = data["Identifier"]
+    if served.read(identifier) is None:
+        return _ended(data, "DELETE", identifier, RefusedError("NotFound", f"{identifier} was not found"))
+    served.delete(identifier)
+    return _ended(data, "DELETE", identifier)
+
+
+def _list(served: ControlledType, data: Data) -> Answer:
+    found = [
+        {"Identifier": each, "Properties": json.dumps(served.read(each))} for each in served.identifiers()
+    ]
+    return _answered({"TypeName": data["TypeName"], "ResourceDescriptions": found})
+
+
+def _ended(data: Data, operation: str, identifier: str | None, refusal: RefusedError | None = None) -> Answer:
+    event = cloudcontrol._progress_event(
+        operation,
+        "FAILED" if refusal else "SUCCESS",
+        type_name=data["TypeName"],
+        identifier=identifier,
+        status_message=str(refusal) if refusal else None,
+        error_code=refusal.code if refusal else None,
+    )
+    return _answered({"ProgressEvent": cloudcontrol._record_request(event)})
+
+
+def _not_found(data: Data) -> Answer:
+    answer: Answer = responses.error_response_json(
+        "ResourceNotFoundException", f"{data['TypeName']} {data['Identifier']} was not found", 400
+    )
+    return answer
+
+
+def _answered(body: Data) -> Answer:
+    answer: Answer = responses.json_response(body)
+    return answer

@@ -1,0 +1,46 @@
+"""Schedules invoke their functions with their own input, by their role and not by a rule.
+
+MiniStack hands a schedule to the code that serves rules; a schedule has no bus, its target's input is the
+whole payload, and no resource policy of the function names it (EventBridge Scheduler user guide, "Setting up
+the execution role").
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core.arn import parse_arn
+from ministack.services import eventbridge, scheduler
+
+from ops.emulator.patching import original, replace
+
+logger = logging.getLogger(__name__)
+
+Data = dict[str, Any]
+NO_INPUT = "{}"
+# Seconds between two looks for schedules that are due.
+TICK_SECONDS = 1
+
+
+def apply() -> None:
+    """Serve schedules here, and leave rules to what is there."""
+    original(scheduler, "_tick_schedules")
+    replace(scheduler, "_SCHEDULE_TICK_INTERVAL", TICK_SECONDS)
+    invoke: Callable[..., None] = original(eventbridge, "_invoke_target")
+
+    def invoke_target(target: Data, event: Data, rule: Data, view: Any = None) -> None:
+        if "GroupName" in rule and "EventBusName" not in rule:
+            _invoke_scheduled(target, rule)
+        else:
+            invoke(target, event, rule, view)
+
+    replace(eventbridge, "_invoke_target", invoke_target)
+
+
+def _invoke_scheduled(target: Data, schedule: Data) -> None:
+    if parse_arn(target["Arn"]).service != "lambda":
+        logger.warning("schedule %s: only functions are served as targets", schedule.get("Name"))
+        return
+    eventbridge._dispatch_to_lambda(target["Arn"], target.get("Input") or NO_INPUT)

@@ -1,0 +1,140 @@
+"""Nothing carries more than AWS does: entries, messages with their attributes, payloads, batches.
+
+Sources: EventBridge quotas ("PutEvents entry size") and user guide ("Calculating PutEvents event entry
+size"); SQS quotas ("Message quotas") and API reference (SendMessageBatch); Lambda quotas ("Invocation
+payload").
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ministack.core import responses
+from ministack.services import eventbridge, lambda_svc, sqs
+
+from functions.shared.names import EVENT_BYTES
+from ops.emulator.patching import original, replace
+
+Data = dict[str, Any]
+Answer = tuple[int, dict[str, str], bytes]
+
+SYNCHRONOUS_BYTES: Final = 6 * 1024 * 1024
+# PutEvents counts 14 bytes for the time where it is given.
+TIME_BYTES: Final = 14
+# What a record of a batch holds besides its body.
+RECORD_BYTES: Final = 1024
+TOO_LARGE: Final = "Total size of the entries in the request is over the limit."
+INVOCATIONS: Final = "/invocations"
+
+
+def apply() -> None:
+    """Measure before each is taken."""
+    _replace_action("SendMessage", "_act_send_message", _measured_message)
+    _replace_action("SendMessageBatch", "_act_send_message_batch", _measured_batch)
+    for name in ("_put_events", "_put_partner_events"):
+        replace(eventbridge, name, _measured_entries(original(eventbridge, name)))
+    replace(lambda_svc, "handle_request", _measured_payload(original(lambda_svc, "handle_request")))
+    receive = original(sqs, "_receive_messages_for_esm")
+    replace(sqs, "_receive_messages_for_esm", _within_a_payload(receive, original(sqs, "_queues_lock")))
+
+
+def message_bytes(message: Mapping[str, Any]) -> int:
+    """Return what SQS counts of a message: its body, and name, type and value of each attribute."""
+    size = _length(message.get("MessageBody") or "")
+    for name, attribute in (message.get("MessageAttributes") or {}).items():
+        value = attribute.get("StringValue") or attribute.get("BinaryValue") or ""
+        size += _length(name) + _length(attribute.get("DataType", "")) + _length(value)
+    return size
+
+
+def entry_bytes(entry: Mapping[str, Any]) -> int:
+    """Return what PutEvents counts of an entry."""
+    texts = [str(entry.get(name) or "") for name in ("Source", "DetailType", "Detail")]
+    size = sum(map(_length, (*texts, *(entry.get("Resources") or []))))
+    return size + TIME_BYTES if entry.get("Time") else size
+
+
+def _length(text: str | bytes) -> int:
+    return len(text.encode() if isinstance(text, str) else text)
+
+
+def _replace_action(action: str, name: str, measured: Callable[..., Any]) -> None:
+    replacement = measured(original(sqs, name))
+    replace(sqs, name, replacement)
+    sqs._HANDLERS[action] = replacement
+
+
+def _measured_message(send: Callable[[Data, str], Data]) -> Callable[[Data, str], Data]:
+    def act_send_message(data: Data, url: str) -> Data:
+        most = int(sqs._get_q(data.get("QueueUrl", url))["attributes"]["MaximumMessageSize"])
+        if message_bytes(data) > most:
+            reason = f"Message must be shorter than {most} bytes."
+            raise sqs._Err("InvalidParameterValue", f"One or more parameters are invalid. Reason: {reason}")
+        return send(data, url)
+
+    return act_send_message
+
+
+def _measured_batch(send: Callable[[Data, str], Data]) -> Callable[[Data, str], Data]:
+    def act_send_message_batch(data: Data, url: str) -> Data:
+        size = sum(map(message_bytes, data.get("Entries", [])))
+        if size > EVENT_BYTES:
+            told = f"Batch requests cannot be longer than {EVENT_BYTES} bytes. You have sent {size} bytes."
+            raise sqs._Err("BatchRequestTooLong", told)
+        return send(data, url)
+
+    return act_send_message_batch
+
+
+def _measured_entries(put: Callable[..., Answer]) -> Callable[..., Answer]:
+    def put_events(data: Data, *arguments: Any, **options: Any) -> Answer:
+        if sum(map(entry_bytes, data.get("Entries", []))) > EVENT_BYTES:
+            answer: Answer = responses.error_response_json("ValidationException", TOO_LARGE, 400)
+            return answer
+        return put(data, *arguments, **options)
+
+    return put_events
+
+
+def _measured_payload(handle: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
+    async def handle_request(method: str, path: str, headers: Data, body: bytes, query: Data) -> Answer:
+        kind = headers.get("x-amz-invocation-type", "RequestResponse")
+        most = EVENT_BYTES if kind == "Event" else SYNCHRONOUS_BYTES
+        if path.endswith(INVOCATIONS) and len(body) > most:
+            told = (
+                f"{len(body)} byte payload is too large for the {kind} invocation type (limit {most} bytes)"
+            )
+            answer: Answer = responses.error_response_json("RequestTooLargeException", told, 413)
+            return answer
+        return await handle(method, path, headers, body, query)
+
+    return handle_request
+
+
+def _within_a_payload(
+    receive: Callable[[str, int], list[Data]], lock: threading.RLock
+) -> Callable[[str, int], list[Data]]:
+    def receive_messages_for_esm(url: str, most: int) -> list[Data]:
+        with lock:
+            batch = receive(url, most)
+            taken = _fitting(batch)
+            for message in batch[taken:]:
+                # It was not handed out: the next batch begins with it.
+                message |= {"visible_at": time.time(), "receive_count": message["receive_count"] - 1}
+        return batch[:taken]
+
+    return receive_messages_for_esm
+
+
+def _fitting(batch: Sequence[Data]) -> int:
+    """Return how many messages one synchronous payload carries, in which each body is a JSON string."""
+    size = 0
+    for number, message in enumerate(batch):
+        size += len(json.dumps(message["body"], ensure_ascii=False).encode()) + RECORD_BYTES
+        if size > SYNCHRONOUS_BYTES:
+            return number
+    return len(batch)

@@ -1,0 +1,169 @@
+"""An event that can't be handed to a target goes to the target's dead-letter queue, with the reason.
+
+Source: EventBridge user guide, "Using dead-letter queues to process undelivered events". A target that is
+gone, that doesn't let the rule in, or that takes nothing so large, isn't tried again: the event goes to the
+queue at once. Those are the only failures that the emulator has, so the target's retry policy never comes
+into play here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ministack.core import iam_evaluator, responses
+from ministack.core.arn import parse_arn
+from ministack.services import cloudwatch, eventbridge, lambda_svc, sns, sqs
+
+from functions.shared.json_text import compact
+from functions.shared.names import EVENT_BYTES
+from ops.emulator.metrics import rule_dimensions
+from ops.emulator.patching import original, replace
+
+logger = logging.getLogger(__name__)
+
+Data = dict[str, Any]
+PRINCIPAL = "events.amazonaws.com"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a target takes no events; the code is one of those that EventBridge documents."""
+
+    code: str
+    message: str
+
+
+def apply() -> None:
+    """Look at each target before the event is handed over, and divert the event when it would be lost."""
+    invoke: Callable[..., None] = original(eventbridge, "_invoke_target")
+    for owner, name in (
+        (lambda_svc, "_get_func_record_for_ref"),
+        (sqs, "_queue_by_arn"),
+        (sqs, "_act_send_message"),
+        (sns, "_topics"),
+        (iam_evaluator, "evaluate_resource_policy"),
+    ):
+        original(owner, name)
+
+    dispatch: Callable[..., None] = original(eventbridge, "_dispatch_to_sqs")
+    invoke_function: Callable[[str, str], None] = original(eventbridge, "_dispatch_to_lambda")
+    last = threading.local()
+
+    def dispatch_to_sqs(spec: Any, payload: str, parameters: Data | None = None) -> None:
+        # MiniStack would log the error and drop the event.
+        try:
+            dispatch(spec, payload, parameters)
+        except sqs._Err as exc:
+            last.refusal = Refusal("SDK_CLIENT_ERROR", exc.message)
+
+    def dispatch_to_lambda(arn: str, payload: str) -> None:
+        if len(compact(json.loads(payload)).encode()) > EVENT_BYTES:
+            last.refusal = Refusal("SDK_CLIENT_ERROR", f"the payload is longer than {EVENT_BYTES} bytes")
+        else:
+            invoke_function(arn, payload)
+
+    def invoke_target(target: Data, event: Data, rule: Data, view: Any = None) -> None:
+        view = view or eventbridge._pattern_event_view(event)
+        last.refusal = target_refusal(target, rule["Arn"])
+        if last.refusal is None:
+            invoke(target, event, rule, view)
+        refusal: Refusal | None = last.refusal
+        if refusal is None:
+            return
+        logger.warning("rule %s, target %s: %s", rule["Arn"], target["Arn"], refusal.message)
+        _count("FailedInvocations", rule)
+        dead_letter = (target.get("DeadLetterConfig") or {}).get("Arn")
+        if dead_letter:
+            body = compact(view.event_with_detail())
+            sent = _send(dead_letter, body, target["Arn"], rule["Arn"], refusal)
+            _count("InvocationsSentToDlq" if sent else "InvocationsFailedToBeSentToDlq", rule)
+
+    replace(eventbridge, "_dispatch_to_sqs", dispatch_to_sqs)
+    replace(eventbridge, "_dispatch_to_lambda", dispatch_to_lambda)
+    replace(eventbridge, "_invoke_target", invoke_target)
+
+
+def target_refusal(target: Data, rule_arn: str) -> Refusal | None:
+    """Return why the target takes no event of the rule, or None when it does."""
+    arn = target["Arn"]
+    service = parse_arn(arn).service
+    if service == "lambda":
+        function, config, _name = lambda_svc._get_func_record_for_ref(arn)
+        if not function or not config:
+            return Refusal("NO_RESOURCE", f"Function not found: {arn}")
+        return _policy_refusal(function.get("policy"), "lambda:InvokeFunction", arn, rule_arn)
+    if service == "sqs":
+        queue = sqs._queue_by_arn(arn)
+        if queue is None:
+            return Refusal("NO_RESOURCE", f"The specified queue does not exist: {arn}")
+        return _fifo_refusal(queue, target) or _policy_refusal(
+            queue["attributes"].get("Policy"), "sqs:SendMessage", arn, rule_arn
+        )
+    if service == "sns" and arn not in sns._topics:
+        return Refusal("NO_RESOURCE", f"Topic does not exist: {arn}")
+    return None
+
+
+def _fifo_refusal(queue: Data, target: Data) -> Refusal | None:
+    if not queue["is_fifo"]:
+        return None
+    if not (target.get("SqsParameters") or {}).get("MessageGroupId"):
+        return Refusal("INVALID_PARAMETER", "The request must contain the parameter MessageGroupId.")
+    if queue["attributes"].get("ContentBasedDeduplication") != "true":
+        return Refusal("INVALID_PARAMETER", "The queue should have ContentBasedDeduplication enabled.")
+    return None
+
+
+def _policy_refusal(policy: Any, action: str, arn: str, rule_arn: str) -> Refusal | None:
+    account = responses.get_account_id()
+    context = iam_evaluator.EvalContext(
+        principal_arn="*",
+        principal_type="Service",
+        principal_account="",
+        action=action,
+        resource_arn=arn,
+        region=responses.get_region(),
+        # AWS services speak to each other over TLS.
+        secure_transport=True,
+        service_context={"aws:sourcearn": rule_arn, "aws:sourceaccount": account},
+    )
+    decision = iam_evaluator.evaluate_resource_policy(policy, context, service=PRINCIPAL).decision
+    if decision == "Allow":
+        return None
+    return Refusal("NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {action} on resource {arn}")
+
+
+def _count(metric: str, rule: Data) -> None:
+    cloudwatch.record_metric("AWS/Events", metric, 1, "Count", rule_dimensions(rule))
+
+
+def _send(queue_arn: str, body: str, target_arn: str, rule_arn: str, refusal: Refusal) -> bool:
+    queue = sqs._queue_by_arn(queue_arn)
+    policy = (queue or {}).get("attributes", {}).get("Policy")
+    if queue is None or _policy_refusal(policy, "sqs:SendMessage", queue_arn, rule_arn):
+        logger.error("rule %s: no event can be sent to the dead-letter queue %s", rule_arn, queue_arn)
+        return False
+    attributes = {
+        "RULE_ARN": rule_arn,
+        "TARGET_ARN": target_arn,
+        "ERROR_CODE": refusal.code,
+        "ERROR_MESSAGE": refusal.message,
+        "RETRY_ATTEMPTS": "0",
+    }
+    message = {
+        "MessageBody": body,
+        "MessageAttributes": {
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        },
+    }
+    try:
+        sqs._act_send_message(message, sqs._queue_url(queue_arn.rpartition(":")[2]))
+    except sqs._Err as exc:
+        logger.warning("rule %s: the dead-letter queue %s: %s", rule_arn, queue_arn, exc.message)
+        return False
+    return True

@@ -1,0 +1,168 @@
+"""The embedded AWS's HTTP front: MiniStack behind a place where calls of functions can be made to fail."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psutil
+
+from ops.emulator.faults import FaultPlan, fault_from_json, read_call
+from ops.local import guard
+
+CONTROL_PATH = "/_control/faults"
+# MiniStack's own control paths among them, also under the name that it has them from.
+CONTROL_PREFIXES = ("/_control/", "/_ministack/", "/_localstack/")
+FORBIDDEN = 403
+REFUSED = "UnrecognizedClientException"
+JSON_1_0 = "application/x-amz-json-1.0"
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+class Front:
+    """An ASGI application around MiniStack's.
+
+    Only what the run itself started is served: what shows the run's access key, by a signature or, for the
+    control paths, as a bearer.
+
+    `POST /_control/faults` orders a failure, `GET` lists the failures with how often each struck, and
+    `DELETE` lifts them all. See :class:`ops.emulator.faults.AwsFault`.
+    """
+
+    def __init__(self, inner: Application, access_key_id: str) -> None:
+        self._inner = inner
+        self._access_key_id = access_key_id
+        self._plan = FaultPlan()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+        elif scope["type"] != "http":
+            # Closed before it is accepted: nothing here speaks WebSocket.
+            await send({"type": "websocket.close"})
+        elif refusal := self._refusal(scope):
+            await _refuse(send, refusal, speaks_xml=_speaks_xml(_headers(scope)))
+        elif scope["path"] == CONTROL_PATH:
+            body = await _whole(receive)
+            await _answer(send, *self._control(scope["method"], body), "application/json")
+        elif self._plan:
+            await self._failing(scope, receive, send)
+        else:
+            await self._inner(scope, receive, send)
+
+    def _refusal(self, scope: Message) -> str | None:
+        headers = _headers(scope)
+        if refusal := guard.foreign(headers):
+            return refusal
+        authorization = headers.get("authorization", "")
+        if scope["path"].startswith(CONTROL_PREFIXES):
+            known = guard.has_bearer(authorization, self._access_key_id)
+        else:
+            query = scope["query_string"].decode("latin-1")
+            known = guard.is_signed_by(authorization, query, self._access_key_id)
+        return None if known else "the access key is not this run's"
+
+    async def _failing(self, scope: Message, receive: Receive, send: Send) -> None:
+        body = await _whole(receive)
+        call = read_call(_headers(scope), scope["method"], body)
+        fault = self._plan.strike(call) if call else None
+        if fault is None:
+            await self._inner(scope, _again(body, receive), send)
+            return
+        if fault.kill == "after" or fault.applies:
+            await self._inner(scope, _again(body, receive), _nowhere)
+        if fault.kill is not None:
+            _kill_caller(scope["client"][1])
+        else:
+            error = {"__type": fault.code, "message": "a failure on order"}
+            await _answer(send, fault.status or 0, error, JSON_1_0)
+
+    def _control(self, method: str, body: bytes) -> tuple[int, Any]:
+        if method == "GET":
+            return 200, {
+                "faults": [{"fault": dataclasses.asdict(f), "struck": n} for f, n in self._plan.listed()]
+            }
+        if method == "DELETE":
+            return 200, {"cleared": self._plan.clear()}
+        if method != "POST":
+            return 405, {"error": "known are GET, POST and DELETE"}
+        try:
+            self._plan.add(fault_from_json(json.loads(body)))
+        except ValueError as error:
+            return 400, {"error": str(error)}
+        return 201, {"faults": len(self._plan.listed())}
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return a receiver that gives a body which was already read, then what the connection says next."""
+    given = False
+
+    async def receive_again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
+
+
+async def _nowhere(_message: Message) -> None:
+    """Swallow an answer."""
+
+
+def _speaks_xml(headers: dict[str, str]) -> bool:
+    """Whether a client of AWS reads XML: of the query protocol, and of S3, which its signature names."""
+    form = "application/x-www-form-urlencoded" in headers.get("content-type", "")
+    return form or "/s3/aws4_request" in headers.get("authorization", "")
+
+
+async def _refuse(send: Send, why: str, *, speaks_xml: bool) -> None:
+    if speaks_xml:
+        error = f"<Error><Code>{REFUSED}</Code><Message>{why}</Message></Error>"
+        # S3's own error has no frame, and its parsers look below one too.
+        await _send(send, FORBIDDEN, f"<ErrorResponse>{error}</ErrorResponse>".encode(), "text/xml")
+    else:
+        await _answer(send, FORBIDDEN, {"__type": REFUSED, "message": why}, JSON_1_0)
+
+
+async def _answer(send: Send, status: int, body: Any, media_type: str) -> None:
+    await _send(send, status, json.dumps(body).encode(), media_type)
+
+
+async def _send(send: Send, status: int, content: bytes, media_type: str) -> None:
+    headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _kill_caller(port: int) -> None:
+    """Kill the function's process that holds the other end of a connection, as an out-of-memory kill does."""
+    for process in psutil.Process(os.getpid()).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if any(held.laddr and held.laddr.port == port for held in process.net_connections("inet")):
+                process.kill()
+                return

@@ -1,0 +1,134 @@
+"""Serve MiniStack with fixes, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from ops.emulator.errors import EmulatorError
+from ops.emulator.fixes import Fix
+
+SUPPORTED_VERSION = "1.5.33"
+LOOPBACK = "127.0.0.1"
+DEFAULT_REGION = "eu-west-1"
+KEEP_ALIVE_SECONDS = 75.0
+# How long requests in flight may go on after SIGTERM.
+SHUTDOWN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """One embedded AWS.
+
+    Parameters
+    ----------
+    port
+        TCP port on loopback.
+    state_dir
+        Absolute folder for everything that it writes: state, S3 objects, code of functions.
+    access_key_id
+        The only one that is served.
+    fixes
+        What to change in MiniStack before it serves.
+    """
+
+    port: int
+    state_dir: Path
+    access_key_id: str = field(repr=False)
+    fixes: Sequence[Fix]
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT.
+
+        Raises
+        ------
+        EmulatorError
+            When another MiniStack is installed, a fix doesn't fit it, or the port is taken.
+        """
+        check_version()
+        self._configure()
+        for fix in self.fixes:
+            fix.apply()
+        try:
+            asyncio.run(self._serve())
+        except OSError as exc:
+            raise EmulatorError(f"can't listen on {LOOPBACK}:{self.port}: {exc.strerror or exc}") from exc
+        finally:
+            self._stop_workers()
+            self._discard_temporary()
+
+    def _configure(self) -> None:
+        """Set what MiniStack reads from its environment when its modules load."""
+        # The state holds secrets.
+        os.umask(0o077)
+        self._discard_temporary()
+        temporary = self._temporary
+        temporary.mkdir(parents=True)
+        os.environ.pop("AWS_ENDPOINT_URL", None)
+        os.environ |= {
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_REGION": os.environ.get("AWS_REGION", DEFAULT_REGION),
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.state_dir / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.state_dir / "s3"),
+            "TMPDIR": str(temporary),
+        }
+        for name, value in {
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOG_LEVEL": "WARNING",
+        }.items():
+            os.environ.setdefault(name, value)
+        tempfile.tempdir = str(temporary)
+
+    @property
+    def _temporary(self) -> Path:
+        """Code of functions and what their processes write; an ended server leaves none of it."""
+        return self.state_dir / "workers"
+
+    def _discard_temporary(self) -> None:
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    async def _serve(self) -> None:
+        from hypercorn.asyncio import serve
+        from hypercorn.config import Config
+        from ministack.app import app
+
+        from ops.emulator.front import Front
+
+        config = Config()
+        config.bind = [f"{LOOPBACK}:{self.port}"]
+        config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+        config.graceful_timeout = SHUTDOWN_SECONDS
+        config.loglevel = os.environ["LOG_LEVEL"]
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        front = Front(app, self.access_key_id)
+        await serve(cast(Any, front), config, shutdown_trigger=stop.wait)
+
+    def _stop_workers(self) -> None:
+        from ministack.core import lambda_runtime
+
+        lambda_runtime.reset()
+
+
+def check_version() -> None:
+    """Raise EmulatorError unless the MiniStack is installed for which the fixes were written."""
+    try:
+        version = importlib.metadata.version("ministack")
+    except importlib.metadata.PackageNotFoundError:
+        version = "none"
+    if version != SUPPORTED_VERSION:
+        raise EmulatorError(
+            f"MiniStack {SUPPORTED_VERSION} is needed and {version} is installed: run `make setup`"
+        )

@@ -1,0 +1,198 @@
+"""The ledger as operators read it: PostgreSQL where DATABASE_URL is exported, else the bucket in S3."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+import psycopg
+
+from functions.ledger.connection import connect
+from functions.ledger.reader import KnownEvents, LedgerReader
+from functions.pipeline import telemetry
+from functions.shared import names
+from functions.shared.errors import ConfigurationError, EventError
+from ops.environment import Environment
+from ops.errors import OperatorError
+
+CONNECT_SECONDS = 5
+STATEMENT_MILLISECONDS = 60_000
+
+Progress = Callable[[int, int], None]
+# Event type to the ids of its events.
+EventsByType = Mapping[str, Collection[str]]
+
+
+class Ledger(Protocol):
+    """What both kinds of ledger answer.
+
+    Parameters
+    ----------
+    progress
+        Called with how much of a long reading is done, and how much there is.
+    """
+
+    progress: Progress
+
+    @property
+    def name(self) -> str:
+        """Which kind it is."""
+
+    @property
+    def unread(self) -> int:
+        """How many objects could not be read, because they lie in an archive class of S3 or are damaged."""
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that the ledger holds."""
+
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event as the ledger holds it, to hand it over; nobody is shown it."""
+
+    def events(self, since: datetime, until: datetime) -> EventsByType:
+        """Return the events that came to the bus from `since` to before `until`."""
+
+
+def open_ledger(environment: Environment, since: datetime) -> Ledger:
+    """Return the ledger to read; `since` is the earliest time that will be asked for.
+
+    Raises
+    ------
+    OperatorError
+        DATABASE_URL is exported and its database can't be read.
+    """
+    log_to_standard_error()
+    if database_url := os.environ.get(names.DATABASE_URL, "").strip():
+        return PostgresLedger(database_url)
+    return S3Ledger(environment, since)
+
+
+class PostgresLedger:
+    """The table stripe_event_ledger."""
+
+    name = "PostgreSQL"
+    unread = 0
+
+    def __init__(self, database_url: str) -> None:
+        self.progress: Progress = lambda _done, _total: None
+        self._database_url = database_url
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that have a row."""
+        query = "SELECT event_id FROM stripe_event_ledger WHERE event_id = ANY(%s)"
+        return {event_id for (event_id,) in self._rows(query, (list(event_ids),))}
+
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event as its row holds it."""
+        query = "SELECT payload FROM stripe_event_ledger WHERE event_id = %s"
+        return next((payload for (payload,) in self._rows(query, (event_id,))), None)
+
+    def events(self, since: datetime, until: datetime) -> EventsByType:
+        """Return the events first seen in the window; an earlier one that came again is not told."""
+        query = "SELECT type, event_id FROM stripe_event_ledger WHERE first_seen >= %s AND first_seen < %s"
+        rows = self._rows(query, (since, until))
+        self.progress(len(rows), len(rows))
+        return _by_type(rows)
+
+    def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        try:
+            with connect(
+                self._database_url,
+                connect_timeout=CONNECT_SECONDS,
+                application_name="huntaze-stripe",
+                prepare_threshold=None,
+            ) as connection:
+                connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
+                return connection.execute(query.encode(), values).fetchall()
+        except psycopg.errors.UndefinedTable:
+            # Taken for an empty ledger, it would let every event of Stripe's list be handed over again.
+            raise OperatorError(
+                "DATABASE_URL names a database without the table stripe_event_ledger, which the audit "
+                "function makes: give the environment's own, or unset it to read the ledger bucket"
+            ) from None
+        except ConfigurationError as error:
+            raise OperatorError(error.reason) from None
+        except (psycopg.Error, UnicodeError) as error:
+            # UnicodeError: a host's name that can't be one. Without the cause: psycopg's own texts quote the
+            # connection string.
+            raise OperatorError(
+                f"the ledger's PostgreSQL can't be read ({type(error).__name__}): check DATABASE_URL, "
+                "or unset it to read the ledger bucket"
+            ) from None
+
+
+class S3Ledger:
+    """The ledger bucket; each object is read once, with a progress bar."""
+
+    name = "S3"
+
+    def __init__(self, environment: Environment, since: datetime) -> None:
+        self.progress: Progress = lambda _done, _total: None
+        self._reader = LedgerReader(environment.client("s3"), environment.ledger_bucket)
+        self._known = KnownEvents(
+            self._reader, int(since.timestamp()), lambda done, total: self.progress(done, total)
+        )
+
+    @property
+    def unread(self) -> int:
+        """How many objects could not be read so far."""
+        return self._reader.frozen + self._reader.unreadable
+
+    def known(self, event_ids: Collection[str]) -> set[str]:
+        """Return those of the events that an object holds."""
+        try:
+            return self._known.known(event_ids)
+        except EventError as error:
+            raise _unreadable(error) from error
+
+    def event(self, event_id: str) -> dict[str, Any] | None:
+        """Return an event as it was delivered first."""
+        try:
+            return self._known.event(event_id)
+        except EventError as error:
+            raise _unreadable(error) from error
+
+    def events(self, since: datetime, until: datetime) -> EventsByType:
+        """Return the events that came in the window, but for those that a replay brought."""
+        try:
+            read = 0
+            found: list[tuple[str, str]] = []
+            for keys in self._reader.keys_between(since, until):
+                deliveries = self._reader.deliveries(keys, partial(self._told, read, read + len(keys)))
+                found += [
+                    (delivery.event_type, delivery.event_id)
+                    for delivery in deliveries
+                    if since <= delivery.time < until and not delivery.replayed
+                ]
+                read += len(keys)
+            return _by_type(found)
+        except EventError as error:
+            raise _unreadable(error) from error
+
+    def _told(self, before: int, total: int, done: int) -> None:
+        self.progress(before + done, total)
+
+
+def log_to_standard_error() -> None:
+    """Keep the functions' own log, of an object that can't be read for example, out of what is printed."""
+    for handler in telemetry.logger.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = sys.stderr
+
+
+def _by_type(rows: Iterable[tuple[str, ...]]) -> EventsByType:
+    found: dict[str, set[str]] = defaultdict(set)
+    for event_type, event_id in rows:
+        found[event_type].add(event_id)
+    return found
+
+
+def _unreadable(error: EventError) -> OperatorError:
+    return OperatorError(
+        f"the ledger can't be read: {error.reason}; check the credentials and --env, or export DATABASE_URL"
+    )

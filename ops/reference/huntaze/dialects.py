@@ -1,0 +1,89 @@
+"""The dialects of idempotency that APIs speak: how a repeated, a reused or a busy key is answered.
+
+`contract` is the one that `docs/huntaze-api.md` asks for. In every other one some status has two meanings and
+no code tells them apart, and yet none of them applies a key twice. They are there to show that the pipeline
+is safe with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ops.reference.huntaze.contract import ALREADY_APPLIED, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
+from ops.reference.server.messages import Refusal, Reply, json_reply
+
+PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One way to answer.
+
+    Parameters
+    ----------
+    name
+        One word, for orders.
+    codes
+        Whether a refusal's body tells its code.
+    key_first
+        Whether the key is looked at before the body is judged.
+    replays
+        Whether a repeated call gets its first answer again, instead of 409.
+    in_progress
+        Status for a key whose first call is not done.
+    reused
+        Status for a key that came with another body before.
+    """
+
+    name: str
+    codes: bool = False
+    key_first: bool = True
+    replays: bool = False
+    in_progress: int = 409
+    reused: int = 422
+
+    def refused(self, refusal: Refusal, idempotency_key: str | None = None) -> Reply:
+        """Return the reply to a request that is not applied, now or at all."""
+        if refusal.code == ALREADY_APPLIED and self.replays:
+            return applied(idempotency_key)
+        own = {REQUEST_IN_PROGRESS: self.in_progress, IDEMPOTENCY_KEY_REUSED: self.reused}
+        status = own.get(refusal.code, refusal.status)
+        if not self.codes:
+            return json_reply(status, {"error": str(refusal)})
+        problem = {"title": "Not applied", "status": status, "code": refusal.code, "detail": str(refusal)}
+        return json_reply(status, problem, {"Content-Type": PROBLEM})
+
+
+def applied(idempotency_key: str | None) -> Reply:
+    """Return the reply to a call that was applied, the same in every dialect."""
+    return json_reply(200, {"applied": True, "idempotencyKey": idempotency_key})
+
+
+CODED = Dialect("contract", codes=True)
+DIALECTS: Mapping[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        CODED,
+        # 409 for an applied key and for one in progress, 422 for a refused event and for a reused key.
+        Dialect("no-codes"),
+        # IETF draft "The Idempotency-Key HTTP Header Field": a repeat gets the first answer again.
+        Dialect("in-progress-409", replays=True),
+        # Judges the body first, whatever became of the key, and answers a busy key like an invalid event.
+        Dialect("422-for-everything", key_first=False, replays=True, in_progress=422),
+        Dialect("409-for-everything", reused=409),
+    )
+}
+
+
+def dialect_from(name: object) -> Dialect:
+    """Return the dialect of a name.
+
+    Raises
+    ------
+    ValueError
+        There is none; the message lists those that there are.
+    """
+    if not isinstance(name, str) or name not in DIALECTS:
+        raise ValueError(f"there is no dialect {name!r}; known are {', '.join(DIALECTS)}")
+    return DIALECTS[name]

@@ -1,0 +1,171 @@
+"""How the reference Huntaze API answers: what is applied, once, now or later, and what the journal keeps."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ops.reference.huntaze.checks import Call, check_body, read, readable
+from ops.reference.huntaze.contract import (
+    ALREADY_APPLIED,
+    IDEMPOTENCY_KEY_REUSED,
+    REQUEST_IN_PROGRESS,
+    STATUSES,
+)
+from ops.reference.huntaze.dialects import CODED, Dialect, applied
+from ops.reference.huntaze.journal import Applied, Journal
+from ops.reference.server.exchange import Exchange
+from ops.reference.server.faults import Fault
+from ops.reference.server.messages import Received, Recorded, Refusal, Reply, record
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A call in progress: its timer, and what is set when it is applied or rolled back."""
+
+    timer: threading.Timer
+    done: threading.Event
+
+
+class ApiExchange(Exchange):
+    """Answer requests one at a time, so that two equal ones can never both be applied.
+
+    Parameters
+    ----------
+    api_key
+        The bearer key that callers must present.
+    journal
+        A file of JSON lines that outlives the process. What it holds is known again after a restart.
+    dialect
+        How repeated, reused and busy keys are answered; may be changed at any time.
+    """
+
+    def __init__(self, api_key: str, journal: Path | None = None, dialect: Dialect = CODED) -> None:
+        super().__init__(api_key)
+        self.dialect = dialect
+        self._applied: dict[str, Applied] = {}
+        self._in_progress: dict[str, _Work] = {}
+        self._journal: Journal | None = None
+        if journal is not None:
+            file = Journal(journal)
+            for recorded, call in file.read():
+                self._remember(recorded, call)
+            file.open()
+            self._journal = file
+
+    def answer(self, request: Received) -> Reply:
+        """Return the reply to a request, after recording both.
+
+        The record and its journal line are written before the caller can know the answer.
+        """
+        with self._lock:
+            fault = self._faults.strike(request)
+            call: Call | None = None
+            reply: Reply | None = None
+            if fault is None or fault.applies or fault.work:
+                call, reply = self._usual(request)
+            if fault is not None:
+                reply = fault.reply(reply)
+                if call is not None and fault.work:
+                    done = self._begin(call, fault)
+                    reply = reply if fault.tells else replace(reply, after=done)
+                    call = None
+            assert reply is not None
+            now_applied = None if call is None else _applied(call)
+            self._keep(request, reply, now_applied, injected=fault is not None)
+        return reply
+
+    def refuse(self, request: Received, refusal: Refusal) -> Reply:
+        """Return the reply to a request whose body is not to be read, after recording both."""
+        reply = self.dialect.refused(refusal)
+        with self._lock:
+            self._keep(request, reply, None, injected=False)
+        return reply
+
+    def applied(self) -> tuple[Applied, ...]:
+        """Return the applied calls in order."""
+        with self._lock:
+            return tuple(self._applied.values())
+
+    def state(self) -> dict[str, Applied]:
+        """Return the last applied call of each object: what the API now believes about it."""
+        return {call.object_id: call for call in self.applied()}
+
+    def close(self) -> None:
+        """Roll back what is in progress, as the end of a process does, and close the journal."""
+        with self._lock:
+            works = list(self._in_progress.values())
+            self._in_progress.clear()
+        for work in works:
+            work.timer.cancel()
+            work.done.set()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _usual(self, request: Received) -> tuple[Call | None, Reply]:
+        """Return the call that is to be applied, if any, and the reply."""
+        try:
+            call = read(request, self.key)
+            if not self.dialect.key_first:
+                check_body(call)
+            self._look_at_key(call)
+            check_body(call)
+        except Refusal as refusal:
+            return None, self.dialect.refused(refusal, request.header("Idempotency-Key"))
+        return call, applied(call.idempotency_key)
+
+    def _look_at_key(self, call: Call) -> None:
+        if call.idempotency_key in self._in_progress:
+            raise _refusal(REQUEST_IN_PROGRESS, "a call with this Idempotency-Key is in progress")
+        earlier = self._applied.get(call.idempotency_key)
+        if earlier is None:
+            return
+        if (earlier.path, earlier.event_type, earlier.body) == (call.path, call.event_type, call.body):
+            raise _refusal(ALREADY_APPLIED, "this call was applied before")
+        raise _refusal(IDEMPOTENCY_KEY_REUSED, "the Idempotency-Key was applied with another call")
+
+    def _begin(self, call: Call, fault: Fault) -> threading.Event:
+        """Let a call be in progress for the fault's time."""
+        timer = threading.Timer(fault.work, self._end, (call, fault.applies))
+        timer.daemon = True
+        work = self._in_progress[call.idempotency_key] = _Work(timer, threading.Event())
+        timer.start()
+        return work.done
+
+    def _end(self, call: Call, applies: bool) -> None:
+        """Apply a call that was in progress, or roll it back."""
+        with self._lock:
+            work = self._in_progress.pop(call.idempotency_key, None)
+            if work is not None and applies:
+                late = _applied(call)
+                if self._journal is not None:
+                    self._journal.write(None, late)
+                self._remember(None, late)
+        if work is not None:
+            work.done.set()
+
+    def _keep(self, request: Received, reply: Reply, call: Applied | None, *, injected: bool) -> None:
+        body: Any = readable(request.content)
+        recorded = record(request, reply, injected=injected, applied=call is not None, body=body)
+        if self._journal is not None:
+            self._journal.write(recorded, call)
+        self._remember(recorded, call)
+
+    def _remember(self, recorded: Recorded | None, call: Applied | None) -> None:
+        if recorded is not None:
+            self._requests.append(recorded)
+        if call is not None:
+            self._applied[call.idempotency_key] = call
+
+
+def _refusal(code: str, message: str) -> Refusal:
+    return Refusal(STATUSES[code], code, message)
+
+
+def _applied(call: Call) -> Applied:
+    return Applied(
+        call.path, call.event_type, call.created, call.idempotency_key, call.object_id, call.body, time.time()
+    )

@@ -1,0 +1,50 @@
+"""Run a reference API in a thread of this process."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from ops.reference.server.faults import Fault
+from ops.reference.server.messages import Recorded
+from ops.reference.server.server import Server
+
+SHUTDOWN_POLL_SECONDS = 0.02
+
+
+class InThread:
+    """A server in a thread, for the time of a `with` block."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._thread = threading.Thread(
+            target=server.serve_forever, args=(SHUTDOWN_POLL_SECONDS,), daemon=True
+        )
+        self.url = server.url
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def requests(self) -> tuple[Recorded, ...]:
+        """Return every request so far, refused ones included, in order."""
+        return self._server.exchange.requests()
+
+    def fail(self, fault: Fault) -> None:
+        """Let the requests that match a fault go wrong from now on."""
+        self._server.exchange.fail(fault)
+
+    def clear_faults(self) -> None:
+        """Let everything go right again."""
+        self._server.exchange.clear_faults()

@@ -1,0 +1,98 @@
+"""How the reference Stripe API answers: key, rate limit and path."""
+
+from __future__ import annotations
+
+import hmac
+from collections import deque
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from ops.reference.server.exchange import Exchange
+from ops.reference.server.messages import Received, Refusal, Reply, json_reply, record
+from ops.reference.stripe import listing
+from ops.reference.stripe.store import Store
+
+OBJECT_PATHS = {"/v1/customers/": "customer", "/v1/subscriptions/": "subscription"}
+EVENTS_PATH = "/v1/events"
+
+
+class StripeExchange(Exchange):
+    """Answer requests one at a time, and remember them, their paths with their queries."""
+
+    def __init__(self, secret_key: str, store: Store, reads_per_second: int | None = None) -> None:
+        super().__init__(secret_key)
+        self.store = store
+        self._limit = reads_per_second
+        self._recent: deque[float] = deque()
+
+    def answer(self, request: Received) -> Reply:
+        """Return the reply to a request, after recording both."""
+        target = urlsplit(request.path)
+        with self._lock:
+            fault = self._faults.strike(replace(request, path=target.path))
+            usual = None
+            if fault is None or fault.applies:
+                usual = self._usual(request, target.path, target.query)
+            reply = usual if fault is None else fault.reply(usual)
+            assert reply is not None
+            self._requests.append(record(request, reply, injected=fault is not None))
+        return reply
+
+    def refuse(self, request: Received, refusal: Refusal) -> Reply:
+        """Return the reply to a request whose body is not to be read, after recording both."""
+        reply = _error(refusal.status, str(refusal))
+        with self._lock:
+            self._requests.append(record(request, reply, injected=False))
+        return reply
+
+    def _usual(self, request: Received, path: str, query: str) -> Reply:
+        scheme, _, key = (request.header("Authorization") or "").partition(" ")
+        if scheme != "Bearer" or not key:
+            return _error(401, "You did not provide an API key.")
+        if not hmac.compare_digest(key.encode(), self.key.encode()):
+            return _error(401, "Invalid API Key provided.")
+        if self._is_too_much(request.at):
+            return _error(429, "Request rate limit exceeded.", code="rate_limit")
+        account = request.header("Stripe-Account")
+        if request.method == "GET" and path == EVENTS_PATH:
+            return self._list(query, account)
+        for prefix, kind in OBJECT_PATHS.items():
+            if request.method == "GET" and path.startswith(prefix):
+                return self._object(
+                    kind, path.removeprefix(prefix), request.header("Stripe-Version"), account
+                )
+        return _error(404, f"Unrecognized request URL ({request.method}: {path}).")
+
+    def _is_too_much(self, now: float) -> bool:
+        if self._limit is None:
+            return False
+        while self._recent and self._recent[0] <= now - 1:
+            self._recent.popleft()
+        if len(self._recent) >= self._limit:
+            return True
+        self._recent.append(now)
+        return False
+
+    def _list(self, query: str, account: str | None) -> Reply:
+        try:
+            return json_reply(200, listing.page(self.store.events(account), listing.parse(query)))
+        except listing.BadParameter as bad:
+            return _error(400, str(bad), code=bad.code, param=bad.parameter)
+
+    def _object(self, kind: str, object_id: str, api_version: str | None, account: str | None) -> Reply:
+        found = self.store.object(kind, object_id, api_version=api_version, account=account)
+        if found is None:
+            message = f"No such {kind}: '{object_id}'"
+            return _error(404, message, code="resource_missing", param="id")
+        return json_reply(200, found)
+
+
+def _error(status: int, message: str, *, code: str | None = None, param: str | None = None) -> Reply:
+    error: dict[str, Any] = {
+        "message": message,
+        "type": "invalid_request_error",
+        "code": code,
+        "param": param,
+    }
+    return json_reply(status, {"error": {name: value for name, value in error.items() if value is not None}})

@@ -1,0 +1,53 @@
+"""The reference Stripe API's HTTP server, which can be told what is in Stripe's account."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ops.reference.server.messages import Received, Reply, json_reply
+from ops.reference.server.server import CONTROL_PREFIX, Server
+from ops.reference.stripe.exchange import StripeExchange
+
+
+class StripeServer(Server):
+    """Serve one exchange on a loopback port; port 0 is any free one."""
+
+    controls = "requests, faults, events, objects and account"
+
+    def __init__(self, exchange: StripeExchange, port: int = 0) -> None:
+        self._store = exchange.store
+        super().__init__(exchange, port)
+
+    def control(self, request: Received) -> Reply:
+        """Answer a request of the test or tool that runs this server; besides requests and faults:
+
+        POST events takes a list of events, POST objects a list of `{object, api_version, account}`, and
+        DELETE account forgets both.
+        """
+        try:
+            match request.method, request.path.removeprefix(CONTROL_PREFIX):
+                case "POST", "events":
+                    self._store.add_events(_list(request.content))
+                    return json_reply(201, {})
+                case "POST", "objects":
+                    for entry in _list(request.content):
+                        self._store.put(
+                            entry["object"],
+                            api_version=entry.get("api_version"),
+                            account=entry.get("account"),
+                        )
+                    return json_reply(201, {})
+                case "DELETE", "account":
+                    self._store.clear()
+                    return json_reply(200, {})
+        except (ValueError, KeyError, AttributeError) as error:
+            return json_reply(400, {"error": str(error)})
+        return super().control(request)
+
+
+def _list(content: bytes) -> list[dict[str, Any]]:
+    document = json.loads(content)
+    if not isinstance(document, list):
+        raise ValueError("a JSON list is needed")  # noqa: TRY004 - one error class for bad input
+    return document

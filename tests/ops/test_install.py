@@ -1,0 +1,83 @@
+"""What an install leaves behind is no part of the repository."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.dev import install
+
+
+def test_what_setup_writes_is_ignored_and_not_committed() -> None:
+    if not (install.ROOT / ".git").exists():
+        pytest.skip("no git checkout: nothing tells what is committed")
+    for path in (install.LOCK_FILE, install.STAMP, install.TOOLS / "bin" / "python"):
+        name = str(path.relative_to(install.ROOT))
+        tracked = subprocess.run(
+            ["git", "ls-files", "--", name], cwd=install.ROOT, capture_output=True, text=True, check=True
+        )
+        assert not tracked.stdout, name
+        top = name.split("/")[0]
+        ignored = (install.ROOT / ".gitignore").read_text().splitlines()
+        assert {top, f"{top}/"} & set(ignored), name
+
+
+LOCK: dict[str, Any] = {
+    "default": {
+        "b": {"version": "==2", "hashes": ["sha256:2a", "sha256:2b"], "markers": "os_name == 'posix'"}
+    },
+    "functions": {"a": {"version": "==1", "hashes": ["sha256:1"], "extras": ["binary"]}},
+}
+
+
+def test_requirements_hold_each_locked_package_with_its_hashes() -> None:
+    assert install.locked(LOCK, ("default", "functions")) == (
+        "a[binary]==1 --hash=sha256:1\nb==2 ; os_name == 'posix' --hash=sha256:2a --hash=sha256:2b\n"
+    )
+
+
+def test_package_without_a_hash_is_refused() -> None:
+    with pytest.raises(install.SetupError, match="has no hash of c; run `make lock`"):
+        install.locked({"default": {"c": {"version": "==3", "hashes": []}}}, ("default",))
+
+
+def test_every_package_of_the_lock_has_a_hash_pipenv_and_checkov_included() -> None:
+    lock = json.loads((install.ROOT / "Pipfile.lock").read_text())
+    categories = set(lock) - {"_meta"}
+    assert categories == {*install.CATEGORIES, "tools", "policy"}
+    for category in categories:
+        text = install.locked(lock, (category,))
+        assert len(text.splitlines()) == len(lock[category])
+        assert all("--hash=sha256:" in line for line in text.splitlines())
+
+
+def test_another_file_than_the_locked_one_is_not_installed(tmp_path: Path) -> None:
+    """pip refuses it before it runs any of it."""
+    package = tmp_path / "planted-1-py3-none-any.whl"
+    with zipfile.ZipFile(package, "w") as wheel:
+        wheel.writestr("planted.py", "")
+        wheel.writestr("planted-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: planted\nVersion: 1\n")
+        wheel.writestr("planted-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+        wheel.writestr("planted-1.dist-info/RECORD", "")
+    requirements = tmp_path / "requirements.txt"
+    wrong = {"default": {"planted": {"version": "==1", "hashes": [f"sha256:{'0' * 64}"]}}}
+    requirements.write_text(install.locked(wrong, ("default",)))
+    target = tmp_path / "site"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", *install.PIP_OPTIONS, "--no-index"),
+            *("--find-links", tmp_path, "--target", target, "-r", requirements),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert not target.exists()

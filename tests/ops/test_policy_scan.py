@@ -1,0 +1,41 @@
+"""The policy scan judges what a skip list hides."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from infra import settings
+from infra.names import ENVIRONMENTS
+from ops.dev.policy_scan import CONFIGURATION, KEY_CHECKS, OWN, judge
+
+PLAIN = {("CKV_AWS_18", "ledger"), ("CKV_AWS_158", "logs")}
+
+
+def test_failed_checks_that_are_skipped_are_no_fault() -> None:
+    assert judge(PLAIN, set(), ["CKV_AWS_18", "CKV_AWS_158"]) == []
+
+
+def test_failed_check_that_is_not_skipped_names_the_resource_and_the_next_step() -> None:
+    (fault,) = judge(PLAIN, set(), ["CKV_AWS_158"])
+    assert fault == "ledger fails CKV_AWS_18: fix it, or skip the check in .checkov.yaml with its reason"
+
+
+def test_skipped_check_that_no_longer_fails_is_stale() -> None:
+    (fault,) = judge(PLAIN, set(), ["CKV_AWS_18", "CKV_AWS_158", "CKV_AWS_300"])
+    assert fault == "CKV_AWS_300 no longer fails anywhere: take it out of .checkov.yaml"
+
+
+def test_resource_that_create_kms_key_forgets_is_a_fault_although_the_check_is_skipped() -> None:
+    keyed = {("CKV_AWS_158", "logs"), ("CKV_AWS_26", "alerts"), ("CKV_AWS_18", "ledger")}
+    (fault,) = judge(PLAIN, keyed, ["CKV_AWS_18", "CKV_AWS_158"])
+    assert fault == "logs is left without the key that create_kms_key makes (CKV_AWS_158)"
+
+
+def test_every_check_of_the_key_is_skipped_by_default() -> None:
+    assert set(yaml.safe_load(CONFIGURATION.read_text())["skip-check"]) >= KEY_CHECKS
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_environment_is_left_out(environment: str) -> None:
+    assert settings.load(environment, environ=OWN).alert_addresses
