@@ -208,6 +208,7 @@ def _monitoring(
             heartbeat_minutes=settings.heartbeat_minutes,
         ),
         emails=settings.alert_addresses,
+        repository_url=settings.repository_url,
     )
 
 

@@ -256,6 +256,14 @@ class Settings(StateSettings):
         examples=["oncall@huntaze.com"],
         json_schema_extra=settings_source.hint(_NAME_SOMEBODY),
     )
+    repository_url: str = Field(
+        "",
+        # Without credentials, query, fragment or trailing slash; the alarms are read by many.
+        pattern=r"^(https://[^\s@?#]+[^\s@?#/])?$",
+        description="Web address of this repository, https without a trailing slash; alarms link to their "
+        "runbook there. Empty: they name the path docs/runbooks/…",
+        examples=["https://github.com/huntaze/huntaze-stripe-eventbridge"],
+    )
     heartbeat_minutes: int = Field(
         1_440,
         ge=0,

@@ -231,12 +231,12 @@ def test_events_that_lambda_gave_up_are_said_to_lie_in_the_queue_that_takes_them
     ]["on_failure"]["destination"]
     (queue,) = [name for name in stack.queues() if stack.queue_arn(name) == destination]
     dropped = alarm(stack, f"{family}-events-dropped")["alarm_description"]
-    assert f"lie in the dead-letter queue {queue}" in dropped
-    assert f"unless the alarm {family}-destination-failures fires too" in dropped
-    assert "Replay" not in dropped
+    assert f"They are in the dead-letter queue {queue}" in dropped
+    assert f"unless the alarm {family}-destination-failures is on too" in dropped
+    assert "replay" not in dropped
     failed = alarm(stack, f"{family}-destination-failures")["alarm_description"]
     assert queue in failed
-    assert "Replay the archive" in failed
+    assert "replay the archive" in failed
 
 
 def test_a_function_without_a_destination_has_no_alarm_about_one(stack: Stack) -> None:

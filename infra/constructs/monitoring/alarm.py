@@ -22,57 +22,91 @@ BELOW: Final = "LessThanThreshold"
 _HEALTHY: Final = "notBreaching"
 _UNHEALTHY: Final = "breaching"
 _AS_BEFORE: Final = "ignore"
+_RUNBOOKS: Final = "docs/runbooks"
+# The composite of all alarms.
+_UNHEALTHY_KIND: Final = "unhealthy"
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One alarm to be; a metric without data is healthy.
+    """One alarm; a metric without data is healthy.
 
     Parameters
     ----------
-    part
-        Its name between project and environment, for example payments-errors.
+    kind
+        What is wrong, for example errors; docs/runbooks/{kind}.md says what to do.
     meaning
-        What happened and what to look at, for the person it wakes.
+        What happened and what to check first.
+    of
+        The function, rule or queue that it is about, for example payments; empty if `kind` says it.
     periods
         In how many of the latest periods of the metric the threshold must be crossed.
     of_periods
         How many the latest periods are; 0 stands for as many.
     """
 
-    part: str
+    kind: str
     meaning: str
     metric: Metric | MetricSum
     threshold: float
+    of: str = ""
     periods: int = 1
     of_periods: int = 0
+
+    @property
+    def part(self) -> str:
+        """Its name between project and environment, for example payments-errors."""
+        return _part(self.of, self.kind)
 
 
 @dataclass(frozen=True)
 class Silence:
-    """An alarm on something that must happen once in each period of its metric, and no longer does.
+    """An alarm on something that must happen in each period of its metric, and stopped.
 
-    Three alarms make it: `part` is on while nothing happens and tells nobody, `{part}-since` keeps in mind
-    that it happened once, and `{stopped}`, on while both say so, tells the topic. So nothing that is yet to
-    happen for the first time, as after a deploy, wakes anybody.
+    It consists of three alarms. `part` is on while nothing happens. `{part}-since` remembers that it happened
+    once. `stopped` is on while both hold, and only it notifies the topic. So nobody is paged for something
+    that has not happened for the first time yet, as after a deploy.
 
     Parameters
     ----------
-    part, stopped
-        Names between project and environment, for example reconcile-not-running and reconcile-stopped.
+    kind, silent
+        What the notification and the alarm on silence are called, for example stopped and not-running;
+        docs/runbooks/{kind}.md is the runbook of all three.
+    of
+        The function that it is about, for example reconcile; empty if `kind` says it.
     """
 
-    part: str
-    stopped: str
+    kind: str
+    silent: str
     meaning: str
     metric: Metric
+    of: str = ""
+
+    @property
+    def part(self) -> str:
+        """Name of the alarm on silence between project and environment."""
+        return _part(self.of, self.silent)
+
+    @property
+    def stopped(self) -> str:
+        """Name of the notification between project and environment."""
+        return _part(self.of, self.kind)
+
+
+def _part(of: str, kind: str) -> str:
+    return f"{of}-{kind}" if of else kind
 
 
 class Alarms(Capability):
     """Metric alarms and their composite.
 
-    Each alarm tells the topic its reason, when it goes on. That all is well again is told once, by the
-    composite, which tells nothing else: it would repeat each first alarm.
+    Each alarm notifies the topic when it goes on. The composite notifies it once when all alarms are off
+    again, and of nothing else: it would repeat each first alarm.
+
+    Parameters
+    ----------
+    repository_url
+        Where the runbooks can be read; empty describes them by their path in the checkout.
     """
 
     def __init__(
@@ -82,18 +116,21 @@ class Alarms(Capability):
         *,
         account: Account,
         topic_arn: str,
+        repository_url: str,
         alarms: Sequence[Alarm],
         silences: Sequence[Silence],
     ) -> None:
         super().__init__(scope, id_)
         self._account = account
+        # HEAD is the default branch, on GitHub.
+        self._runbooks = f"{repository_url}/blob/HEAD/{_RUNBOOKS}" if repository_url else _RUNBOOKS
         self._names: list[str] = []
         watched = [self._metric_alarm(alarm, topic_arn) for alarm in alarms]
         watched += [self._silence(silence, topic_arn) for silence in silences]
         members = [*(alarm.part for alarm in alarms), *(silence.part for silence in silences)]
         self._composite(
-            "unhealthy",
-            "At least one alarm of the Stripe pipeline is firing.",
+            _UNHEALTHY_KIND,
+            self._described("At least one alarm of the Stripe pipeline is on.", _UNHEALTHY_KIND),
             " OR ".join(self._is("ALARM", part) for part in members),
             watched,
             ok_actions=[topic_arn],
@@ -104,7 +141,7 @@ class Alarms(Capability):
         return self._add(
             CloudwatchMetricAlarm,
             alarm.part,
-            alarm_description=alarm.meaning,
+            alarm_description=self._described(alarm.meaning, alarm.kind),
             **_watched(alarm.metric),
             evaluation_periods=alarm.of_periods or alarm.periods,
             datapoints_to_alarm=alarm.periods,
@@ -120,7 +157,7 @@ class Alarms(Capability):
             self._add(
                 CloudwatchMetricAlarm,
                 part,
-                alarm_description=meaning,
+                alarm_description=self._described(meaning, silence.kind),
                 **_watched(silence.metric),
                 evaluation_periods=1,
                 datapoints_to_alarm=1,
@@ -129,32 +166,38 @@ class Alarms(Capability):
                 treat_missing_data=treatment,
             )
             for part, meaning, treatment in (
-                (silence.part, f"{silence.meaning} Tells nobody; {silence.stopped} does.", _UNHEALTHY),
+                (
+                    silence.part,
+                    f"{silence.meaning} This alarm notifies nobody; {silence.stopped} does.",
+                    _UNHEALTHY,
+                ),
                 (
                     f"{silence.part}-since",
-                    f"OK from the first time on that {silence.part} was not the case; before, and while it "
-                    f"has no data, {silence.stopped} tells nobody.",
+                    f"OK once {silence.part} has been off; until then {silence.stopped} stays off.",
                     _AS_BEFORE,
                 ),
             )
         )
         self._composite(
             silence.stopped,
-            silence.meaning,
+            self._described(silence.meaning, silence.kind),
             f"{self._is('ALARM', silence.part)} AND {self._is('OK', f'{silence.part}-since')}",
             [silent, since],
             alarm_actions=[topic_arn],
         )
         return silent
 
+    def _described(self, meaning: str, kind: str) -> str:
+        return f"{meaning} Runbook: {self._runbooks}/{kind}.md"
+
     def _composite(
-        self, part: str, meaning: str, rule: str, members: Iterable[Any], **actions: Sequence[str]
+        self, part: str, description: str, rule: str, members: Iterable[Any], **actions: Sequence[str]
     ) -> None:
         # The rule names its members by their names, which must exist by then.
         self._add(
             CloudwatchCompositeAlarm,
             part,
-            alarm_description=meaning,
+            alarm_description=description,
             alarm_rule=rule,
             depends_on=list(members),
             **actions,

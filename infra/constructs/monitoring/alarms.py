@@ -37,10 +37,10 @@ def silences(pipeline: Pipeline, thresholds: Thresholds) -> list[Silence]:
     if thresholds.heartbeat_minutes:
         watched.append(
             Silence(
-                "heartbeat",
                 "heartbeat-stopped",
-                f"No event came from Stripe for {thresholds.heartbeat_minutes} minutes. Look at the event "
-                "destination in Stripe's dashboard, and whether its event source is active.",
+                "heartbeat",
+                f"No event arrived from Stripe for {thresholds.heartbeat_minutes} minutes. Check the event "
+                "destination in the Stripe Dashboard and the state of its event source.",
                 pipeline.bus.metric_events().over(period=thresholds.heartbeat_minutes * MINUTE),
             )
         )
@@ -50,16 +50,19 @@ def silences(pipeline: Pipeline, thresholds: Thresholds) -> list[Silence]:
 def _of_rule(short: str, rule: EventRule) -> list[Alarm]:
     return [
         Alarm(
-            f"{short}-failed-invocations",
-            f"EventBridge could not hand events of rule {rule.name} over; they are in its dead-letter queue.",
+            "failed-invocations",
+            f"EventBridge could not deliver events of rule {rule.name} to the target. They are in the rule's "
+            "dead-letter queue.",
             rule.metric_failed(),
             1,
+            of=short,
         ),
         Alarm(
-            f"{short}-undeliverable",
-            f"Events of rule {rule.name} reached neither target nor dead-letter queue: they are lost from "
-            "the rule. Replay the archive over this time once the queue takes messages.",
+            "undeliverable",
+            f"Events of rule {rule.name} reached neither the target nor the dead-letter queue. Fix the "
+            "queue, then replay the archive for this time.",
             rule.metric_lost().over(period=MINUTE),
             1,
+            of=short,
         ),
     ]

@@ -43,10 +43,11 @@ def alarms(pipeline: Pipeline) -> list[Alarm]:
 
 def _of_handler(handler: Handler) -> Alarm:
     return Alarm(
-        f"{handler.family}-errors",
-        f"The {handler.family} function keeps failing. The saved query failures-by-type tells with what.",
+        "errors",
+        f"The {handler.family} function keeps failing. The saved query failures-by-type shows the errors.",
         handler.function.metric_errors(),
         _ERRORS,
+        of=handler.family,
     )
 
 
@@ -55,8 +56,8 @@ def _of_audit(audit: Audit) -> Alarm:
     # receive; one error more is a failure that lasts.
     return Alarm(
         "audit-errors",
-        "The audit function keeps failing: the ledger takes no events. Look at its bucket and its "
-        "database. The events wait in the queue, and after twelve hours in the dead-letter queue.",
+        "The audit function keeps failing: it cannot write to the ledger. Check the bucket and the database. "
+        "Events wait in the queue and move to the dead-letter queue after twelve hours.",
         audit.metric_failed_batches(),
         len(audit.rules) + 1,
     )
@@ -65,20 +66,22 @@ def _of_audit(audit: Audit) -> Alarm:
 def _of_duration(function: PipelineFunction) -> Alarm:
     """Of a function that events invoke: a scheduled one uses its time, and ends before it is over."""
     return Alarm(
-        f"{function.family}-duration",
-        f"The {function.family} function comes near its time-out of {function.timeout_seconds} s.",
+        "duration",
+        f"The {function.family} function runs close to its timeout of {function.timeout_seconds} s.",
         function.metric_duration(),
         function.timeout_seconds * 1000 * _NEAR_TIMEOUT,
+        of=function.family,
     )
 
 
 def _of_throttles(function: PipelineFunction) -> Alarm:
     return Alarm(
-        f"{function.family}-throttles",
-        f"The {function.family} function lacks concurrency. Raise {function.family}.reserved_concurrency, or "
-        "the quota of the account.",
+        "throttles",
+        f"Lambda throttles the {function.family} function. Raise {function.family}.reserved_concurrency or "
+        "the account's concurrency quota.",
         function.metric_throttles(),
         1,
+        of=function.family,
         periods=_THROTTLED_PERIODS,
     )
 
@@ -88,38 +91,42 @@ def _of_parking(function: PipelineFunction, queue: Queue) -> list[Alarm]:
     family = function.family
     return [
         Alarm(
-            f"{family}-events-dropped",
-            f"Lambda gave events of the {family} function up after its retries. They lie in the dead-letter "
-            f"queue {queue.name}, unless the alarm {family}-destination-failures fires too.",
+            "events-dropped",
+            f"Lambda gave up on events of the {family} function after its retries. They are in the "
+            f"dead-letter queue {queue.name}, unless the alarm {family}-destination-failures is on too.",
             function.metric_events_dropped().over(period=MINUTE),
             1,
+            of=family,
         ),
         Alarm(
-            f"{family}-destination-failures",
-            f"Lambda could not put failed events of the {family} function into the dead-letter queue "
-            f"{queue.name}. Replay the archive over this time once the queue takes messages.",
+            "destination-failures",
+            f"Lambda could not send failed events of the {family} function to the dead-letter queue "
+            f"{queue.name}. Fix the queue, then replay the archive for this time.",
             function.metric_destination_failures().over(period=MINUTE),
             1,
+            of=family,
         ),
     ]
 
 
 def _of_authentication(pipeline: Pipeline, family: str) -> Alarm:
     return Alarm(
-        f"{family}-authentication-refused",
-        f"The Huntaze API refuses the key of the {family} function. Write a valid HUNTAZE_API_KEY "
-        "to the secret; failed events go to the dead-letter queue meanwhile.",
+        "authentication-refused",
+        f"The Huntaze API rejects the key of the {family} function. Write a valid HUNTAZE_API_KEY to the "
+        "secret. Until then, failed events go to the dead-letter queue.",
         pipeline.custom(family, names.AUTHENTICATION_REFUSED, "Sum").over(period=MINUTE),
         1,
+        of=family,
     )
 
 
 def _of_parked(pipeline: Pipeline, family: str) -> Alarm:
-    # It clears after its period and fires anew, while the alarm on the queue stays on and is quiet.
+    # It clears after its period and fires again, while the alarm on the queue just stays on.
     return Alarm(
-        f"{family}-parked",
-        f"The {family} function put an event that it can never take into its dead-letter queue. "
-        "`huntaze-stripe dlq list` tells the reason.",
+        "parked",
+        f"The {family} function parked an event that no retry can fix in its dead-letter queue. "
+        "`huntaze-stripe dlq list` shows the reason.",
         pipeline.custom(family, names.MESSAGES_PARKED, "Sum"),
         1,
+        of=family,
     )

@@ -35,6 +35,7 @@ class Monitoring(Capability):
         scheduled: Sequence[ScheduledFunction],
         thresholds: Thresholds,
         emails: Sequence[str],
+        repository_url: str,
     ) -> None:
         super().__init__(scope, id_)
         pipeline = Pipeline(account, bus, handlers, audit, bus_log, scheduled)
@@ -44,6 +45,7 @@ class Monitoring(Capability):
             "alarm",
             account=account,
             topic_arn=topic.arn,
+            repository_url=repository_url,
             alarms=alarms(pipeline, thresholds),
             silences=silences(pipeline, thresholds),
         )

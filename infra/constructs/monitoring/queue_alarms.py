@@ -9,34 +9,37 @@ from infra.resources.queue import Queue
 # Minutes in a row in which the audit queue must be too long.
 _BACKLOG_MINUTES: Final = 5
 _HOUR_SECONDS: Final = 3600
-# A queue that is never empty is watched by the hour, over the week that is CloudWatch's longest. Some hours
-# may lack data, or the alarm would begin anew.
+# A queue that is never empty is checked hourly, over a week, which is CloudWatch's longest. Some hours may
+# lack data, or the alarm would start over.
 _WEEK_HOURS: Final = 7 * 24
 _WEEK_HOURS_WITH_MESSAGES: Final = _WEEK_HOURS - 8
-AGE_ADVICE: Final = "SQS deletes it on the 14th: redrive it, or purge it, which keeps it in a file."
+AGE_ADVICE: Final = "SQS deletes it after 14 days: redrive it, or purge it, which saves it to a file first."
 
 
 def of_dead_letters(queues: Iterable[Queue]) -> list[Alarm]:
-    """That a message lies there, and that one may have lain there for long."""
+    """Alarms on a message in a dead-letter queue, and on one that may have waited for long."""
     return [alarm for queue in queues for alarm in _of_dead_letter(queue)]
 
 
 def _of_dead_letter(queue: Queue) -> list[Alarm]:
+    feeding = queue.short_name.removesuffix("-dlq")
     return [
         Alarm(
-            f"{queue.short_name}-messages",
-            f"Events wait in the dead-letter queue {queue.name}. Look at their reason, then redrive them.",
+            "dlq-messages",
+            f"Events wait in the dead-letter queue {queue.name}. Check their reason, then redrive them.",
             queue.metric_messages(),
             1,
+            of=feeding,
         ),
         # The age that SQS measures leaves out what was received three times, as a redrive does ("Available
         # CloudWatch metrics for Amazon SQS").
         Alarm(
-            f"{queue.short_name}-age",
+            "dlq-age",
             f"The dead-letter queue {queue.name} has not been empty for a week, so an event may have waited "
-            f"so long. {AGE_ADVICE}",
+            f"that long. {AGE_ADVICE}",
             queue.metric_messages().over(period=_HOUR_SECONDS),
             1,
+            of=feeding,
             periods=_WEEK_HOURS_WITH_MESSAGES,
             of_periods=_WEEK_HOURS,
         ),
@@ -44,18 +47,19 @@ def _of_dead_letter(queue: Queue) -> list[Alarm]:
 
 
 def of_backlog(queue: Queue, messages: int, seconds: int) -> list[Alarm]:
-    """That events wait too long, or that too many wait for minutes in a row."""
+    """Alarms on events that wait too long, or on too many that wait for minutes in a row."""
     return [
         Alarm(
             "audit-backlog-age",
-            f"An event has waited {seconds} s for the audit function; one that fails holds up its lane.",
+            f"An event has waited {seconds} s for the audit function. A failing event blocks its message "
+            "group.",
             queue.metric_oldest_age(),
             seconds,
         ),
         Alarm(
             "audit-backlog-depth",
-            f"{messages} events wait for the audit function; it keeps up no "
-            "longer. Look at its errors and throttles.",
+            f"{messages} events wait for the audit function: it cannot keep up. Check its errors and "
+            "throttles.",
             queue.metric_visible(),
             messages,
             periods=_BACKLOG_MINUTES,

@@ -1,4 +1,4 @@
-"""Alarms on the functions that run by the clock: that they run, and what they find."""
+"""Alarms on the scheduled functions: that they run, and what they find."""
 
 from typing import Final
 
@@ -28,14 +28,15 @@ def alarms(pipeline: Pipeline) -> list[Alarm]:
 
 
 def silence(scheduled: ScheduledFunction) -> Silence:
-    """That the function no longer runs."""
+    """The alarm on a function that no longer runs."""
     family = scheduled.function.family
     return Silence(
-        f"{family}-not-running",
-        f"{family}-stopped",
-        f"The {family} function did not run although its schedule asks for a run every {scheduled.minutes} "
-        "minutes. Look at the schedule and its role, and whether somebody paused it.",
+        "stopped",
+        "not-running",
+        f"The {family} function has not run although it is scheduled every {scheduled.minutes} minutes. "
+        "Check the schedule, its role, and whether it is paused.",
         scheduled.metric_runs(),
+        of=family,
     )
 
 
@@ -43,26 +44,27 @@ def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
     family = scheduled.function.family
     watched = [
         Alarm(
-            f"{family}-failing",
-            f"The {family} function failed twice in the time of three runs; its log tells with what.",
+            "failing",
+            f"The {family} function failed twice in the time of three runs. Its log shows the error.",
             scheduled.metric_failed_runs(),
             _FAILED_RUNS,
+            of=family,
         ),
     ]
     if isinstance(scheduled, Reconciliation):
         watched += [
             Alarm(
                 "events-missing",
-                "Events that Stripe made were not in the ledger. `huntaze-stripe reconcile` lists them; with "
-                'reconcile = "heal" they were handed over already, else it does so with --heal.',
+                "Events that Stripe created were not in the ledger. `huntaze-stripe reconcile` lists them, "
+                'and --heal sends them. With reconcile = "heal" the function has sent them already.',
                 scheduled.metric_missing(),
                 1,
             ),
             Alarm(
                 "events-unhandled",
-                "Events reached the bus and no handler. `huntaze-stripe reconcile` lists them; with "
-                'reconcile = "heal" they were handed over already, else it does so with --heal. Look at the '
-                "handlers' rules.",
+                "Events reached the bus but no handler. `huntaze-stripe reconcile` lists them, and --heal "
+                'sends them. With reconcile = "heal" the function has sent them already. Check the rules of '
+                "the handlers.",
                 scheduled.metric_unhandled(),
                 1,
             ),
@@ -74,22 +76,23 @@ def _of_redrive(pipeline: Pipeline) -> list[Alarm]:
     return [
         Alarm(
             "redrive-oldest-letter",
-            f"An event has waited {_OLD_DAYS} days in a dead-letter queue, by what the redrive function saw. "
+            f"An event that the redrive function read has waited {_OLD_DAYS} days in a dead-letter queue. "
             f"{AGE_ADVICE}",
             pipeline.custom(_REDRIVE, names.OLDEST_LETTER_AGE, "Maximum"),
             _OLD_DAYS * _DAY_SECONDS,
         ),
         Alarm(
             "redrive-given-up",
-            "The redrive function leaves an event to you: it kept failing while others of its type were "
-            "applied. `huntaze-stripe dlq list` shows why; mend the API, then `dlq redrive --event-id`.",
+            "The redrive function gave up on an event that kept failing while others of its type were "
+            "applied. `huntaze-stripe dlq list` shows the reason. Fix the API, then run "
+            "`huntaze-stripe dlq redrive --event-id`.",
             pipeline.custom(_REDRIVE, names.EVENTS_GIVEN_UP, "Sum").over(period=MINUTE),
             1,
         ),
         Alarm(
             "redrive-left",
-            "In each run of the last hour the redrive function left transient failures in the dead-letter "
-            "queues. `huntaze-stripe dlq list` shows which: the API fails them, or they are many.",
+            "Each run of the redrive function in the last hour left transient failures in the dead-letter "
+            "queues. `huntaze-stripe dlq list` shows which: the API keeps failing, or there are too many.",
             pipeline.custom(_REDRIVE, names.EVENTS_LEFT, "Minimum").over(period=_HOUR_SECONDS),
             1,
         ),
