@@ -100,8 +100,8 @@ def _part(of: str, kind: str) -> str:
 class Alarms(Capability):
     """Metric alarms and their composite.
 
-    Each alarm notifies the topic when it goes on. The composite notifies it once when all alarms are off
-    again, and of nothing else: it would repeat each first alarm.
+    Each alarm notifies the topic when it starts. The composite notifies it once when all alarms have cleared,
+    and of nothing else: it would repeat each first alarm.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Alarms(Capability):
     ) -> None:
         super().__init__(scope, id_)
         self._account = account
-        # HEAD is the default branch, on GitHub.
+        # GitHub resolves HEAD to the default branch.
         self._runbooks = f"{repository_url}/blob/HEAD/{_RUNBOOKS}" if repository_url else _RUNBOOKS
         self._names: list[str] = []
         watched = [self._metric_alarm(alarm, topic_arn) for alarm in alarms]
@@ -173,7 +173,7 @@ class Alarms(Capability):
                 ),
                 (
                     f"{silence.part}-since",
-                    f"OK once {silence.part} has been off; until then {silence.stopped} stays off.",
+                    f"OK once {silence.part} has been OK; until then {silence.stopped} cannot start.",
                     _AS_BEFORE,
                 ),
             )
