@@ -145,7 +145,7 @@ def _event_source(environment: Environment, *, makes_bus: bool) -> Iterator[Find
     elif source["State"] == "ACTIVE" and makes_bus:
         yield Finding(
             f"the event source {name} is associated with a bus already, which this deploy did not make: see "
-            '"Associate with event bus" under Troubleshooting in README.md',
+            '"Associate with event bus" in docs/troubleshooting.md',
             fatal=True,
         )
 

@@ -38,9 +38,9 @@ STEPS = {
     ("proxyconnect",): "check HTTPS_PROXY and HTTP_PROXY",
     ("connection refused",): "check the network, and AWS_ENDPOINT_URL",
     ("no such host",): "check the network, and AWS_ENDPOINT_URL",
-    ("Secret", "already scheduled for deletion"): "README.md, Troubleshooting, tells how to restore or to "
+    ("Secret", "already scheduled for deletion"): "docs/troubleshooting.md says how to restore or "
     "delete what an earlier destroy left",
-    ("BucketAlreadyOwnedByYou",): "README.md, Troubleshooting, tells how to import the bucket",
+    ("BucketAlreadyOwnedByYou",): "docs/troubleshooting.md says how to import the bucket",
 }
 
 

@@ -8,21 +8,16 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import botocore.session
 import pytest
-import typer
-from botocore import xform_name
-from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from infra import settings
 from infra.app import synthesise
 from infra.errors import SettingsError
 from ops import ROOT
-from ops.cli import app
 from tests.infra.conftest import SOURCE, make_bundle
+from tests.infra.documented import check_aws, check_ours, commands
 from tests.infra.terraform_json import Stack
 
 FOLDER = ROOT / "docs" / "runbooks"
@@ -36,9 +31,6 @@ SWITCHES = {
     "BUS_LOGS": ("false", "true"),
     "HEARTBEAT_MINUTES": ("0", "60"),
 }
-# Options of the aws command that belong to no operation ("Global options").
-GLOBAL_OPTIONS = {"query", "output", "region"}
-SERVICES = {"s3api": "s3"}
 
 
 def stack_of_dev(folder: Path, overrides: dict[str, str]) -> Stack:
@@ -149,15 +141,6 @@ def test_the_index_lists_every_runbook_with_its_title() -> None:
         assert f"| [{page}]({page}.md) | {title} |" in index
 
 
-def commands(text: str) -> Iterator[str]:
-    """Each command of the console blocks, and those within it, without line continuations."""
-    for block in re.findall(r"^```console\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            assert line.startswith("$ "), line
-            yield from re.findall(r"\$\((aws [^()]*)\)", line)
-            yield re.sub(r"\$\((aws|date) [^()]*\)", "inner", line.removeprefix("$ "))
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_runbook_exist(page: str, secured: Stack) -> None:
     # What prod has with every switch on, and the functions that only run where events are live.
@@ -177,29 +160,6 @@ def test_the_commands_of_a_runbook_exist(page: str, secured: Stack) -> None:
                 assert f'"{message}"' in logged, f"no function logs {message!r}"
         else:
             assert program == "export", command
-
-
-def check_ours(words: list[str]) -> None:
-    """Parse the words as the command line does; raises what typer raises at a wrong option."""
-    command: Any = typer.main.get_command(app)
-    while isinstance(command, TyperGroup):
-        name, *words = words
-        assert name in command.commands, f"huntaze-stripe has no {name}"
-        command = command.commands[name]
-    command.make_context(command.name, words)
-
-
-def check_aws(words: list[str]) -> None:
-    service, operation, *rest = words
-    model = botocore.session.get_session().get_service_model(SERVICES.get(service, service))
-    operations = {xform_name(name, "-"): name for name in model.operation_names}
-    assert operation in operations, f"aws {service} has no {operation}"
-    shape: Any = model.operation_model(operations[operation]).input_shape
-    known = {xform_name(member, "-") for member in shape.members}
-    given = {word.removeprefix("--") for word in rest if word.startswith("--")}
-    assert given <= known | GLOBAL_OPTIONS, f"aws {service} {operation}: {given - known - GLOBAL_OPTIONS}"
-    needed = {xform_name(member, "-") for member in shape.required_members}
-    assert needed <= given, f"aws {service} {operation} needs {needed - given}"
 
 
 @pytest.mark.parametrize("wrong", ["dlq lst", "dlq list --envv prod", "replay start --env prod"])

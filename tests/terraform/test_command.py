@@ -168,7 +168,7 @@ def test_what_is_forgotten_is_a_change_and_is_not_destroyed(tmp_path: Path) -> N
         (
             "creating Secrets Manager Secret (huntaze/stripe-eventbridge/prod): InvalidRequestException: You "
             "can't create this secret because a secret with this name is already scheduled for deletion.",
-            "README.md, Troubleshooting, tells how to restore or to delete",
+            "docs/troubleshooting.md says how to restore or delete",
         ),
         (
             "creating S3 Bucket (b): BucketAlreadyOwnedByYou: Your previous request",

@@ -1,0 +1,139 @@
+"""Numbers and commands in the documents are those of the stacks, the code and the command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from functions.dead_letters import circuit
+from functions.pipeline import apply
+from functions.reconciliation import handled
+from functions.shared import aws, retry
+from functions.stripe_api import client as stripe_client
+from infra.constructs import audit, rules, schedule
+from infra.names import ENVIRONMENTS
+from infra.resources import function
+from infra.settings import Settings
+from ops import ROOT
+from ops import environment as ops_environment
+from ops.local import envelopes
+from tests.infra.documented import check_ours
+from tests.infra.terraform_json import Stack, metrics_of
+from tests.unit.test_docs import DOCUMENTS, IDS, OUTPUT, commands
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+COSTS = ROOT / "docs" / "costs.md"
+OURS = ("huntaze-stripe", ".venv/bin/huntaze-stripe")
+# What tries again, by the file and the name that the table of docs/architecture.md gives it.
+RETRIES: dict[tuple[str, str], object] = {
+    ("functions/shared/retry.py", "ATTEMPTS"): retry.ATTEMPTS,
+    ("functions/pipeline/apply.py", "BUSY_ATTEMPTS"): apply.BUSY_ATTEMPTS,
+    ("functions/shared/aws.py", "CONFIG"): aws.CONFIG.retries["total_max_attempts"],  # type: ignore[attr-defined]
+    ("functions/stripe_api/client.py", "RETRIEVE_RETRIES"): stripe_client.RETRIEVE_RETRIES,
+    ("functions/stripe_api/client.py", "PAGE_RETRIES"): stripe_client.PAGE_RETRIES,
+    ("functions/stripe_api/client.py", "PAGE_ATTEMPTS"): stripe_client.PAGE_ATTEMPTS,
+    ("functions/reconciliation/handled.py", "READ_ATTEMPTS"): handled.READ_ATTEMPTS,
+    ("infra/resources/function.py", "_ASYNC_RETRIES"): function._ASYNC_RETRIES,
+    ("infra/constructs/rules.py", "_RETRY"): rules._RETRY.maximum_retry_attempts,
+    ("infra/constructs/schedule.py", "_START_RETRIES"): schedule._START_RETRIES,
+    ("infra/constructs/audit.py", "_OUTAGE_SECONDS"): audit._OUTAGE_SECONDS,
+    ("functions/dead_letters/circuit.py", "FAILURES_IN_A_ROW"): circuit.FAILURES_IN_A_ROW,
+    ("infra/settings/environment.py", "auto_redrive_attempts"): Settings.model_fields[
+        "auto_redrive_attempts"
+    ].default,
+    ("ops/environment.py", "CONFIG"): ops_environment.CONFIG.retries["total_max_attempts"],  # type: ignore[attr-defined]
+}
+
+
+def test_the_table_of_retries_is_what_the_code_does() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| `([\w/.]+)` \| (\d+) \|.*\| (yes|no) \|$",
+        ARCHITECTURE.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert {(file, name): int(value) for name, file, value, _ in rows} == RETRIES
+    for name, _file, _value, setting in rows:
+        assert (name in Settings.model_fields) == (setting == "yes"), name
+
+
+def test_no_constant_that_retries_is_missing_from_the_table() -> None:
+    """Constants of what is deployed whose name says that they count attempts."""
+    found = set()
+    for folder in ("functions", "infra"):
+        for path in (ROOT / folder).rglob("*.py"):
+            names = re.findall(
+                r"^(\w*(?:ATTEMPTS|RETRIES|RETRY))(?:: Final\S*)? = (?!\")",
+                path.read_text(encoding="utf-8"),
+                flags=re.MULTILINE,
+            )
+            found |= {(str(path.relative_to(ROOT)), name) for name in names}
+    # How late a delivery of an event may enter the ledger: a time, not a number of attempts.
+    found.remove(("functions/ledger/reader.py", "DELIVERY_RETRIES"))
+    assert found <= set(RETRIES)
+
+
+def sample() -> str:
+    """The output of `make local` that the README shows."""
+    [shown] = OUTPUT.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    return str(shown)
+
+
+def test_the_sample_of_make_local_counts_the_shipped_events() -> None:
+    sent = Counter(str(each.envelope["detail-type"]) for each in envelopes.default_set())
+    total = sum(sent.values())
+    assert re.findall(r"(\d+) of (\d+) deliveries", sample()) == [(str(total), str(total))]
+    rows = dict(re.findall(r"^\W*([a-z_]+(?:\.[a-z_]+)+|all) +\W? *(\d+) ", sample(), flags=re.MULTILINE))
+    assert len(rows) >= 3
+    for row, number in rows.items():
+        assert int(number) == (total if row == "all" else sent[row]), row
+
+
+def test_the_sample_of_make_local_counts_the_resources(stack_of: Callable[[str], Stack]) -> None:
+    numbers = {int(number) for number in re.findall(r"\b(\d+) (?:to add|resources)", sample())}
+    resources = sum(len(found) for found in stack_of("dev").document["resource"].values())
+    assert numbers == {resources}
+
+
+def test_the_sample_of_make_local_shows_steps_that_a_run_has() -> None:
+    shown = re.findall(r"^(\S.*?) +\d+\.\d s\b", sample(), flags=re.MULTILINE)
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (*(ROOT / "ops" / "local").glob("*.py"), ROOT / "ops" / "deploy.py")
+    )
+    steps = set(re.findall(r'"([a-z][^"\n]*)"', code))
+    assert len(shown) >= 4
+    for step in shown:
+        assert {step, re.sub(r" (dev|bootstrap)$", " {name}", step)} & steps or re.match(
+            r"(init|plan|apply) (dev|bootstrap)$", step
+        ), f"no step of a local run is called {step!r}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_every_command_of_ours_in_a_document_exists(document: Path) -> None:
+    for command in commands(document):
+        if command.startswith(OURS):
+            check_ours(shlex.split(command)[1:])
+
+
+def costs(row: str) -> dict[str, float]:
+    """The numbers of a row of the first table of costs, its price first."""
+    table = COSTS.read_text(encoding="utf-8").split("\n\n")[2:4]
+    (line,) = [line for each in table for line in each.splitlines() if line.startswith(f"| {row}")]
+    price, *numbers = (float(cell.strip(" *") or 0) for cell in line.split("|")[2:-1])
+    return {"price": price, **dict(zip(ENVIRONMENTS, numbers, strict=True))}
+
+
+def test_costs_are_reckoned_from_the_alarms_that_there_are(stack: Stack) -> None:
+    alarms = stack.of_type("aws_cloudwatch_metric_alarm").values()
+    watched = costs("metrics that alarms watch")
+    composites = costs("composite alarms")
+    assert watched[stack.environment] == sum(len(metrics_of(alarm)) for alarm in alarms)
+    assert composites[stack.environment] == len(stack.of_type("aws_cloudwatch_composite_alarm"))
+    rows = [watched, composites, costs("dashboard"), costs("secret")]
+    together = sum(row["price"] * row[stack.environment] for row in rows)
+    assert costs("**together**")[stack.environment] == round(together, 2)

@@ -1,0 +1,98 @@
+"""Files, headings and make targets that documents name exist; the French page has the same commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from ops import ROOT
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "tests/**/*.md", ".github/*.md")
+    for path in ROOT.glob(pattern)
+)
+IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+# What only exists after a command has run, or that an operator creates.
+MADE_LATER = {"functions/ledger/database-ca.pem"}
+AWAITED = {"test-unit", "test-one", "tests/README.md"}
+OUTPUT = re.compile(r"<!-- make local output: begin -->\n(.*?)<!-- make local output: end -->", re.DOTALL)
+
+
+def text(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
+
+
+def links(document: Path) -> list[str]:
+    """The targets of a document's Markdown links, without those in fenced code."""
+    prose = re.sub(r"^```.*?^```", "", text(document), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"\]\(([^()\s]+)\)", prose)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", text(document), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def commands(document: Path) -> list[str]:
+    """The commands of the console blocks, without their comments."""
+    blocks = re.findall(r"^ *```console\n(.*?)^ *```", text(document), flags=re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line[2:].partition(" # ")[0].strip() for line in lines if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_every_relative_link_leads_to_a_file_of_the_project(document: Path) -> None:
+    for link in links(document):
+        url = urlsplit(link)
+        if url.scheme or url.path in AWAITED:
+            continue
+        target = (document.parent / unquote(url.path)).resolve() if url.path else document
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), f"{document.name} links to {link}, which does not exist"
+        if url.fragment and target.suffix == ".md":
+            assert url.fragment in anchors(target), f"{document.name} links to {link}: no such heading"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_every_path_in_code_style_exists(document: Path) -> None:
+    found = re.findall(
+        r"`((?:functions|infra|ops|tests|environments|docs|\.github)/[\w./*-]*)`", text(document)
+    )
+    missing = [path for path in found if path not in MADE_LATER and not list(ROOT.glob(path.rstrip("/")))]
+    assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+def test_every_make_target_exists(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, flags=re.MULTILINE))
+    asked = {command.split()[1] for command in commands(document) if command.startswith("make ")}
+    asked |= set(re.findall(r"`make ([a-z][a-z-]*)[^`]*`", text(document)))
+    assert asked - AWAITED <= targets
+
+
+@pytest.mark.parametrize("link", ["docs/events.md", "docs/operations.md", "CONTRIBUTING.md", "LICENSE"])
+def test_the_readme_links_to(link: str) -> None:
+    assert link in links(ROOT / "README.md")
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = {link.partition("#")[0] for link in links(ROOT / "docs" / "README.md")}
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert pages <= listed
+
+
+def test_the_first_pages_are_short() -> None:
+    assert len(text(ROOT / "README.md").splitlines()) <= 150
+    assert 60 <= len(text(ROOT / "CONTRIBUTING.md").splitlines()) <= 120
+
+
+def test_the_french_page_has_the_commands_of_the_english_one() -> None:
+    assert commands(ROOT / "README.fr.md") == commands(ROOT / "README.md")
+    [shown] = OUTPUT.findall(text(ROOT / "README.md"))
+    assert OUTPUT.findall(text(ROOT / "README.fr.md")) == [shown]
