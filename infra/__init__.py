@@ -1,10 +1,6 @@
-"""What is deployed: settings, stacks and constructs, synthesised to Terraform.
+"""What is deployed: settings, stacks, constructs and resources, synthesised to Terraform.
 
-Pure: no network, no clock, and settings are read from the environment in `settings` alone
-(`fast_provider` completes the variables with which JSII starts Node.js).
+Pure: no network, no clock. Only `settings` reads the process environment, and `fast_provider`, which
+completes the variables with which JSII starts Node.js. `names` and `settings` load without the CDKTF
+bindings.
 """
-
-from infra import fast_provider
-
-# Here, because it must come before the first import of a binding, whichever module that is in.
-fast_provider.prepare()

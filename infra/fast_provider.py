@@ -31,7 +31,7 @@ _QUIET: Final = {
 
 
 def prepare() -> None:
-    """Register the bare provider package; the package `infra` calls this when it loads.
+    """Register the bare provider package; `infra.resources` and `infra.constructs` call this as they load.
 
     Must come before the first import of a provider module. Calling it again does nothing.
     """

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from functions.shared.json_text import compact
 from infra.errors import RoutingError
-from infra.resources.policy import compact
 
 # EventBridge quota "Event pattern size", in characters.
 MAX_PATTERN_LENGTH: Final = 2_048

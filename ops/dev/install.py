@@ -34,7 +34,8 @@ TEMPORARY = ROOT / "build" / "setup"
 MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
 UNPACK_BINDINGS = (
-    "from infra import fast_provider; fast_provider.start_jsii(); import cdktf_cdktf_provider_aws._jsii"
+    "from infra import fast_provider, resources; fast_provider.start_jsii(); "
+    "import cdktf_cdktf_provider_aws._jsii"
 )
 # As Pipfile.lock calls its categories: what the project runs on, the functions' own, what its checks need.
 CATEGORIES = ("default", "functions", "develop")

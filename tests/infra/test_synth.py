@@ -24,7 +24,7 @@ from tests.infra.conftest import EVERYTHING_ON, SOURCE, ZipBundle, make_bundle, 
 PLAIN_SYNTH = """
 import sys
 from pathlib import Path
-from infra import fast_provider
+from infra import fast_provider, resources
 del sys.modules[fast_provider.PROVIDER_PACKAGE]
 fast_provider.start_jsii = lambda: None
 import cdktf_cdktf_provider_aws
@@ -101,9 +101,35 @@ def test_nodes_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) ->
     assert "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION" not in os.environ
 
 
-def test_importing_settings_does_not_load_the_bindings() -> None:
-    loads = "import sys, infra.settings; print([m for m in ('cdktf', 'jsii') if m in sys.modules])"
-    assert run(["-c", loads], ROOT).stdout == "[]\n"
+# As on a machine on which the CDKTF bindings are not installed.
+WITHOUT_BINDINGS = """
+import sys
+from importlib import import_module
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"cdktf", "cdktf_cdktf_provider_aws", "constructs", "jsii"}:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Refusing())
+*modules, arguments = [part.split() for part in sys.argv[1:]]
+for (module,) in modules:
+    import_module(module)
+if arguments:
+    sys.argv[1:] = arguments
+    import_module("ops.cli").main()
+"""
+
+
+@pytest.mark.parametrize("modules", [["infra.names"], ["infra.settings"], ["infra.patterns"]])
+def test_names_settings_and_patterns_load_without_the_bindings(modules: list[str]) -> None:
+    result = run(["-c", WITHOUT_BINDINGS, *modules, ""], ROOT)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", ["--help", "dlq --help", "dlq list --env nosuch"])
+def test_commands_of_on_call_run_without_the_bindings(arguments: str) -> None:
+    result = run(["-c", WITHOUT_BINDINGS, arguments], ROOT)
+    assert "Traceback" not in result.stderr
+    assert result.returncode == (2 if "nosuch" in arguments else 0)
 
 
 @pytest.fixture
