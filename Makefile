@@ -10,7 +10,7 @@ OPS := $(VENV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local chaos model test check format lock bundles synth bootstrap plan deploy destroy clean
+.PHONY: help setup local chaos model test check format lock diagram bundles synth bootstrap plan deploy destroy clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ format: setup ## Format the code and mend what ruff can mend
 
 lock: setup ## Resolve Pipfile anew into Pipfile.lock, without index addresses
 	@$(VENV)/python -m ops.dev.lock_packages
+
+diagram: setup ## Draw docs/architecture.svg from the synthesised Terraform of prod
+	@$(VENV)/python -m ops.dev.diagram
 
 bundles: setup ## Build the function bundles for Lambda
 	@$(OPS) bundles
