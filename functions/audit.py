@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.ledger.batch import store
-from functions.pipeline.telemetry import logger
+from functions.shared.telemetry import logger
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)

@@ -5,8 +5,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.pipeline.process import process, warm_up
-from functions.pipeline.routing_table import BILLING
-from functions.pipeline.telemetry import logger, metrics
+from functions.shared import names
+from functions.shared.telemetry import logger, metrics
 
 warm_up()
 
@@ -15,4 +15,4 @@ warm_up()
 @metrics.log_metrics
 def handler(envelope: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Apply one event to the Huntaze API; see :func:`functions.pipeline.process.process`."""
-    return process(BILLING, envelope, context)
+    return process(names.BILLING, envelope, context)

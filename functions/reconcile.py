@@ -4,8 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.pipeline.telemetry import logger
 from functions.reconciliation.run import reconcile
+from functions.shared.telemetry import logger
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)

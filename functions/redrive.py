@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.dead_letters.auto_redrive import run
-from functions.pipeline.telemetry import logger, metrics
+from functions.shared.telemetry import logger, metrics
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)

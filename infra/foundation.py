@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from constructs import Construct
 
 from functions.pipeline.route import LATEST
-from functions.pipeline.routing_table import HANDLERS, ROUTES
+from functions.pipeline.routing_table import ROUTES
 from functions.shared import names
 from infra.bundle import Bundles
 from infra.constructs.archive import Archive
@@ -110,7 +110,7 @@ class Foundation:
                 names.HUNTAZE_API_KEY,
                 *([names.STRIPE_SECRET_KEY] if fetches and family in fetching else []),
             )
-            for family in HANDLERS
+            for family in names.HANDLERS
         }
 
     def variables_of(self, *keys: str) -> dict[str, str]:

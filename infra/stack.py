@@ -37,10 +37,10 @@ class EnvironmentStack(TerraformStack):
         keep_in_bucket(self, name=name, bucket=settings.state_bucket, region=settings.state_region)
         lanes = patterns.lanes(
             settings.stripe_event_source_name,
-            {family: routing_table.event_types(family) for family in routing_table.HANDLERS},
+            {family: routing_table.event_types(family) for family in names.HANDLERS},
         )
         base = Foundation.lay(self, settings, bundles)
-        handlers = [_handler(self, base, family, lanes[family]) for family in routing_table.HANDLERS]
+        handlers = [_handler(self, base, family, lanes[family]) for family in names.HANDLERS]
         audit = _audit(self, base, lanes)
         fed = [*(part for handler in handlers for part in handler.parts), *audit.parts]
         base.bus.wait_for(fed)
@@ -236,7 +236,7 @@ def _outputs(scope: Construct, base: Foundation, audit: Audit, monitoring: Monit
 
 
 def _function_settings(settings: Settings, family: str) -> FunctionSettings:
-    return {routing_table.PAYMENTS: settings.payments, routing_table.BILLING: settings.billing}[family]
+    return {names.PAYMENTS: settings.payments, names.BILLING: settings.billing}[family]
 
 
 def _network(settings: Settings) -> Network | None:

@@ -15,8 +15,7 @@ import psycopg
 
 from functions.ledger.connection import connect
 from functions.ledger.reader import KnownEvents, LedgerReader
-from functions.pipeline import telemetry
-from functions.shared import names
+from functions.shared import names, telemetry
 from functions.shared.errors import ConfigurationError, EventError
 from ops.environment import Environment
 from ops.errors import OperatorError

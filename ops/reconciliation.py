@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.pipeline.routing_table import HANDLERS, ROUTES
+from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import Batch, Event, Gap, compare
 from functions.reconciliation.handled import COMPLETED
 from functions.reconciliation.heal import Destination, Healer
@@ -192,7 +192,7 @@ def healer(environment: Environment) -> Healer:
     sqs, functions = environment.client("sqs"), environment.client("lambda")
     with aws_errors(f"the queue {queue}"):
         queue_url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-    handlers = {handler: environment.resource(handler) for handler in HANDLERS}
+    handlers = {handler: environment.resource(handler) for handler in names.HANDLERS}
     for name in handlers.values():
         with aws_errors(f"the function {name}"):
             functions.get_function_configuration(FunctionName=name)

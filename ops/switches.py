@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from botocore.exceptions import ClientError
 
-from functions.pipeline import routing_table
+from functions.shared import names
 from ops import times
 from ops.environment import MISSING_CODES, Environment, aws_errors
 from ops.errors import OperatorError
@@ -232,7 +232,7 @@ def _found(ask: Any) -> dict[str, Any] | None:
 
 
 SWITCHES: Final[Mapping[str, Switch]] = {
-    **{family: HandlerRule(family) for family in routing_table.HANDLERS},
+    **{family: HandlerRule(family) for family in names.HANDLERS},
     "audit": AuditMapping(),
     "redrive": Schedule(
         "redrive",

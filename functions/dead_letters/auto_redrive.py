@@ -20,8 +20,8 @@ from functions.dead_letters.settings import RedriveSettings, redrive_settings
 from functions.dead_letters.workers import Workers
 from functions.pipeline.api import shared_client
 from functions.pipeline.idempotency_table import Table
-from functions.pipeline.telemetry import logger, metrics
 from functions.shared import aws, names
+from functions.shared.telemetry import logger, metrics
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -29,9 +29,9 @@ from functions.dead_letters.redrive import (
 )
 from functions.dead_letters.settings import RedriveSettings
 from functions.dead_letters.workers import Workers
-from functions.pipeline.telemetry import logger
 from functions.shared.errors import ConfigurationError, EventError
 from functions.shared.retry import remaining_seconds
+from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

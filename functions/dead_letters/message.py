@@ -19,7 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from functions.pipeline.envelope import ID, TYPE
+from functions.pipeline.envelope import TYPE
+from functions.shared import names
 from functions.shared.packing import unpacked
 
 # By what a redrive can do about it.
@@ -126,7 +127,7 @@ def read(message: Mapping[str, Any]) -> DeadLetter:
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         failed_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
-        event_id=event_id if isinstance(event_id, str) and ID.fullmatch(event_id) else None,
+        event_id=event_id if isinstance(event_id, str) and names.STRIPE_ID.fullmatch(event_id) else None,
         event_type=event_type if isinstance(event_type, str) and TYPE.fullmatch(event_type) else None,
         kind=failure.kind,
         reason=failure.reason,

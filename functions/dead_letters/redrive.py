@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from functions.dead_letters.message import UNKNOWN, DeadLetter, failure_of
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.reconciliation.heal import lane
+from functions.pipeline.routing_table import message_group
 from functions.shared import aws, names
 from functions.shared.errors import ConfigurationError
 from functions.shared.json_text import compact
@@ -132,7 +132,7 @@ class ToAuditQueue:
             self.client.send_message(
                 QueueUrl=self.url,
                 MessageBody=_text(letter),
-                MessageGroupId=lane(letter.event_type or ""),
+                MessageGroupId=message_group(letter.event_type or ""),
                 # The queue would take the same content for a repetition within five minutes.
                 MessageDeduplicationId=str(uuid.uuid4()),
             )

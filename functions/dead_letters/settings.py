@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from functions.shared import config, names
+from functions.shared import names, settings
 
 # Calls at once: as many as begin within these seconds, so that events which take so long keep the rate.
 SECONDS_AT_RATE: Final = 2
@@ -72,13 +72,13 @@ def redrive_settings() -> RedriveSettings:
         Names the variable that is missing or wrong.
     """
     return RedriveSettings(
-        api_url=config.url(names.HUNTAZE_API_URL),
-        table=config.required(names.IDEMPOTENCY_TABLE),
-        expiry_seconds=config.positive(names.IDEMPOTENCY_EXPIRY_SECONDS),
-        functions=config.by_handler(names.HANDLER_FUNCTIONS),
-        queue_urls=config.by_handler(names.DEAD_LETTER_QUEUE_URLS),
-        audit_queue_url=config.url(names.EVENTS_QUEUE_URL),
-        attempts=config.positive(names.AUTO_REDRIVE_ATTEMPTS),
-        per_second=config.positive(names.AUTO_REDRIVE_PER_SECOND),
-        handler_seconds=config.positive(names.HANDLER_SECONDS),
+        api_url=settings.url(names.HUNTAZE_API_URL),
+        table=settings.required(names.IDEMPOTENCY_TABLE),
+        expiry_seconds=settings.positive(names.IDEMPOTENCY_EXPIRY_SECONDS),
+        functions=settings.by_handler(names.HANDLER_FUNCTIONS),
+        queue_urls=settings.by_handler(names.DEAD_LETTER_QUEUE_URLS),
+        audit_queue_url=settings.url(names.EVENTS_QUEUE_URL),
+        attempts=settings.positive(names.AUTO_REDRIVE_ATTEMPTS),
+        per_second=settings.positive(names.AUTO_REDRIVE_PER_SECOND),
+        handler_seconds=settings.positive(names.HANDLER_SECONDS),
     )

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from functions.ledger import s3
 from functions.ledger.parking import park
 from functions.ledger.records import LedgerRecord, read
-from functions.pipeline.telemetry import logger
-from functions.shared import config
-from functions.shared.config import LedgerSettings
 from functions.shared.errors import EventError, InvalidEventError
+from functions.shared.settings import LedgerSettings, forget_settings, ledger_settings
+from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from functions.ledger.postgres import PostgresLedger
@@ -40,7 +39,7 @@ def store(batch: Mapping[str, Any]) -> dict[str, Any]:
         except InvalidEventError as error:
             refusals[message["messageId"]] = error
     try:
-        settings = config.ledger_settings()
+        settings = ledger_settings()
         if records:
             refusals |= _write(records, settings)
     except EventError as error:
@@ -75,7 +74,7 @@ def _write(records: Sequence[LedgerRecord], settings: LedgerSettings) -> dict[st
 
 def _forget() -> None:
     """Read the settings anew at the next batch: the database's address or password may have been rotated."""
-    config.forget()
+    forget_settings()
     _table.cache_clear()
 
 

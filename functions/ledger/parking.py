@@ -14,8 +14,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from functions.ledger.records import type_or_none
-from functions.pipeline import parking, telemetry
+from functions.pipeline import outcomes, parking
 from functions.shared.errors import EventError, InvalidEventError
+from functions.shared.telemetry import logger
 
 # A message of the audit queue as Lambda hands it over, and why it can't be stored.
 Refused = tuple[Mapping[str, Any], InvalidEventError]
@@ -34,7 +35,7 @@ def park(queue_url: str, refused: Iterable[Refused]) -> list[str]:
                 _park(queue_url, message, refusal)
                 continue
         except EventError as error:
-            telemetry.logger.error(
+            logger.error(
                 "message not parked", extra={"message_id": message["messageId"], "reason": error.reason}
             )
             # Waiting for a queue that does not answer, once a message, would take the function's time.
@@ -45,7 +46,7 @@ def park(queue_url: str, refused: Iterable[Refused]) -> list[str]:
 
 def _park(queue_url: str, message: Mapping[str, Any], refusal: InvalidEventError) -> None:
     envelope = _envelope(message["body"])
-    subject = telemetry.subject_of(envelope)
+    subject = outcomes.subject_of(envelope)
     parking.put(
         queue_url,
         message["body"],
@@ -60,7 +61,7 @@ def _park(queue_url: str, message: Mapping[str, Any], refusal: InvalidEventError
         # Where the answer is lost and the message comes again, the queue knows it for five minutes.
         MessageDeduplicationId=message["messageId"],
     )
-    telemetry.parked_of_many(subject, refusal, message_id=message["messageId"])
+    outcomes.parked_of_many(subject, refusal, message_id=message["messageId"])
 
 
 def _envelope(body: str) -> object:

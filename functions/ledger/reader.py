@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.ledger import keys as ledger_keys
-from functions.pipeline.telemetry import logger
 from functions.shared import aws, names
+from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

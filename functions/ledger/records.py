@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from functions.pipeline.envelope import ID
+from functions.shared import names
 from functions.shared.errors import InvalidEventError
 from functions.shared.redaction import without_client_secrets
 
@@ -122,7 +122,7 @@ def read(message: Mapping[str, Any]) -> LedgerRecord:
 
 
 def _id(value: object, path: str) -> str:
-    if not isinstance(value, str) or not ID.fullmatch(value):
+    if not isinstance(value, str) or not names.STRIPE_ID.fullmatch(value):
         raise InvalidEventError(path, "must be an id")
     return value
 
@@ -139,4 +139,4 @@ def type_or_none(value: object) -> str | None:
 
 
 def _id_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) and ID.fullmatch(value) else None
+    return value if isinstance(value, str) and names.STRIPE_ID.fullmatch(value) else None

@@ -22,12 +22,9 @@ ends the doubt that a call of unknown outcome leaves; a proxy before the API kno
 from __future__ import annotations
 
 import json
-import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
@@ -37,7 +34,6 @@ import httpx
 from functions import __version__
 from functions.pipeline.envelope import StripeEvent
 from functions.pipeline.route import Request
-from functions.pipeline.telemetry import logger
 from functions.shared.errors import (
     AuthenticationRefusedError,
     DoubtfulRefusalError,
@@ -45,6 +41,8 @@ from functions.shared.errors import (
     PermanentError,
     TransientError,
 )
+from functions.shared.retry import retry_after
+from functions.shared.telemetry import logger
 
 # Seconds. Connecting takes a round trip, TLS one or two more, each with this limit; an answer of the API is
 # expected within its own limit of 10 s; a body of 2 KB is written at once; and the only connection is never
@@ -214,24 +212,6 @@ def _code(answer: bytes) -> str | None:
         return None
     code = document.get("code") if isinstance(document, dict) else None
     return code if isinstance(code, str) else None
-
-
-def retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Read a Retry-After header: the wait in seconds, or None where there is none that can be read.
-
-    Both forms of RFC 9110, section 10.2.3: a number of seconds, or an HTTP date.
-    """
-    if header is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", header.strip()):
-        return float(header)
-    try:
-        date = parsedate_to_datetime(header)
-    except (ValueError, OverflowError):
-        return None
-    # "-0000" instead of a zone makes a naive time; HTTP dates are in UTC.
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
 def _beginning(response: httpx.Response) -> bytes:

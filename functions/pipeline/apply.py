@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import claims, telemetry
+from functions.pipeline import claims, outcomes
 from functions.pipeline.api import AFTER_DOUBT, ATTEMPT_SECONDS, HuntazeApi
 from functions.pipeline.claims import Claim, Wanted
 from functions.pipeline.effects import EffectDoneError, effect_key
@@ -19,8 +19,7 @@ from functions.pipeline.objects import StripeObject, own_id
 from functions.pipeline.ordering import BusyError, StaleEventError, State, stream_key
 from functions.pipeline.refetch import present_state
 from functions.pipeline.route import LATEST, ONCE, Request, Route
-from functions.shared import config, names
-from functions.shared.config import DeliverySettings
+from functions.shared import names, settings
 from functions.shared.errors import (
     DoubtfulRefusalError,
     EventError,
@@ -29,6 +28,7 @@ from functions.shared.errors import (
     UnsettledError,
 )
 from functions.shared.retry import Result, remaining_seconds, retry, wait_before
+from functions.shared.settings import DeliverySettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -100,18 +100,18 @@ def apply(delivery: Delivery) -> dict[str, Any]:
     """
     wanted = _wanted(delivery)
     if delivery.request is None:
-        return _settled(delivery, wanted, telemetry.RECORDED)
+        return _settled(delivery, wanted, outcomes.RECORDED)
     try:
         claim = _begin(delivery, wanted)
     except EffectDoneError as done:
         own = done.by == delivery.key
-        return _settled(delivery, wanted, telemetry.APPLIED if own else telemetry.DUPLICATE)
+        return _settled(delivery, wanted, outcomes.APPLIED if own else outcomes.DUPLICATE)
     except StaleEventError:
-        return _settled(delivery, wanted, telemetry.STALE)
+        return _settled(delivery, wanted, outcomes.STALE)
     if delivery.route.repeat == LATEST and _fetches(delivery, claim):
         return _send_present_state(delivery, claim)
     _call(delivery, claim, delivery.request, delivery.key)
-    result = delivery.result(telemetry.APPLIED)
+    result = delivery.result(outcomes.APPLIED)
     _retry(delivery, lambda: claim.complete(result))
     return result
 
@@ -197,7 +197,7 @@ def _fetches(delivery: Delivery, claim: Claim) -> bool:
     """Whether the object's present state is sent in place of the event's."""
     if delivery.settings.order == names.REFETCH:
         return True
-    return claim.undecided and config.secret(names.STRIPE_SECRET_KEY) is not None
+    return claim.undecided and settings.secret(names.STRIPE_SECRET_KEY) is not None
 
 
 def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
@@ -219,13 +219,13 @@ def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
         raise
     if request is None:
         # There is nothing to update: the deletion is an event of its own.
-        result = delivery.result(telemetry.STALE)
+        result = delivery.result(outcomes.STALE)
         claim.dismiss(result)
         return result
     # The next attempt may meet a newer state, and one key stands for one body.
     body = _digest(request)
     _call(delivery, claim, request, f"{delivery.key}:{body[:STATE_DIGITS]}")
-    result = delivery.result(telemetry.APPLIED)
+    result = delivery.result(outcomes.APPLIED)
     _retry(delivery, lambda: claim.complete(result, fetched_at=fetched_at, body=body))
     return result
 
@@ -239,7 +239,7 @@ def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: s
     def attempt() -> None:
         nonlocal doubt, settles, at_work
         try:
-            with telemetry.api_latency():
+            with outcomes.api_latency():
                 api.post(request, delivery.event, idempotency_key, doubt=doubt, settles=settles)
         except EventError as failure:
             doubt = doubt or failure.unknown_outcome

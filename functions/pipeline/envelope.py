@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from functions.pipeline.objects import INT64_LIMIT
 from functions.pipeline.replay_names import started_at
+from functions.shared import names
 from functions.shared.errors import InvalidEventError, LivemodeMismatchError
 from functions.shared.names import FORCED_REPLAY_PREFIX
 
@@ -20,7 +21,6 @@ Kind = TypeVar("Kind")
 SOURCE_PREFIX = "aws.partner/stripe.com/"
 
 # Each of these becomes an HTTP header, so the characters are those that a header may hold.
-ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 TYPE = re.compile(r"[a-z0-9_.]{1,255}")
 # A version with beta features holds more than a date and a name: "2026-03-25.preview; feature_beta=v1".
 API_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-9])?")
@@ -88,11 +88,13 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
     data = _of_type(detail, "detail.data", dict, "an object")
     previous = data.get("previous_attributes")
     event = StripeEvent(
-        id=_matching(detail, "detail.id", ID),
+        id=_matching(detail, "detail.id", names.STRIPE_ID),
         type=event_type,
         api_version=_matching(detail, "detail.api_version", API_VERSION),
         created=_unix_seconds(detail, "detail.created"),
-        account=None if detail.get("account") is None else _matching(detail, "detail.account", ID),
+        account=None
+        if detail.get("account") is None
+        else _matching(detail, "detail.account", names.STRIPE_ID),
         forced_by=_forced_by(envelope),
         previous=previous if isinstance(previous, dict) else None,
         object=_of_type(data, "detail.data.object", dict, "an object"),

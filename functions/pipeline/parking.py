@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline.telemetry import UNROUTED, Subject
+from functions.pipeline.outcomes import UNROUTED, Subject
 from functions.shared import aws, names
 from functions.shared.errors import EventError, InvalidEventError, PermanentError
 from functions.shared.json_text import compact

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline import idempotency_table, parking, telemetry
+from functions.pipeline import idempotency_table, outcomes, parking
 from functions.pipeline.api import shared_client
 from functions.pipeline.apply import Delivery, apply
 from functions.pipeline.envelope import StripeEvent, parse
@@ -16,14 +16,14 @@ from functions.pipeline.idempotency_table import Table
 from functions.pipeline.replay_names import started_at
 from functions.pipeline.route import Route
 from functions.pipeline.routing_table import ROUTES
-from functions.shared import config
-from functions.shared.config import DeliverySettings
 from functions.shared.errors import (
     ConfigurationError,
     EventError,
     InvalidEventError,
     PermanentError,
 )
+from functions.shared.settings import DeliverySettings, delivery_settings, forget_settings
+from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -52,18 +52,18 @@ def process(handler: str, envelope: object, context: LambdaContext) -> dict[str,
         Why the event was not applied; Lambda tries again twice and then hands it to the handler's
         dead-letter queue.
     """
-    subject = telemetry.begin(envelope)
+    subject = outcomes.begin(envelope)
     try:
-        settings = config.delivery_settings()
+        settings = delivery_settings()
         try:
             return _deliver(handler, envelope, context, settings)
         except (InvalidEventError, PermanentError) as refusal:
             _park(handler, envelope, settings, subject, refusal)
-            return {"outcome": telemetry.PARKED, "event_type": subject.event_type, "path": refusal.path}
+            return {"outcome": outcomes.PARKED, "event_type": subject.event_type, "path": refusal.path}
     except Exception as error:
         if isinstance(error, ConfigurationError):
-            config.forget()
-        telemetry.failed(subject, error)
+            forget_settings()
+        outcomes.failed(subject, error)
         raise
 
 
@@ -78,7 +78,7 @@ def warm_up() -> None:
         shared_client()
         with suppress(EventError):
             idempotency_table.client()
-            config.delivery_settings()
+            delivery_settings()
 
 
 def _deliver(
@@ -88,7 +88,7 @@ def _deliver(
     route = _route(event, handler)
     delivery = Delivery(event, route, route.request(event.object), settings, context)
     result = _applied_once(delivery)
-    telemetry.finished(event, result["outcome"])
+    outcomes.finished(event, result["outcome"])
     return result
 
 
@@ -100,18 +100,18 @@ def _applied_once(delivery: Delivery) -> dict[str, Any]:
         replay = delivery.event.forced_by
         again = None if replay is None else started_at(replay)
         if again is None or done.completed_at >= again * 1000:
-            return delivery.result(telemetry.DUPLICATE)
+            return delivery.result(outcomes.DUPLICATE)
     try:
         return apply(replace(delivery, forced_by=replay))
     except CompletedError:
-        return delivery.result(telemetry.DUPLICATE)
+        return delivery.result(outcomes.DUPLICATE)
 
 
 def _park(
     handler: str,
     envelope: object,
     settings: DeliverySettings,
-    subject: telemetry.Subject,
+    subject: outcomes.Subject,
     refusal: EventError,
 ) -> None:
     try:
@@ -124,10 +124,10 @@ def _park(
             refusal=refusal,
         )
     except EventError as error:
-        telemetry.logger.warning("event not parked", extra={"reason": error.reason})
+        logger.warning("event not parked", extra={"reason": error.reason})
         # What Lambda writes into its own dead-letter record is why the event was refused.
         raise refusal from error
-    telemetry.parked(subject, refusal)
+    outcomes.parked(subject, refusal)
     route = ROUTES.get(subject.event_type)
     if isinstance(refusal, InvalidEventError) and subject.event_id and route and route.handler == handler:
         _remember(handler, subject.event_id, settings)
@@ -140,7 +140,7 @@ def _remember(handler: str, event_id: str, settings: DeliverySettings) -> None:
         remember_seen(records, idempotency_id(handler, event_id))
     except EventError as error:
         # It lies in the queue all the same.
-        telemetry.logger.warning("event not remembered", extra={"reason": error.reason})
+        logger.warning("event not remembered", extra={"reason": error.reason})
 
 
 def _route(event: StripeEvent, handler: str) -> Route:

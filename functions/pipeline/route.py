@@ -9,10 +9,7 @@ from typing import Any, Final
 
 from functions.pipeline.objects import ROOT, Accessor, StripeObject
 from functions.shared.errors import InvalidEventError
-
-PAYMENTS: Final = "payments"
-BILLING: Final = "billing"
-HANDLERS: Final = (PAYMENTS, BILLING)
+from functions.shared.names import HANDLERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,16 @@ from __future__ import annotations
 
 from functions.pipeline.objects import boolean, group, integer, metadata, own_id, reference, text
 from functions.pipeline.route import (
-    BILLING,
     EACH,
-    HANDLERS,
     LATEST,
     ONCE,
-    PAYMENTS,
     RECORDED,
     Route,
     post,
     table,
     types_of,
 )
-
-__all__ = ["BILLING", "HANDLERS", "PAYMENTS", "ROUTES", "Route", "event_types"]
+from functions.shared.names import BILLING, OTHER_MESSAGE_GROUP, PAYMENTS
 
 CUSTOMER = reference("customer")
 
@@ -117,3 +113,9 @@ ROUTES = table(
 def event_types(handler: str) -> tuple[str, ...]:
     """List the event types that a handler takes, in the table's order."""
     return types_of(ROUTES.values(), handler)
+
+
+def message_group(event_type: str) -> str:
+    """Return the FIFO message group of a type in the audit queue: its handler, or `other` for the rest."""
+    route = ROUTES.get(event_type)
+    return OTHER_MESSAGE_GROUP if route is None else route.handler

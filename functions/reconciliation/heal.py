@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline.routing_table import ROUTES
-from functions.pipeline.telemetry import logger
+from functions.pipeline.routing_table import ROUTES, message_group
 from functions.shared import aws, names
 from functions.shared.json_text import compact
 from functions.shared.redaction import without_client_secrets
+from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -110,7 +110,9 @@ class Healer:
     def _send(self, event: Mapping[str, Any], body: str) -> None:
         try:
             self.sqs_client.send_message(
-                QueueUrl=self.destination.queue_url, MessageBody=body, MessageGroupId=lane(event["type"])
+                QueueUrl=self.destination.queue_url,
+                MessageBody=body,
+                MessageGroupId=message_group(event["type"]),
             )
         except aws.AwsError as error:
             raise aws.fault("the audit queue", error) from error
@@ -139,9 +141,3 @@ def envelope(event: Mapping[str, Any], destination: Destination) -> dict[str, An
         "resources": [f"arn:{destination.partition}:events:{destination.region}::event-source/{source}"],
         "detail": dict(event),
     }
-
-
-def lane(event_type: str) -> str:
-    """Return the audit lane of a type: its handler's, or the one of all others."""
-    route = ROUTES.get(event_type)
-    return names.OTHER_LANE if route is None else route.handler

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from functions.pipeline.routing_table import ROUTES
-from functions.pipeline.telemetry import logger
 from functions.reconciliation.checkpoint import Checkpoint, Lacking, Position
 from functions.reconciliation.gap import Batch, Event, Gap, Known, compare
+from functions.shared.telemetry import logger
 from functions.stripe_api import client
 from functions.stripe_api.client import StripeApi
 

@@ -17,15 +17,16 @@ from botocore.config import Config
 
 from functions.ledger.reader import CLOCK_SKEW, READERS, KnownEvents, LedgerReader
 from functions.pipeline.routing_table import ROUTES
-from functions.pipeline.telemetry import environment, logger
 from functions.reconciliation.checkpoint import Checkpoint, table_made_at
 from functions.reconciliation.gap import GRACE_SECONDS, Event, Gap, Known
 from functions.reconciliation.handled import Records
 from functions.reconciliation.heal import Destination, Healer
 from functions.reconciliation.job import OVERLAP_SECONDS, Job, Start
 from functions.reconciliation.settings import ReconcileSettings, reconcile_settings
-from functions.shared import aws, config, names
+from functions.shared import aws, names
 from functions.shared.errors import ConfigurationError, EventError
+from functions.shared.settings import forget_settings
+from functions.shared.telemetry import environment, logger
 from functions.stripe_api import client
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def reconcile(context: LambdaContext) -> dict[str, Any]:
     except EventError as error:
         if isinstance(error, ConfigurationError):
             # A key may be rotated before the next run.
-            config.forget()
+            forget_settings()
         logger.error("reconciliation failed", extra={"error": type(error).__name__, "reason": error.reason})
         raise
     logger.info("reconciliation finished", extra=result)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from functions.shared import config, names
+from functions.shared import names, settings
 
 MODES = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
 
@@ -43,14 +43,14 @@ def reconcile_settings() -> ReconcileSettings:
     ConfigurationError
         Names the variable that is missing or wrong.
     """
-    heal = config.one_of(names.RECONCILE, MODES) == names.RECONCILE_HEAL
+    heal = settings.one_of(names.RECONCILE, MODES) == names.RECONCILE_HEAL
     return ReconcileSettings(
         heal=heal,
-        ledger_bucket=config.required(names.LEDGER_BUCKET),
-        table=config.required(names.IDEMPOTENCY_TABLE),
-        handled_within=config.positive(names.HANDLED_WITHIN_SECONDS),
-        begin=config.positive(names.RECONCILE_FROM) if os.environ.get(names.RECONCILE_FROM) else None,
-        event_source=config.required(names.EVENT_SOURCE_NAME) if heal else "",
-        functions=config.by_handler(names.HANDLER_FUNCTIONS) if heal else {},
-        queue_url=config.required(names.EVENTS_QUEUE_URL) if heal else "",
+        ledger_bucket=settings.required(names.LEDGER_BUCKET),
+        table=settings.required(names.IDEMPOTENCY_TABLE),
+        handled_within=settings.positive(names.HANDLED_WITHIN_SECONDS),
+        begin=settings.positive(names.RECONCILE_FROM) if os.environ.get(names.RECONCILE_FROM) else None,
+        event_source=settings.required(names.EVENT_SOURCE_NAME) if heal else "",
+        functions=settings.by_handler(names.HANDLER_FUNCTIONS) if heal else {},
+        queue_url=settings.required(names.EVENTS_QUEUE_URL) if heal else "",
     )

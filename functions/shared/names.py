@@ -1,8 +1,17 @@
-"""Names that the deployed stack and the functions agree on. Imports nothing, so that infra can use it."""
+"""Names that the deployed stack and the functions agree on. Imports only the standard library."""
 
 # ruff: noqa: S105  (these are the names of secrets, not their values)
 
+import re
 from typing import Final
+
+# The functions that apply events; each has a rule, a dead-letter queue and rows of the routing table.
+PAYMENTS: Final = "payments"
+BILLING: Final = "billing"
+HANDLERS: Final = (PAYMENTS, BILLING)
+
+# Ids of Stripe's objects and events. An id becomes an HTTP header, so it holds only what a header may hold.
+STRIPE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 # Environment variables of the functions.
 ENVIRONMENT: Final = "ENVIRONMENT"
@@ -119,8 +128,8 @@ QUEUE_RETENTION_SECONDS: Final = 14 * 24 * 3600
 # To these hosts http is as good as https: what is sent stays on the machine.
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
-# The audit lane of all that no handler takes.
-OTHER_LANE: Final = "other"
+# FIFO message group, in the audit queue, of the event types that no handler takes.
+OTHER_MESSAGE_GROUP: Final = "other"
 
 # Where forced replays are written down in the ledger bucket.
 REPLAYS_PREFIX: Final = "replays/"

@@ -8,12 +8,15 @@ the jitter on top.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from functions.pipeline.telemetry import logger
 from functions.shared.errors import TransientError, UnsettledError
+from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -87,3 +90,21 @@ def longest_wait(attempt: int) -> float:
 def remaining_seconds(context: LambdaContext) -> float:
     """Return the time in seconds that the invocation still has."""
     return float(context.get_remaining_time_in_millis()) / 1000
+
+
+def retry_after(header: str | None, now: datetime | None = None) -> float | None:
+    """Read a Retry-After header: the wait in seconds, or None where there is none that can be read.
+
+    Both forms of RFC 9110, section 10.2.3: a number of seconds, or an HTTP date.
+    """
+    if header is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}", header.strip()):
+        return float(header)
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return None
+    # "-0000" instead of a zone makes a naive time; HTTP dates are in UTC.
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())

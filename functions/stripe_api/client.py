@@ -24,8 +24,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from functions.pipeline.envelope import ID
-from functions.shared import config, names
+from functions.shared import names, settings
 from functions.shared.errors import (
     ConfigurationError,
     EventError,
@@ -96,7 +95,7 @@ class StripeApi:
         InvalidEventError
             The id can't be one of Stripe's.
         """
-        if not ID.fullmatch(object_id):
+        if not names.STRIPE_ID.fullmatch(object_id):
             raise InvalidEventError("detail.data.object.id", "must be an id")
         options: dict[str, Any] = {"stripe_version": api_version, "max_network_retries": RETRIEVE_RETRIES}
         if account is not None:
@@ -205,12 +204,12 @@ def from_settings() -> StripeApi:
     TransientError
         Secrets Manager did not answer.
     """
-    key = config.secret(names.STRIPE_SECRET_KEY)
+    key = settings.secret(names.STRIPE_SECRET_KEY)
     if key is None:
         raise ConfigurationError(
             f"{names.STRIPE_SECRET_KEY} is neither set nor in the secret; export it and deploy again"
         )
-    return with_key(key, livemode=config.livemode())
+    return with_key(key, livemode=settings.livemode())
 
 
 def with_key(key: str, *, livemode: bool) -> StripeApi:

@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn
 import httpx
 import stripe
 
-from functions.pipeline.api import retry_after
 from functions.shared import names
 from functions.shared.errors import ConfigurationError, EventError, PermanentError, TransientError
+from functions.shared.retry import retry_after
 
 # Seconds. A read of one object takes a tenth of a second; a page of a hundred events one or two.
 TIMEOUT: Final = httpx.Timeout(connect=3.0, read=8.0, write=3.0, pool=1.0)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from functions.pipeline import routing_table
+from functions.shared import names
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -32,7 +32,7 @@ _RECONCILIATION_SECONDS: Final = 2 * RECONCILIATION_RESERVE_SECONDS
 # One lane for each handler and one for all else (infra.patterns), each with one batch in flight. AWS Lambda,
 # "Configuring scaling behavior for SQS event source mappings": a function takes at least as many at once as
 # its mapping, or batches are throttled, and a throttled one counts as a receive.
-_AUDIT_LANES: Final = len(routing_table.HANDLERS) + 1
+_AUDIT_LANES: Final = len(names.HANDLERS) + 1
 
 
 class Frozen(BaseModel):

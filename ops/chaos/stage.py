@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from functions.dead_letters.lease import event_key
-from functions.pipeline.routing_table import HANDLERS
 from functions.shared import names
 from ops.chaos.history import Sending
 from ops.chaos.observe import Observer
@@ -77,13 +76,13 @@ class Stage:
         """Put a message that is no envelope into the audit queue, among those of the payments lane."""
         sqs = self.world.services.aws.client("sqs")
         url = next(url for name, url in self.deployment.outputs.queues.items() if name.endswith(AUDIT_QUEUE))
-        answer = sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=HANDLERS[0])
+        answer = sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=names.HANDLERS[0])
         self.poison.add(answer["MessageId"])
 
     def limit_handlers(self, seconds: int) -> None:
         """Give the functions that apply events another time-out."""
         client = self.world.services.aws.client("lambda")
-        for handler in HANDLERS:
+        for handler in names.HANDLERS:
             client.update_function_configuration(
                 FunctionName=self.deployment.outputs.functions[handler], Timeout=seconds
             )

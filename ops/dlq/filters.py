@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.dead_letters.message import KINDS, DeadLetter
-from functions.pipeline.envelope import ID, TYPE
+from functions.pipeline.envelope import TYPE
+from functions.shared import names
 from ops.errors import OperatorError
 from ops.times import moment
 
@@ -69,7 +70,7 @@ def read(
                 f"--type {event_type!r} is no event type: write one like invoice.paid", usage=True
             )
     for event_id in event_ids:
-        if not ID.fullmatch(event_id):
+        if not names.STRIPE_ID.fullmatch(event_id):
             raise OperatorError(
                 f"--event-id {event_id!r} is no event id: write one like evt_1Nq…", usage=True
             )

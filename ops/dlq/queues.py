@@ -10,16 +10,15 @@ from botocore.exceptions import ClientError
 
 from functions.dead_letters.message import DeadLetter
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.pipeline import routing_table
 from functions.shared import names
 from infra.names import PROJECT
 from ops.environment import MISSING_CODES, Environment, aws_errors
 from ops.errors import OperatorError
 
 FIFO = ".fifo"
-HANDLER_QUEUES = {f"{handler}-dlq": handler for handler in routing_table.HANDLERS}
+HANDLER_QUEUES = {f"{handler}-dlq": handler for handler in names.HANDLERS}
 AUDIT_QUEUES = (
-    *(f"audit-{lane}-dlq" for lane in (*routing_table.HANDLERS, names.OTHER_LANE)),
+    *(f"audit-{lane}-dlq" for lane in (*names.HANDLERS, names.OTHER_MESSAGE_GROUP)),
     f"audit-dlq{FIFO}",
 )
 # The bus has one where it is encrypted with a key of ours, the log where the bus is logged.

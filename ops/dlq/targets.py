@@ -10,6 +10,7 @@ from botocore.config import Config
 from functions.dead_letters.message import UNKNOWN, DeadLetter
 from functions.dead_letters.redrive import FAILED, NO_ENVELOPE, Result, ToAuditQueue, ToHandler, WayBack
 from functions.pipeline import routing_table
+from functions.shared import names
 from ops.dlq.queues import AUDIT_QUEUES, BUS_QUEUE, FIFO, HANDLER_QUEUES, LOG_QUEUE, Queue
 from ops.environment import CONFIG, Environment, aws_errors
 
@@ -84,8 +85,8 @@ def ways(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> 
 
 def _handlers(environment: Environment, families: set[str], *, settle: bool) -> dict[str, ToHandler]:
     settings = {
-        routing_table.PAYMENTS: environment.settings.payments,
-        routing_table.BILLING: environment.settings.billing,
+        names.PAYMENTS: environment.settings.payments,
+        names.BILLING: environment.settings.billing,
     }
     longest = max((settings[family].timeout_seconds for family in families), default=0)
     # A repeated call would invoke the function a second time.

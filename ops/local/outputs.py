@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.pipeline.routing_table import HANDLERS
+from functions.shared import names
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ class Outputs:
     @property
     def handler_dlqs(self) -> tuple[str, ...]:
         """The names of the queues that take the events which a handler could not apply."""
-        return tuple(f"huntaze-stripe-{handler}-dlq-{self.environment}" for handler in HANDLERS)
+        return tuple(f"huntaze-stripe-{handler}-dlq-{self.environment}" for handler in names.HANDLERS)
 
     @property
     def log_groups(self) -> tuple[str, ...]:
         """The log groups of the functions that apply events."""
-        return tuple(f"/aws/lambda/{self.functions[handler].rpartition(':')[2]}" for handler in HANDLERS)
+        return tuple(
+            f"/aws/lambda/{self.functions[handler].rpartition(':')[2]}" for handler in names.HANDLERS
+        )

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from functions.pipeline import routing_table
+from functions.shared import names
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 
 AUDIT = "audit"
 # The lane of all that no handler takes has the plain name.
-NAMES = (*routing_table.HANDLERS, *(f"{AUDIT}-{handler}" for handler in routing_table.HANDLERS), AUDIT)
+NAMES = (*names.HANDLERS, *(f"{AUDIT}-{handler}" for handler in names.HANDLERS), AUDIT)
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Rule:
     @property
     def handler(self) -> str | None:
         """The handler that it invokes, or None for a lane of the audit."""
-        return self.name if self.name in routing_table.HANDLERS else None
+        return self.name if self.name in names.HANDLERS else None
 
     def takes(self, event_type: str) -> bool:
         """Return whether the rule's pattern takes an event type."""

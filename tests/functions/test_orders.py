@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.pipeline.routing_table import PAYMENTS, ROUTES
+from functions.pipeline.routing_table import ROUTES
+from functions.shared import names
 from ops.reference.huntaze import ReferenceApi
 from tests.functions.conftest import fresh
 from tests.functions.function import Function
@@ -70,7 +71,7 @@ def final_state(api: ReferenceApi, events: list[Envelope]) -> Mapping[str, Any]:
 
 def deliver(envelope: Envelope, payments: Function, billing: Function) -> None:
     route = ROUTES[envelope["detail"]["type"]]
-    outcome = (payments if route.handler == PAYMENTS else billing).invoke(envelope)["outcome"]
+    outcome = (payments if route.handler == names.PAYMENTS else billing).invoke(envelope)["outcome"]
     assert outcome in ("applied", "duplicate", "stale")
 
 

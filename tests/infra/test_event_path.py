@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from functions.pipeline import routing_table
+from functions.shared import names
 from infra.patterns import MAX_PATTERN_LENGTH, stripe_event_types
 from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, statements
@@ -137,7 +138,7 @@ def test_every_event_type_enters_the_audit_in_exactly_one_lane(stack: Stack) -> 
 
 
 def test_audit_lane_of_a_family_takes_what_its_handler_takes(stack: Stack) -> None:
-    for family in routing_table.HANDLERS:
+    for family in names.HANDLERS:
         handler = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
         assert pattern(stack, lane_rule(family, stack.environment)) == handler
 
@@ -164,7 +165,7 @@ def test_targets_of_the_secured_stack_keep_their_exits_too(secured: Stack) -> No
         assert target["dead_letter_config"]["arn"] in [secured.queue_arn(name) for name in secured.queues()]
 
 
-@pytest.mark.parametrize("family", routing_table.HANDLERS)
+@pytest.mark.parametrize("family", names.HANDLERS)
 def test_handler_rule_invokes_its_function(stack: Stack, family: str) -> None:
     name = f"huntaze-stripe-{family}-{stack.environment}"
     target = stack.target(name)
@@ -173,7 +174,7 @@ def test_handler_rule_invokes_its_function(stack: Stack, family: str) -> None:
     assert target["dead_letter_config"]["arn"] == dead_letter
 
 
-@pytest.mark.parametrize("family", routing_table.HANDLERS)
+@pytest.mark.parametrize("family", names.HANDLERS)
 def test_function_may_be_invoked_by_its_rule_alone(stack: Stack, family: str) -> None:
     name = f"huntaze-stripe-{family}-{stack.environment}"
     function = f"${{{stack.address('aws_lambda_function', name)}.function_name}}"

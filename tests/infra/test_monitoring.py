@@ -299,7 +299,7 @@ def test_audit_backlog_has_alarms_for_age_and_depth(stack: Stack) -> None:
     assert alarm(stack, "audit-backlog-depth")["threshold"] == 1000
 
 
-@pytest.mark.parametrize("family", routing_table.HANDLERS)
+@pytest.mark.parametrize("family", names.HANDLERS)
 def test_refused_authentication_has_an_alarm(stack: Stack, family: str) -> None:
     watches(
         stack,

@@ -9,6 +9,7 @@ import pytest
 from stripe.params import _webhook_endpoint_create_params as stripe_params
 
 from functions.pipeline import routing_table
+from functions.shared import names
 from infra import patterns
 from infra.errors import RoutingError
 from tests.infra.conftest import SOURCE
@@ -39,7 +40,7 @@ def test_pattern_longer_than_eventbridge_takes_is_refused() -> None:
 
 
 def test_pattern_of_exactly_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    routed = {family: routing_table.event_types(family) for family in routing_table.HANDLERS}
+    routed = {family: routing_table.event_types(family) for family in names.HANDLERS}
     longest = max(len(text) for text in patterns.lanes(SOURCE, routed).values())
     monkeypatch.setattr(patterns, "MAX_PATTERN_LENGTH", longest)
     assert patterns.lanes(SOURCE, routed)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.shared import config
+from functions.shared import settings
 from functions.shared.errors import ConfigurationError, InvalidEventError, PermanentError, TransientError
 from functions.stripe_api import client
 from functions.stripe_api.client import StripeApi
@@ -230,7 +230,7 @@ def test_key_and_address_come_from_the_settings(
     ],
 )
 def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    monkeypatch.setattr(config, "_secret_document", lambda _: {})
+    monkeypatch.setattr(settings, "_secret_document", lambda _: {})
     monkeypatch.setenv("SECRET_IDS", "secret")
     monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
     monkeypatch.setenv("LIVEMODE", "false")

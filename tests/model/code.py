@@ -29,8 +29,8 @@ from aws_lambda_powertools import single_metric
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 import functions.stripe_api.client
-from functions.pipeline import api, process, telemetry
-from functions.shared import aws, config, names
+from functions.pipeline import api, process
+from functions.shared import aws, names, settings, telemetry
 from functions.shared.errors import EventError, PermanentError, TransientError
 
 TABLE: Final = "table"
@@ -187,7 +187,7 @@ class Code:
         run = self._run = _Run(start, history)
         os.environ[names.ORDER] = start.order
         os.environ[names.STRIPE_SECRET_KEY] = "sk_test_key" if start.stripe_key else ""
-        config.forget()
+        settings.forget_settings()
         try:
             result = process.process(start.handler, json.loads(start.envelope), run.context)
         except Suspended:

@@ -166,7 +166,7 @@ MUTATIONS: Final = (
     Mutation(
         "M9: an undecided tie is not fetched",
         apply,
-        "return claim.undecided and config.secret(names.STRIPE_SECRET_KEY) is not None",
+        "return claim.undecided and settings.secret(names.STRIPE_SECRET_KEY) is not None",
         "return False",
         {"TieFetched": "OLDER"},
     ),

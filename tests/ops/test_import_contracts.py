@@ -12,6 +12,7 @@ import pytest
 
 from ops import ROOT
 
+FUNCTIONS_POINT_DOWN = "functions: no import points upward, and shared imports no other folder"
 INFRA_ASKS_NOBODY = "infra asks nobody: it imports nothing that opens a connection"
 INFRA_IS_PURE = "infra is pure: it never imports ops, nor what only runs in Lambda"
 NO_HANDLER_IN_OPS = "ops never imports a Lambda handler"
@@ -43,6 +44,8 @@ def broken(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
+        ("functions/shared/retry.py", "from functions.pipeline import api", FUNCTIONS_POINT_DOWN),
+        ("functions/dead_letters/queue.py", "import functions.reconciliation.gap", FUNCTIONS_POINT_DOWN),
         ("infra/names.py", "import boto3", INFRA_ASKS_NOBODY),
         ("infra/resources/base.py", "import httpx", INFRA_ASKS_NOBODY),
         ("infra/bundle.py", "import socket", INFRA_ASKS_NOBODY),

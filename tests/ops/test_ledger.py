@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.pipeline import telemetry
+from functions.shared import telemetry
 from ops.ledger import log_to_standard_error
 
 

@@ -21,9 +21,8 @@ from botocore.exceptions import ClientError
 
 from functions.dead_letters import auto_redrive, drain, lease
 from functions.dead_letters.settings import RedriveSettings
-from functions.pipeline import telemetry
 from functions.pipeline.idempotency_table import ConditionFailedError
-from functions.shared import aws, names
+from functions.shared import aws, names, telemetry
 from tests.unit import snapshots
 
 INTERVAL = 300.0

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from functions import __version__
-from functions.pipeline.api import ANSWER_LIMIT_BYTES, HuntazeApi, build_client, retry_after
+from functions.pipeline.api import ANSWER_LIMIT_BYTES, HuntazeApi, build_client
 from functions.pipeline.envelope import StripeEvent
 from functions.pipeline.route import Request
 from functions.shared.errors import (
@@ -20,6 +20,7 @@ from functions.shared.errors import (
     PermanentError,
     TransientError,
 )
+from functions.shared.retry import retry_after
 
 EVENT = StripeEvent(
     id="evt_1",

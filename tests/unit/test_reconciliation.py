@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from functions.pipeline.envelope import parse
 from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE, Event, Gap, compare
-from functions.reconciliation.heal import Destination, Healer, envelope, lane
+from functions.reconciliation.heal import Destination, Healer, envelope
 from functions.reconciliation.job import STEP_SECONDS, steps
 from functions.shared import names
 from functions.shared.errors import ConfigurationError, TransientError
-from infra.patterns import OTHER
 from tests.unit import snapshots
 
 SOURCE = "aws.partner/stripe.com/ed_test_unit"
@@ -92,11 +91,6 @@ def test_envelope_is_what_the_handlers_take(event_type: str) -> None:
 
 def test_envelope_id_tells_the_event_and_that_reconcile_made_it() -> None:
     assert envelope(detail(id="evt_1"), DESTINATION)["id"] == "reconcile-evt_1"
-
-
-def test_lane_of_an_unrouted_type_is_the_stacks() -> None:
-    assert lane("payout.paid") == OTHER
-    assert {lane(event_type) for event_type in ROUTES} == {"payments", "billing"}
 
 
 class Recorder:

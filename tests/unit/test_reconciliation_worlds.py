@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline.telemetry import logger
 from functions.reconciliation import gap
 from functions.reconciliation import job as jobs
 from functions.reconciliation.checkpoint import Position
 from functions.reconciliation.gap import GRACE_SECONDS, Event, Known
 from functions.reconciliation.job import Job, Start
 from functions.shared.errors import TransientError
+from functions.shared.telemetry import logger
 
 BEGIN = 1_800_000_000
 SECONDS = 40_000

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from functions.pipeline.objects import own_id
-from functions.pipeline.route import BILLING, ONCE, PAYMENTS, Request, Route, post, table
-from functions.pipeline.routing_table import ROUTES, event_types
+from functions.pipeline.route import ONCE, Request, Route, post, table
+from functions.pipeline.routing_table import ROUTES, event_types, message_group
 from functions.shared.errors import InvalidEventError
+from functions.shared.names import BILLING, PAYMENTS
+from infra.patterns import OTHER
 from tests.unit import snapshots as stripe
 
 PERIOD = {"currentPeriodStart": 1_750_000_000, "currentPeriodEnd": 1_752_592_000}
@@ -478,6 +480,11 @@ def test_handlers_take_seven_and_ten_types() -> None:
     assert len(event_types(PAYMENTS)) == 7
     assert len(event_types(BILLING)) == 10
     assert set(event_types(PAYMENTS)) | set(event_types(BILLING)) == set(ROUTES)
+
+
+def test_message_group_of_a_type_is_its_handler_or_the_one_of_the_rest() -> None:
+    assert message_group("payout.paid") == OTHER
+    assert {message_group(event_type) for event_type in ROUTES} == {PAYMENTS, BILLING}
 
 
 def test_types_are_listed_in_the_tables_order() -> None:

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from functions.pipeline import routing_table
 from functions.shared import names
 from infra.constructs.audit import Audit
 from infra.constructs.handler import Handler
@@ -36,7 +35,7 @@ def alarms(pipeline: Pipeline) -> list[Alarm]:
             if function.dead_letter
             for alarm in _of_parking(function, function.dead_letter)
         ),
-        *(_of_authentication(pipeline, family) for family in routing_table.HANDLERS),
+        *(_of_authentication(pipeline, family) for family in names.HANDLERS),
         *(_of_parked(pipeline, function.family) for function in on_events),
     ]
 

@@ -19,7 +19,7 @@ from typing import Any
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 
-from functions.pipeline.routing_table import HANDLERS, event_types
+from functions.pipeline.routing_table import event_types
 from functions.shared import names
 from ops.chaos.fuzz.audit import AUDIT, SENDABLE, AuditTarget
 from ops.chaos.fuzz.envelopes import anything, samples
@@ -79,7 +79,7 @@ def main() -> None:
             if number % PURGE_EVERY == 0:
                 sqs.purge_queue(QueueUrl=queue)
 
-        handlers = HANDLERS if audited else (options.handler,)
+        handlers = names.HANDLERS if audited else (options.handler,)
         types = tuple(itertools.chain.from_iterable(event_types(handler) for handler in handlers))
         check = hypothesis.given(anything(samples(types)))(attempt)
         try:
@@ -108,7 +108,7 @@ def _settings(examples: int) -> hypothesis.settings:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.chaos.fuzz", description=__doc__)
-    parser.add_argument("handler", choices=(*HANDLERS, AUDIT))
+    parser.add_argument("handler", choices=(*names.HANDLERS, AUDIT))
     parser.add_argument("--examples", type=int, required=True, help="how many envelopes")
     parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same envelopes")
     return parser.parse_args()

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from functions.pipeline.routing_table import HANDLERS
 from functions.shared import names
 from ops import ROOT
 from ops.chaos.fuzz.audit import AUDIT
@@ -22,7 +21,7 @@ from ops.local.clients import Aws
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, isolated_environment, running_emulator
 
-FUZZED = (*HANDLERS, AUDIT)
+FUZZED = (*names.HANDLERS, AUDIT)
 TABLE = BUCKET = "fuzz"
 SECONDS_OF_AN_HOUR = "3600"
 # Of an envelope that broke a promise, what a report shows.
@@ -83,7 +82,7 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         share = -(-examples // len(FUZZED))
-        environments = {handler: _environment(folder, aws, handler) for handler in HANDLERS}
+        environments = {handler: _environment(folder, aws, handler) for handler in names.HANDLERS}
         environments[AUDIT] = _environment(folder, aws, AUDIT) | {names.DATABASE_URL: database_url}
         started = [
             (handler, processes.enter_context(_started(handler, environment, seed, share)))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from functions.shared import aws, config
+from functions.shared import aws, settings
 from functions.shared.errors import ConfigurationError, TransientError
 
 GOOD = {
@@ -54,9 +54,9 @@ def cold_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def forget() -> None:
-    config.delivery_settings.cache_clear()
-    config.ledger_settings.cache_clear()
-    config._secret_document.cache_clear()
+    settings.delivery_settings.cache_clear()
+    settings.ledger_settings.cache_clear()
+    settings._secret_document.cache_clear()
 
 
 def set_all(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
@@ -73,8 +73,8 @@ def use_secret(monkeypatch: pytest.MonkeyPatch, answer: Any) -> FakeSecretsManag
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch)
     secret = use_secret(monkeypatch, {})
-    settings = config.delivery_settings()
-    assert settings == config.DeliverySettings(
+    read = settings.delivery_settings()
+    assert read == settings.DeliverySettings(
         livemode=False,
         api_url="https://api.example.com",
         api_key="hk_from_environment",
@@ -85,14 +85,14 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         stripe_reads_per_second=20,
     )
     assert secret.calls == 0
-    assert "hk_from_environment" not in repr(settings)
+    assert "hk_from_environment" not in repr(read)
 
 
 @pytest.mark.parametrize("unset", ["", "   "])
 def test_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, unset: str) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY=unset)
     use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk_from_secret"})
-    assert config.delivery_settings().api_key == "hk_from_secret"
+    assert settings.delivery_settings().api_key == "hk_from_secret"
 
 
 def test_secret_is_read_once_for_all_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,28 +101,28 @@ def test_secret_is_read_once_for_all_its_values(monkeypatch: pytest.MonkeyPatch)
         monkeypatch,
         {"HUNTAZE_API_KEY": "hk\n", "STRIPE_SECRET_KEY": "sk_test", "DATABASE_URL": "postgresql://u@h/d"},
     )
-    assert config.delivery_settings().api_key == "hk"
-    assert config.secret("STRIPE_SECRET_KEY") == "sk_test"
-    assert config.ledger_settings().database_url == "postgresql://u@h/d"
-    assert config.delivery_settings().api_key == "hk"
+    assert settings.delivery_settings().api_key == "hk"
+    assert settings.secret("STRIPE_SECRET_KEY") == "sk_test"
+    assert settings.ledger_settings().database_url == "postgresql://u@h/d"
+    assert settings.delivery_settings().api_key == "hk"
     assert secret.calls == 1
-    assert "postgresql" not in repr(config.ledger_settings())
+    assert "postgresql" not in repr(settings.ledger_settings())
 
 
 def test_forgotten_settings_are_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     secret = use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk_old"})
-    assert config.delivery_settings().api_key == "hk_old"
+    assert settings.delivery_settings().api_key == "hk_old"
     secret.answer = json.dumps({"HUNTAZE_API_KEY": "hk_rotated"})
-    assert config.delivery_settings().api_key == "hk_old"
-    config.forget()
-    assert config.delivery_settings().api_key == "hk_rotated"
+    assert settings.delivery_settings().api_key == "hk_old"
+    settings.forget_settings()
+    assert settings.delivery_settings().api_key == "hk_rotated"
 
 
 def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, LEDGER_BUCKET="bucket")
     use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk", "DATABASE_URL": ""})
-    assert config.ledger_settings() == config.LedgerSettings(
+    assert settings.ledger_settings() == settings.LedgerSettings(
         bucket="bucket", dead_letter_queue_url=GOOD["DEAD_LETTER_QUEUE_URL"], database_url=None
     )
 
@@ -164,21 +164,21 @@ def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch
 def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     set_all(monkeypatch, **{name: value})
     with pytest.raises(ConfigurationError, match=name) as caught:
-        config.delivery_settings()
+        settings.delivery_settings()
     assert "hidden-part" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost/base", "http://[::1]:9"])
 def test_http_is_for_loopback(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     set_all(monkeypatch, HUNTAZE_API_URL=url)
-    assert config.delivery_settings().api_url == url
+    assert settings.delivery_settings().api_url == url
 
 
 def test_missing_key_tells_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     use_secret(monkeypatch, {"STRIPE_SECRET_KEY": "sk"})
     with pytest.raises(ConfigurationError, match="HUNTAZE_API_KEY is neither set nor in the secret; export"):
-        config.delivery_settings()
+        settings.delivery_settings()
 
 
 @pytest.mark.parametrize("document", ["not json hidden-part", "[]", '{"HUNTAZE_API_KEY": 7}', "null"])
@@ -186,7 +186,7 @@ def test_secret_that_is_no_object_of_strings(monkeypatch: pytest.MonkeyPatch, do
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     use_secret(monkeypatch, document)
     with pytest.raises(ConfigurationError, match="SECRET_IDS") as caught:
-        config.delivery_settings()
+        settings.delivery_settings()
     assert "hidden-part" not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -195,9 +195,9 @@ def test_secret_that_cannot_be_read_is_read_again_next_time(monkeypatch: pytest.
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     secret = use_secret(monkeypatch, ReadTimeoutError(endpoint_url="https://secrets"))
     with pytest.raises(TransientError, match="Secrets Manager could not be reached"):
-        config.delivery_settings()
+        settings.delivery_settings()
     secret.answer = json.dumps({"HUNTAZE_API_KEY": "hk"})
-    assert config.delivery_settings().api_key == "hk"
+    assert settings.delivery_settings().api_key == "hk"
 
 
 @pytest.mark.parametrize(

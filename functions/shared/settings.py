@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlsplit
 
-from functions.pipeline.route import HANDLERS
 from functions.shared import aws, names
 from functions.shared.errors import ConfigurationError
 
@@ -107,7 +106,7 @@ def ledger_settings() -> LedgerSettings:
     )
 
 
-def forget() -> None:
+def forget_settings() -> None:
     """Read everything anew at the next attempt: a key was refused, and may have been rotated since."""
     delivery_settings.cache_clear()
     ledger_settings.cache_clear()
@@ -178,8 +177,8 @@ def by_handler(name: str) -> Mapping[str, str]:
         value = json.loads(required(name))
     except ValueError:
         value = None
-    if not isinstance(value, dict) or any(not isinstance(value.get(each), str) for each in HANDLERS):
-        raise ConfigurationError(f"{name} must be a JSON object of {', '.join(HANDLERS)}")
+    if not isinstance(value, dict) or any(not isinstance(value.get(each), str) for each in names.HANDLERS):
+        raise ConfigurationError(f"{name} must be a JSON object of {', '.join(names.HANDLERS)}")
     return value
 
 

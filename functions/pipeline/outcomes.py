@@ -7,21 +7,19 @@ ids, types, statuses and our own words, never a value of the Stripe object: no e
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from functions.pipeline.envelope import ID, StripeEvent
+from functions.pipeline.envelope import StripeEvent
 from functions.pipeline.routing_table import ROUTES
-from functions.shared import names
+from functions.shared import names, telemetry
 from functions.shared.errors import AuthenticationRefusedError, EventError
+from functions.shared.telemetry import logger, metrics
 
 APPLIED: Final = "applied"
 RECORDED: Final = "recorded"
@@ -39,16 +37,6 @@ _COUNTED_AS: Final = {
 # The event_type of what the routing table does not know: metrics by any type a sender makes up would be
 # as many metrics.
 UNROUTED: Final = "unrouted"
-
-logger = Logger(utc=True)
-metrics = Metrics(namespace=names.METRICS_NAMESPACE)
-environment: Final = os.environ.get(names.ENVIRONMENT) or "unknown"
-metrics.set_default_dimensions(**{names.DIMENSION_ENVIRONMENT: environment})
-
-# At DEBUG these log what they send and receive, the secret's value and the API key among it. A function
-# set to DEBUG lowers the level of all loggers through Lambda's own logging configuration.
-for _library in ("boto3", "botocore", "httpcore", "httpx", "psycopg", "urllib3"):
-    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +63,7 @@ def subject_of(envelope: object) -> Subject:
         (detail.get("id"), detail.get("type")) if isinstance(detail, dict) else (None, None)
     )
     return Subject(
-        event_id=event_id if isinstance(event_id, str) and ID.fullmatch(event_id) else None,
+        event_id=event_id if isinstance(event_id, str) and names.STRIPE_ID.fullmatch(event_id) else None,
         event_type=event_type if isinstance(event_type, str) and event_type in ROUTES else UNROUTED,
     )
 
@@ -96,50 +84,31 @@ def finished(event: StripeEvent, outcome: str) -> None:
 def parked(subject: Subject, refusal: EventError) -> None:
     """Tell that an event was put into the dead-letter queue by the handler itself."""
     metrics.add_metric(names.EVENTS_PARKED, MetricUnit.Count, 1)
-    _count(names.MESSAGES_PARKED)
-    _tell("event parked", subject, refusal)
+    telemetry.count(names.MESSAGES_PARKED)
+    _log("event parked", subject, refusal)
 
 
-def parked_of_many(subject: Subject, refusal: EventError, **about: str) -> None:
-    """Tell the same of one event of several in an invocation, and what else is known ``about`` it."""
-    with single_metric(
-        names.EVENTS_PARKED,
-        MetricUnit.Count,
-        1,
-        namespace=names.METRICS_NAMESPACE,
-        default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
-    ) as metric:
-        metric.add_dimension(names.DIMENSION_EVENT_TYPE, subject.event_type)
-    _count(names.MESSAGES_PARKED)
-    _tell("event parked", subject, refusal, correlation_id=subject.event_id, **about)
+def parked_of_many(subject: Subject, refusal: EventError, **extra: str) -> None:
+    """Count and log one parked event of several in an invocation, with ``extra`` fields in the log line."""
+    telemetry.count(names.EVENTS_PARKED, **{names.DIMENSION_EVENT_TYPE: subject.event_type})
+    telemetry.count(names.MESSAGES_PARKED)
+    _log("event parked", subject, refusal, correlation_id=subject.event_id, **extra)
 
 
 def failed(subject: Subject, error: Exception) -> None:
-    """Tell that an attempt failed. Of an error that is none of ours only the class is told."""
+    """Count and log a failed attempt. Of an error that is not an EventError, only the class is logged."""
     metrics.add_metric(names.EVENTS_FAILED, MetricUnit.Count, 1)
     if isinstance(error, AuthenticationRefusedError):
-        _count(names.AUTHENTICATION_REFUSED)
-    _tell("event failed", subject, error)
+        telemetry.count(names.AUTHENTICATION_REFUSED)
+    _log("event failed", subject, error)
 
 
-def _count(name: str) -> None:
-    """Count something for the function as a whole, whatever the event type, for an alarm to watch."""
-    with single_metric(
-        name,
-        MetricUnit.Count,
-        1,
-        namespace=names.METRICS_NAMESPACE,
-        default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
-    ):
-        pass
-
-
-def _tell(message: str, subject: Subject, error: Exception, **about: str | None) -> None:
+def _log(message: str, subject: Subject, error: Exception, **extra: str | None) -> None:
     known = error if isinstance(error, EventError) else EventError("an error that no code path expects")
     logger.error(
         message,
         extra={
-            **about,
+            **extra,
             "event_id": subject.event_id,
             "event_type": subject.event_type,
             "error": type(error).__name__,
