@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from functions.pipeline import route
+from functions.shared import names
 from infra.names import PROJECT
 
 # Where events come from and go to outside of AWS, by what a function has for it.
@@ -216,7 +216,7 @@ def _addresses(value: object) -> list[str]:
 
 def _order(family: str) -> int:
     """Handlers first, in their order."""
-    return route.HANDLERS.index(family) if family in route.HANDLERS else len(route.HANDLERS)
+    return names.HANDLERS.index(family) if family in names.HANDLERS else len(names.HANDLERS)
 
 
 def _together(boxes: list[Box]) -> Box:
