@@ -162,7 +162,7 @@ class S3Ledger:
             read = 0
             found: list[tuple[str, str]] = []
             for keys in self._reader.keys_between(since, until):
-                deliveries = self._reader.deliveries(keys, partial(self._told, read, read + len(keys)))
+                deliveries = self._reader.entries(keys, partial(self._told, read, read + len(keys)))
                 found += [
                     (delivery.event_type, delivery.event_id)
                     for delivery in deliveries

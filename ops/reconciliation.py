@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from functions.pipeline.idempotency import COMPLETED
 from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import Batch, Event, Gap, compare
-from functions.reconciliation.handled import COMPLETED
-from functions.reconciliation.heal import Destination, Healer
+from functions.reconciliation.heal import Healer, HealTargets
 from functions.shared import names
 from functions.shared.errors import ConfigurationError, EventError
 from functions.stripe_api import client
@@ -155,7 +154,7 @@ class Comparison:
         findings.gap.count(batch.events)
         for event in batch.missing:
             findings.gap.miss(event)
-            if self.healer is not None and self.healer.hand_over(event):
+            if self.healer is not None and self.healer.heal(event):
                 findings.gap.healed.add(event["id"])
 
     def _of_handlers(self, batch: Batch, judged_until: int, findings: Findings) -> None:
@@ -176,7 +175,7 @@ class Comparison:
             if self.healer is None or (status is not None and not self.with_unapplied):
                 continue
             # The API gets the body that it would have got: Stripe may list the event in an older version.
-            if self.healer.hand_to_handler(self.ledger.event(event["id"]) or event):
+            if self.healer.invoke_handler(self.ledger.event(event["id"]) or event):
                 gap.healed.add(event["id"])
 
 
@@ -196,7 +195,7 @@ def healer(environment: Environment) -> Healer:
     for name in handlers.values():
         with aws_errors(f"the function {name}"):
             functions.get_function_configuration(FunctionName=name)
-    destination = Destination(
+    destination = HealTargets(
         event_source=environment.bus,
         partition=environment.caller[1].split(":")[1],
         account_id=environment.account_id,
@@ -204,4 +203,4 @@ def healer(environment: Environment) -> Healer:
         functions=handlers,
         queue_url=queue_url,
     )
-    return Healer(destination, lambda_client=functions, sqs_client=sqs, sleep=time.sleep)
+    return Healer(destination, lambda_client=functions, sqs_client=sqs)

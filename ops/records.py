@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from functions.reconciliation.handled import Records
+from functions.reconciliation.handler_records import HandlerRecords
 from functions.shared.errors import EventError
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 
 
 @contextmanager
-def reading(environment: Environment) -> Iterator[Records]:
+def reading(environment: Environment) -> Iterator[HandlerRecords]:
     """Give the records of an environment to read.
 
     Raises
@@ -22,7 +22,7 @@ def reading(environment: Environment) -> Iterator[Records]:
     """
     table = environment.resource("idempotency")
     try:
-        yield Records(environment.client("dynamodb"), table)
+        yield HandlerRecords(environment.client("dynamodb"), table)
     except EventError as error:
         if error.__cause__ is None:
             raise OperatorError(

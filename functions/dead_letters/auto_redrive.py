@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 import httpx
 from botocore.config import Config
 
-from functions.dead_letters.backlog import Source
+from functions.dead_letters.backlog import RedriveSource
 from functions.dead_letters.drain import GIVEN_UP, LEFT, WAITING, Drain
-from functions.dead_letters.lease import Lease
+from functions.dead_letters.lease import RunLease
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.redrive import FAILED, ToAuditQueue, ToHandler, WayBack
-from functions.dead_letters.settings import RedriveSettings, redrive_settings
+from functions.dead_letters.redrive import FAILED, AuditQueueTarget, HandlerTarget, RedriveTarget
+from functions.dead_letters.settings import AutoRedriveSettings, auto_redrive_settings
 from functions.dead_letters.workers import Workers
 from functions.pipeline.api import shared_client
 from functions.pipeline.idempotency_table import Table
@@ -43,9 +43,9 @@ def run(context: LambdaContext) -> dict[str, int]:
         A queue, the table or a function refused, or did not answer; the others' events were redriven, and the
         next run does the rest.
     """
-    settings = redrive_settings()
-    lease = Lease(Table(settings.table, settings.expiry_seconds), settings.reserve_seconds)
-    if not lease.wait():
+    settings = auto_redrive_settings()
+    lease = RunLease(Table(settings.table, settings.expiry_seconds), settings.reserve_seconds)
+    if not lease.acquire():
         return _nothing("another run is at work")
     workers = Workers(settings.most_at_once)
     try:
@@ -73,21 +73,22 @@ def api_answers(url: str) -> bool:
         return False
 
 
-def _sources(settings: RedriveSettings, *, handlers: bool) -> list[Source]:
+def _sources(settings: AutoRedriveSettings, *, handlers: bool) -> list[RedriveSource]:
     """Return the dead-letter queues with their targets: the audit's, and the handlers' if asked for."""
     calls = Config(max_pool_connections=settings.most_at_once)
     sqs = aws.session().client("sqs", config=aws.CONFIG.merge(calls))
     # A second attempt of a call would invoke the handler twice.
     once = Config(read_timeout=settings.invocation_seconds, retries={"total_max_attempts": 1})
     functions = aws.session().client("lambda", config=aws.CONFIG.merge(calls).merge(once))
-    audit = ToAuditQueue(settings.audit_queue_url, sqs)
-    targets: dict[str, WayBack] = {
-        name: ToHandler(function, functions, settle=False) for name, function in settings.functions.items()
+    audit = AuditQueueTarget(settings.audit_queue_url, sqs)
+    targets: dict[str, RedriveTarget] = {
+        name: HandlerTarget(function, functions, settle=False)
+        for name, function in settings.functions.items()
     }
     if not handlers:
         logger.info("nothing redriven to the handlers", extra={"reason": "the API does not answer"})
     return [
-        Source(DeadLetterQueue(name, url, sqs), targets.get(name, audit))
+        RedriveSource(DeadLetterQueue(name, url, sqs), targets.get(name, audit))
         for name, url in sorted(settings.queue_urls.items())
         if handlers or name not in targets
     ]
@@ -108,5 +109,5 @@ def _tell(drain: Drain, *, whole: bool) -> None:
         metrics.add_metric(names.EVENTS_LEFT, "Count", drain.counts[LEFT])
     metrics.add_metric(names.EVENTS_GIVEN_UP, "Count", drain.counts[GIVEN_UP])
     if drain.oldest is not None:
-        metrics.add_metric(names.OLDEST_LETTER_AGE, "Seconds", round(time.time() - drain.oldest))
+        metrics.add_metric(names.OLDEST_MESSAGE_AGE, "Seconds", round(time.time() - drain.oldest))
     logger.info("dead-letter queues seen", extra={"counts": dict(drain.counts)})

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from functions.dead_letters.lease import event_key
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.redrive import WayBack
+from functions.dead_letters.redrive import RedriveTarget
 
 # What is held whole. A message takes some five times its body in memory, and the function has 512 MiB.
 MOST: Final = 1000
@@ -29,11 +29,11 @@ Type: TypeAlias = tuple[str, str | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class RedriveSource:
     """A dead-letter queue and where its messages go back to."""
 
     queue: DeadLetterQueue
-    target: WayBack = field(repr=False)
+    target: RedriveTarget = field(repr=False)
 
     @property
     def fifo(self) -> bool:
@@ -55,8 +55,8 @@ class Message:
         When Stripe made the event, in Unix seconds.
     """
 
-    letter: DeadLetter
-    source: Source
+    letter: DeadLetterMessage
+    source: RedriveSource
     event: str
     object: Object
     created: int
@@ -67,7 +67,7 @@ class Message:
         return self.source.queue.name, self.letter.event_type
 
 
-def message(letter: DeadLetter, source: Source) -> Message:
+def message(letter: DeadLetterMessage, source: RedriveSource) -> Message:
     """Read what decides about a letter's turn, as far as its envelope tells it."""
     detail = letter.envelope.get("detail") if isinstance(letter.envelope, dict) else None
     detail = detail if isinstance(detail, dict) else {}
@@ -96,8 +96,8 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self.later: defaultdict[Source, list[str]] = defaultdict(list)
-        self.aside: defaultdict[Source, list[str]] = defaultdict(list)
+        self.later: defaultdict[RedriveSource, list[str]] = defaultdict(list)
+        self.aside: defaultdict[RedriveSource, list[str]] = defaultdict(list)
         self._objects: dict[Object, list[Message]] = {}
         self._order: list[list[Message]] | None = None
         self._count = 0
@@ -156,7 +156,7 @@ class Backlog:
         """Return all that is held whole."""
         return iter([each for held in self._objects.values() for each in held])
 
-    def put_back(self, source: Source | None = None) -> None:
+    def put_back(self, source: RedriveSource | None = None) -> None:
         """Hold nothing whole any more, or nothing of one source; it stays where it is until the run's end."""
         for each in self.held():
             if source in (None, each.source):

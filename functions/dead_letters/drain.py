@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from functions.dead_letters.backlog import Backlog, Message, Object, Source, Type, message
-from functions.dead_letters.circuit import Circuit
-from functions.dead_letters.lease import Lease
-from functions.dead_letters.message import CONFIGURATION, TRANSIENT, DeadLetter
+from functions.dead_letters.backlog import Backlog, Message, Object, RedriveSource, Type, message
+from functions.dead_letters.circuit_breaker import CircuitBreaker
+from functions.dead_letters.lease import RunLease
+from functions.dead_letters.message import CONFIGURATION, TRANSIENT, DeadLetterMessage
 from functions.dead_letters.queue import RECEIVE_BATCH
 from functions.dead_letters.redrive import (
     APPLIED,
@@ -27,7 +27,7 @@ from functions.dead_letters.redrive import (
     Result,
     redrive,
 )
-from functions.dead_letters.settings import RedriveSettings
+from functions.dead_letters.settings import AutoRedriveSettings
 from functions.dead_letters.workers import Workers
 from functions.shared.errors import ConfigurationError, EventError
 from functions.shared.retry import remaining_seconds
@@ -62,9 +62,9 @@ class Drain:
 
     def __init__(
         self,
-        sources: Sequence[Source],
-        settings: RedriveSettings,
-        lease: Lease,
+        sources: Sequence[RedriveSource],
+        settings: AutoRedriveSettings,
+        lease: RunLease,
         workers: Workers,
         context: LambdaContext,
     ) -> None:
@@ -77,7 +77,7 @@ class Drain:
         self._workers = workers
         self._context = context
         self._backlog = Backlog()
-        self._circuits: defaultdict[Type, Circuit] = defaultdict(Circuit)
+        self._circuits: defaultdict[Type, CircuitBreaker] = defaultdict(CircuitBreaker)
         self._unread = list(sources)  # in the order in which they are asked next
         self._receiving = False
         self._at_work: set[Object] = set()
@@ -159,7 +159,7 @@ class Drain:
     def _is_newest_first(self, one: Message) -> bool:
         return self._circuits[one.type].newest_first
 
-    def _received(self, source: Source, received: list[DeadLetter] | EventError) -> None:
+    def _received(self, source: RedriveSource, received: list[DeadLetterMessage] | EventError) -> None:
         self._receiving = False
         if isinstance(received, EventError):
             self.errors.append(received)
@@ -219,7 +219,7 @@ class Drain:
         self.counts[WAITING if result.kind == UNSETTLED else result.outcome] += 1
         _tell(done.letter, result)
 
-    def _settled(self, done: Message, outcome: str, circuit: Circuit) -> None:
+    def _settled(self, done: Message, outcome: str, circuit: CircuitBreaker) -> None:
         self._use_of_another = True
         self._left.discard(done.letter.message_id)
         if outcome in NOT_CALLED:
@@ -236,7 +236,7 @@ class Drain:
         if done.source.fifo and done.source in self._sources and not self._has_open(done.source):
             self._unread.append(done.source)
 
-    def _has_open(self, source: Source) -> bool:
+    def _has_open(self, source: RedriveSource) -> bool:
         """Whether messages of a source are held or at work: a FIFO queue shows no more of their groups."""
         at_work = any(
             circuit.in_flight for (name, _), circuit in self._circuits.items() if name == source.queue.name
@@ -250,7 +250,7 @@ class Drain:
         self._next_start -= self._gap
         self._credit = min(self._credit + 1, self._workers.most - 1)
 
-    def _failed(self, circuit: Circuit, done: Message, event: str | None) -> None:
+    def _failed(self, circuit: CircuitBreaker, done: Message, event: str | None) -> None:
         self._credit = 0
         if circuit.failed(time.time(), event):
             self._backlog.thin(done.type)
@@ -264,7 +264,7 @@ class Drain:
         for circuit in self._circuits.values():
             self._count(circuit.close())
 
-    def _stop(self, source: Source) -> None:
+    def _stop(self, source: RedriveSource) -> None:
         """Use a source no more: every other event would meet the same."""
         if source in self._sources:
             self._sources.remove(source)
@@ -284,7 +284,7 @@ class Drain:
         self._use_of_another = False
         return True
 
-    def _release(self, receipts: dict[Source, list[str]]) -> None:
+    def _release(self, receipts: dict[RedriveSource, list[str]]) -> None:
         for source, its in receipts.items():
             for batch in _batches(its):
                 if self._workers.busy == self._workers.most:
@@ -298,9 +298,9 @@ class Drain:
             self._workers.wait(LONGEST_WAIT_SECONDS)
 
 
-def _receive(source: Source, seconds: int) -> list[DeadLetter] | EventError:
+def _receive(source: RedriveSource, seconds: int) -> list[DeadLetterMessage] | EventError:
     try:
-        return source.queue.receive(seconds=seconds)
+        return source.queue.receive(visibility_timeout=seconds)
     except EventError as error:
         return error
 
@@ -316,7 +316,7 @@ def _batches(receipts: Sequence[str]) -> Iterator[Sequence[str]]:
     return (receipts[place : place + RECEIVE_BATCH] for place in range(0, len(receipts), RECEIVE_BATCH))
 
 
-def _tell(letter: DeadLetter, result: Result) -> None:
+def _tell(letter: DeadLetterMessage, result: Result) -> None:
     extra: Mapping[str, str | None] = {
         "correlation_id": letter.event_id,
         "event_id": letter.event_id,

@@ -23,7 +23,7 @@ KEY_DIGITS: Final = 16
 
 
 @dataclass
-class Lease:
+class RunLease:
     """A run's right to be the only one, for ``seconds`` from the last time that it was renewed.
 
     It ends soon by itself, so that a run which was killed keeps the next one waiting for no longer than one
@@ -43,7 +43,7 @@ class Lease:
     attempts: dict[str, int] = field(default_factory=dict)
     _seen: dict[str, int] = field(default_factory=dict)
 
-    def wait(self) -> bool:
+    def acquire(self) -> bool:
         """Take the lease, from the run before where that one ends soon; return False where it does not.
 
         Raises
@@ -52,14 +52,14 @@ class Lease:
             The table did not answer, or refused.
         """
         end = time.time() + self.seconds + RENEW_SECONDS
-        while not self.take():
+        while not self.try_acquire():
             if time.time() > end:
                 return False
             time.sleep(POLL_SECONDS)
         return True
 
-    def take(self) -> bool:
-        """Take the lease, or return False where another run has it. Raises as :meth:`wait` does."""
+    def try_acquire(self) -> bool:
+        """Take the lease, or return False where another run has it. Raises as :meth:`acquire` does."""
         return self._write("attribute_not_exists(lease_until) OR lease_until < :now", "")
 
     def renew(self) -> bool:

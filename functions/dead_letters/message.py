@@ -56,7 +56,7 @@ _OURS: Final = frozenset(name for name in _KIND_OF_ERROR if "." not in name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DeadLetter:
+class DeadLetterMessage:
     """One message of a dead-letter queue; the same message received twice is two of them.
 
     Parameters
@@ -113,7 +113,7 @@ class _Failure:
     endpoint: str | None = None
 
 
-def read(message: Mapping[str, Any]) -> DeadLetter:
+def parse(message: Mapping[str, Any]) -> DeadLetterMessage:
     """Read a received message, with all its attributes; it never fails."""
     attributes = {
         name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
@@ -123,7 +123,7 @@ def read(message: Mapping[str, Any]) -> DeadLetter:
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
     detail = detail if isinstance(detail, dict) else {}
     event_id, event_type = detail.get("id"), detail.get("type")
-    return DeadLetter(
+    return DeadLetterMessage(
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         failed_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
@@ -192,11 +192,11 @@ def _on_failure(record: Mapping[str, Any]) -> _Failure:
     if error is None:
         # The last attempt never ran: the function had no concurrency left for it, or it was too old.
         return _Failure(TRANSIENT, f"Lambda gave up before the function ran ({condition})", str(condition))
-    kind, reason = failure_of(str(error), message)
+    kind, reason = classify_failure(str(error), message)
     return _Failure(kind, reason, str(error))
 
 
-def failure_of(error: str, message: str) -> tuple[str, str]:
+def classify_failure(error: str, message: str) -> tuple[str, str]:
     """Tell the kind and the reason of an error that a function ended with, by its class and its text."""
     if error in _OURS:
         return _KIND_OF_ERROR[error], message

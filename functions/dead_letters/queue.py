@@ -1,4 +1,4 @@
-"""A dead-letter queue, read without losing anything: what is not deleted comes back."""
+"""A dead-letter queue, read without losing anything: a message that is not deleted becomes visible again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from functions.dead_letters.message import DeadLetter, read
+from functions.dead_letters.message import DeadLetterMessage, parse
 from functions.shared import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-RECEIVE_BATCH: Final = 10  # SQS gives no more at once
-# Without a wait SQS asks only some of its servers, and may answer "nothing" where there is something
+RECEIVE_BATCH: Final = 10  # the most that SQS returns at once
+# Without a wait SQS asks only some of its servers, and may return no message although there are some
 # (Amazon SQS, "Short and long polling").
 WAIT_SECONDS: Final = 1
 RESOURCE: Final = "the dead-letter queue"
@@ -22,75 +22,100 @@ RESOURCE: Final = "the dead-letter queue"
 
 @dataclass(frozen=True)
 class DeadLetterQueue:
-    """The queue at ``url``, called ``name`` by people."""
+    """The queue at `url`; `name` is for people."""
 
     name: str
     url: str
     client: SQSClient = field(repr=False)
 
-    def take(
-        self, *, seconds: int, most: int | None = None, told: Callable[[int], None] = lambda _count: None
-    ) -> list[DeadLetter]:
-        """Receive what is visible, hide it from others for ``seconds``, and return it, oldest first.
+    def receive_all(
+        self,
+        *,
+        visibility_timeout: int,
+        most: int | None = None,
+        on_batch: Callable[[int], None] = lambda _count: None,
+    ) -> list[DeadLetterMessage]:
+        """Receive the visible messages, and return them oldest first.
 
-        ``told`` hears how many messages each call of SQS brought. A FIFO queue gives no more than one
-        batch of each message group before that is deleted or given back. What a large queue holds beyond
-        what is read within half of ``seconds`` stays there: by then the first ones may soon come again.
+        A FIFO queue returns at most one batch of each message group until that batch is deleted or released.
+        Receiving stops after half of the visibility timeout: soon after that, the first messages may become
+        visible again. The rest of a large queue stays in the queue.
+
+        Parameters
+        ----------
+        visibility_timeout
+            Seconds for which other consumers do not see the messages.
+        most
+            How many messages to receive; None for no limit.
+        on_batch
+            Called with the number of messages after each call to SQS.
 
         Raises
         ------
-        EventError
-            The queue did not answer, or refused; what was taken is given back.
+        TransientError, ConfigurationError
+            SQS did not answer, or refused. The messages received so far are released.
         """
-        taken: dict[str, DeadLetter] = {}
-        end = time.monotonic() + seconds / 2
+        received: dict[str, DeadLetterMessage] = {}
+        end = time.monotonic() + visibility_timeout / 2
         try:
-            while (most is None or len(taken) < most) and time.monotonic() < end:
-                wanted = RECEIVE_BATCH if most is None else min(RECEIVE_BATCH, most - len(taken))
-                letters = self.receive(seconds=seconds, most=wanted)
-                known = len(taken)
-                taken |= {letter.message_id: letter for letter in letters}
-                told(len(letters))
-                if len(taken) == known:
+            while (most is None or len(received) < most) and time.monotonic() < end:
+                wanted = RECEIVE_BATCH if most is None else min(RECEIVE_BATCH, most - len(received))
+                batch = self.receive(visibility_timeout=visibility_timeout, most=wanted)
+                known = len(received)
+                received |= {message.message_id: message for message in batch}
+                on_batch(len(batch))
+                if len(received) == known:
                     break
         except BaseException:
-            self.release(letter.receipt for letter in taken.values())
+            self.release(message.receipt for message in received.values())
             raise
-        return sorted(taken.values(), key=lambda letter: letter.failed_at)
+        return sorted(received.values(), key=lambda message: message.failed_at)
 
-    def receive(self, *, seconds: int, most: int = RECEIVE_BATCH) -> list[DeadLetter]:
-        """Receive up to ten messages, and hide them for ``seconds``. Raises as :meth:`take` does."""
+    def receive(self, *, visibility_timeout: int, most: int = RECEIVE_BATCH) -> list[DeadLetterMessage]:
+        """Receive up to ten messages, hidden from other consumers for `visibility_timeout` seconds.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            SQS did not answer, or refused.
+        """
         try:
             answer = self.client.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=most,
-                VisibilityTimeout=seconds,
+                VisibilityTimeout=visibility_timeout,
                 WaitTimeSeconds=WAIT_SECONDS,
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
             )
         except aws.AwsError as error:
             raise aws.fault(RESOURCE, error) from error
-        return [read(message) for message in answer.get("Messages", [])]
+        return [parse(received) for received in answer.get("Messages", [])]
 
-    def delete(self, letter: DeadLetter) -> None:
-        """Delete a message. Raises as :meth:`take` does."""
+    def delete(self, message: DeadLetterMessage) -> None:
+        """Delete a message.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            SQS did not answer, or refused.
+        """
         try:
-            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
+            self.client.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
         except aws.AwsError as error:
             raise aws.fault(RESOURCE, error) from error
 
     def release(self, receipts: Iterable[str]) -> None:
-        """Show messages to others again at once. One that can't be is shown when its time is over."""
-        self.hide(receipts, seconds=0)
+        """Make messages visible at once; after an error they become visible after their timeout."""
+        self.change_visibility(receipts, visibility_timeout=0)
 
-    def hide(self, receipts: Iterable[str], *, seconds: int) -> None:
-        """Hide messages that were taken for so many seconds from now; one that can't be keeps its time."""
-        waiting = list(receipts)
-        for place in range(0, len(waiting), RECEIVE_BATCH):
+    def change_visibility(self, receipts: Iterable[str], *, visibility_timeout: int) -> None:
+        """Hide received messages for so many seconds from now; after an error they keep their timeout."""
+        remaining = list(receipts)
+        for start in range(0, len(remaining), RECEIVE_BATCH):
             entries = [
-                {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
-                for number, receipt in enumerate(waiting[place : place + RECEIVE_BATCH])
+                {"Id": str(number), "ReceiptHandle": receipt, "VisibilityTimeout": visibility_timeout}
+                for number, receipt in enumerate(remaining[start : start + RECEIVE_BATCH])
             ]
             try:
                 self.client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]  # the stub wants its own dict type

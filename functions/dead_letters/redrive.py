@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from functions.dead_letters.message import UNKNOWN, DeadLetter, failure_of
+from functions.dead_letters.message import UNKNOWN, DeadLetterMessage, classify_failure
 from functions.dead_letters.queue import DeadLetterQueue
 from functions.pipeline.routing_table import message_group
 from functions.shared import aws, names
@@ -65,15 +65,15 @@ class Result:
         return self.outcome != FAILED
 
 
-class WayBack(Protocol):
+class RedriveTarget(Protocol):
     """Where a queue's letters are handed to."""
 
-    def hand_over(self, letter: DeadLetter, /) -> Result:
+    def send(self, letter: DeadLetterMessage, /) -> Result:
         """Hand a letter's envelope over, and tell what became of it."""
 
 
 @dataclass(frozen=True)
-class ToHandler:
+class HandlerTarget:
     """Hands envelopes to a Lambda function and waits for its answer.
 
     Parameters
@@ -87,7 +87,7 @@ class ToHandler:
     client: LambdaClient = field(repr=False)
     settle: bool
 
-    def hand_over(self, letter: DeadLetter) -> Result:
+    def send(self, letter: DeadLetterMessage) -> Result:
         """Invoke the function with the original envelope.
 
         Raises
@@ -107,7 +107,7 @@ class ToHandler:
             raise aws.fault(f"the function {self.function}", error) from error
         if answer.get("FunctionError"):
             error_type = str(document.get("errorType", "an error"))
-            kind, reason = failure_of(error_type, str(document.get("errorMessage")))
+            kind, reason = classify_failure(error_type, str(document.get("errorMessage")))
             return Result(FAILED, UNSETTLED if error_type == UNSETTLED_ERROR else kind, reason)
         outcome = document.get("outcome")
         if outcome in DONE or outcome == PARKED:
@@ -120,14 +120,14 @@ class ToHandler:
 
 
 @dataclass(frozen=True)
-class ToAuditQueue:
+class AuditQueueTarget:
     """Puts envelopes into the audit's FIFO queue."""
 
     url: str
     client: SQSClient = field(repr=False)
 
-    def hand_over(self, letter: DeadLetter) -> Result:
-        """Send the envelope in its type's lane. Raises as :meth:`ToHandler.hand_over` does."""
+    def send(self, letter: DeadLetterMessage) -> Result:
+        """Send the envelope in its type's lane. Raises as :meth:`HandlerTarget.send` does."""
         try:
             self.client.send_message(
                 QueueUrl=self.url,
@@ -141,7 +141,7 @@ class ToAuditQueue:
         return Result(QUEUED)
 
 
-def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: WayBack) -> Result:
+def redrive(letter: DeadLetterMessage, queue: DeadLetterQueue, target: RedriveTarget) -> Result:
     """Hand one dead letter back, and delete it where that has settled it.
 
     Raises
@@ -154,7 +154,7 @@ def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: WayBack) -> Resu
     if letter.envelope is None:
         return Result(FAILED, UNKNOWN, NO_ENVELOPE)
     try:
-        result = target.hand_over(letter)
+        result = target.send(letter)
     except RecursionError:
         return Result(FAILED, UNKNOWN, "the envelope is nested too deeply to be handed over: purge it")
     if result.settled:
@@ -162,7 +162,7 @@ def redrive(letter: DeadLetter, queue: DeadLetterQueue, target: WayBack) -> Resu
     return result
 
 
-def _text(letter: DeadLetter) -> str:
+def _text(letter: DeadLetterMessage) -> str:
     """Return the envelope as it stands in the queue; one inside a record of a failure is written anew."""
     return letter.body if json.loads(letter.body) == letter.envelope else compact(letter.envelope)
 

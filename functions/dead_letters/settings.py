@@ -17,7 +17,7 @@ MOST_AT_ONCE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class RedriveSettings:
+class AutoRedriveSettings:
     """What the redrive function needs.
 
     Parameters
@@ -63,7 +63,7 @@ class RedriveSettings:
 
 
 @cache
-def redrive_settings() -> RedriveSettings:
+def auto_redrive_settings() -> AutoRedriveSettings:
     """Read the settings.
 
     Raises
@@ -71,7 +71,7 @@ def redrive_settings() -> RedriveSettings:
     ConfigurationError
         Names the variable that is missing or wrong.
     """
-    return RedriveSettings(
+    return AutoRedriveSettings(
         api_url=settings.url(names.HUNTAZE_API_URL),
         table=settings.required(names.IDEMPOTENCY_TABLE),
         expiry_seconds=settings.positive(names.IDEMPOTENCY_EXPIRY_SECONDS),

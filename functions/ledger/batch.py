@@ -14,7 +14,7 @@ from functions.shared.settings import LedgerSettings, forget_settings, ledger_se
 from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
-    from functions.ledger.postgres import PostgresLedger
+    from functions.ledger.postgres import LedgerTable
 
 
 def store(batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _write(records: Sequence[LedgerRecord], settings: LedgerSettings) -> dict[st
     }
     for record in records:
         if record.message_id not in refusals:
-            extra = {"event_id": record.event_id, "event_type": record.told_type, "key": key}
+            extra = {"event_id": record.event_id, "event_type": record.loggable_type, "key": key}
             logger.info("event audited", extra={"correlation_id": record.event_id, **extra})
     return refusals
 
@@ -79,8 +79,8 @@ def _forget() -> None:
 
 
 @cache
-def _table(database_url: str) -> PostgresLedger:
+def _table(database_url: str) -> LedgerTable:
     # Imported here, so that a ledger without a database does not pay for psycopg at each cold start.
-    from functions.ledger.postgres import PostgresLedger
+    from functions.ledger.postgres import LedgerTable
 
-    return PostgresLedger(database_url)
+    return LedgerTable(database_url)

@@ -56,7 +56,7 @@ _INSERT: Final = """
 """
 
 
-class PostgresLedger:
+class LedgerTable:
     """The table in the database at ``database_url``; the connection is kept between invocations."""
 
     def __init__(self, database_url: str) -> None:

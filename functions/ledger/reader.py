@@ -33,7 +33,7 @@ _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class LedgerEntry:
     """One delivery that the ledger holds, perhaps in two objects.
 
     Parameters
@@ -118,9 +118,9 @@ class LedgerReader:
             yield [key for key in page.keys if _may_hold(key, latest)]
             after = page.last
 
-    def deliveries(
+    def entries(
         self, keys: Collection[str], progress: Callable[[int], None] = lambda _: None
-    ) -> Iterator[Delivery]:
+    ) -> Iterator[LedgerEntry]:
         """Read objects; ``progress`` is called with how many are read.
 
         What is no ledger line is passed over, its object logged: its event then counts as missing. A function
@@ -132,12 +132,12 @@ class LedgerReader:
             S3 did not answer, or refused.
         """
         with ThreadPoolExecutor(READERS) as pool:
-            for number, found in enumerate(pool.map(self._deliveries, keys), 1):
+            for number, found in enumerate(pool.map(self._entries, keys), 1):
                 progress(number)
                 yield from found
 
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
-        """Return an event as an object holds it, or None. Raises as :meth:`deliveries` does."""
+        """Return an event as an object holds it, or None. Raises as :meth:`entries` does."""
         lines, _ = self._lines(key)
         for line in lines:
             try:
@@ -148,9 +148,9 @@ class LedgerReader:
                 continue
         return None
 
-    def _deliveries(self, key: str) -> list[Delivery]:
+    def _entries(self, key: str) -> list[LedgerEntry]:
         lines, damaged = self._lines(key)
-        found: list[Delivery] = []
+        found: list[LedgerEntry] = []
         for line in lines:
             try:
                 found.append(_delivery(key, line))
@@ -222,7 +222,7 @@ class KnownEvents:
     def _read_on(self) -> bool:
         page = self._reader.page(self._after, self._written_since)
         total = self._read + len(page.keys)
-        for delivery in self._reader.deliveries(
+        for delivery in self._reader.entries(
             page.keys, lambda done: self._progress(self._read + done, total)
         ):
             self._where.setdefault(delivery.event_id, delivery.key)
@@ -236,10 +236,10 @@ def _may_hold(key: str, latest: datetime) -> bool:
     return span is None or span.oldest <= latest
 
 
-def _delivery(key: str, line: bytes) -> Delivery:
+def _delivery(key: str, line: bytes) -> LedgerEntry:
     record = json.loads(line)
     envelope = record["envelope"]
-    return Delivery(
+    return LedgerEntry(
         id=envelope.get("id"),
         key=key,
         event_id=record["event_id"],

@@ -47,7 +47,7 @@ class LedgerRecord:
     line: str = field(repr=False)
 
     @property
-    def told_type(self) -> str | None:
+    def loggable_type(self) -> str | None:
         """The type where it is one: what else stands in its place may be anything, and is not logged."""
         return type_or_none(self.event_type)
 

@@ -116,7 +116,7 @@ class Checkpoint:
         return {names.IDEMPOTENCY_KEY_ATTRIBUTE: {"S": self.key}}
 
 
-def table_made_at(client: DynamoDBClient, table: str) -> int:
+def table_created_at(client: DynamoDBClient, table: str) -> int:
     """Return when the idempotency table was made, in Unix seconds: with the pipeline's first deploy.
 
     Raises

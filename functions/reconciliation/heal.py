@@ -7,8 +7,7 @@ handler knows applied events, and the ledger knows the copy by its envelope's id
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from functions.pipeline.routing_table import ROUTES, message_group
 from functions.shared import aws, names
 from functions.shared.json_text import compact
+from functions.shared.rate_limiter import RateLimiter
 from functions.shared.redaction import without_client_secrets
 from functions.shared.telemetry import logger
 
@@ -28,7 +28,7 @@ RATE: Final = 20.0
 
 
 @dataclass(frozen=True)
-class Destination:
+class HealTargets:
     """Where missing events go.
 
     Parameters
@@ -55,14 +55,12 @@ class Destination:
 class Healer:
     """Hands missing events over, at a bounded rate."""
 
-    destination: Destination
+    destination: HealTargets
     lambda_client: LambdaClient = field(repr=False)
     sqs_client: SQSClient = field(repr=False)
-    rate: float = RATE
-    sleep: Callable[[float], None] = time.sleep
-    _next: float = 0.0
+    limiter: RateLimiter = field(default_factory=lambda: RateLimiter(RATE))
 
-    def hand_over(self, event: Mapping[str, Any]) -> bool:
+    def heal(self, event: Mapping[str, Any]) -> bool:
         """Invoke the event's handler and put it into the audit queue; return False where it is too large.
 
         The audit comes last: an event that is in the ledger is no longer found as missing.
@@ -75,17 +73,17 @@ class Healer:
         body = self._body(event)
         if body is None:
             return False
-        self._wait()
+        self.limiter.wait()
         self._invoke(event, body)
         self._send(event, body)
         return True
 
-    def hand_to_handler(self, event: Mapping[str, Any]) -> bool:
-        """Invoke the handler of an event that the ledger has; raises as :meth:`hand_over` does."""
+    def invoke_handler(self, event: Mapping[str, Any]) -> bool:
+        """Invoke the handler of an event that the ledger has; raises as :meth:`heal` does."""
         body = self._body(event)
         if body is None:
             return False
-        self._wait()
+        self.limiter.wait()
         self._invoke(event, body)
         return True
 
@@ -117,14 +115,8 @@ class Healer:
         except aws.AwsError as error:
             raise aws.fault("the audit queue", error) from error
 
-    def _wait(self) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            self.sleep(self._next - now)
-        self._next = max(now, self._next) + 1 / self.rate
 
-
-def envelope(event: Mapping[str, Any], destination: Destination) -> dict[str, Any]:
+def envelope(event: Mapping[str, Any], destination: HealTargets) -> dict[str, Any]:
     """Wrap an event as EventBridge does, under an id that tells the event and who wrapped it.
 
     So the ledger counts no delivery of Stripe's where this is a copy of one.

@@ -17,10 +17,10 @@ from botocore.config import Config
 
 from functions.ledger.reader import CLOCK_SKEW, READERS, KnownEvents, LedgerReader
 from functions.pipeline.routing_table import ROUTES
-from functions.reconciliation.checkpoint import Checkpoint, table_made_at
+from functions.reconciliation.checkpoint import Checkpoint, table_created_at
 from functions.reconciliation.gap import GRACE_SECONDS, Event, Gap, Known
-from functions.reconciliation.handled import Records
-from functions.reconciliation.heal import Destination, Healer
+from functions.reconciliation.handler_records import HandlerRecords
+from functions.reconciliation.heal import Healer, HealTargets
 from functions.reconciliation.job import OVERLAP_SECONDS, Job, Start
 from functions.reconciliation.settings import ReconcileSettings, reconcile_settings
 from functions.shared import aws, names
@@ -86,14 +86,14 @@ def ledger_job(settings: ReconcileSettings, healer: Healer | None, start: Start)
         stripe=client.from_settings(),
         checkpoint=Checkpoint(_client("dynamodb"), settings.table),
         known_since=known_since,
-        heal=healer.hand_over if healer else None,
+        heal=healer.heal if healer else None,
         start=start,
     )
 
 
 def handled_job(settings: ReconcileSettings, healer: Healer | None, start: Start) -> Job:
     """Make the comparison with the handlers' records: what has none reached no handler."""
-    records = Records(_client("dynamodb"), settings.table)
+    records = HandlerRecords(_client("dynamodb"), settings.table)
 
     def known(events: Sequence[Event]) -> set[str]:
         # A type that was taken out of the routing has no handler to meet any more.
@@ -106,7 +106,7 @@ def handled_job(settings: ReconcileSettings, healer: Healer | None, start: Start
         stripe=client.from_settings(),
         checkpoint=Checkpoint(_client("dynamodb"), settings.table, names.RECONCILE_HANDLED_CHECKPOINT),
         known_since=known_since,
-        heal=_FromLedger(_ledger(settings), healer).hand_over if healer else None,
+        heal=_FromLedger(_ledger(settings), healer).heal if healer else None,
         start=start,
     )
 
@@ -119,11 +119,11 @@ class _FromLedger:
     healer: Healer
     _known: list[KnownEvents] = field(default_factory=list)
 
-    def hand_over(self, event: Event) -> bool:
+    def heal(self, event: Event) -> bool:
         if not self._known:
             # They come in the order in which they were made, but for those of the overlap.
             self._known.append(KnownEvents(self.reader, event["created"] - OVERLAP_SECONDS))
-        return self.healer.hand_to_handler(self._known[0].event(event["id"]) or event)
+        return self.healer.invoke_handler(self._known[0].event(event["id"]) or event)
 
 
 def _run(job: Job, until: int, context: LambdaContext, metric: str, message: str) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _start(settings: ReconcileSettings) -> Start:
     if settings.begin is not None:
         return Start(settings.begin, asked_for=True)
     # Whoever took Stripe's events before the first deploy has seen to those of that time.
-    return Start(table_made_at(_client("dynamodb"), settings.table), asked_for=False)
+    return Start(table_created_at(_client("dynamodb"), settings.table), asked_for=False)
 
 
 def _ledger(settings: ReconcileSettings) -> LedgerReader:
@@ -179,7 +179,7 @@ def _ledger(settings: ReconcileSettings) -> LedgerReader:
 def _healer(settings: ReconcileSettings, context: LambdaContext) -> Healer:
     arn = context.invoked_function_arn.split(":")
     return Healer(
-        Destination(
+        HealTargets(
             event_source=settings.event_source,
             partition=arn[1],
             account_id=arn[4],

@@ -93,7 +93,7 @@ REDRIVE_RESERVE_SECONDS: Final = START_SECONDS + 5
 EVENTS_REDRIVEN: Final = "EventsRedriven"
 EVENTS_LEFT: Final = "EventsLeft"
 EVENTS_GIVEN_UP: Final = "EventsGivenUp"
-OLDEST_LETTER_AGE: Final = "OldestLetterAge"
+OLDEST_MESSAGE_AGE: Final = "OldestLetterAge"
 # The only item of the idempotency table that its role may write.
 REDRIVE_RUN: Final = "redrive#run"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from ops.console import plural
 from ops.dlq.filters import Choice
 from ops.dlq.held import HOLD_SECONDS, LOOK_SECONDS, MOST_HELD, Held, holding
@@ -17,7 +17,7 @@ from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue
 from ops.progress import Steps
 
-Letters = list[tuple[DeadLetter, Queue]]
+Letters = list[tuple[DeadLetterMessage, Queue]]
 
 
 @dataclass
@@ -66,7 +66,7 @@ def look(
 
 def rounds(
     queues: Sequence[Queue],
-    wanted: Callable[[DeadLetter, Queue], bool],
+    wanted: Callable[[DeadLetterMessage, Queue], bool],
     steps: Steps,
     interrupted: Interruption,
     counts: Seen,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.dead_letters.message import KINDS, DeadLetter
+from functions.dead_letters.message import KINDS, DeadLetterMessage
 from functions.pipeline.envelope import TYPE
 from functions.shared import names
 from ops.errors import OperatorError
@@ -32,7 +32,7 @@ class Choice:
     event_ids: tuple[str, ...] = ()
     before: float | None = None
 
-    def takes(self, letter: DeadLetter) -> bool:
+    def takes(self, letter: DeadLetterMessage) -> bool:
         """Return whether a letter is chosen."""
         return (
             (not self.kinds or letter.kind in self.kinds)

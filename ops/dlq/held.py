@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.aws import AwsError
 from functions.shared.errors import EventError
 from ops.dlq.interrupts import Interruption
@@ -30,12 +30,12 @@ class Held:
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
         self._since = time.monotonic()
-        self._queues: dict[DeadLetter, Queue] = {}
+        self._queues: dict[DeadLetterMessage, Queue] = {}
 
     def __len__(self) -> int:
         return len(self._queues)
 
-    def items(self) -> list[tuple[DeadLetter, Queue]]:
+    def items(self) -> list[tuple[DeadLetterMessage, Queue]]:
         """Return the letters and their queues, the oldest letter first."""
         return sorted(self._queues.items(), key=lambda item: item[0].failed_at)
 
@@ -70,14 +70,14 @@ class Held:
             if taker.error is not None:
                 raise taker.error
 
-    def settled(self, letter: DeadLetter) -> None:
+    def settled(self, letter: DeadLetterMessage) -> None:
         """Forget a letter that is deleted."""
         del self._queues[letter]
 
-    def give_back(self, letters: Sequence[DeadLetter] | None = None) -> None:
+    def give_back(self, letters: Sequence[DeadLetterMessage] | None = None) -> None:
         """Show letters to others again, or all that are held."""
         chosen = list(self._queues) if letters is None else letters
-        by_queue: dict[Queue, list[DeadLetter]] = {}
+        by_queue: dict[Queue, list[DeadLetterMessage]] = {}
         for letter in chosen:
             by_queue.setdefault(self._queues.pop(letter), []).append(letter)
         for queue, its in by_queue.items():
@@ -90,7 +90,7 @@ class Held:
         self._since = time.monotonic()
         for queue in set(self._queues.values()):
             its = [letter.receipt for letter, of in self._queues.items() if of is queue]
-            queue.letters.hide(its, seconds=self._seconds)
+            queue.letters.change_visibility(its, visibility_timeout=self._seconds)
 
 
 @contextmanager
@@ -126,7 +126,7 @@ class _Taker(threading.Thread):
         super().__init__(daemon=True)
         self.queue = queue
         self.count = 0
-        self.letters: list[DeadLetter] = []
+        self.letters: list[DeadLetterMessage] = []
         self.error: BaseException | None = None
         self._seconds = seconds
         self._interrupted = interrupted
@@ -134,7 +134,9 @@ class _Taker(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.letters = self.queue.letters.take(seconds=self._seconds, most=self._most, told=self._told)
+            self.letters = self.queue.letters.receive_all(
+                visibility_timeout=self._seconds, most=self._most, on_batch=self._told
+            )
         except _InterruptedError:
             pass
         except BaseException as error:  # noqa: BLE001 (who waits for the thread raises it)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.redrive import RESULTS
 from ops.dlq.drain import Letters, Seen
 from ops.dlq.mask import MASKED, check_depth, masked
@@ -46,7 +46,7 @@ def queues_document(counts: Seen, queues: Sequence[Queue]) -> list[dict[str, Any
     ]
 
 
-def letter_document(letter: DeadLetter, queue: Queue, *, reveal: bool) -> dict[str, Any]:
+def letter_document(letter: DeadLetterMessage, queue: Queue, *, reveal: bool) -> dict[str, Any]:
     """Return a letter whole; without `reveal` what may be personal is masked."""
     # The reason is told in our words or AWS's, never in the event's.
     words = {letter.reason, letter.message_id, letter.event_id or ""}

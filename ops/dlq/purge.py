@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.errors import EventError
 from functions.shared.redaction import without_client_secrets
 from ops.dlq.drain import Letters, Seen, rounds
@@ -63,7 +63,7 @@ class Spared:
         self._nothing = nothing
         self._seen: set[str] = set()
 
-    def __call__(self, letter: DeadLetter, queue: Queue) -> bool:
+    def __call__(self, letter: DeadLetterMessage, queue: Queue) -> bool:
         """Return whether a letter is left alone, and count it."""
         spared = not self._nothing and is_unsettled(letter, queue)
         if spared:
@@ -94,7 +94,7 @@ class Purge:
 
 def purge(
     queues: Sequence[Queue],
-    wanted: Callable[[DeadLetter, Queue], bool],
+    wanted: Callable[[DeadLetterMessage, Queue], bool],
     file: Path,
     steps: Steps,
     interrupted: Interruption,
@@ -154,7 +154,7 @@ def _write(out: BinaryIO, letters: Letters) -> None:
     os.fsync(out.fileno())
 
 
-def whole(letter: DeadLetter, queue: Queue) -> dict[str, Any]:
+def whole(letter: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
     """Return a message as SQS gave it, with nothing left out but client secrets of Stripe."""
     return {
         "queue": queue.letters.name,

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.queue import DeadLetterQueue
 from functions.shared import names
 from infra.names import PROJECT
@@ -54,7 +54,7 @@ class Queue:
             return sum(int(answer["Attributes"][name]) for name in wanted)
 
 
-def is_unsettled(letter: DeadLetter, queue: Queue) -> bool:
+def is_unsettled(letter: DeadLetterMessage, queue: Queue) -> bool:
     """Return whether a letter's event has no known end; the bus's log holds copies of events only."""
     return letter.unsettled and queue.name != LOG_QUEUE
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from functions.dead_letters.message import TRANSIENT, DeadLetter
-from functions.dead_letters.redrive import FAILED, PARKED, Result, WayBack, redrive
+from functions.dead_letters.message import TRANSIENT, DeadLetterMessage
+from functions.dead_letters.redrive import FAILED, PARKED, RedriveTarget, Result, redrive
 from functions.shared.errors import ConfigurationError, EventError
+from functions.shared.rate_limiter import RateLimiter
 from ops.dlq.drain import Letters, Seen, rounds
 from ops.dlq.held import Held, operator_error
 from ops.dlq.interrupts import Interruption
@@ -22,27 +22,11 @@ from ops.progress import Step, Steps
 ERRORS_IN_A_ROW = 3
 
 
-class Pace:
-    """At most so many steps a second."""
-
-    def __init__(self, per_second: float, sleep: Callable[[float], None]) -> None:
-        self._gap = 1 / per_second
-        self._sleep = sleep
-        self._next = 0.0
-
-    def wait(self) -> None:
-        """Wait until the next step may be taken."""
-        now = time.monotonic()
-        if now < self._next:
-            self._sleep(self._next - now)
-        self._next = max(now, self._next) + self._gap
-
-
 @dataclass(frozen=True)
 class Handed:
     """One letter and what became of it."""
 
-    letter: DeadLetter
+    letter: DeadLetterMessage
     queue: Queue
     result: Result
 
@@ -68,8 +52,8 @@ class Work:
 
 def hand_back(
     queues: Sequence[Queue],
-    wanted: Callable[[DeadLetter, Queue], bool],
-    ways: Mapping[str, WayBack],
+    wanted: Callable[[DeadLetterMessage, Queue], bool],
+    ways: Mapping[str, RedriveTarget],
     per_second: float,
     steps: Steps,
     interrupted: Interruption,
@@ -82,12 +66,12 @@ def hand_back(
         A queue can't be read; nothing was handed back then.
     """
     work = Work(Seen({queue.name: queue.size() for queue in queues}))
-    pace = Pace(per_second, interrupted.sleep)
+    limiter = RateLimiter(per_second, interrupted.sleep)
     try:
         with closing(rounds(queues, wanted, steps, interrupted, work.counts)) as taken:
             for held, letters in taken:
                 with steps.step("hand events back") as step:
-                    _round(held, letters, ways, pace, step, interrupted, work)
+                    _round(held, letters, ways, limiter, step, interrupted, work)
                 if work.stopped:
                     break
     except OperatorError as error:
@@ -100,8 +84,8 @@ def hand_back(
 def _round(
     held: Held,
     letters: Letters,
-    ways: Mapping[str, WayBack],
-    pace: Pace,
+    ways: Mapping[str, RedriveTarget],
+    limiter: RateLimiter,
     step: Step,
     interrupted: Interruption,
     work: Work,
@@ -111,7 +95,7 @@ def _round(
     for done, (letter, queue) in enumerate(letters):
         step.advance_to(done, len(letters), f"{work.outcomes()[FAILED]} failed")
         held.keep()
-        pace.wait()
+        limiter.wait()
         if interrupted:
             break
         try:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import typer
 from rich.console import Console
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from ops import environment as environments
 from ops.console import confirm, open_console, plural, print_json, require_terminal
 from ops.dlq import filters as choices
@@ -28,7 +28,7 @@ FASTEST = 100.0
 # A letter is held for ten minutes, longer than the pause between two events.
 SLOWEST = 0.01
 
-Wanted = Callable[[DeadLetter, Queue], bool]
+Wanted = Callable[[DeadLetterMessage, Queue], bool]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Session:
             self._takes(letter) and not spared(letter, queue) and (queue.fifo or letter.message_id in shown)
         )
 
-    def _takes(self, letter: DeadLetter) -> bool:
+    def _takes(self, letter: DeadLetterMessage) -> bool:
         """Whether a letter is chosen; one that came since the command began is left alone.
 
         It may be one that was handed back a moment ago, and was refused again.

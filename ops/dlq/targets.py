@@ -7,15 +7,20 @@ from dataclasses import dataclass
 
 from botocore.config import Config
 
-from functions.dead_letters.message import UNKNOWN, DeadLetter
-from functions.dead_letters.redrive import FAILED, NO_ENVELOPE, Result, ToAuditQueue, ToHandler, WayBack
+from functions.dead_letters.message import UNKNOWN, DeadLetterMessage
+from functions.dead_letters.redrive import (
+    FAILED,
+    NO_ENVELOPE,
+    AuditQueueTarget,
+    HandlerTarget,
+    RedriveTarget,
+    Result,
+)
 from functions.pipeline import routing_table
 from functions.shared import names
 from ops.dlq.queues import AUDIT_QUEUES, BUS_QUEUE, FIFO, HANDLER_QUEUES, LOG_QUEUE, Queue
 from ops.environment import CONFIG, Environment, aws_errors
 
-# Lambda's answer to a function that was cut off comes soon after its time-out.
-MARGIN_SECONDS = 15
 NO_WAY = "the log is written by EventBridge alone: purge it, the ledger holds the event"
 
 
@@ -23,30 +28,30 @@ NO_WAY = "the log is written by EventBridge alone: purge it, the ledger holds th
 class ToAudit:
     """To the audit's queue, but for a record of the audit function itself, which is no event."""
 
-    queue: ToAuditQueue
+    queue: AuditQueueTarget
 
-    def hand_over(self, letter: DeadLetter) -> Result:
-        """Send the envelope. Raises as :meth:`ToHandler.hand_over` does."""
+    def send(self, letter: DeadLetterMessage) -> Result:
+        """Send the envelope. Raises as :meth:`HandlerTarget.send` does."""
         if not isinstance(letter.envelope, dict) or not isinstance(letter.envelope.get("detail"), dict):
             return Result(FAILED, UNKNOWN, NO_ENVELOPE)
-        return self.queue.hand_over(letter)
+        return self.queue.send(letter)
 
 
 @dataclass(frozen=True)
 class ToAll:
     """Where the rules would have sent an event that the bus could not take: its handler, then the audit."""
 
-    handlers: Mapping[str, ToHandler]
+    handlers: Mapping[str, HandlerTarget]
     audit: ToAudit
 
-    def hand_over(self, letter: DeadLetter) -> Result:
-        """Hand the envelope to both. Raises as :meth:`ToHandler.hand_over` does."""
+    def send(self, letter: DeadLetterMessage) -> Result:
+        """Hand the envelope to both. Raises as :meth:`HandlerTarget.send` does."""
         route = routing_table.ROUTES.get(letter.event_type or "")
         if route is None:
-            return self.audit.hand_over(letter)
-        result = self.handlers[route.handler].hand_over(letter)
+            return self.audit.send(letter)
+        result = self.handlers[route.handler].send(letter)
         if result.settled:
-            self.audit.hand_over(letter)
+            self.audit.send(letter)
         return result
 
 
@@ -56,13 +61,13 @@ class Nowhere:
 
     reason: str
 
-    def hand_over(self, _letter: DeadLetter, /) -> Result:
+    def send(self, _letter: DeadLetterMessage, /) -> Result:
         """Fail."""
         return Result(FAILED, UNKNOWN, self.reason)
 
 
-def ways(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> dict[str, WayBack]:
-    """Return the way back of each queue by the queue's name; ``settle`` as for :class:`ToHandler`.
+def ways(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> dict[str, RedriveTarget]:
+    """Return the way back of each queue by the queue's name; ``settle`` as for :class:`HandlerTarget`.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def ways(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> 
     names = {queue.name for queue in queues}
     wanted = {handler for name, handler in HANDLER_QUEUES.items() if {name, BUS_QUEUE} & names}
     handlers = _handlers(environment, wanted, settle=settle)
-    found: dict[str, WayBack] = {
+    found: dict[str, RedriveTarget] = {
         name: handlers[handler] for name, handler in HANDLER_QUEUES.items() if name in names
     }
     if names & {*AUDIT_QUEUES, BUS_QUEUE}:
@@ -83,21 +88,21 @@ def ways(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> 
     return found
 
 
-def _handlers(environment: Environment, families: set[str], *, settle: bool) -> dict[str, ToHandler]:
+def _handlers(environment: Environment, families: set[str], *, settle: bool) -> dict[str, HandlerTarget]:
     settings = {
         names.PAYMENTS: environment.settings.payments,
         names.BILLING: environment.settings.billing,
     }
     longest = max((settings[family].timeout_seconds for family in families), default=0)
     # A repeated call would invoke the function a second time.
-    waiting = Config(read_timeout=longest + MARGIN_SECONDS, retries={"total_max_attempts": 1})
+    waiting = Config(read_timeout=longest + names.START_SECONDS, retries={"total_max_attempts": 1})
     client = environment.client("lambda", CONFIG.merge(waiting))
     found = {}
     for family in sorted(families):
         name = environment.resource(family)
         with aws_errors(f"the function {name}"):
             client.get_function_configuration(FunctionName=name)
-        found[family] = ToHandler(name, client, settle=settle)
+        found[family] = HandlerTarget(name, client, settle=settle)
     return found
 
 
@@ -106,4 +111,4 @@ def _audit(environment: Environment) -> ToAudit:
     client = environment.client("sqs")
     with aws_errors(f"the queue {name}"):
         url = client.get_queue_url(QueueName=name)["QueueUrl"]
-    return ToAudit(ToAuditQueue(url, client))
+    return ToAudit(AuditQueueTarget(url, client))

@@ -55,7 +55,7 @@ Item = TypeVar("Item", Evidence, Request)
 
 
 @dataclass(frozen=True)
-class LedgerEntry:
+class LedgerRow:
     """An event's row in `stripe_event_ledger`."""
 
     deliveries: int
@@ -76,7 +76,7 @@ class Observations:
 
     evidence: tuple[Evidence, ...] = ()
     requests: tuple[Request, ...] = ()
-    ledger: Mapping[str, LedgerEntry] = field(default_factory=dict)
+    ledger: Mapping[str, LedgerRow] = field(default_factory=dict)
     archived: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ import httpx
 
 from functions.pipeline import routing_table
 from functions.shared.packing import unpacked
-from ops.local.accounting import Evidence, LedgerEntry, Observations, Request
+from ops.local.accounting import Evidence, LedgerRow, Observations, Request
 from ops.local.sources import FinishedEvents, LedgerObjects, ledger_rows
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Observer:
             evidence=(*self._finished, *self._parked.values()),
             requests=tuple(self._requests),
             ledger={
-                event_id: LedgerEntry(deliveries)
+                event_id: LedgerRow(deliveries)
                 for event_id, deliveries in ledger_rows(self._services.database_url)
             },
             archived=dict(self._archived),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from functions.pipeline.idempotency import idempotency_id
-from functions.reconciliation.handled import COMPLETED, READ_BATCH
+from functions.pipeline.idempotency import COMPLETED, idempotency_id
+from functions.reconciliation.handler_records import READ_BATCH
 from ops import records
 from ops.console import plural
 from ops.environment import Environment

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.dead_letters.message import read
+from functions.dead_letters.message import parse
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.reference.stripe import ReferenceStripe
@@ -153,7 +153,7 @@ def test_the_largest_event_of_all_is_parked_whole(pipeline: Pipeline) -> None:
     wait_for(lambda: pipeline.observer.queue_depths()[QUEUE] == 1, "the event is parked")
     (message,) = pipeline.messages(QUEUE)
     assert message["MessageAttributes"]["reason"]["StringValue"] == "the API answered 422"
-    assert read(message).envelope == envelope
+    assert parse(message).envelope == envelope
 
 
 def shown(dlq: Dlq, event_id: str) -> list[dict[str, Any]]:

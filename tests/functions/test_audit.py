@@ -17,9 +17,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.ledger.postgres import PostgresLedger, migrate, migrations
+from functions.ledger.postgres import LedgerTable, migrate, migrations
 from functions.ledger.records import LedgerRecord, read
-from functions.reconciliation.heal import Destination
+from functions.reconciliation.heal import HealTargets
 from functions.reconciliation.heal import envelope as healed
 from functions.shared.errors import ConfigurationError, TransientError
 from ops.local.clients import Aws
@@ -141,7 +141,7 @@ def test_delivery_and_its_copy_by_reconcile_are_one_whichever_comes_first(
 ) -> None:
     """The audit's copy was late, and reconcile handed the event over meanwhile, perhaps twice."""
     original = invoice_paid()
-    destination = Destination("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
+    destination = HealTargets("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
     copy = healed(original["detail"], destination)
     audit = start("audit", DATABASE_URL=database_url)
     for number in order:
@@ -156,7 +156,7 @@ def test_event_that_reconcile_alone_brought_is_one_delivery_and_told_apart(
     aws: Aws, start: Start, database_url: str
 ) -> None:
     original = invoice_paid()
-    destination = Destination("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
+    destination = HealTargets("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
     copy = healed(original["detail"], destination)
     audit = start("audit", DATABASE_URL=database_url)
     for _ in range(2):
@@ -443,7 +443,7 @@ def test_row_that_exceeds_a_limit_of_the_server_fails_alone(database_url: str) -
     # Longer than an index entry may be; no message gets this far, but a limit of the server must not
     # stop a whole batch.
     huge = dataclasses.replace(other, event_type=secrets.token_hex(8000))
-    ledger = PostgresLedger(database_url)
+    ledger = LedgerTable(database_url)
     assert ledger.insert([huge, good]) == [huge]
     assert set(rows(database_url)) == {good.event_id}
     ledger.close()
@@ -493,7 +493,7 @@ def test_rotated_database_url_heals_without_a_new_start(aws: Aws, start: Start, 
 
 
 def test_connection_that_the_server_closed_is_replaced(database_url: str) -> None:
-    ledger = PostgresLedger(database_url)
+    ledger = LedgerTable(database_url)
     ledger.insert(records_of(invoice_paid()))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
@@ -506,7 +506,7 @@ def test_connection_that_the_server_closed_is_replaced(database_url: str) -> Non
 
 
 def test_table_that_was_dropped_is_made_again(database_url: str) -> None:
-    ledger = PostgresLedger(database_url)
+    ledger = LedgerTable(database_url)
     ledger.insert(records_of(invoice_paid()))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DROP TABLE stripe_event_ledger")
@@ -541,7 +541,7 @@ def test_batches_of_the_same_events_in_another_order_do_not_block_each_other(dat
     errors: list[Exception] = []
 
     def insert(order: list[dict[str, Any]], number: int) -> None:
-        ledger = PostgresLedger(database_url)
+        ledger = LedgerTable(database_url)
         try:
             ledger.insert(records_of(*(envelope | {"id": f"delivery-{number}"} for envelope in order)))
         except TransientError as error:
@@ -568,13 +568,13 @@ def test_role_that_may_only_write_works_where_the_table_is(database_url: str) ->
         connection.execute("CREATE ROLE ledger_writer LOGIN PASSWORD 'writer'")
         connection.execute("GRANT SELECT, INSERT, UPDATE ON stripe_event_ledger TO ledger_writer")
     address = database_url.rpartition("@")[2]
-    ledger = PostgresLedger(f"postgresql://ledger_writer:writer@{address}")
+    ledger = LedgerTable(f"postgresql://ledger_writer:writer@{address}")
     assert ledger.insert(records_of(invoice_paid())) == []
     ledger.close()
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("REVOKE INSERT ON stripe_event_ledger FROM ledger_writer")
     with pytest.raises(ConfigurationError, match=r"InsufficientPrivilege.*check DATABASE_URL"):
-        PostgresLedger(f"postgresql://ledger_writer:writer@{address}").insert(records_of(invoice_paid()))
+        LedgerTable(f"postgresql://ledger_writer:writer@{address}").insert(records_of(invoice_paid()))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("DROP OWNED BY ledger_writer")
         connection.execute("DROP ROLE ledger_writer")
@@ -584,7 +584,7 @@ def test_lock_on_the_table_ends_in_a_transient_failure(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("functions.ledger.postgres.STATEMENT_MILLISECONDS", 200)
-    ledger = PostgresLedger(database_url)
+    ledger = LedgerTable(database_url)
     ledger.insert(records_of(invoice_paid()))
     started = time.monotonic()
     with psycopg.connect(database_url) as connection:

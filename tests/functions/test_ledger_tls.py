@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from functions.ledger.postgres import PostgresLedger
+from functions.ledger.postgres import LedgerTable
 from functions.shared.errors import EventError
 from ops.errors import OperatorError
 from ops.ledger import PostgresLedger as OperatorsLedger
@@ -45,7 +45,7 @@ def test_certified_server_takes_events_and_answers_operators(database_url: str, 
     (record,) = records_of(invoice_paid())
     with front_of(port_of(database_url), certified) as front:
         url = elsewhere(database_url, front, f"sslrootcert={certified[0]}")
-        ledger = PostgresLedger(url)
+        ledger = LedgerTable(url)
         assert ledger.insert([record]) == []
         ledger.close()
         assert OperatorsLedger(url).known([record.event_id]) == {record.event_id}
@@ -64,7 +64,7 @@ def test_server_whose_certificate_proves_nothing_is_told_nothing(
     with front_of(port_of(database_url), certified) as front:
         url = elsewhere(database_url, front, f"sslrootcert={certified[0]}" if trusted else "")
         with pytest.raises(EventError, match="certificate"):
-            PostgresLedger(url).insert(records_of(invoice_paid()))
+            LedgerTable(url).insert(records_of(invoice_paid()))
         with pytest.raises(OperatorError, match="can't be read"):
             OperatorsLedger(url).known(["evt_1"])
         assert not front.in_clear
@@ -74,7 +74,7 @@ def test_server_whose_certificate_proves_nothing_is_told_nothing(
 @needs_openssl
 def test_require_in_the_url_encrypts_without_a_check(database_url: str, tmp_path: Path) -> None:
     with front_of(port_of(database_url), certificate(tmp_path, "DNS:db.example.com")) as front:
-        ledger = PostgresLedger(elsewhere(database_url, front, "sslmode=require"))
+        ledger = LedgerTable(elsewhere(database_url, front, "sslmode=require"))
         assert ledger.insert(records_of(invoice_paid())) == []
         ledger.close()
         assert not front.in_clear
@@ -88,7 +88,7 @@ def test_server_that_says_it_has_no_tls_learns_neither_password_nor_event(
     with front_of(port_of(database_url), None) as front:
         url = elsewhere(database_url, front, options)
         with pytest.raises(EventError, match=r"TLS|sslmode"):
-            PostgresLedger(url).insert(records_of(invoice_paid()))
+            LedgerTable(url).insert(records_of(invoice_paid()))
         with pytest.raises(OperatorError, match="DATABASE_URL"):
             OperatorsLedger(url).known(["evt_1"])
         assert front.in_clear == b""

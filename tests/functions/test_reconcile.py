@@ -18,7 +18,7 @@ from functions.ledger.records import read
 from functions.pipeline.idempotency import idempotency_id
 from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE
-from functions.reconciliation.heal import Destination, envelope
+from functions.reconciliation.heal import HealTargets, envelope
 from functions.reconciliation.job import OVERLAP_SECONDS
 from functions.shared import names
 from ops.errors import OperatorError
@@ -89,7 +89,7 @@ class World:
 
     def audit(self, *events: dict[str, Any]) -> None:
         """Let the ledger hold events, in one object."""
-        destination = Destination(SOURCE, "aws", "000000000000", REGION, {}, "")
+        destination = HealTargets(SOURCE, "aws", "000000000000", REGION, {}, "")
         records = [
             read(
                 {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from functions.dead_letters.lease import RENEW_SECONDS, Lease
+from functions.dead_letters.lease import RENEW_SECONDS, RunLease
 from functions.pipeline.idempotency_table import Table, client
 from functions.shared import names
 from functions.shared.aws import session
@@ -400,27 +400,27 @@ def table(environment: dict[str, str], aws: Aws, monkeypatch: pytest.MonkeyPatch
 
 
 def test_lease_belongs_to_one_run_until_it_ends_or_its_time_is_over(table: Table) -> None:
-    first, second, third = Lease(table, 3 - RENEW_SECONDS), Lease(table, 30), Lease(table, 30)
-    assert first.take()
+    first, second, third = RunLease(table, 3 - RENEW_SECONDS), RunLease(table, 30), RunLease(table, 30)
+    assert first.try_acquire()
     assert first.renew()
-    assert not second.take()
-    wait_for(second.take)
+    assert not second.try_acquire()
+    wait_for(second.try_acquire)
     first.until = 0.0
     assert not first.renew()
     first.release()
-    assert not third.take()
+    assert not third.try_acquire()
     assert second.renew()
     second.release()
-    assert third.take()
+    assert third.try_acquire()
     third.release()
 
 
 def test_runs_know_what_failed_in_earlier_ones(table: Table, aws: Aws) -> None:
-    first, killed, third = Lease(table, 30), Lease(table, 30), Lease(table, 30)
-    assert first.take()
+    first, killed, third = RunLease(table, 30), RunLease(table, 30), RunLease(table, 30)
+    assert first.try_acquire()
     assert (first.count("one", 1), first.count("two", 0), first.count("one", 2)) == (1, 0, 3)
     first.release()
-    assert killed.take()
+    assert killed.try_acquire()
     assert killed.attempts == {"one": 3, "two": 0}
     killed.forget("two")
     killed.count("three", 1)
@@ -430,7 +430,7 @@ def test_runs_know_what_failed_in_earlier_ones(table: Table, aws: Aws) -> None:
     values = {":over": {"N": "0"}}
     update = {"UpdateExpression": "SET lease_until = :over", "ExpressionAttributeValues": values}
     aws.client("dynamodb").update_item(TableName=TABLE, Key=key, **update)
-    assert third.wait()
+    assert third.acquire()
     assert third.attempts == {"one": 3, "three": 1}
     third.forget("one")
     third.forget("three")

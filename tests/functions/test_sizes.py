@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from functions.dead_letters.message import DeadLetter, read
+from functions.dead_letters.message import DeadLetterMessage, parse
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.local.clients import Aws
@@ -48,7 +48,7 @@ class DeadLetters:
         self._sqs = aws.client("sqs")
         self._url = url
 
-    def take(self) -> list[DeadLetter]:
+    def take(self) -> list[DeadLetterMessage]:
         taken = []
         while messages := self._sqs.receive_message(
             QueueUrl=self._url,
@@ -58,7 +58,7 @@ class DeadLetters:
         ).get("Messages"):
             for message in messages:
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                taken.append(read(message))
+                taken.append(parse(message))
         return taken
 
 

@@ -60,7 +60,7 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
         names.EVENTS_GIVEN_UP: BY_SERVICE,
         names.EVENTS_LEFT: BY_SERVICE,
         names.EVENTS_UNHANDLED: BY_SERVICE,
-        names.OLDEST_LETTER_AGE: BY_SERVICE,
+        names.OLDEST_MESSAGE_AGE: BY_SERVICE,
         names.EVENTS_PARKED: BY_TYPE,
         names.MESSAGES_PARKED: BY_SERVICE,
         names.STALE_SKIPPED: BY_TYPE,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.dead_letters.lease import Lease
+from functions.dead_letters.lease import RunLease
 from functions.shared import names
 from tests.infra.conftest import synthesise_into
 from tests.infra.terraform_json import Stack, statements
@@ -160,8 +160,8 @@ class Written:
 
 def test_redrive_may_write_its_own_item_and_no_handlers_record(prod: Stack) -> None:
     table: Any = Written()
-    lease = Lease(table, 60)
-    lease.take()
+    lease = RunLease(table, 60)
+    lease.try_acquire()
     lease.until = 0.0
     lease.renew()
     lease.release()

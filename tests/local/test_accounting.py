@@ -5,7 +5,7 @@ from __future__ import annotations
 from ops.local.accounting import (
     Delivery,
     Evidence,
-    LedgerEntry,
+    LedgerRow,
     Observations,
     Outcome,
     Request,
@@ -39,7 +39,7 @@ def test_first_delivery_is_applied_and_the_repeat_is_the_duplicate() -> None:
     seen = Observations(
         evidence=(evidence("evt_1", "duplicate", 1_900), evidence("evt_1", "applied", 1_200)),
         requests=(request("evt_1", 200, 1_100),),
-        ledger={"evt_1": LedgerEntry(2)},
+        ledger={"evt_1": LedgerRow(2)},
         archived={"a": 1_500, "b": 1_600},
     )
     first, second = account([delivery("evt_1", "a"), delivery("evt_1", "b")], seen)
@@ -50,16 +50,16 @@ def test_first_delivery_is_applied_and_the_repeat_is_the_duplicate() -> None:
 
 
 def test_a_repeat_that_nothing_shows_stays_unaccounted() -> None:
-    seen = Observations(evidence=(evidence("evt_1", "applied", 1_200),), ledger={"evt_1": LedgerEntry(1)})
+    seen = Observations(evidence=(evidence("evt_1", "applied", 1_200),), ledger={"evt_1": LedgerRow(1)})
     rows = account([delivery("evt_1", "a"), delivery("evt_1", "b")], seen)
     assert [row.outcome for row in rows] == ["applied", None]
 
 
 def test_audited_needs_the_table_and_the_bucket() -> None:
     sent = [delivery("evt_1", "a")]
-    table_only = Observations(ledger={"evt_1": LedgerEntry(1)})
+    table_only = Observations(ledger={"evt_1": LedgerRow(1)})
     bucket_only = Observations(archived={"a": 1_500})
-    both = Observations(ledger={"evt_1": LedgerEntry(1)}, archived={"a": 1_500})
+    both = Observations(ledger={"evt_1": LedgerRow(1)}, archived={"a": 1_500})
     assert [account(sent, seen)[0].audited for seen in (table_only, bucket_only, both)] == [
         False,
         False,
@@ -69,17 +69,17 @@ def test_audited_needs_the_table_and_the_bucket() -> None:
 
 def test_audited_needs_every_delivery_of_a_repeated_event() -> None:
     sent = [delivery("evt_1", "a"), delivery("evt_1", "b")]
-    seen = Observations(ledger={"evt_1": LedgerEntry(1)}, archived={"a": 1_500, "b": 1_600})
+    seen = Observations(ledger={"evt_1": LedgerRow(1)}, archived={"a": 1_500, "b": 1_600})
     assert not any(row.audited for row in account(sent, seen))
 
 
 def test_a_type_without_a_rule_is_unrouted_once_it_is_in_the_ledger() -> None:
     sent = [delivery("evt_1", "a", handler=None)]
-    seen = Observations(ledger={"evt_1": LedgerEntry(1)}, archived={"a": 1_500})
+    seen = Observations(ledger={"evt_1": LedgerRow(1)}, archived={"a": 1_500})
     assert account(sent, Observations())[0].outcome is None
     assert (account(sent, seen)[0].outcome, account(sent, seen)[0].latency_ms) == ("unrouted", 500)
 
 
 def test_a_type_without_a_rule_that_a_handler_touched_is_not_called_unrouted() -> None:
-    seen = Observations(evidence=(evidence("evt_1", "applied", 1_200),), ledger={"evt_1": LedgerEntry(1)})
+    seen = Observations(evidence=(evidence("evt_1", "applied", 1_200),), ledger={"evt_1": LedgerRow(1)})
     assert account([delivery("evt_1", "a", handler=None)], seen)[0].outcome == "applied"

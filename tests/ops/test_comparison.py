@@ -82,11 +82,11 @@ class World:
         left = {table: request | {"Keys": later}} if later else {}
         return {"Responses": {table: now}, "UnprocessedKeys": left}
 
-    def hand_over(self, each: dict[str, Any]) -> bool:
+    def heal(self, each: dict[str, Any]) -> bool:
         self.handed.append(("both", each))
         return self.fits
 
-    def hand_to_handler(self, each: dict[str, Any]) -> bool:
+    def invoke_handler(self, each: dict[str, Any]) -> bool:
         self.handed.append(("handler", each))
         return self.fits
 
@@ -130,7 +130,7 @@ def test_each_event_is_found_by_what_knows_it() -> None:
 
 
 def test_records_of_many_events_are_read_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("functions.reconciliation.handled.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("functions.reconciliation.handler_records.FIRST_WAIT_SECONDS", 0.0)
     events = [event(str(number)) for number in range(250)]
     world = World(*events)
     for each in events[10:]:
@@ -145,7 +145,7 @@ def test_event_that_is_too_large_stays_open() -> None:
 
 
 def test_table_that_can_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("functions.reconciliation.handled.FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("functions.reconciliation.handler_records.FIRST_WAIT_SECONDS", 0.0)
     world = World(event("any"))
     world.throttles = True
     with pytest.raises(OperatorError, match="throttles the table huntaze-stripe-idempotency-dev"):

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.redrive import QUEUED, Result, ToAuditQueue, ToHandler
+from functions.dead_letters.redrive import QUEUED, AuditQueueTarget, HandlerTarget, Result
 from functions.shared.errors import TransientError
 from ops import ROOT
 from ops.dlq.held import holding
@@ -148,11 +148,11 @@ def test_letter_that_the_audit_parks_again_is_handed_back_once(
 ) -> None:
     world.audited()
 
-    def parked_again(_queue: ToAuditQueue, letter: DeadLetter) -> Result:
+    def parked_again(_queue: AuditQueueTarget, letter: DeadLetterMessage) -> Result:
         world.put("audit-dlq.fifo", letter.body, "billing")
         return Result(QUEUED)
 
-    monkeypatch.setattr(ToAuditQueue, "hand_over", parked_again)
+    monkeypatch.setattr(AuditQueueTarget, "send", parked_again)
     done = dlq("redrive", "--queue", "audit-dlq.fifo", "--yes", "--rate", "100", "--json")
     document = json.loads(done.out)
     assert (done.code, document["outcomes"]["queued"], len(document["letters"])) == (0, 1, 1)
@@ -528,11 +528,11 @@ def test_redrive_settles_nothing_unless_it_is_asked_to(
     event_id = world.parked(error="DoubtfulRefusalError")
     sent: list[bool] = []
 
-    def asked(self: ToHandler, _letter: DeadLetter) -> Result:
+    def asked(self: HandlerTarget, _letter: DeadLetterMessage) -> Result:
         sent.append(self.settle)
         return Result("applied")
 
-    person.setattr(ToHandler, "hand_over", asked)
+    person.setattr(HandlerTarget, "send", asked)
     person.setattr(sys, "stdin", Terminal("y\n"))
     done = dlq("redrive", *(each.format(event_id=event_id) for each in options))
     assert (done.code, sent) == (0, [settles])
@@ -615,10 +615,10 @@ def test_aws_that_answers_no_more_ends_the_run_with_everything_given_back(
     for _ in range(6):
         world.failed()
 
-    def away(_self: ToHandler, _letter: Any) -> None:
+    def away(_self: HandlerTarget, _letter: Any) -> None:
         raise TransientError("the function could not be reached (ReadTimeoutError)")
 
-    person.setattr(ToHandler, "hand_over", away)
+    person.setattr(HandlerTarget, "send", away)
     done = dlq("redrive", "--yes", "--json", "--rate", "100")
     document = json.loads(done.out)
     assert (done.code, document["outcomes"]["failed"], document["not_tried"], document["left"]) == (
@@ -648,14 +648,14 @@ def test_letter_that_can_not_be_written_again_stays_and_stops_nobody(
 ) -> None:
     deep = world.failed()
     world.failed()
-    hand_over = ToHandler.hand_over
+    send = HandlerTarget.send
 
-    def nested(self: ToHandler, letter: Any) -> Any:
+    def nested(self: HandlerTarget, letter: Any) -> Any:
         if letter.event_id == deep:
             raise RecursionError
-        return hand_over(self, letter)
+        return send(self, letter)
 
-    person.setattr(ToHandler, "hand_over", nested)
+    person.setattr(HandlerTarget, "send", nested)
     document = json.loads(dlq("redrive", "--yes", "--json").out)
     assert (document["outcomes"]["applied"], document["left"]) == (1, 1)
     assert document["failures"][0]["reason"].startswith("the envelope is nested too deeply to be handed over")

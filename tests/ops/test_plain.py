@@ -15,7 +15,7 @@ import typer
 from rich.markdown import Markdown
 from rich.table import Table
 
-from functions.dead_letters.message import DeadLetter
+from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.redrive import FAILED, Result
 from functions.reconciliation.gap import Gap
 from ops import ROOT, cli
@@ -92,8 +92,8 @@ def _without_colours(text: str) -> Iterator[str]:
         yield words if colour and all(each in "0123456789;" for each in parameters) else f"\x1b[{part}"
 
 
-def _letter(value: str) -> tuple[DeadLetter, Queue]:
-    letter = DeadLetter(
+def _letter(value: str) -> tuple[DeadLetterMessage, Queue]:
+    letter = DeadLetterMessage(
         message_id="m",
         receipt="r",
         failed_at=0.0,

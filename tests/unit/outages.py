@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.dead_letters import auto_redrive, drain, lease
-from functions.dead_letters.settings import RedriveSettings
+from functions.dead_letters.settings import AutoRedriveSettings
 from functions.pipeline.idempotency_table import ConditionFailedError
 from functions.shared import aws, names, telemetry
 from tests.unit import snapshots
@@ -292,7 +292,7 @@ class World:
 @contextmanager
 def playing(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Let the shipped code play in the world."""
-    settings = RedriveSettings(
+    settings = AutoRedriveSettings(
         api_url="http://api",
         table="table",
         expiry_seconds=8_640_000,
@@ -304,7 +304,7 @@ def playing(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         handler_seconds=30,
     )
     clients = {"sqs": world.queues, "lambda": world}
-    monkeypatch.setattr(auto_redrive, "redrive_settings", lambda: settings)
+    monkeypatch.setattr(auto_redrive, "auto_redrive_settings", lambda: settings)
     monkeypatch.setattr(auto_redrive, "api_answers", lambda _url: world.api_answers)
     monkeypatch.setattr(auto_redrive, "Table", lambda *_: world.table)
     monkeypatch.setattr(auto_redrive, "Workers", lambda most: Workers(world.clock, most))

@@ -13,9 +13,9 @@ from functions.dead_letters.message import (
     PERMANENT,
     TRANSIENT,
     UNKNOWN,
-    DeadLetter,
-    failure_of,
-    read,
+    DeadLetterMessage,
+    classify_failure,
+    parse,
 )
 from functions.dead_letters.queue import DeadLetterQueue
 from tests.unit import snapshots
@@ -36,7 +36,7 @@ def message(body: Any, **attributes: str) -> dict[str, Any]:
     }
 
 
-def on_failure(response: Any, condition: str = "RetriesExhausted") -> DeadLetter:
+def on_failure(response: Any, condition: str = "RetriesExhausted") -> DeadLetterMessage:
     record = {
         "version": "1.0",
         "requestContext": {"condition": condition, "approximateInvokeCount": 3},
@@ -44,7 +44,7 @@ def on_failure(response: Any, condition: str = "RetriesExhausted") -> DeadLetter
         "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
         "responsePayload": response,
     }
-    return read(message(record))
+    return parse(message(record))
 
 
 def test_parked_message_tells_its_reason_and_the_apis_answer() -> None:
@@ -56,7 +56,7 @@ def test_parked_message_tells_its_reason_and_the_apis_answer() -> None:
         "answer": SECRET,
         "handler": "payments",
     }
-    letter = read(message({"parked": parked, "envelope": ENVELOPE}))
+    letter = parse(message({"parked": parked, "envelope": ENVELOPE}))
     assert (letter.event_id, letter.event_type) == ("evt_unit_1", "payment_intent.succeeded")
     assert (letter.kind, letter.reason, letter.error) == (PERMANENT, parked["reason"], "PermanentError")
     assert (letter.status, letter.endpoint) == (422, parked["endpoint"])
@@ -67,7 +67,7 @@ def test_parked_message_tells_its_reason_and_the_apis_answer() -> None:
 
 def test_parked_message_may_hold_what_is_no_envelope() -> None:
     parked = {"reason": "the envelope must be a JSON object", "error": "InvalidEventError"}
-    letter = read(message({"parked": parked, "envelope": None}))
+    letter = parse(message({"parked": parked, "envelope": None}))
     assert (letter.kind, letter.event_id, letter.status) == (PERMANENT, None, None)
 
 
@@ -116,7 +116,7 @@ def test_event_that_never_ran_may_succeed_another_time(response: Any) -> None:
     ("code", "kind"), [("NO_PERMISSIONS", CONFIGURATION), ("THROTTLING", TRANSIENT), ("TIMEOUT", TRANSIENT)]
 )
 def test_event_that_was_not_handed_over_tells_eventbridges_reason(code: str, kind: str) -> None:
-    letter = read(message(ENVELOPE, ERROR_CODE=code, ERROR_MESSAGE="no luck", RULE_ARN="arn:aws:x"))
+    letter = parse(message(ENVELOPE, ERROR_CODE=code, ERROR_MESSAGE="no luck", RULE_ARN="arn:aws:x"))
     assert (letter.kind, letter.error) == (kind, code)
     assert letter.reason == f"EventBridge could not hand it over ({code}: no luck)"
     assert letter.envelope == ENVELOPE
@@ -125,30 +125,30 @@ def test_event_that_was_not_handed_over_tells_eventbridges_reason(code: str, kin
 def test_envelope_alone_comes_from_the_audit_queue() -> None:
     moved = message(ENVELOPE)
     moved["Attributes"]["MessageGroupId"] = "payments"
-    letter = read(moved)
+    letter = parse(moved)
     assert (letter.kind, letter.reason) == (TRANSIENT, "the ledger did not take it")
     assert letter.event_id == "evt_unit_1"
-    letter = read(message(ENVELOPE))
+    letter = parse(message(ENVELOPE))
     assert (letter.kind, letter.reason) == (UNKNOWN, "the message does not say why it is here")
 
 
 def test_message_that_the_audit_function_parked_tells_its_reason() -> None:
     parked = message(ENVELOPE, reason="detail.type must be a text", error="InvalidEventError")
     parked["Attributes"]["MessageGroupId"] = "payments"
-    letter = read(parked)
+    letter = parse(parked)
     assert (letter.kind, letter.reason) == (PERMANENT, "detail.type must be a text")
     assert letter.envelope == ENVELOPE
 
 
 @pytest.mark.parametrize("body", ["", "no json", "null", "[]", '"text"', "{}", '{"a": 1}', "[" * 100_000])
 def test_what_is_no_record_is_shown_without_an_envelope(body: str) -> None:
-    letter = read(message(body))
+    letter = parse(message(body))
     assert (letter.kind, letter.envelope, letter.event_id, letter.body) == (UNKNOWN, None, None, body)
 
 
 @pytest.mark.parametrize("detail", [None, [], "x", {"id": 7, "type": ["x"]}, {"id": "é", "type": SECRET}])
 def test_envelope_that_names_no_event_has_no_id(detail: Any) -> None:
-    letter = read(message({"detail": detail}))
+    letter = parse(message({"detail": detail}))
     assert (letter.event_id, letter.event_type) == (None, None)
 
 
@@ -156,7 +156,7 @@ def test_envelope_that_names_no_event_has_no_id(detail: Any) -> None:
 def test_message_that_is_no_event_tells_why_the_audit_function_parked_it(body: str) -> None:
     parked = message(body, reason="the body is no event", error="InvalidEventError")
     parked["Attributes"]["MessageGroupId"] = "payments"
-    letter = read(parked)
+    letter = parse(parked)
     assert (letter.kind, letter.reason) == (PERMANENT, "the body is no event")
     assert letter.envelope is None
 
@@ -173,7 +173,7 @@ def test_message_that_is_no_event_tells_why_the_audit_function_parked_it(body: s
 def test_error_of_a_function_is_told_without_what_it_may_hold(
     error: str, text: str, kind: str, reason: str
 ) -> None:
-    assert failure_of(error, text) == (kind, reason)
+    assert classify_failure(error, text) == (kind, reason)
 
 
 class LargeQueue:
@@ -198,6 +198,6 @@ def test_taking_ends_before_what_was_taken_comes_again(
     clock = [0.0]
     monkeypatch.setattr("functions.dead_letters.queue.time.monotonic", lambda: clock[0])
     sqs: Any = LargeQueue(clock, messages)
-    taken = DeadLetterQueue("dlq", "https://sqs/dlq", sqs).take(seconds=120)
+    taken = DeadLetterQueue("dlq", "https://sqs/dlq", sqs).receive_all(visibility_timeout=120)
     assert sqs.calls == calls
     assert len(taken) == len({letter.message_id for letter in taken}) == min(messages, calls * 10)

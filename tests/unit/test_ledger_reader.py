@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from functions.ledger import keys as ledger_keys
 from functions.ledger import reader
-from functions.ledger.reader import Delivery, KnownEvents, LedgerReader
+from functions.ledger.reader import KnownEvents, LedgerEntry, LedgerReader
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PAGE = 1000
@@ -208,7 +208,7 @@ def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) ->
         bucket.add(str(number), f"evt_{number}", storage=storage)
     read = ledger(bucket)
     keys = read.page("").keys
-    assert {delivery.event_id for delivery in read.deliveries(keys)} == {"evt_2", "evt_3"}
+    assert {delivery.event_id for delivery in read.entries(keys)} == {"evt_2", "evt_3"}
     assert (read.frozen, read.unreadable) == (2, 0)
 
 
@@ -229,14 +229,14 @@ def test_object_that_unpacks_to_too_much_or_in_part_is_damaged(
     key = bucket.add("bomb")
     bucket.objects[key] = (body, NOW, "STANDARD")
     read = ledger(bucket)
-    assert list(read.deliveries([key])) == []
+    assert list(read.entries([key])) == []
     assert read.unreadable == 1
 
 
 def test_object_as_large_as_may_be_is_read(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     key = bucket.add("large", "evt_1")
     monkeypatch.setattr(reader, "MAXIMUM_BYTES", len(gzip.decompress(bucket.objects[key][0])))
-    assert [delivery.event_id for delivery in ledger(bucket).deliveries([key])] == ["evt_1"]
+    assert [delivery.event_id for delivery in ledger(bucket).entries([key])] == ["evt_1"]
 
 
 def test_event_is_the_one_that_was_delivered_first(bucket: Bucket) -> None:
@@ -258,7 +258,7 @@ def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
     name = bucket.add("damaged")
     bucket.objects[name] = (gzip.compress(b"\n".join([first, odd, deep, second])), written, storage)
     read = ledger(bucket)
-    assert [delivery.event_id for delivery in read.deliveries([name])] == ["evt_1", "evt_2"]
+    assert [delivery.event_id for delivery in read.entries([name])] == ["evt_1", "evt_2"]
     assert read.unreadable == 1
 
 
@@ -269,7 +269,7 @@ def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> 
     bucket.add("timeless", "evt_3", more={"time": None})
     read = ledger(bucket)
     keys = read.page("").keys
-    found = {delivery.event_id: delivery for delivery in read.deliveries(keys)}
+    found = {delivery.event_id: delivery for delivery in read.entries(keys)}
     at = datetime(2026, 4, 1, 10, 0, 4, tzinfo=UTC)
     received = datetime(2026, 4, 1, 10, 0, 5, 123000, tzinfo=UTC)
     expected = [("evt_1", at, False), ("evt_2", at, True), ("evt_3", received, False)]
@@ -277,7 +277,7 @@ def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> 
     for event_id, time, replayed in expected:
         key = found[event_id].key
         assert key in keys
-        assert found[event_id] == Delivery(
+        assert found[event_id] == LedgerEntry(
             f"id-{event_id}", key, event_id, "invoice.paid", time, replayed=replayed
         )
 
@@ -285,5 +285,5 @@ def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> 
 def test_progress_tells_how_many_are_read(bucket: Bucket) -> None:
     keys = [bucket.add(str(number), f"evt_{number}") for number in range(30)]
     told: list[int] = []
-    assert len(list(ledger(bucket).deliveries(keys, told.append))) == 30
+    assert len(list(ledger(bucket).entries(keys, told.append))) == 30
     assert told == list(range(1, 31))

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from functions.pipeline.envelope import parse
 from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE, Event, Gap, compare
-from functions.reconciliation.heal import Destination, Healer, envelope
+from functions.reconciliation.heal import Healer, HealTargets, envelope
 from functions.reconciliation.job import STEP_SECONDS, steps
 from functions.shared import names
 from functions.shared.errors import ConfigurationError, TransientError
+from functions.shared.rate_limiter import RateLimiter
 from tests.unit import snapshots
 
 SOURCE = "aws.partner/stripe.com/ed_test_unit"
-DESTINATION = Destination(
+DESTINATION = HealTargets(
     SOURCE,
     "aws-cn",
     "111122223333",
@@ -122,35 +123,35 @@ def healer(recorder: Recorder, **options: Any) -> Healer:
 
 def test_event_goes_to_its_handler_first_and_to_the_audit_last() -> None:
     recorder = Recorder()
-    assert healer(recorder).hand_over(detail("invoice.paid"))
+    assert healer(recorder).heal(detail("invoice.paid"))
     assert recorder.calls == ["invoke fn-billing Event", "send billing"]
 
 
 def test_event_that_the_ledger_has_goes_to_its_handler_alone() -> None:
     recorder = Recorder()
-    assert healer(recorder).hand_to_handler(detail("invoice.paid"))
+    assert healer(recorder).invoke_handler(detail("invoice.paid"))
     assert recorder.calls == ["invoke fn-billing Event"]
 
 
 def test_unrouted_event_goes_to_the_audit_alone() -> None:
     recorder = Recorder()
-    assert healer(recorder).hand_over(detail("payout.paid"))
+    assert healer(recorder).heal(detail("payout.paid"))
     assert recorder.calls == ["send other"]
 
 
 def test_copies_hold_no_client_secret() -> None:
     recorder = Recorder()
     intent = snapshots.payment_intent(client_secret="pi_1_secret_PLANTED")
-    assert healer(recorder).hand_over(detail("payment_intent.succeeded", data={"object": intent}))
+    assert healer(recorder).heal(detail("payment_intent.succeeded", data={"object": intent}))
     assert len(recorder.bodies) == 2
     assert "PLANTED" not in "".join(recorder.bodies)
 
 
 def test_rate_is_kept() -> None:
     waits: list[float] = []
-    paced = healer(Recorder(), rate=10.0, sleep=waits.append)
+    paced = healer(Recorder(), limiter=RateLimiter(10.0, waits.append))
     for _ in range(4):
-        paced.hand_over(detail())
+        paced.heal(detail())
     assert len(waits) == 3
     # Nobody slept, so each wait is a tenth of a second longer than the one before.
     assert [round(wait, 1) for wait in waits] == [0.1, 0.2, 0.3]
@@ -163,7 +164,7 @@ def client_error(code: str) -> ClientError:
 def test_event_that_is_too_large_is_left_open() -> None:
     recorder = Recorder()
     too_large = detail(data={"object": snapshots.customer(description="x" * names.EVENT_BYTES)})
-    assert not healer(recorder).hand_over(too_large)
+    assert not healer(recorder).heal(too_large)
     assert recorder.calls == []
 
 
@@ -171,7 +172,7 @@ def test_event_that_is_too_large_is_left_open() -> None:
 def test_size_is_counted_in_the_bytes_that_a_message_takes(characters: int, *, fits: bool) -> None:
     recorder = Recorder()
     japanese = detail(data={"object": snapshots.customer(description="株" * characters)})
-    assert healer(recorder).hand_over(japanese) is fits
+    assert healer(recorder).heal(japanese) is fits
     assert bool(recorder.calls) is fits
 
 
@@ -186,5 +187,5 @@ def test_size_is_counted_in_the_bytes_that_a_message_takes(characters: int, *, f
 )
 def test_failed_hand_over_is_classified(error: Exception, kind: type[Exception]) -> None:
     with pytest.raises(kind) as caught:
-        healer(Recorder(error)).hand_over(detail())
+        healer(Recorder(error)).heal(detail())
     assert "quotes the event" not in str(caught.value)

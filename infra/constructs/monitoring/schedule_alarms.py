@@ -78,7 +78,7 @@ def _of_redrive(pipeline: Pipeline) -> list[Alarm]:
             "redrive-oldest-letter",
             f"An event that the redrive function read has waited {_OLD_DAYS} days in a dead-letter queue. "
             f"{AGE_ADVICE}",
-            pipeline.custom(_REDRIVE, names.OLDEST_LETTER_AGE, "Maximum"),
+            pipeline.custom(_REDRIVE, names.OLDEST_MESSAGE_AGE, "Maximum"),
             _OLD_DAYS * _DAY_SECONDS,
         ),
         Alarm(

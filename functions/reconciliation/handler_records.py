@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline.idempotency import COMPLETED, idempotency_id
+from functions.pipeline.idempotency import idempotency_id
 from functions.pipeline.routing_table import ROUTES
 from functions.shared import aws, names
 from functions.shared.errors import TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-__all__ = ["COMPLETED", "READ_BATCH", "Records"]
 
 TABLE: Final = "the idempotency table"
 # DynamoDB takes so many keys in one BatchGetItem.
@@ -27,7 +25,7 @@ _STATUS: Final = "status"
 
 
 @dataclass(frozen=True)
-class Records:
+class HandlerRecords:
     """The handlers' records, read in batches."""
 
     client: DynamoDBClient = field(repr=False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from functions.dead_letters.message import read
-from functions.dead_letters.redrive import QUEUED, ToAuditQueue
+from functions.dead_letters.message import parse
+from functions.dead_letters.redrive import QUEUED, AuditQueueTarget
 from tests.unit import snapshots
 from tests.unit.test_dead_letters import message
 
@@ -25,7 +25,7 @@ class Queue:
 
 def handed_over(body: str) -> str:
     queue: Any = Queue()
-    assert ToAuditQueue("https://queue", queue).hand_over(read(message(body))).outcome == QUEUED
+    assert AuditQueueTarget("https://queue", queue).send(parse(message(body))).outcome == QUEUED
     return str(queue.sent[0]["MessageBody"])
 
 

@@ -18,7 +18,7 @@ TRIES_AT_ONCE: Final = 3
 
 
 @dataclass
-class Circuit:
+class CircuitBreaker:
     """The state of one type.
 
     Parameters
