@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from functions.dead_letters import circuit
+from functions.dead_letters import circuit_breaker
 from functions.pipeline import apply
-from functions.reconciliation import handled
+from functions.reconciliation import handler_records
 from functions.shared import aws, retry
 from functions.stripe_api import client as stripe_client
 from infra.constructs import audit, rules, schedule
@@ -37,12 +37,12 @@ RETRIES: dict[tuple[str, str], object] = {
     ("functions/stripe_api/client.py", "RETRIEVE_RETRIES"): stripe_client.RETRIEVE_RETRIES,
     ("functions/stripe_api/client.py", "PAGE_RETRIES"): stripe_client.PAGE_RETRIES,
     ("functions/stripe_api/client.py", "PAGE_ATTEMPTS"): stripe_client.PAGE_ATTEMPTS,
-    ("functions/reconciliation/handled.py", "READ_ATTEMPTS"): handled.READ_ATTEMPTS,
+    ("functions/reconciliation/handler_records.py", "READ_ATTEMPTS"): handler_records.READ_ATTEMPTS,
     ("infra/resources/function.py", "_ASYNC_RETRIES"): function._ASYNC_RETRIES,
     ("infra/constructs/rules.py", "_RETRY"): rules._RETRY.maximum_retry_attempts,
     ("infra/constructs/schedule.py", "_START_RETRIES"): schedule._START_RETRIES,
     ("infra/constructs/audit.py", "_OUTAGE_SECONDS"): audit._OUTAGE_SECONDS,
-    ("functions/dead_letters/circuit.py", "FAILURES_IN_A_ROW"): circuit.FAILURES_IN_A_ROW,
+    ("functions/dead_letters/circuit_breaker.py", "FAILURES_IN_A_ROW"): circuit_breaker.FAILURES_IN_A_ROW,
     ("infra/settings/environment.py", "auto_redrive_attempts"): Settings.model_fields[
         "auto_redrive_attempts"
     ].default,
