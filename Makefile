@@ -10,13 +10,13 @@ OPS := $(VENV)/python -m ops
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local chaos model test check format lock diagram bundles synth bootstrap plan deploy destroy clean
+.PHONY: help setup local chaos model test check format lock docs diagram bundles synth bootstrap plan deploy destroy clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: ## Install everything into .venv from Pipfile.lock
-	@$(if $(PYTHON),$(PYTHON) -I -S ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
+	@$(if $(PYTHON),$(PYTHON) ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
 local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=DIR COUNT=N KEEP=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)
@@ -47,6 +47,9 @@ lock: setup ## Resolve Pipfile anew into Pipfile.lock, without index addresses
 
 diagram: setup ## Draw docs/architecture.svg from the synthesised Terraform of prod
 	@$(VENV)/python -m ops.dev.diagram
+
+docs: setup ## Write what the documentation takes from the code
+	@$(VENV)/python -m ops.dev.docs
 
 bundles: setup ## Build the function bundles for Lambda
 	@$(OPS) bundles

@@ -120,7 +120,7 @@ def _schema(body: Body) -> dict[str, Any]:
 
 
 def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {**schema, "type": [schema["type"], "null"]}
+    return {**schema, "type": [schema["type"], "null"]} if schema else {}
 
 
 def _problem(*codes: str) -> dict[str, Any]:

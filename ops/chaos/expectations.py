@@ -1,12 +1,16 @@
-"""What each event must lead to, written from the contract of the pipeline and not from its routing table.
+"""What each event must lead to: written by hand for the event types below, for others from the routing table.
 
-Two readings of one contract that agree are worth more than one reading used twice.
+Two readings of one contract that agree are worth more than one reading used twice; a test compares them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
+
+from functions.pipeline.route import Route
+from functions.pipeline.routing_table import ROUTES
 
 Repeat = Literal["once", "latest", "each"]
 Fate = Literal["applied", "recorded", "unrouted", "parked"]
@@ -28,8 +32,8 @@ class Kind:
     ends: bool = False
 
 
-# By the shipped sample's name, which tells apart the modes of a checkout session.
-KINDS: dict[str, Kind] = {
+# By the shipped sample's name, which holds the mode of a checkout session.
+WRITTEN: dict[str, Kind] = {
     "payment_intent.succeeded": Kind(PAYMENTS, "once"),
     "payment_intent.payment_failed": Kind(PAYMENTS, "each"),
     "payment_intent.canceled": Kind(PAYMENTS, "once"),
@@ -52,6 +56,23 @@ KINDS: dict[str, Kind] = {
     "payout.paid": Kind(None, "each", "unrouted"),
     "product.created": Kind(None, "each", "unrouted"),
 }
+
+
+def routed(routes: Iterable[Route]) -> dict[str, Kind]:
+    """Return what the routing table says of each sample's event."""
+    return {
+        f"{route.event_type}--{variant}" if variant else route.event_type: Kind(
+            route.handler,
+            cast(Repeat, route.repeat),
+            "applied" if call else "recorded",
+            route.ends_stream,
+        )
+        for route in routes
+        for variant, call in route.variants.items()
+    }
+
+
+KINDS: dict[str, Kind] = routed(ROUTES.values()) | WRITTEN
 
 
 # The class of a refusal that ends no doubt of an earlier call: its answer has no code that says more.

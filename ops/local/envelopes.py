@@ -20,6 +20,11 @@ from ops.local.fresh_ids import FreshIds
 
 SAMPLES = Path(__file__).resolve().parent / "events"
 GENERATIONS = ("acacia", "current")
+# What the API must get for each sample, by its name below SAMPLES: path and body of the call, or null. It is
+# written by hand from the API's contract, so that the routing table is compared with a second reading of it.
+EXPECTED_CALLS: dict[str, dict[str, Any] | None] = json.loads(
+    Path(__file__).with_name("expected_bodies.json").read_text(encoding="utf-8")
+)
 REFUSED = "refused"
 # One sample of each way in which an event ends: applied by either handler, recorded, routed by no rule.
 REPEATED = (

@@ -57,7 +57,7 @@ def test_file_is_valid_openapi() -> None:
 
 
 def test_file_is_what_its_module_writes() -> None:
-    assert FILE.read_text(encoding="utf-8") == written(), "run `.venv/bin/python -m ops.api`"
+    assert FILE.read_text(encoding="utf-8") == written(), "run `make docs`"
 
 
 def test_file_has_each_call_of_the_routing_table_and_no_other() -> None:
@@ -72,7 +72,7 @@ def test_file_has_each_call_of_the_routing_table_and_no_other() -> None:
         for path in DOCUMENT["paths"]
         for event_type, schema in zip(event_types(path), body_schemas(path), strict=True)
     }
-    assert told == routed, "mend ops/reference/huntaze/contract.py and run `.venv/bin/python -m ops.api`"
+    assert told == routed, "correct ops/reference/huntaze/contract.py and run `make docs`"
 
 
 def test_codes_are_those_that_the_pipeline_reads_and_the_contract_tells() -> None:

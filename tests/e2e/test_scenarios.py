@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import gzip
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,9 +16,9 @@ import pytest
 from functions.shared import names, retry
 from ops.local.deployment import EVENT_SOURCE
 from ops.local.drive import ends_apart
+from ops.local.envelopes import EXPECTED_CALLS
 from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for
 
-EXPECTED = json.loads((Path(__file__).parent / "expected_bodies.json").read_text())
 LAMBDA_ATTEMPTS = 3
 AUDIT_RECEIVES = 5
 
@@ -38,7 +36,7 @@ def driven(pipeline: Pipeline) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [f"{generation}/{path.name}" for generation, path in all_samples()])
 def test_every_sample_reaches_the_api_once_with_the_exact_body(driven: dict[str, Any], name: str) -> None:
-    row, expected = driven[name], EXPECTED[name]
+    row, expected = driven[name], EXPECTED_CALLS[name]
     sent = [(request.path, request.body) for request in row.requests]
     assert sent == ([] if expected is None else [(expected["path"], expected["body"])])
     assert all(request.status == 200 for request in row.requests)
@@ -103,7 +101,8 @@ def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeli
     envelope = fresh(sample("refused", "payment_intent.succeeded--test-currency"), "evt_e2eRefused")
     (row,) = pipeline.drive(envelope)
     assert (row.outcome, row.audited) == ("parked", True)
-    expected = EXPECTED["refused/payment_intent.succeeded--test-currency.json"]
+    expected = EXPECTED_CALLS["refused/payment_intent.succeeded--test-currency.json"]
+    assert expected
     (request,) = pipeline.requests("evt_e2eRefused")
     assert request["status"] == 422
     refused_id = envelope["detail"]["data"]["object"]["id"]
@@ -123,50 +122,6 @@ def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeli
     # The one value that is never stored.
     envelope["detail"]["data"]["object"]["client_secret"] = None
     assert body["envelope"]["detail"] == envelope["detail"]
-
-
-def test_the_saved_queries_show_one_events_lines_and_count_failures_by_type(pipeline: Pipeline) -> None:
-    envelope = fresh(sample("refused", "payment_intent.succeeded--test-currency"), "evt_e2eQueried")
-    (row,) = pipeline.drive(envelope)
-    assert row.outcome == "parked"
-    pipeline.messages("huntaze-stripe-payments-dlq-dev")
-    (failures,) = [
-        row
-        for row in _saved_query(pipeline, "failures-by-type")
-        if row["event_type"] == envelope["detail-type"]
-    ]
-    assert (failures["error"], failures["status"]) == ("PermanentError", "422")
-    story = _saved_query(pipeline, "event-story", "evt_e2eQueried")
-    assert [row["@timestamp"] for row in story] == sorted(row["@timestamp"] for row in story)
-    assert {(row["service"], row["message"]) for row in story} >= {
-        ("payments", "event parked"),
-        ("audit", "event audited"),
-    }
-    logs = pipeline.deployment.services.aws.client("logs")
-    matching = [
-        event
-        for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
-        for event in logs.filter_log_events(
-            logGroupName=group["logGroupName"], filterPattern='{ $.correlation_id = "evt_e2eQueried" }'
-        )["events"]
-    ]
-    assert len(story) == len(matching)
-
-
-def _saved_query(pipeline: Pipeline, name: str, event_id: str = "") -> list[dict[str, str]]:
-    """Run a saved query as it is deployed, with an event id in place of the three dots."""
-    logs = pipeline.deployment.services.aws.client("logs")
-    (query,) = logs.describe_query_definitions(queryDefinitionNamePrefix=f"huntaze-stripe/dev/{name}")[
-        "queryDefinitions"
-    ]
-    started = logs.start_query(
-        logGroupNames=query["logGroupNames"],
-        startTime=int(time.time()) - 3600,
-        endTime=int(time.time()) + 60,
-        queryString=query["queryString"].replace("evt_...", event_id),
-    )
-    rows = logs.get_query_results(queryId=started["queryId"])["results"]
-    return [{cell["field"]: cell["value"] for cell in row} for row in rows]
 
 
 @pytest.mark.usefixtures("working_api")

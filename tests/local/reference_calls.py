@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-from ops.local.envelopes import SAMPLES
+from ops.local.envelopes import EXPECTED_CALLS, SAMPLES
 
 API_KEY = "hk_of_the_tests"
-EXPECTED_BODIES: dict[str, dict[str, Any] | None] = json.loads(
-    (Path(__file__).resolve().parent.parent / "e2e" / "expected_bodies.json").read_text(encoding="utf-8")
-)
 # The samples that end in a call, but for the one that the API refuses for good.
 CALLED = tuple(
-    name for name, call in EXPECTED_BODIES.items() if call is not None and not name.startswith("refused/")
+    name for name, call in EXPECTED_CALLS.items() if call is not None and not name.startswith("refused/")
 )
 
 
@@ -50,7 +46,7 @@ class Call:
 
 def sample_call(name: str) -> Call:
     """Return the call that a sample's event leads to."""
-    expected = EXPECTED_BODIES[name]
+    expected = EXPECTED_CALLS[name]
     assert expected is not None
     event = json.loads((SAMPLES / name).read_text(encoding="utf-8"))["detail"]
     headers = {

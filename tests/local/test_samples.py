@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from functions.pipeline.routing_table import ROUTES
-from ops.local.envelopes import GENERATIONS, REPEATED, SAMPLES, default_set, load_folder
-from tests.local.reference_calls import EXPECTED_BODIES
+from ops.local.envelopes import EXPECTED_CALLS, GENERATIONS, REPEATED, SAMPLES, default_set, load_folder
 
 API_VERSIONS = {"acacia": "2025-01-27.acacia", "current": "2026-07-29.dahlia"}
 # Numbers that no subscriber gets: 01 99 00 in France (Arcep, plan national de numérotation, 2.5.12) and
@@ -48,7 +47,9 @@ def test_each_generation_has_every_type_and_variant_and_two_types_no_rule_routes
         for route in ROUTES.values()
         for variant in route.variants
     } | {f"{event_type}.json" for event_type in UNROUTED_TYPES}
-    assert {delivery.note for delivery in load_folder(SAMPLES / generation)} == wanted
+    shipped = {delivery.note for delivery in load_folder(SAMPLES / generation)}
+    # A type that is added later needs one sample, in the shape that Stripe sends now.
+    assert shipped == wanted if generation == GENERATIONS[-1] else shipped <= wanted
     assert not UNROUTED_TYPES & set(ROUTES)
 
 
@@ -78,11 +79,11 @@ def test_sample_is_mapped_to_the_body_of_the_contract(name: str) -> None:
     route = ROUTES.get(detail["type"])
     request = route.request(detail["data"]["object"]) if route else None
     mapped = None if request is None else {"path": request.path, "body": dict(request.body)}
-    assert mapped == EXPECTED_BODIES[name]
+    assert mapped == EXPECTED_CALLS[name]
 
 
 def test_expected_bodies_name_the_samples_and_no_other_file() -> None:
-    assert set(EXPECTED_BODIES) == set(FILES)
+    assert set(EXPECTED_CALLS) == set(FILES)
 
 
 def test_event_ids_are_unique_among_the_samples() -> None:
@@ -93,7 +94,7 @@ def test_event_ids_are_unique_among_the_samples() -> None:
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_samples_of_a_generation_are_about_one_customer_and_one_subscription(generation: str) -> None:
     bodies = [
-        call["body"] for name, call in EXPECTED_BODIES.items() if call and name.startswith(f"{generation}/")
+        call["body"] for name, call in EXPECTED_CALLS.items() if call and name.startswith(f"{generation}/")
     ]
     for key in ("customerId", "subscriptionId"):
         assert len({body[key] for body in bodies if body.get(key)}) == 1
@@ -105,7 +106,7 @@ def test_samples_hold_what_a_search_for_leaks_looks_for() -> None:
 
 
 def test_samples_hold_the_shapes_that_stripe_documents_but_seldom_sends() -> None:
-    calls = [call["body"] for call in EXPECTED_BODIES.values() if call]
+    calls = [call["body"] for call in EXPECTED_CALLS.values() if call]
     assert any(body["customerId"] is None for body in calls)
     assert any(body["metadata"] is None for body in calls)
     assert any(body.get("currency") == "jpy" for body in calls)
@@ -154,6 +155,6 @@ def test_repetitions_cover_every_way_in_which_an_event_ends() -> None:
     ends = set()
     for stem in REPEATED:
         route = ROUTES.get(stem.partition("--")[0])
-        called = EXPECTED_BODIES[f"acacia/{stem}.json"] is not None
+        called = EXPECTED_CALLS[f"acacia/{stem}.json"] is not None
         ends.add("unrouted" if route is None else route.handler if called else "recorded")
     assert ends == {"payments", "billing", "recorded", "unrouted"}

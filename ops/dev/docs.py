@@ -1,0 +1,85 @@
+"""Write what the documentation takes from the code: `make docs`. A test compares the files with it.
+
+A generated part of a page stands between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from functions.pipeline.route import Call, Route
+from functions.pipeline.routing_table import ROUTES
+from ops import ROOT
+from ops.api import openapi
+
+EVENTS = "docs/events.md"
+
+
+def event_table() -> str:
+    """Return the routing table in Markdown, a row for each event type and mode."""
+    rows = [
+        ("Stripe event", "Function", "A repeat", "Huntaze API"),
+        ("---", "---", "---", "---"),
+        *_rows(ROUTES.values()),
+        ("every other type", "audit only", "", "none"),
+    ]
+    return "\n".join(f"| {' | '.join(row)} |".replace("|  |", "| |") for row in rows)
+
+
+def _rows(routes: Iterable[Route]) -> Iterator[tuple[str, str, str, str]]:
+    for route in routes:
+        for mode, call in route.variants.items():
+            event = f"`{route.event_type}`" + (f", mode `{mode}`" if mode else "")
+            yield event, route.handler, route.repeat, _call(call)
+
+
+def _call(call: Call | None) -> str:
+    return f"`POST {call.path}`" if call else "none: recorded and audited"
+
+
+def with_part(page: str, name: str, content: str) -> str:
+    """Return a page with the content of its part replaced.
+
+    Raises
+    ------
+    ValueError
+        The page has no such part.
+    """
+    part = re.compile(f"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)", re.DOTALL)
+    if not part.search(page):
+        raise ValueError(f"no part <!-- {name}: begin --> to fill")
+    return part.sub(lambda found: f"{found[1]}{content}\n{found[2]}", page)
+
+
+def _events_page(page: str) -> str:
+    return with_part(page, "event types", event_table())
+
+
+# Each generated file, or file with a generated part, with its text as a function of what it holds today.
+GENERATED: Mapping[str, Callable[[str], str]] = {
+    EVENTS: _events_page,
+    openapi.FILE.relative_to(ROOT).as_posix(): lambda _: openapi.written(),
+}
+
+
+def stale(root: Path = ROOT) -> list[str]:
+    """List the generated files that differ from what the code says today."""
+    return [name for name, text in _texts(root) if (root / name).read_text(encoding="utf-8") != text]
+
+
+def write(root: Path = ROOT) -> None:
+    """Write every generated file."""
+    for name, text in _texts(root):
+        (root / name).write_text(text, encoding="utf-8")
+
+
+def _texts(root: Path) -> Iterator[tuple[str, str]]:
+    for name, generate in GENERATED.items():
+        file = root / name
+        yield name, generate(file.read_text(encoding="utf-8") if file.exists() else "")
+
+
+if __name__ == "__main__":
+    write()
