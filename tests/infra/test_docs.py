@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from functions.dead_letters import circuit_breaker
-from functions.pipeline import apply
-from functions.reconciliation import handler_records
-from functions.shared import aws, retry
+from functions.pipeline import api, apply, claims, ordering
+from functions.reconciliation import gap, handler_records, heal, job
+from functions.shared import aws, names, retry
 from functions.stripe_api import client as stripe_client
 from infra.constructs import audit, rules, schedule
 from infra.names import ENVIRONMENTS
@@ -21,6 +21,7 @@ from infra.resources import function
 from infra.settings import Settings
 from ops import ROOT
 from ops import environment as ops_environment
+from ops.dlq import held
 from ops.local import envelopes
 from tests.infra.documented import check_ours
 from tests.infra.terraform_json import Stack, metrics_of
@@ -33,6 +34,7 @@ OURS = ("huntaze-stripe", ".venv/bin/huntaze-stripe")
 RETRIES: dict[tuple[str, str], object] = {
     ("functions/shared/retry.py", "ATTEMPTS"): retry.ATTEMPTS,
     ("functions/pipeline/apply.py", "BUSY_ATTEMPTS"): apply.BUSY_ATTEMPTS,
+    ("functions/pipeline/claims.py", "ROUNDS"): claims.ROUNDS,
     ("functions/shared/aws.py", "CONFIG"): aws.CONFIG.retries["total_max_attempts"],  # type: ignore[attr-defined]
     ("functions/stripe_api/client.py", "RETRIEVE_RETRIES"): stripe_client.RETRIEVE_RETRIES,
     ("functions/stripe_api/client.py", "PAGE_RETRIES"): stripe_client.PAGE_RETRIES,
@@ -48,6 +50,34 @@ RETRIES: dict[tuple[str, str], object] = {
     ].default,
     ("ops/environment.py", "CONFIG"): ops_environment.CONFIG.retries["total_max_attempts"],  # type: ignore[attr-defined]
 }
+
+
+QUIET_SECONDS = ordering.LATE_SECONDS + ordering.SKEW_SECONDS
+QUEUE_DAYS = names.QUEUE_RETENTION_SECONDS // (24 * 3600)
+# Numbers in prose, each with what it must be.
+PHRASES = [
+    ("failures.md", f"up to {retry.ATTEMPTS} attempts in the invocation"),
+    ("failures.md", f"24 hours ({rules._RETRY.maximum_retry_attempts} attempts)"),
+    ("failures.md", f"on an object {QUIET_SECONDS} seconds later"),
+    ("failures.md", f"Messages stay in a queue for {QUEUE_DAYS} days"),
+    ("events.md", f"wait {QUIET_SECONDS} seconds: {ordering.LATE_SECONDS} in which"),
+    ("huntaze-api.md", f"up to {retry.ATTEMPTS} calls in the invocation"),
+    ("huntaze-api.md", f"**Answer within {api.READ_SECONDS:.0f} s.**"),
+    ("huntaze-api.md", f"rolled back or done within {ordering.LATE_SECONDS} s"),
+    ("huntaze-api.md", f"next event waits {QUIET_SECONDS} s"),
+    ("huntaze-api.md", f"ends within {api.ANSWER_LIMIT_SECONDS:.0f} s of its head"),
+    ("huntaze-api.md", f"at most {api.ANSWER_LIMIT_BYTES // 1024} KiB long"),
+    ("operations.md", f"with its reason, for {QUEUE_DAYS} days"),
+    ("operations.md", f"at most {held.MOST_HELD:,} messages of a queue"),
+    ("replay-and-reconcile.md", f"younger than {gap.GRACE_SECONDS // 60} minutes"),
+    ("replay-and-reconcile.md", f"sends {heal.RATE:.0f} events per second"),
+    ("replay-and-reconcile.md", f"Up to {job.MOST_LACKING} events are kept"),
+]
+
+
+@pytest.mark.parametrize(("page", "phrase"), PHRASES)
+def test_a_number_in_prose_is_that_of_the_code(page: str, phrase: str) -> None:
+    assert phrase in " ".join((ROOT / "docs" / page).read_text(encoding="utf-8").split())
 
 
 def test_the_table_of_retries_is_what_the_code_does() -> None:
@@ -67,7 +97,7 @@ def test_no_constant_that_retries_is_missing_from_the_table() -> None:
     for folder in ("functions", "infra"):
         for path in (ROOT / folder).rglob("*.py"):
             names = re.findall(
-                r"^(\w*(?:ATTEMPTS|RETRIES|RETRY))(?:: Final\S*)? = (?!\")",
+                r"^(\w*(?:ATTEMPTS|RETRIES|RETRY|ROUNDS))(?:: Final\S*)? = (?!\")",
                 path.read_text(encoding="utf-8"),
                 flags=re.MULTILINE,
             )
