@@ -87,6 +87,16 @@ def test_the_index_lists_every_page() -> None:
     assert pages <= listed
 
 
+def test_each_decision_is_numbered_indexed_and_says_the_way_out() -> None:
+    folder = ROOT / "docs" / "decisions"
+    pages = sorted(folder.glob("[0-9]*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for number, page in enumerate(pages, start=1):
+        title = text(page).splitlines()[0].removeprefix(f"# {number}. ")
+        assert f"| {number} | [{title}]({page.name}) |" in text(folder / "README.md")
+        assert {"context", "decision", "consequences", "way-out"} <= anchors(page), page.name
+
+
 def test_the_first_pages_are_short() -> None:
     assert len(text(ROOT / "README.md").splitlines()) <= 150
     assert 60 <= len(text(ROOT / "CONTRIBUTING.md").splitlines()) <= 120
