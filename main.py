@@ -26,7 +26,6 @@ try:
     from infra import settings, settings_source
     from infra.bundle import Bundles
     from infra.errors import IncompleteError, InfraError
-    from infra.names import ENVIRONMENTS
     from ops.errors import OperatorError
     from ops.plain import plain
 except ModuleNotFoundError as error:
@@ -117,7 +116,7 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
         return [settings.load(name) for name in dict.fromkeys(names)]
     complete = []
     steps = []
-    for name in ENVIRONMENTS:
+    for name in settings.environments():
         try:
             complete.append(settings.load(name))
         except IncompleteError as error:
@@ -155,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         "environments",
         metavar="ENV",
         nargs="*",
-        help=f"one or more of {', '.join(ENVIRONMENTS)}",
+        help="name of a file in environments/, such as dev",
     )
     parser.add_argument(
         "--outdir",

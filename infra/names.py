@@ -1,11 +1,12 @@
-"""The names by which stacks are asked for; free of the CDKTF bindings, so that tools can read them."""
+"""The names of environments, stacks and archives; loads without the CDKTF bindings."""
 
 import hashlib
 from typing import Final
 
 PROJECT: Final = "huntaze-stripe"
 BOOTSTRAP: Final = f"{PROJECT}-bootstrap"
-ENVIRONMENTS: Final = ("dev", "staging", "prod")
+# At most 16 characters: the longest name made of one, an archive's, may have 48.
+ENVIRONMENT: Final = "[a-z][a-z0-9-]{1,15}"
 
 
 def stack_name(environment: str) -> str:
@@ -14,10 +15,10 @@ def stack_name(environment: str) -> str:
 
 
 def archive_prefix(environment: str) -> str:
-    """What the names of all archives begin with that an environment has, or had."""
+    """The common prefix of the names of an environment's archives, former ones included."""
     return f"{PROJECT}-archive-{environment}"
 
 
 def archive_name(environment: str, event_source_name: str) -> str:
-    """The name of the archive of an event source: another source has another, so that both can be there."""
+    """The name of the archive of an event source: each source has its own, so that two can exist."""
     return f"{archive_prefix(environment)}-{hashlib.sha256(event_source_name.encode()).hexdigest()[:8]}"

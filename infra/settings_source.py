@@ -130,9 +130,10 @@ def build(
         # A wrong value is told before a missing one: completing the file would not help it.
         details = min(error.errors(include_url=False), key=lambda found: found["type"] == "missing")
         name = _dotted(details["loc"], known)
-        origin = origins.get(name, sources[-1].origin)
+        own_file = sources[-1].origin
         if details["type"] == "missing":
-            raise IncompleteError(f"{origin}: {name} is not set", _next_step(known[name])) from error
+            raise IncompleteError(f"{own_file}: {name} is not set", _next_step(known[name])) from error
+        origin = origins.get(name, own_file)
         raise SettingsError(_explain(details, known.get(name), name, origin)) from error
 
 

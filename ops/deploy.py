@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from functions.shared import names
 from infra import settings as infra_settings
-from infra.names import BOOTSTRAP, ENVIRONMENTS, stack_name
+from infra.errors import InfraError
+from infra.names import BOOTSTRAP, stack_name
 from ops import ROOT, addresses, plan_report, protection
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -189,10 +190,10 @@ def plan_stack(
 
 
 def _check_known(environment: str) -> None:
-    if environment not in ENVIRONMENTS:
-        raise OperatorError(
-            f"no environment {environment!r}: take one of {', '.join(ENVIRONMENTS)}", usage=True
-        )
+    try:
+        infra_settings.check_environment(environment)
+    except InfraError as error:
+        raise OperatorError(str(error), usage=True) from error
 
 
 def _initialised(workspace: Workspace, stack: str, name: str, steps: Steps) -> Terraform:

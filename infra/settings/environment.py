@@ -53,9 +53,7 @@ class StateSettings(Frozen):
 class Settings(StateSettings):
     """Everything that may differ between two environments."""
 
-    environment: Literal["dev", "staging", "prod"] = Field(
-        description="Name of the environment: the name of its file", exclude=True
-    )
+    environment: str = Field(description="Name of the environment: the name of its file", exclude=True)
     aws_region: str = Field(
         "eu-west-1",
         pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from infra.names import ENVIRONMENTS
+from infra import settings as infra_settings
 from ops import ROOT
 from ops.console import print_error
 from ops.dev.install import SetupError, install_tool
@@ -86,7 +86,7 @@ def judge(plain: Collection[Failure], keyed: Collection[Failure], skipped: Colle
 def synthesise(folder: Path, settings: Mapping[str, str]) -> Path:
     """Write every environment's stack, and without settings the state bucket's, as Terraform JSON."""
     environment = {**os.environ, **OWN, **settings}
-    command = [sys.executable, "main.py", *ENVIRONMENTS, "--outdir", str(folder)]
+    command = [sys.executable, "main.py", *infra_settings.environments(), "--outdir", str(folder)]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     return folder
 

@@ -14,7 +14,6 @@ from jsii._kernel.providers.process import ProcessProvider
 
 from infra import settings
 from infra.app import synthesise
-from infra.names import ENVIRONMENTS
 from tests.infra.terraform_json import Stack
 
 SOURCE = "aws.partner/stripe.com/ed_test_61TestSource"
@@ -34,7 +33,8 @@ EVERYTHING_ON = {
     "BUS_LOGS": "true",
 }
 
-# The functions that run by the clock, by the shipped settings.
+ENVIRONMENTS = settings.environments()
+# The scheduled functions of the shipped settings.
 SCHEDULED = {"dev": (), "staging": ("reconcile",), "prod": ("redrive", "reconcile")}
 
 

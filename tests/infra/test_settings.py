@@ -16,8 +16,8 @@ from functions.reconciliation import job
 from functions.shared import retry
 from infra import settings, settings_source
 from infra.errors import IncompleteError, SettingsError
-from infra.names import ENVIRONMENTS
 from infra.settings.function import LONGEST_CALL_SECONDS, RECONCILIATION_RESERVE_SECONDS, RECORD_SECONDS
+from tests.infra.conftest import ENVIRONMENTS
 
 # What the shipped files lack: the event source, and prod also who gets its alarms.
 SOURCE = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_1"}
@@ -26,6 +26,7 @@ COMPLETING = SOURCE | {"ALERT_EMAILS": "oncall@huntaze.com"}
 
 def load(folder: Path, text: str, environ: dict[str, str] | None = None) -> settings.Settings:
     (folder / "bootstrap.toml").write_text('state_bucket = "a-bucket"\n', encoding="utf-8")
+    (folder / "common.toml").touch()
     (folder / "dev.toml").write_text(text, encoding="utf-8")
     return settings.load("dev", folder=folder, environ=environ or {})
 
@@ -114,8 +115,7 @@ def test_every_setting_is_described_where_it_is_declared() -> None:
 
 def test_what_a_raised_retention_means_for_a_replay_is_said_where_it_is_set_and_used() -> None:
     described = settings.Settings.model_fields["archive_retention_days"].description or ""
-    files = [settings.FOLDER / f"{name}.toml" for name in ENVIRONMENTS]
-    files.append(settings.FOLDER.parent / "docs" / "replay-and-reconcile.md")
+    files = [settings.FOLDER / "common.toml", settings.FOLDER.parent / "docs" / "replay-and-reconcile.md"]
     for text in (described, *(file.read_text(encoding="utf-8") for file in files)):
         words = " ".join(text.replace("#", "").split())
         assert re.search(
@@ -186,6 +186,43 @@ def test_empty_environment_variable_counts_as_unset() -> None:
 def test_environments_file_wins_over_the_bootstraps(tmp_path: Path) -> None:
     assert load(tmp_path, COMPLETE).state_bucket == "a-bucket"
     assert load(tmp_path, COMPLETE + 'state_bucket = "own-bucket"\n').state_bucket == "own-bucket"
+
+
+def test_variable_wins_over_own_file_over_common_file_over_default(tmp_path: Path) -> None:
+    def minutes(own: str, environ: dict[str, str] | None = None) -> int:
+        load(tmp_path, COMPLETE + own)
+        (tmp_path / "common.toml").write_text("reconcile_minutes = 20\n", encoding="utf-8")
+        return settings.load("dev", folder=tmp_path, environ=environ or {}).reconcile_minutes
+
+    assert load(tmp_path, COMPLETE).reconcile_minutes == 60
+    assert minutes("") == 20
+    assert minutes("reconcile_minutes = 30\n") == 30
+    assert minutes("reconcile_minutes = 30\n", {"RECONCILE_MINUTES": "40"}) == 40
+
+
+def test_mistake_names_the_file_in_which_the_value_stands(tmp_path: Path) -> None:
+    load(tmp_path, COMPLETE)
+    common = tmp_path / "common.toml"
+    for wrong in ("log_retention_days = 31\n", "colour = 1\n", "= 1\n"):
+        common.write_text(wrong, encoding="utf-8")
+        with pytest.raises(SettingsError, match=rf"^{tmp_path.name}/common\.toml: "):
+            settings.load("dev", folder=tmp_path, environ={})
+    # A required setting that the common file leaves empty is missing from the environment's own.
+    common.write_text("livemode = true\nalert_emails = []\n", encoding="utf-8")
+    with pytest.raises(IncompleteError, match=rf"^{tmp_path.name}/dev\.toml: alert_emails is not set"):
+        settings.load("dev", folder=tmp_path, environ={})
+
+
+def test_file_of_an_environment_holds_what_differs_and_no_more() -> None:
+    common = tomllib.loads((settings.FOLDER / "common.toml").read_text(encoding="utf-8"))
+    for environment in ENVIRONMENTS:
+        text = (settings.FOLDER / f"{environment}.toml").read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 20
+        for name, value in tomllib.loads(text).items():
+            if isinstance(value, dict):
+                assert not value.items() & common[name].items()
+            else:
+                assert common.get(name) != value
 
 
 def test_settings_are_frozen() -> None:
@@ -436,12 +473,14 @@ def test_wrong_setting_is_told_before_a_missing_one(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"bootstrap\.toml: the file does not exist"):
+    (tmp_path / "dev.toml").touch()
+    with pytest.raises(SettingsError, match=r"common\.toml: the file does not exist"):
         settings.load("dev", folder=tmp_path, environ={})
 
 
 def test_unknown_environment_is_told() -> None:
-    with pytest.raises(SettingsError, match='"test" is no environment; take one of dev, staging, prod'):
+    known = 'no environment "test"; use one of dev, prod, staging, or add environments/test.toml'
+    with pytest.raises(SettingsError, match=known):
         settings.load("test", environ={})
 
 
@@ -516,9 +555,8 @@ def test_infra_reads_the_process_environment_where_it_says_so_and_nowhere_else()
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
     }
     assert reading == {"fast_provider.py", "settings/loading.py"}
-    told = " ".join((settings.__doc__ or "").split())
-    assert "Only `loading` reads the process environment" in told
-    assert "only `fast_provider` reads it besides" in told
+    documented = " ".join((infra.__doc__ or "").split())
+    assert "Only `settings` reads the process environment, and `fast_provider`" in documented
 
 
 @pytest.mark.parametrize(

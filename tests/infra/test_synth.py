@@ -16,9 +16,8 @@ import pytest
 
 import main
 from infra import fast_provider, settings, settings_source
-from infra.names import ENVIRONMENTS
 from ops import ROOT
-from tests.infra.conftest import EVERYTHING_ON, SOURCE, ZipBundle, make_bundle, synthesise_into
+from tests.infra.conftest import ENVIRONMENTS, EVERYTHING_ON, SOURCE, ZipBundle, make_bundle, synthesise_into
 
 # Loads the bindings as they load by themselves: the whole Python package, and Node.js's whole index.
 PLAIN_SYNTH = """
@@ -152,7 +151,7 @@ def test_main_writes_every_complete_environment(
     assert main.main(["--outdir", str(tmp_path / "out")]) == 0
     everything = {f"huntaze-stripe-{name}" for name in ("bootstrap", *ENVIRONMENTS)}
     assert stacks(tmp_path / "out") == everything
-    told = "main.py: of dev, staging, prod several name one event source: deploy one of them only\n"
+    told = "main.py: of dev, prod, staging several name one event source: deploy one of them only\n"
     assert capfd.readouterr() == ("", told)
 
 
@@ -197,7 +196,7 @@ def test_main_writes_the_environment_asked_for(
     [
         (["dev"], {}, "stripe_event_source_name is not set"),
         (["dev", "prod"], {"STRIPE_EVENT_SOURCE_NAME": "no"}, "has the wrong form"),
-        (["test"], {}, '"test" is no environment; take one of dev, staging, prod'),
+        (["test"], {}, 'no environment "test"; use one of dev, prod, staging, or add environments/test.toml'),
         ([], {"LIVEMODE": "perhaps"}, "is not true or false"),
         ([], {"STATE_BUCKET": "Not A Bucket"}, "state_bucket = 'Not A Bucket' has the wrong form"),
     ],

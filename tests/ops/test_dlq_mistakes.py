@@ -46,7 +46,7 @@ def refusals() -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize(
     ("arguments", "changes", "code", "told"),
     [
-        ("--env nowhere", {}, 2, '"nowhere" is no environment; take one of dev, staging, prod'),
+        ("--env nowhere", {}, 2, 'no environment "nowhere"; use one of dev, prod, staging'),
         ("", {"STRIPE_EVENT_SOURCE_NAME": "ed_1"}, 2, "stripe_event_source_name = 'ed_1' has the wrong form"),
         ("--queue mail-dlq", {}, 2, "--queue 'mail-dlq' is no dead-letter queue: take payments-dlq"),
         ("--queue huntaze-stripe-payments-dlq-prod", {}, 2, "of another environment: correct --env"),

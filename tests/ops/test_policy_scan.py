@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from infra import settings
-from infra.names import ENVIRONMENTS
 from ops.dev.policy_scan import CONFIGURATION, KEY_CHECKS, OWN, judge
 
 PLAIN = {("CKV_AWS_18", "ledger"), ("CKV_AWS_158", "logs")}
@@ -36,6 +35,6 @@ def test_every_check_of_the_key_is_skipped_by_default() -> None:
     assert set(yaml.safe_load(CONFIGURATION.read_text())["skip-check"]) >= KEY_CHECKS
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("environment", settings.environments())
 def test_no_environment_is_left_out(environment: str) -> None:
     assert settings.load(environment, environ=OWN).alert_addresses

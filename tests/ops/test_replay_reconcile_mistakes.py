@@ -101,7 +101,7 @@ def expired_url() -> Iterator[str]:
             2,
             "--rule 'mail' is no rule: take payments",
         ),
-        ([*REPLAY, "--env", "nowhere"], {}, 2, '"nowhere" is no environment; take one of dev, staging, prod'),
+        ([*REPLAY, "--env", "nowhere"], {}, 2, 'no environment "nowhere"; use one of dev, prod, staging'),
         (REPLAY, {"STRIPE_EVENT_SOURCE_NAME": ""}, 2, "stripe_event_source_name is not set"),
         (REPLAY, {"AWS_REGION": "Dublin"}, 2, "AWS_REGION"),
         (REPLAY, {"AWS_ENDPOINT_URL": "foo"}, 2, "AWS_ENDPOINT_URL='foo' is no address: write one like"),
