@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +21,8 @@ IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 # What only exists after a command has run, or that an operator creates.
 MADE_LATER = {"functions/ledger/database-ca.pem"}
 AWAITED = {"test-unit", "test-one", "tests/README.md"}
+# What AWS and Terraform say, and a command.
+FROM_ELSEWHERE = {"ResourceAlreadyExistsException", "make bootstrap"}
 OUTPUT = re.compile(r"<!-- make local output: begin -->\n(.*?)<!-- make local output: end -->", re.DOTALL)
 
 
@@ -106,3 +110,30 @@ def test_the_french_page_has_the_commands_of_the_english_one() -> None:
     assert commands(ROOT / "README.fr.md") == commands(ROOT / "README.md")
     [shown] = OUTPUT.findall(text(ROOT / "README.md"))
     assert OUTPUT.findall(text(ROOT / "README.fr.md")) == [shown]
+
+
+def literals(path: Path) -> Iterator[str]:
+    """The texts of a module, an f-string's with an ellipsis for each value."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.JoinedStr):
+            parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            yield "".join(str(part) for part in parts)
+
+
+def test_every_message_in_troubleshooting_is_one_that_the_code_has() -> None:
+    page = text(ROOT / "docs" / "troubleshooting.md")
+    cells = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ") and "`" in line]
+    messages = [message for cell in cells for message in re.findall(r"`([^`]+)`", cell)]
+    code = "\n".join(
+        literal
+        for path in (*(ROOT / "ops").rglob("*.py"), *(ROOT / "infra").rglob("*.py"))
+        for literal in literals(path)
+    )
+    assert len(messages) > 10
+    for message in messages:
+        # Between the values: an ellipsis, a setting's name or a variable's.
+        for part in re.split(r"…|=|[A-Za-z]+_\w+", message):
+            words = part.strip(" ;")
+            assert words in code or message in FROM_ELSEWHERE, f"no message has {words!r}"
