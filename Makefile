@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv/bin
 ENV ?= dev
-OPS := $(VENV)/python -m ops
+OPS := $(VENV)/huntaze-stripe
 # Bytecode is part of what is measured and of every start; a machine-wide switch must not turn it off.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -21,7 +21,7 @@ setup: ## Install everything into .venv from Pipfile.lock
 local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=DIR COUNT=N KEEP=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)
 
-chaos: setup ## Let every part fail on an embedded AWS and judge what became of each event (SEED=N EVENTS_TOTAL=N)
+chaos: setup ## Inject failures on an embedded AWS and verify every event (SEED=N EVENTS_TOTAL=N)
 	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")
 
 model: setup ## Search what may happen to the pipeline, far beyond the tests (MODEL=NAME SEED=N MINUTES=N MAX=N)
@@ -57,17 +57,17 @@ bundles: setup ## Build the function bundles for Lambda
 synth: setup ## Synthesise Terraform for every complete environment into cdktf.out
 	@$(VENV)/python main.py
 
-bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account
-	@$(OPS) bootstrap
+bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account (YES=1)
+	@$(OPS) bootstrap $(if $(filter-out 0,$(YES)),--yes)
 
 plan: setup ## Print the Terraform plan of ENV and write it as Markdown to build/plans (REFRESH=0: by the state only)
 	@$(OPS) plan --env "$(ENV)" $(if $(filter 0,$(REFRESH)),--no-refresh)
 
-deploy: setup ## Plan ENV, ask, and apply
-	@$(OPS) deploy --env "$(ENV)"
+deploy: setup ## Plan ENV, ask, and apply (YES=1: do not ask)
+	@$(OPS) deploy --env "$(ENV)" $(if $(filter-out 0,$(YES)),--yes)
 
-destroy: setup ## Destroy ENV after asking
-	@$(OPS) destroy --env "$(ENV)"
+destroy: setup ## Destroy ENV after asking (YES=1: do not ask)
+	@$(OPS) destroy --env "$(ENV)" $(if $(filter-out 0,$(YES)),--yes)
 
 clean: ## Remove what builds and runs wrote (keeps .venv)
 	@rm -rf build cdktf.out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,15 @@
-"""`python -m ops`, also installed as `pipenv run huntaze-stripe`."""
+"""The program `huntaze-stripe`, also `python -m ops`."""
 
-from ops.cli import main
+from ops import signals
+
+
+def main() -> None:
+    """Run the command line."""
+    signals.exit_at_once()
+    from ops import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

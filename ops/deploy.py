@@ -17,6 +17,7 @@ from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import BOOTSTRAP, stack_name
 from ops import ROOT, addresses, plan_report, protection
+from ops.console import plural
 from ops.errors import OperatorError
 from ops.progress import Steps
 from ops.terraform import KeptError, PlanSummary, Terraform, operator_environment
@@ -96,7 +97,7 @@ class Planned:
     markdown_file: Path
     rewrites_secret: bool = False
     makes_bus: bool = False
-    shown: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    shown: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def plan(
@@ -268,7 +269,7 @@ def apply(planned: Planned, steps: Steps) -> list[str]:
         step.advance_to(0, planned.summary.resources)
         planned.terraform.apply(planned.file, step.advance_to, planned=planned.summary)
         resources = planned.terraform.resources()
-        step.note = f"{len(resources)} resources"
+        step.note = f"{plural(planned.summary.resources, 'resource')} changed"
     return resources
 
 

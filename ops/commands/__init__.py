@@ -1,1 +1,1 @@
-"""The sub-commands of the command line, one module each."""
+"""The commands of the command line; each module adds its own to the app with `register`."""

@@ -1,4 +1,4 @@
-"""`huntaze-stripe api`: the Huntaze API's contract, and a check of a running API against it."""
+"""`huntaze-stripe api`: check a running Huntaze API against its contract."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ops.commands.options import DryRun, Json, Yes
 from ops.console import confirm, open_console, print_json
 from ops.errors import OperatorError
 
@@ -15,36 +16,40 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "HUNTAZE_API_KEY"
 
-app = typer.Typer(no_args_is_help=True, help="The Huntaze API's contract (docs/huntaze-api.md).")
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Check a Huntaze API (docs/huntaze-api.md).")
+    group.callback()(lambda: None)
+    group.command()(check)
+    app.add_typer(group, name="api")
 
 
-@app.callback()
-def group() -> None:
-    """The Huntaze API's contract (docs/huntaze-api.md)."""
-
-
-@app.command()
 def check(
-    url: Annotated[str, typer.Option("--url", help="Base URL of a test deployment of the API.")],
+    url: Annotated[
+        str, typer.Option("--url", metavar="URL", help="Base URL of a test deployment of the API.")
+    ],
     key_variable: Annotated[
-        str, typer.Option("--key-from-env", metavar="NAME", help="Environment variable with the API key.")
+        str,
+        typer.Option("--key-from-env", metavar="NAME", help="Environment variable that holds the API key."),
     ] = KEY_VARIABLE,
     path: Annotated[
-        list[str] | None, typer.Option("--path", help="Only this path; repeatable. Default: every path.")
+        list[str] | None,
+        typer.Option("--path", metavar="PATH", help="Only this path; repeatable. Default: every path."),
     ] = None,
     customer_id: Annotated[
-        str, typer.Option("--customer-id", help="Customer to name, where the API takes known ones only.")
+        str,
+        typer.Option(
+            "--customer-id", metavar="ID", help="Customer to send, if the API accepts known ones only."
+        ),
     ] = "",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show which paths would be called, and send nothing.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
 ) -> None:
-    """Send made-up events to a test deployment of the API, and tell which promises it keeps.
+    """Send made-up events to a test deployment of the API, and report which promises it keeps.
 
-    Two events of each path and event type are applied there. Exit codes: 0 every promise is kept; 1 one is
-    broken, or nothing answers; 2 called wrongly; 130 interrupted (143 by SIGTERM).
+    The API applies two events of each path and event type.
     """
     from ops.api import probe
 
@@ -52,7 +57,8 @@ def check(
     base, key = _address(url), os.environ.get(key_variable, "")
     if not key:
         raise OperatorError(
-            f"--key-from-env {key_variable}: the variable is empty; export the API key", usage=True
+            f"invalid --key-from-env {key_variable}: the variable is empty; export the API key in it",
+            usage=True,
         )
     console = open_console(as_json=as_json)
     if dry_run:
@@ -60,11 +66,11 @@ def check(
         return
     confirm(f"Apply {2 * len(samples)} made-up events at {base}?", yes=yes, as_json=as_json)
 
-    def tell(finding: probe.Finding) -> None:
+    def print_finding(finding: probe.Finding) -> None:
         line = f"{finding.path}  {finding.event_type}  {finding.promise}: {finding.problem or 'kept'}"
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    findings = probe.run(base, key, samples, tell)
+    findings = probe.run(base, key, samples, print_finding)
     if as_json:
         print_json([finding.as_json() for finding in findings])
     broken = sum(bool(finding.problem) for finding in findings)
@@ -82,5 +88,5 @@ def _address(url: str) -> str:
     except ValidationError as error:
         problem = str(error.errors()[0]["ctx"]["error"])
         raise OperatorError(
-            f"--url {url!r} {problem}: give one like https://api.example.com", usage=True
+            f"invalid --url {url!r}: it {problem}; expected for example https://api.example.com", usage=True
         ) from None

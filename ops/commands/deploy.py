@@ -1,4 +1,4 @@
-"""`huntaze-stripe plan`, `deploy`, `destroy` and `bootstrap`: what changes an AWS account, and what would."""
+"""`huntaze-stripe bootstrap`, `plan`, `deploy`, `adopt` and `destroy`: changes to an AWS account."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markdown import Markdown
 
 from ops import ROOT, times
-from ops.console import confirm, open_console, print_json, print_line, require_terminal
+from ops.commands.options import DryRun, Env, Json, Yes
+from ops.console import confirm, open_console, plural, print_json, print_line, require_terminal
 from ops.progress import Steps
 
 if TYPE_CHECKING:
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 BOOTSTRAP = "bootstrap"
 
-Environment = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask; for a pipeline that was approved elsewhere.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, and change nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; needs --yes or --dry-run.")]
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (bootstrap, plan, deploy, adopt, destroy):
+        app.command()(command)
 
 
 def plan(
-    env: Environment = "dev",
+    env: Env = "dev",
     refresh: Annotated[
         bool,
         typer.Option(
             "--refresh/--no-refresh",
-            help="Ask AWS what there is, or compare with the Terraform state only, without taking its lock.",
+            help="Read AWS, or compare with the Terraform state only, without locking it.",
         ),
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Print the Terraform plan of an environment and write it as Markdown to build/plans.
+    """Plan an environment with Terraform and write the plan as Markdown to build/plans.
 
-    Exit codes: 0 planned, whether or not there is something to change; 1 failed; 2 called wrongly; 130
-    interrupted (143 by SIGTERM).
+    It succeeds whether or not there is something to change.
     """
     from ops import deploy as deploys
     from ops import preflight
@@ -47,76 +47,59 @@ def plan(
     console = open_console(as_json=as_json)
     with deploys.operator_workspace() as workspace:
         planned = deploys.plan(workspace, env, Steps(console), refresh=refresh)
-        console.print(Markdown(planned.markdown_file.read_text(), hyperlinks=False))
+        _show(planned, as_json=as_json)
         if refresh:
             preflight.check(env, planned, console, applying=False)
     if as_json:
         print_json(_document(planned, env, applied=False, dry_run=True))
-    else:
-        print_line("")
-        print_line(f"written to {_markdown_path(planned)}")
 
 
 def bootstrap(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Create the bucket for the Terraform state, once per AWS account.
-
-    Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 called wrongly; 130 interrupted (143 by
-    SIGTERM).
-    """
+    """Create the bucket for the Terraform state, once per AWS account."""
     from ops import deploy as deploys
 
-    work = _Work(BOOTSTRAP, "Create the state bucket?", yes=yes, dry_run=dry_run, as_json=as_json)
+    change = _Change(BOOTSTRAP, "Create the state bucket?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace() as workspace:
-        work.finish(deploys.plan_bootstrap(workspace, work.steps))
+        change.finish(deploys.plan_bootstrap(workspace, change.steps))
 
 
 def deploy(
-    env: Environment = "dev",
+    env: Env = "dev",
     yes: Yes = False,
     approved: Annotated[
-        Path | None, typer.Option(help="Markdown of an approved plan; refuse to apply any other.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Markdown of an approved plan; refuse to apply any other."),
     ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Plan an environment, show the plan, ask, and apply exactly that plan.
-
-    Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 called wrongly; 130 interrupted (143 by
-    SIGTERM).
-    """
+    """Plan an environment, ask, and apply exactly that plan."""
     from ops import deploy as deploys
     from ops import preflight, protection
 
-    work = _Work(env, f"Apply this to {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
+    change = _Change(env, f"Apply this to {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace() as workspace:
-        planned = deploys.plan(workspace, env, work.steps, applied=not dry_run)
+        planned = deploys.plan(workspace, env, change.steps, applied=not dry_run)
         if approved is not None:
             deploys.require_approved(planned, approved)
-        preflight.check(env, planned, work.steps.console, applying=not dry_run)
-        work.finish(planned, left_behind=protection.reroutes(planned.shown))
+        preflight.check(env, planned, change.steps.console, applying=not dry_run)
+        change.finish(planned, may_miss_events=protection.reroutes(planned.shown))
 
 
-def destroy(
-    env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False
-) -> None:
-    """Plan the destruction of an environment, show it, ask, and destroy.
-
-    Exit codes: 0 done, or nothing to do; 1 failed or refused; 2 called wrongly; 130 interrupted (143 by
-    SIGTERM).
-    """
+def destroy(env: Env = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Plan the destruction of an environment, ask, and destroy it."""
     from ops import deploy as deploys
 
-    work = _Work(env, f"Destroy {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
+    change = _Change(env, f"Destroy {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace() as workspace:
-        work.finish(deploys.plan(workspace, env, work.steps, destroy=True, applied=not dry_run))
+        change.finish(deploys.plan(workspace, env, change.steps, destroy=True, applied=not dry_run))
 
 
-def adopt(env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Take queues that an earlier release made into the Terraform state, with the messages in them.
+def adopt(env: Env = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Import queues of an earlier release into the Terraform state, with their messages.
 
-    Once, before the first deploy of a release that makes queues through Cloud Control. It changes nothing
-    but the state; the deploy after it changes the queues in place. Exit codes: 0 done, or nothing to do; 1
-    failed or refused; 2 called wrongly; 130 interrupted (143 by SIGTERM).
+    Run it once, before the first deploy of a release that creates queues through Cloud Control. It changes
+    the state only; the next deploy changes the queues in place.
     """
     from ops import adoption
     from ops import deploy as deploys
@@ -131,28 +114,33 @@ def adopt(env: Environment = "dev", yes: Yes = False, dry_run: DryRun = False, a
             print_line(name, as_json=as_json)
         adopts = bool(found.names) and not dry_run
         if adopts:
-            confirm(f"Take {len(found.names)} queues into the state of {env}?", yes=yes, as_json=as_json)
+            question = f"Import {plural(len(found.names), 'queue')} into the state of {env}?"
+            confirm(question, yes=yes, as_json=as_json)
             terraform.push_state(found.state)
     if as_json:
         print_json({"environment": env, "queues": found.names, "adopted": adopts, "dry_run": dry_run})
     elif not found.names:
-        print_line("nothing to do: every queue is in the state, or not made yet")
+        print_line("nothing to do: every queue is in the state, or does not exist yet")
     else:
-        print_line(f"done: deploy --env {env} changes them" if adopts else "dry run: nothing was changed")
+        print_line(
+            f"done: `huntaze-stripe deploy --env {env}` changes them in place"
+            if adopts
+            else "dry run: nothing was changed"
+        )
 
 
-class _Work:
-    """A change that is planned, shown, asked about and applied.
+class _Change:
+    """A change that is planned, shown, confirmed and applied.
 
     Raises
     ------
     OperatorError
-        It would have to ask, and prints for a program.
+        It needs a confirmation, and there is no terminal to ask on.
     """
 
     def __init__(self, environment: str, question: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-        if as_json and not (yes or dry_run):
-            require_terminal(as_json=True)
+        if not (yes or dry_run):
+            require_terminal(as_json=as_json)
         self.steps = Steps(open_console(as_json=as_json))
         self._environment = environment
         self._question = question
@@ -160,28 +148,26 @@ class _Work:
         self._dry_run = dry_run
         self._as_json = as_json
 
-    def finish(self, planned: Planned, *, left_behind: bool = False) -> None:
-        """Show the plan, apply it where that is wanted, and tell what was done.
+    def finish(self, planned: Planned, *, may_miss_events: bool = False) -> None:
+        """Show the plan, apply it unless it is a dry run, and report what was done.
 
         Parameters
         ----------
-        left_behind
-            Whether events that come during the apply may match no rule: then the window is told in which
-            to look for them.
+        may_miss_events
+            Whether events that arrive during the apply may match no rule: the window to check is printed.
 
         Raises
         ------
         OperatorError
-            The answer is no, nobody can be asked, or the apply failed.
+            The answer is no, or the apply failed.
         """
-        console = self.steps.console
-        console.print(Markdown(planned.markdown_file.read_text(), hyperlinks=False))
+        _show(planned, as_json=self._as_json)
         outputs: dict[str, Any] | None = None
         begun = datetime.now(UTC)
         if self._dry_run:
-            console.print("dry run: nothing was changed", highlight=False)
+            print_line("dry run: nothing was changed", as_json=self._as_json)
         elif planned.summary.changes == 0:
-            console.print("nothing to do", highlight=False)
+            print_line("nothing to do", as_json=self._as_json)
         else:
             outputs = self._applied(planned)
         if self._as_json:
@@ -189,24 +175,23 @@ class _Work:
             document = _document(planned, self._environment, applied=applied, dry_run=self._dry_run)
             if applied:
                 document["outputs"] = outputs
-            if applied and left_behind:
+            if applied and may_miss_events:
                 document["reconcile_since"] = times.stamp(begun)
             print_json(document)
         else:
             for name, value in (outputs or {}).items():
                 print_line(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
-        if left_behind and outputs is not None:
-            self._tell_window(begun)
+        if may_miss_events and outputs is not None:
+            self._print_window(begun)
 
-    def _tell_window(self, begun: datetime) -> None:
+    def _print_window(self, begun: datetime) -> None:
         since = times.stamp(begun)
-        self.steps.console.print(
-            f"rules changed since {since}: an event of this time may have matched none. In 15 minutes, "
-            f"`huntaze-stripe reconcile --env {self._environment} --since {since}` names what is missing, "
-            "and --heal hands it over. After a first deploy, give the time at which the destination was made "
-            "in Stripe.",
-            highlight=False,
-            soft_wrap=True,
+        print_line(
+            f"rules changed since {since}: events of this time may have matched none. In 15 minutes, run "
+            f"`huntaze-stripe reconcile --env {self._environment} --since {since}` to list missing events, "
+            "and add --heal to send them. After a first deploy, use the time at which you created the "
+            "destination in Stripe.",
+            as_json=self._as_json,
         )
 
     def _applied(self, planned: Planned) -> dict[str, Any]:
@@ -215,6 +200,15 @@ class _Work:
         confirm(self._question, yes=self._yes, as_json=self._as_json)
         deploys.apply(planned, self.steps)
         return planned.terraform.outputs()
+
+
+def _show(planned: Planned, *, as_json: bool) -> None:
+    """Print the counts, a line for each resource, and where the whole plan is."""
+    from ops import plan_report
+
+    for line in plan_report.outline(planned.shown):
+        print_line(line, as_json=as_json)
+    print_line(f"whole plan: {_markdown_path(planned)}", as_json=as_json)
 
 
 def _document(planned: Planned, environment: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:

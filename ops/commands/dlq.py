@@ -8,18 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import plural, print_json
 
-CODES = (
-    "Exit codes: 0 done, 1 failed or something is left, 2 called wrongly, 130 interrupted (143 by SIGTERM)."
-)
-
-app = typer.Typer(
-    no_args_is_help=True,
-    help=f"Look into the dead-letter queues, hand events back, purge. {CODES}",
-)
-
-Env = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
 Names = Annotated[
     list[str] | None, typer.Option("--queue", help="Only this queue, for example payments-dlq; repeatable.")
 ]
@@ -33,12 +24,17 @@ Ids = Annotated[list[str] | None, typer.Option("--event-id", help="Only this eve
 OlderThan = Annotated[
     str, typer.Option("--older-than", help="Only what lies there for so long: 2h, 30m, 7d, or an ISO time.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]
 
 
-@app.command(name="list")
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Inspect, redrive and purge dead-letter queues.")
+    group.command(name="list")(list_)
+    for command in (show, redrive, purge):
+        group.command()(command)
+    app.add_typer(group, name="dlq")
+
+
 def list_(
     env: Env = "dev",
     queue: Names = None,
@@ -74,7 +70,6 @@ def list_(
     tables.show_unseen(run.console, counts, run.queues)
 
 
-@app.command()
 def show(
     env: Env = "dev",
     queue: Names = None,
@@ -107,7 +102,6 @@ def show(
     tables.show_unseen(run.console, counts, run.queues)
 
 
-@app.command()
 def redrive(
     env: Env = "dev",
     queue: Names = None,
@@ -165,7 +159,6 @@ def redrive(
     run.end(interrupted, work.stopped, left, work.counts.all_unseen)
 
 
-@app.command()
 def purge(
     env: Env = "dev",
     queue: Names = None,

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops import times
+from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import confirm, open_console, print_json
 from ops.errors import OperatorError
 
@@ -25,16 +26,18 @@ Parts = Annotated[
     list[str] | None,
     typer.Argument(help="payments, billing, audit, redrive or reconcile; several at a time."),
 ]
-EnvironmentName = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
 Status = Annotated[bool, typer.Option("--status", help="Show which parts are paused, and change nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(pause)
+    app.command()(resume)
 
 
 def pause(
     parts: Parts = None,
-    env: EnvironmentName = "dev",
+    env: Env = "dev",
     status: Status = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -74,7 +77,7 @@ def pause(
 
 def resume(
     parts: Parts = None,
-    env: EnvironmentName = "dev",
+    env: Env = "dev",
     status: Status = False,
     dry_run: DryRun = False,
     yes: Yes = False,

@@ -12,6 +12,7 @@ from rich.table import Table
 from functions.reconciliation.gap import GRACE_SECONDS
 from functions.shared import names
 from ops import times
+from ops.commands.options import DryRun, Env, Json
 from ops.console import open_console, plural, print_json
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -28,12 +29,17 @@ KEPT = timedelta(days=names.STRIPE_LIST_DAYS)
 GRACE = timedelta(seconds=GRACE_SECONDS)
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(reconcile)
+
+
 def reconcile(
     since: Annotated[
         str, typer.Option(help="Begin of the window: 48h, 7d or an ISO time; 30 days at most.")
     ] = "48h",
     until: Annotated[str, typer.Option(help="End of the window, at least 10 minutes ago.")] = "10m",
-    env: Annotated[str, typer.Option("--env", help="dev, staging or prod.")] = "dev",
+    env: Env = "dev",
     event_type: Annotated[
         list[str] | None, typer.Option("--type", help="Compare only this event type; repeatable.")
     ] = None,
@@ -56,11 +62,8 @@ def reconcile(
             "is left in a dead-letter queue.",
         ),
     ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="With --heal: show what would be handed over, and hand over nothing."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
 ) -> None:
     """Compare Stripe's own list of events with the ledger and the handlers' records.
 

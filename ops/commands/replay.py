@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ops import times
+from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import confirm, open_console, print_json
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
 
 DEFAULT_RULES = ("payments", "billing")
 
-app = typer.Typer(no_args_is_help=True, help="Send events of the archive to the bus again.")
 
-EnvironmentName = Annotated[str, typer.Option("--env", help="dev, staging or prod.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Send archived events to the bus again.")
+    for command in (start, status, cancel):
+        group.command()(command)
+    app.add_typer(group, name="replay")
 
 
-@app.command()
 def start(
     since: Annotated[str, typer.Option(help="Begin of the window: 48h, 30m, 7d or an ISO time in UTC.")],
     until: Annotated[str, typer.Option(help="End of the window, at least 10 minutes ago.")] = "10m",
-    env: EnvironmentName = "dev",
+    env: Env = "dev",
     rule: Annotated[
         list[str] | None,
         typer.Option(help="payments, billing, audit-payments, audit-billing or audit; repeatable."),
@@ -125,10 +126,9 @@ def start(
         _fail_unless_completed(replay)
 
 
-@app.command()
 def status(
     name: Annotated[str | None, typer.Argument(help="The replay; none lists those of the archive.")] = None,
-    env: EnvironmentName = "dev",
+    env: Env = "dev",
     wait: Annotated[bool, typer.Option("--wait", help="Show its progress until it has ended.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -158,10 +158,9 @@ def status(
         _fail_unless_completed(found[0])
 
 
-@app.command()
 def cancel(
     name: Annotated[str, typer.Argument(help="The replay to stop.")],
-    env: EnvironmentName = "dev",
+    env: Env = "dev",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,

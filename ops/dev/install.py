@@ -42,6 +42,20 @@ CATEGORIES = ("default", "functions", "develop")
 # Bytecode is written by the first import: most modules of the Terraform bindings are never imported.
 PIP_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
 STOP_SECONDS = 5.0
+# Found from where the program lies, so that a moved or linked checkout runs its own code; the shell starts
+# the interpreter, because a shebang holds neither spaces nor a long path.
+PROGRAM = """\
+#!/bin/sh
+'''exec' "$(dirname "$0")/python" "$0" "$@"
+' '''
+import os
+import sys
+
+sys.path[0] = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+from {module} import {function}
+
+{function}()
+"""
 TERMINATED = 143
 
 
@@ -112,12 +126,25 @@ def check_machine() -> None:
 
 def install() -> None:
     """Install what the project needs into `.venv`, unless the stamp says it is done."""
-    if _is_installed(VENV, CATEGORIES):
-        return
-    python = _install_into(VENV, CATEGORIES)
-    # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
-    _step("unpack the Terraform bindings", python, "-c", UNPACK_BINDINGS)
-    _stamp(VENV).write_text(fingerprint(CATEGORIES))
+    if not _is_installed(VENV, CATEGORIES):
+        python = _install_into(VENV, CATEGORIES)
+        # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
+        _step("unpack the Terraform bindings", python, "-c", UNPACK_BINDINGS)
+        _stamp(VENV).write_text(fingerprint(CATEGORIES))
+    write_programs(VENV / "bin")
+
+
+def write_programs(folder: Path) -> None:
+    """Write the programs of `[project.scripts]` in pyproject.toml into a folder."""
+    # Not at the top: an older Python is to reach the check that refuses it.
+    import tomllib
+
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    for name, target in scripts.items():
+        module, _, function = target.partition(":")
+        program = folder / name
+        program.write_text(PROGRAM.format(module=module, function=function))
+        program.chmod(0o755)
 
 
 def install_tool(category: str) -> Path:

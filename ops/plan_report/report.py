@@ -19,6 +19,8 @@ RESERVED = 2_000
 # Beyond these, one resource would crowd out the others.
 FORCING_SHOWN = 5
 ATTRIBUTES_SHOWN = 40
+# Changed attributes that a line for a terminal names.
+NAMES_SHOWN = 5
 # By its digest, what was approved is compared with what is applied, down to what is cut here.
 DIGEST_SHOWN = 16
 PARTICIPLES = {
@@ -81,6 +83,19 @@ def summary_line(plan: dict[str, Any]) -> str:
     parts += [f"{outputs} {'output' if outputs == 1 else 'outputs'} to change"] if outputs else []
     sentence = ", ".join(parts) or "nothing to change"
     return f"{'The plan failed; so far: ' if plan.get('errored') else ''}{sentence}."
+
+
+def outline(plan: dict[str, Any]) -> list[str]:
+    """Return the plan as lines of plain text: its counts, then what happens to which resource."""
+    lines = [summary_line(plan)]
+    for change in resource_changes(plan):
+        changed = dict.fromkeys(attribute.name.partition("[")[0] for attribute in change.attributes)
+        updated = list(changed) if change.kind is Kind.UPDATE else []
+        names = ", ".join(updated[:NAMES_SHOWN]) + (" …" if len(updated) > NAMES_SHOWN else "")
+        forced = ", ".join(map(path_name, change.forced_by[:FORCING_SHOWN]))
+        because = "; ".join(filter(None, (forced and f"forced by {forced}", change.reason, names)))
+        lines.append(f"  {change.kind.value:<8} {change.address}{f'  ({because})' if because else ''}")
+    return lines
 
 
 def _fitting(resources: Sequence[Change], outputs: Sequence[Change]) -> list[str]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,7 @@ import pytest
 import typer
 from rich.console import Console
 
+from functions import __version__
 from ops import ROOT, cli
 from ops.bundles import Bundle
 from ops.deploy import operator_workspace
@@ -29,6 +31,8 @@ from tests.ops.command import run
 
 # Refuses every write as a full disk does.
 FULL = Path("/dev/full")
+# With these a command needs no terminal.
+UNASKED = {"plan": [], "deploy": ["--yes"], "destroy": ["--yes"], "bootstrap": ["--yes"]}
 # A command that waits, behind the real command line; started as `&` in a script starts it.
 WAITING = """
 import sys, time
@@ -133,7 +137,78 @@ def test_a_count_that_is_none_is_named_as_make_knows_it(
     count: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = run(["local", "--count", count], monkeypatch, capsys)
-    assert (done.code, done.err) == (2, f"error: COUNT={count} is no whole number above 0\n")
+    assert (done.code, done.err) == (2, f"error: invalid COUNT={count}: expected a whole number above 0\n")
+
+
+@pytest.mark.parametrize("command", ["deploy", "destroy", "bootstrap", "adopt"])
+def test_without_a_terminal_a_change_is_refused_before_any_work(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run([command], monkeypatch, capsys)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: not a terminal: pass --yes to skip the confirmation\n"
+
+
+def test_version_is_that_of_the_functions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run(["--version"], monkeypatch, capsys)
+    assert (done.code, done.out) == (0, f"huntaze-stripe {__version__}\n")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "functions.__version__"}
+
+
+def commands_of(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The words that call each command and each group."""
+    below = getattr(group, "commands", {})
+    return [path, *(each for word, command in below.items() for each in commands_of(command, (*path, word)))]
+
+
+@pytest.mark.parametrize("path", commands_of(cli.command_line()), ids=" ".join)
+def test_help_fits_a_terminal_of_80_columns(
+    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run([*path, "-h"], monkeypatch, capsys)
+    assert done.code == 0
+    assert done.out.split("\n")[1].split("[")[0].split() == ["Usage:", "huntaze-stripe", *path]
+    for line in done.out.splitlines():
+        assert len(line) <= 80
+    for jargon in ("<bool>", "<str>", "<list[str]>", "Exit codes: 0 done, ", "…"):
+        assert jargon not in done.out
+
+
+def test_help_lists_every_command_in_a_panel_and_the_exit_codes_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert {name for names in cli.PANELS.values() for name in names} == set(cli.command_line().commands)
+    done = run(["--help"], monkeypatch, capsys)
+    for panel in cli.PANELS:
+        assert f"─ {panel} ─" in done.out
+    assert done.out.count("Exit codes") == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_and_options(shell: str, tmp_path: Path) -> None:
+    words = "huntaze-stripe dlq redr"
+    variables = {
+        "_HUNTAZE_STRIPE_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "ops"],
+        cwd=ROOT,
+        env=isolated_environment(tmp_path) | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "redrive" in done.stdout
+    assert done.stderr == ""
 
 
 def test_an_unknown_option_is_a_usage_error(
@@ -152,7 +227,7 @@ def test_output_that_can_not_be_written_is_one_line(command: list[str]) -> None:
         _, said = process.communicate(timeout=20)
     assert process.returncode == 1
     assert said == (
-        "error: the output can't be written (No space left on device): check where it goes, and the disk\n"
+        "error: can't write the output (No space left on device): check where it goes and the disk\n"
     )
 
 
@@ -174,7 +249,7 @@ def test_file_that_can_not_be_used_is_named(
     assert (done.code, done.out) == (1, "")
     assert (
         done.err
-        == f"error: {tmp_path / 'build'} can't be used (File exists): check its rights, and the disk\n"
+        == f"error: can't use {tmp_path / 'build'} (File exists): check its permissions and the disk\n"
     )
 
 
@@ -229,7 +304,7 @@ def test_endpoint_that_is_no_address_is_told_before_anything_is_planned(
 ) -> None:
     monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL", value)
-    done = run(command, monkeypatch, capsys)
+    done = run([*command, *UNASKED[command[0]]], monkeypatch, capsys)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"error: AWS_ENDPOINT_URL={value!r} is no address: write one like http://")
     assert len(done.err.splitlines()) == 1
@@ -241,7 +316,7 @@ def test_one_command_at_a_time_plans_in_a_checkout(
 ) -> None:
     monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
     with operator_workspace():
-        done = run(command, monkeypatch, capsys)
+        done = run([*command, *UNASKED[command[0]]], monkeypatch, capsys)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: another plan or deploy is at work in this checkout")
     with operator_workspace():

@@ -81,3 +81,16 @@ def test_another_file_than_the_locked_one_is_not_installed(tmp_path: Path) -> No
     assert done.returncode != 0
     assert "DO NOT MATCH THE HASHES" in done.stderr
     assert not target.exists()
+
+
+def test_setup_writes_a_program_that_runs_the_checkout_it_lies_in(tmp_path: Path) -> None:
+    folder = tmp_path / "a checkout" / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").symlink_to(sys.executable)
+    package = tmp_path / "a checkout" / "ops"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("def main():\n    print(__file__)\n")
+    install.write_programs(folder)
+    done = subprocess.run([folder / "huntaze-stripe"], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout == f"{package / '__main__.py'}\n"
