@@ -1,8 +1,8 @@
-"""Text as a terminal may be given it: what AWS, Stripe or an event says is shown, and never obeyed.
+"""Text that a terminal shows and never obeys, whatever AWS, Stripe or an event contains.
 
-An event's type, a replay's reason or an error of AWS may hold anything: the sequences by which a terminal is
-told to clear itself, to link or to write from right to left, and the brackets that Rich takes for markup.
-Every word that a command prints passes through :func:`plain`, tables by way of :mod:`ops.console`.
+An event type, the reason of a replay or an error of AWS may hold anything: sequences that clear the terminal,
+make a link or write from right to left, and the brackets that Rich takes for markup. Every text that a
+command prints passes through `plain`, tables by `ops.console`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def plain(text: object) -> str:
 
 
 def plain_lines(text: str) -> str:
-    """Return a text of our own making, whose lines stay lines."""
+    """Return a text whose lines stay lines."""
     return "\n".join(plain(line) for line in text.split("\n"))
 
 

@@ -1,7 +1,7 @@
-"""What pauses each part of an environment: what is turned off, and what becomes of events meanwhile.
+"""What pauses each part of an environment, and what happens to events meanwhile.
 
-A reserved concurrency of 0 is no such switch: Lambda gives each event up at once, and puts it into the
-dead-letter queue (AWS Lambda, "Retaining records of asynchronous invocations").
+A reserved concurrency of 0 would not do: Lambda gives up each event at once and sends it to the dead-letter
+queue (AWS Lambda, "Retaining records of asynchronous invocations").
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ops import times
 from ops.environment import MISSING_CODES, Environment, aws_errors
 from ops.errors import OperatorError
 
-# The tag of a rule that tells since when it is paused, in UTC.
+# The tag of a rule that holds since when it is paused, in UTC.
 TAG: Final = "huntaze-stripe-paused-since"
 ENABLED, DISABLED = "ENABLED", "DISABLED"
-# What UpdateSchedule needs of a schedule besides its state; what it leaves out has AWS's default.
+# What UpdateSchedule needs of a schedule besides its state; AWS resets to its default what the call omits.
 _SCHEDULE: Final = (
     *("Name", "GroupName", "Description", "ScheduleExpression", "ScheduleExpressionTimezone"),
     *("FlexibleTimeWindow", "Target", "StartDate", "EndDate", "KmsKeyArn", "ActionAfterCompletion"),
@@ -40,57 +40,56 @@ class State:
         if not self.deployed:
             return "not deployed"
         if not self.paused:
-            return f"running, not yet replayed since {times.told(self.since)}" if self.since else "running"
-        return f"paused since {times.told(self.since)}" if self.since else "paused"
+            return (
+                f"running, not yet replayed since {times.format_time(self.since)}"
+                if self.since
+                else "running"
+            )
+        return f"paused since {times.format_time(self.since)}" if self.since else "paused"
 
 
 class Switch(Protocol):
     """How one part is paused and resumed."""
 
     @property
-    def what(self) -> str:
-        """What is turned off."""
+    def effect(self) -> str:
+        """What is turned off, and what happens to events meanwhile."""
 
     @property
-    def meanwhile(self) -> str:
-        """What becomes of events while it is off."""
-
-    @property
-    def back(self) -> str:
-        """How they come back."""
+    def return_path(self) -> str:
+        """How these events are processed after the pause."""
 
     def state(self, environment: Environment) -> State:
-        """Whether the part runs."""
+        """Return whether the part runs."""
 
     def pause(self, environment: Environment, now: datetime) -> None:
-        """Turn it off; what is off stays off, since the time that it was turned off first."""
+        """Turn it off; a paused part stays paused since the first time."""
 
     def resume(self, environment: Environment) -> None:
-        """Turn it on; what is on stays on."""
+        """Turn it on; a running part keeps running."""
 
 
 @dataclass(frozen=True)
 class HandlerRule:
-    """The rule that hands a handler its events."""
+    """The rule that sends a handler its events."""
 
     family: str
 
-    what = "its rule"
-    meanwhile = (
-        "events reach the archive and the audit, and not the function; it still gets what Lambda has taken "
-        "already, and what redrive and reconcile hand over: pause these too where it must get nothing"
+    effect = (
+        "disables its rule; events reach the archive and the audit only. The function still receives what "
+        "Lambda has queued, and what redrive and reconcile send: pause them too if it must receive nothing"
     )
-    back = "a replay of the time of the pause, which resume prints; the archive must still hold that time"
+    return_path = "After the pause, run the replay that resume prints, while the archive holds its events"
 
     def state(self, environment: Environment) -> State:
-        """As :class:`Switch` says; the rule's tag tells since when."""
+        """Return whether the rule is enabled, and the time in its tag."""
         rule = self._rule(environment)
         if rule is None:
             return State(deployed=False)
         return State(deployed=True, paused=rule["State"] == DISABLED, since=self.since(environment, rule))
 
     def since(self, environment: Environment, rule: Mapping[str, Any] | None = None) -> datetime | None:
-        """The begin of a pause of which nobody was told yet how its events come back."""
+        """Return when a pause began whose replay was not printed yet."""
         rule = rule or self._rule(environment)
         if rule is None:
             return None
@@ -101,12 +100,12 @@ class HandlerRule:
             return None if found is None else datetime.fromisoformat(found).astimezone(UTC)
         except ValueError:
             raise OperatorError(
-                f"the tag {TAG} of the rule {environment.resource(self.family)} is {found!r}, which is no "
-                "time: write the time of the pause, like 2026-11-23T08:00:00+00:00"
+                f"invalid tag {TAG}={found!r} of the rule {environment.resource(self.family)}: expected the "
+                "start of the pause, such as 2026-11-23T08:00:00+00:00"
             ) from None
 
     def pause(self, environment: Environment, now: datetime) -> None:
-        """The time is written down before the rule is off, so that no event of the pause is forgotten."""
+        """Write the time into a tag, then disable the rule, so that the replay covers the whole pause."""
         rule = self._rule(environment)
         client = environment.client("events")
         with aws_errors(f"to pause {self.family}"):
@@ -118,14 +117,14 @@ class HandlerRule:
             client.disable_rule(Name=rule["Name"], EventBusName=environment.bus)
 
     def resume(self, environment: Environment) -> None:
-        """The tag stays until :meth:`forget`: whoever is interrupted before can ask again."""
+        """Enable the rule; the tag stays until `forget`, so that an interrupted resume can be repeated."""
         with aws_errors(f"to resume {self.family}"):
             environment.client("events").enable_rule(
                 Name=environment.resource(self.family), EventBusName=environment.bus
             )
 
     def forget(self, environment: Environment) -> None:
-        """Remove the tag, once somebody was told how to bring the events of the pause back."""
+        """Remove the tag, once the replay of the pause was printed."""
         rule = self._rule(environment)
         if rule is not None:
             with aws_errors("to remove the rule's tag"):
@@ -143,24 +142,26 @@ class HandlerRule:
 class AuditMapping:
     """The event source mapping by which the audit function reads its queue."""
 
-    what = "the mapping between its queue and its function"
-    meanwhile = "events wait in the audit's queue, for 14 days at most; the alarms on its backlog go on"
-    back = "by themselves: the function works the queue off"
+    effect = (
+        "disables the mapping from its queue; events wait there, for 14 days at most. The alarms on its "
+        "backlog fire"
+    )
+    return_path = "After the pause, the function works off the queue"
 
     def state(self, environment: Environment) -> State:
-        """As :class:`Switch` says."""
+        """Return whether the mapping is enabled."""
         mapping = self._mapping(environment)
         if mapping is None:
             return State(deployed=False)
         return State(deployed=True, paused=mapping["State"] in ("Disabled", "Disabling"))
 
     def pause(self, environment: Environment, now: datetime) -> None:
-        """As :class:`Switch` says."""
+        """Disable the mapping."""
         del now
         self._enable(environment, enabled=False)
 
     def resume(self, environment: Environment) -> None:
-        """As :class:`Switch` says."""
+        """Enable the mapping."""
         self._enable(environment, enabled=True)
 
     def _enable(self, environment: Environment, *, enabled: bool) -> None:
@@ -183,28 +184,26 @@ class AuditMapping:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The schedule of a function that runs by the clock."""
+    """The schedule of a scheduled function."""
 
     family: str
-    meanwhile: str
-    back: str
-
-    what = "its schedule"
+    effect: str
+    return_path: str
 
     def state(self, environment: Environment) -> State:
-        """As :class:`Switch` says."""
+        """Return whether the schedule is enabled."""
         schedule = self._schedule(environment)
         if schedule is None:
             return State(deployed=False)
         return State(deployed=True, paused=schedule["State"] == DISABLED)
 
     def pause(self, environment: Environment, now: datetime) -> None:
-        """As :class:`Switch` says."""
+        """Disable the schedule."""
         del now
         self._set(environment, DISABLED)
 
     def resume(self, environment: Environment) -> None:
-        """As :class:`Switch` says."""
+        """Enable the schedule."""
         self._set(environment, ENABLED)
 
     def _set(self, environment: Environment, state: str) -> None:
@@ -221,7 +220,7 @@ class Schedule:
 
 
 def _found(ask: Any) -> dict[str, Any] | None:
-    """What AWS answers, or None where it is not there."""
+    """Return what AWS answers, or None for a resource that does not exist."""
     try:
         answer: dict[str, Any] = ask()
     except ClientError as error:
@@ -236,12 +235,14 @@ SWITCHES: Final[Mapping[str, Switch]] = {
     "audit": AuditMapping(),
     "redrive": Schedule(
         "redrive",
-        "failed events stay in the dead-letter queues, for 14 days at most; redrive-stopped goes on",
-        "by themselves: the next run hands them back",
+        "disables its schedule; failed events stay in the dead-letter queues, for 14 days at most. The alarm "
+        "redrive-stopped fires",
+        "After the pause, the next run redrives them",
     ),
     "reconcile": Schedule(
         "reconcile",
-        "nothing is compared with Stripe's list, which reaches back 30 days; reconcile-stopped goes on",
-        "by itself: the next run begins where the last one ended",
+        "disables its schedule; nothing is compared with Stripe's list, which covers 30 days. The alarm "
+        "reconcile-stopped fires",
+        "After the pause, the next run starts where the last one ended",
     ),
 }

@@ -14,13 +14,13 @@ AGO = re.compile(r"(\d{1,6})([mhd])")
 DASHED = re.compile(r"\d{4}-\d{2}-\d{2}.*")
 
 
-def moment(text: str, option: str, now: datetime) -> datetime:
-    """Read a moment in UTC; a time without a zone is UTC.
+def parse_time(text: str, option: str, now: datetime) -> datetime:
+    """Parse a time as UTC; one without a zone is UTC.
 
     Raises
     ------
     OperatorError
-        It is neither a span back from now, nor an ISO 8601 time.
+        It is neither a span before now, nor an ISO 8601 time.
     """
     written = text.strip()
     with contextlib.suppress(ValueError, OverflowError):
@@ -30,20 +30,20 @@ def moment(text: str, option: str, now: datetime) -> datetime:
             read = datetime.fromisoformat(written)
             return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
     raise OperatorError(
-        f"{option} {text!r} is no time: write for example 48h, 30m, 7d or 2026-11-23T08:00Z", usage=True
+        f"invalid {option} {text!r}: expected a time such as 48h, 30m, 7d or 2026-11-23T08:00Z", usage=True
     )
 
 
-def told(time: datetime) -> str:
-    """Write a time for people, in UTC."""
+def format_time(time: datetime) -> str:
+    """Format a time for people, in UTC."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def stamp(time: datetime) -> str:
-    """Write a time for programs, in UTC."""
+    """Format a time for programs and to paste into a command, in UTC."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def stamp_of(seconds: float) -> str:
-    """Write Unix seconds for programs, in UTC."""
+    """Format Unix seconds for programs, in UTC."""
     return stamp(datetime.fromtimestamp(seconds, UTC))

@@ -11,13 +11,15 @@ import typer
 
 from ops import ROOT, times
 from ops.commands.options import DryRun, Env, Json, Yes
-from ops.console import confirm, open_console, plural, print_json, print_line, require_terminal
+from ops.console import confirm, open_console, plural, print_json, print_line, require_terminal, styled
 from ops.progress import Steps
 
 if TYPE_CHECKING:
     from ops.deploy import Planned
 
 BOOTSTRAP = "bootstrap"
+# By what happens to a resource.
+COLOURS = {"destroy": "red", "replace": "red", "forget": "red", "update": "yellow", "create": "green"}
 
 
 def register(app: typer.Typer) -> None:
@@ -206,8 +208,9 @@ def _show(planned: Planned, *, as_json: bool) -> None:
     """Print the counts, a line for each resource, and where the whole plan is."""
     from ops import plan_report
 
+    console = open_console(as_json=as_json)
     for line in plan_report.outline(planned.shown):
-        print_line(line, as_json=as_json)
+        console.print(styled(line, COLOURS.get(line.split()[0], "")), soft_wrap=True)
     print_line(f"whole plan: {_markdown_path(planned)}", as_json=as_json)
 
 

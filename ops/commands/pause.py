@@ -1,4 +1,4 @@
-"""`huntaze-stripe pause` and `resume`: stop parts of an environment for a while, and lose no event."""
+"""`huntaze-stripe pause` and `resume`: stop parts of an environment for a while without losing events."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from functions.pipeline.routing_table import HANDLERS
 from ops import times
 from ops.commands.options import DryRun, Env, Json, Yes
-from ops.console import confirm, open_console, print_json
+from ops.console import Table, confirm, open_console, print_json, styled
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from ops.switches import State, Switch
 
 # EventBridge, "Disabling or deleting event rules": a change takes a short time until it has effect. To replay
-# a little more is harmless: what is applied already is skipped.
+# a little more is harmless: handlers skip what is already applied.
 _MARGIN: Final = timedelta(minutes=5)
+PARTS: Final = (*HANDLERS, "audit", "redrive", "reconcile")
 
 Parts = Annotated[
     list[str] | None,
-    typer.Argument(help="payments, billing, audit, redrive or reconcile; several at a time."),
+    typer.Argument(
+        metavar="PART...", help=f"{', '.join(PARTS)}; one or several.", autocompletion=lambda: PARTS
+    ),
 ]
 Status = Annotated[bool, typer.Option("--status", help="Show which parts are paused, and change nothing.")]
 
@@ -43,17 +46,17 @@ def pause(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Stop parts of an environment; no event is lost meanwhile.
+    """Pause parts of an environment without losing events.
 
-    payments, billing: their rule is disabled. Events reach the archive and the audit alone; a replay, which
-    resume prints, brings them back. redrive and reconcile still hand events over: pause these too.
+    payments, billing: disables the rule. Events reach the archive and the audit only; `resume` prints the
+    replay that sends them. redrive and reconcile still invoke the handler: pause them too.
 
-    audit: its queue is read no longer. Events wait in it, for 14 days at most.
+    audit: stops reading its queue. Events wait in it, for 14 days at most.
 
-    redrive, reconcile: their schedule is disabled. Failed events stay in the dead-letter queues; the next
-    comparison begins where the last one ended.
+    redrive, reconcile: disables the schedule. Failed events stay in the dead-letter queues; the next
+    comparison starts where the last one ended.
 
-    The next deploy resumes everything. Exit codes: 0 done, 1 failed, 2 called wrongly.
+    The next deploy resumes everything.
     """
     from ops import environment as environments
 
@@ -62,11 +65,10 @@ def pause(
     chosen = _chosen(parts, status=status)
     states = {name: switch.state(environment) for name, switch in chosen.items()}
     if not status:
-        _refuse_what_is_not_there(states, env)
+        _require_deployed(states, env)
         for name, switch in chosen.items():
-            told = f"{name}: turn off {switch.what}; meanwhile {switch.meanwhile}. Back: {switch.back}."
-            console.print(told, highlight=False, soft_wrap=True)
-        console.print(f"The next deploy of {env} resumes what is paused.", highlight=False)
+            console.print(f"{name}: {switch.effect}. {switch.return_path}.", soft_wrap=True)
+        console.print(f"The next deploy of {env} resumes every paused part.")
         if not dry_run:
             confirm(f"Pause {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
             for switch in chosen.values():
@@ -83,11 +85,10 @@ def resume(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Start paused parts of an environment again, and print how their events come back.
+    """Resume paused parts of an environment.
 
-    For payments and billing that is a replay of the time of the pause: run the printed command once the
-    archive has all of it. The other parts catch up by themselves. Exit codes: 0 done, 1 failed, 2 called
-    wrongly.
+    For payments and billing it prints the replay of the pause: run it once the archive holds all events. The
+    other parts catch up without help.
     """
     from ops import environment as environments
 
@@ -97,7 +98,7 @@ def resume(
     states = {name: switch.state(environment) for name, switch in chosen.items()}
     replays: dict[str, str] = {}
     if not status:
-        _refuse_what_is_not_there(states, env)
+        _require_deployed(states, env)
         if not dry_run:
             confirm(f"Resume {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
             for switch in chosen.values():
@@ -105,16 +106,16 @@ def resume(
         now = datetime.now(UTC)
         replays = {name: _replay(env, name, since, now) for name, since in _pauses(states).items()}
         for name, command in replays.items():
-            ready = times.told(_ready(now))
+            ready = times.format_time(_ready(now))
             console.print(
-                f"{name}: its events since the pause are in the archive. From {ready} on:", soft_wrap=True
+                f"{name}: the archive holds the events of the pause. Run from {ready} on:", soft_wrap=True
             )
             console.print(f"  {command}", soft_wrap=True)
         if not dry_run:
             states = {name: switch.state(environment) for name, switch in chosen.items()}
     _show(console, states, as_json=as_json, replays=replays)
     if not (status or dry_run):
-        _forget(environment, chosen, replays)
+        _remove_tags(environment, chosen, replays)
 
 
 def _chosen(parts: list[str] | None, *, status: bool) -> dict[str, Switch]:
@@ -123,21 +124,23 @@ def _chosen(parts: list[str] | None, *, status: bool) -> dict[str, Switch]:
     if not parts:
         if status:
             return dict(SWITCHES)
-        raise OperatorError(f"name what to pause or resume: {', '.join(SWITCHES)}", usage=True)
+        raise OperatorError(f"missing PART: expected one or several of {', '.join(SWITCHES)}", usage=True)
     for name in parts:
         if name not in SWITCHES:
-            raise OperatorError(f"{name!r} can't be paused: take {', '.join(SWITCHES)}", usage=True)
+            raise OperatorError(
+                f"invalid PART {name!r}: expected one or several of {', '.join(SWITCHES)}", usage=True
+            )
     return {name: SWITCHES[name] for name in SWITCHES if name in parts}
 
 
-def _refuse_what_is_not_there(states: dict[str, State], env: str) -> None:
+def _require_deployed(states: dict[str, State], env: str) -> None:
     for name, state in states.items():
         if not state.deployed:
             raise OperatorError(f"{name} is not deployed in {env}: leave it out, or deploy it first")
 
 
 def _pauses(states: dict[str, State]) -> dict[str, datetime]:
-    """The begins of pauses of which events are to come back by a replay."""
+    """Return when each pause began whose events need a replay."""
     return {name: state.since for name, state in states.items() if state.since is not None}
 
 
@@ -154,8 +157,8 @@ def _replay(env: str, name: str, since: datetime, now: datetime) -> str:
     )
 
 
-def _forget(environment: Environment, chosen: dict[str, Switch], replays: dict[str, str]) -> None:
-    """Only what was printed is forgotten: whoever is interrupted before calls resume again."""
+def _remove_tags(environment: Environment, chosen: dict[str, Switch], replays: dict[str, str]) -> None:
+    """Remove the tags of what was printed; after an interrupt before that, resume prints it again."""
     from ops.switches import HandlerRule
 
     for name in replays:
@@ -170,11 +173,9 @@ def _show(
     if as_json:
         print_json([_document(name, state, replays or {}) for name, state in states.items()])
         return
-    table = Table(title="Parts", title_justify="left")
-    table.add_column("Part")
-    table.add_column("State")
+    table = Table("Part", "State", title="Parts")
     for name, state in states.items():
-        table.add_row(name, str(state))
+        table.add_row(name, styled(state, "yellow" if state.paused else ""))
     console.print(table)
 
 

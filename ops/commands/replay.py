@@ -1,4 +1,4 @@
-"""`huntaze-stripe replay`: send what the archive holds to the bus again."""
+"""`huntaze-stripe replay`: send archived events to the bus again."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from functions.pipeline.routing_table import HANDLERS
 from ops import times
 from ops.commands.options import DryRun, Env, Json, Yes
-from ops.console import confirm, open_console, print_json
+from ops.console import confirm, open_console, print_json, print_line
 from ops.errors import OperatorError
 from ops.progress import Steps
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from ops.environment import Environment
     from ops.replay.replays import Replay
 
-DEFAULT_RULES = ("payments", "billing")
+DEFAULT_RULES = HANDLERS
+RULES = (*HANDLERS, *(f"audit-{handler}" for handler in HANDLERS), "audit")
 
 
 def register(app: typer.Typer) -> None:
@@ -30,39 +32,51 @@ def register(app: typer.Typer) -> None:
 
 
 def start(
-    since: Annotated[str, typer.Option(help="Begin of the window: 48h, 30m, 7d or an ISO time in UTC.")],
-    until: Annotated[str, typer.Option(help="End of the window, at least 10 minutes ago.")] = "10m",
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Start of the window: 48h, 30m, 7d or an ISO time in UTC.")
+    ],
+    until: Annotated[
+        str, typer.Option(metavar="TIME", help="End of the window, at least 10 minutes ago.")
+    ] = "10m",
     env: Env = "dev",
     rule: Annotated[
         list[str] | None,
-        typer.Option(help="payments, billing, audit-payments, audit-billing or audit; repeatable."),
+        typer.Option(
+            metavar="RULE",
+            help=f"Only this rule: {', '.join(RULES)}; repeatable. Default: {' and '.join(DEFAULT_RULES)}.",
+            autocompletion=lambda: RULES,
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Apply again what is applied already; needs --reason.")
+        bool, typer.Option("--force", help="Apply again what is already applied; needs --reason.")
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why events are applied again; it is written down.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why events are applied again; stored with the replay.")
+    ] = "",
     again: Annotated[
         bool,
         typer.Option(
-            "--again", help="With --force: also where a forced replay of the last hour overlaps the window."
+            "--again",
+            help="With --force: even if a forced replay of the last hour covers an overlapping window.",
         ),
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until the replay has ended.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the replay has ended, and count the applied events.")
+    ] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Replay a window of the archive to the payments and billing rules, or to those named by --rule.
 
-    An event that is applied already is skipped by its handler, unless --force says otherwise. Exit codes:
-    0 done, 1 failed or refused by AWS, 2 called wrongly.
+    Handlers skip events that are already applied, unless you add --force.
     """
     if force and not reason.strip():
-        raise OperatorError("--force applies events again: say why with --reason", usage=True)
+        raise OperatorError("--force applies events again: add --reason with the reason", usage=True)
     if reason and not force:
-        raise OperatorError("--reason goes with --force: add it, or leave the reason out", usage=True)
+        raise OperatorError("--reason needs --force: add --force, or remove --reason", usage=True)
     if again and not force:
-        raise OperatorError("--again goes with --force: add it, or leave --again out", usage=True)
+        raise OperatorError("--again needs --force: add --force, or remove --again", usage=True)
     from functions.pipeline.replay_names import new_name
     from ops import environment as environments
     from ops.ledger import open_ledger
@@ -71,7 +85,7 @@ def start(
     from ops.replay import record, replays, report, rules, starting
 
     now = datetime.now(UTC).replace(microsecond=0)
-    first, last = times.moment(since, "--since", now), times.moment(until, "--until", now)
+    first, last = times.parse_time(since, "--since", now), times.parse_time(until, "--until", now)
     environment = environments.connect(env)
     chosen = rules.find(environment, rule or DEFAULT_RULES)
     of_bus = archives.of_bus(environment)
@@ -96,13 +110,15 @@ def start(
     }
     report.show_forecast(console, forecast, force=force)
     if dry_run:
-        console.print("dry run: nothing was started", highlight=False)
+        print_line("dry run: nothing was started", as_json=as_json)
     else:
         names = ", ".join(each.name for each in chosen)
-        warning = ", and apply what is applied already AGAIN" if force else ""
-        question = f"Replay {times.told(first)} to {times.told(last)} to {names} of {env}{warning}?"
+        warning = ", and apply events AGAIN that are already applied" if force else ""
+        question = (
+            f"Replay {times.format_time(first)} to {times.format_time(last)} to {names} of {env}{warning}?"
+        )
         confirm(question, yes=yes, as_json=as_json)
-        # The reading and the question may have taken minutes.
+        # The forecast and the question may have taken minutes.
         now = starting.time_at_aws(environment)
         document["replay"] = name = new_name(env, now, forced=force)
         if force:
@@ -117,9 +133,12 @@ def start(
                 now=now,
             )
         starting.start(environment, name, archive, chosen, first, last, reason.strip())
-        console.print(f"started {name}", highlight=False)
-        replay = _waited(environment, name, steps) if wait else replays.describe(environment, name)
+        print_line(f"started {name}", as_json=as_json)
+        replay = _wait(environment, name, steps) if wait else replays.describe(environment, name)
         document["state"] = replay.state
+    if wait and not dry_run and replay.state == replays.COMPLETED and forecast.keys:
+        document["applied_after"] = after = forecasts.applied_in_the_end(environment, forecast, steps)
+        print_line(report.outcome(forecast, after, env), as_json=as_json)
     if as_json:
         print_json(document)
     if wait and not dry_run:
@@ -127,26 +146,33 @@ def start(
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(help="The replay; none lists those of the archive.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The replay; without a name, list all.")
+    ] = None,
     env: Env = "dev",
-    wait: Annotated[bool, typer.Option("--wait", help="Show its progress until it has ended.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show the progress until the replay has ended.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show one replay, or list the environment's. With --wait, exit code 1 unless it is completed."""
+    """Show one replay, or list those of the environment.
+
+    With --wait it fails unless the replay completes.
+    """
     from ops import environment as environments
     from ops.replay import archive as archives
     from ops.replay import replays, report
 
     if wait and name is None:
         raise OperatorError(
-            "--wait needs the replay's name: `huntaze-stripe replay status` lists them", usage=True
+            "--wait needs the name of a replay: `huntaze-stripe replay status` lists the names", usage=True
         )
     environment = environments.connect(env)
     console = open_console(as_json=as_json)
     if name is None:
         found: Sequence[Replay] = replays.listed(environment, archives.of_bus(environment))
     elif wait:
-        found = [_waited(environment, name, Steps(console))]
+        found = [_wait(environment, name, Steps(console))]
     else:
         found = [replays.describe(environment, name)]
     if as_json:
@@ -159,33 +185,30 @@ def status(
 
 
 def cancel(
-    name: Annotated[str, typer.Argument(help="The replay to stop.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The replay to cancel.")],
     env: Env = "dev",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Stop a replay; what it has sent already stays sent."""
+    """Cancel a replay; events that it has sent stay sent."""
     from ops import environment as environments
     from ops.replay import replays, report
 
     environment = environments.connect(env)
     replay = replays.describe(environment, name)
     done, total = replay.seconds
-    console = open_console(as_json=as_json)
-    console.print(
-        f"{name} is {replay.state}, {done} of {total} s of its window are replayed", highlight=False
-    )
+    print_line(f"{name} is {replay.state}, {done} of {total} s of its window are replayed", as_json=as_json)
     if not dry_run:
         confirm(f"Cancel {name}?", yes=yes, as_json=as_json)
         replays.cancel(environment, name)
         replay = replays.describe(environment, name)
-        console.print(f"{name} is {replay.state}", highlight=False)
+        print_line(f"{name} is {replay.state}", as_json=as_json)
     if as_json:
         print_json({**report.document(replay), "dry_run": dry_run})
 
 
-def _waited(environment: Environment, name: str, steps: Steps) -> Replay:
+def _wait(environment: Environment, name: str, steps: Steps) -> Replay:
     from ops.replay import replays
 
     with steps.step("replay") as step:
@@ -199,5 +222,5 @@ def _fail_unless_completed(replay: Replay) -> None:
         raise OperatorError(
             f"the replay {replay.name} is {replay.state}"
             + (f" ({replay.reason})" if replay.reason else "")
-            + ": start another for the rest of its window"
+            + ": start another one for the rest of its window"
         )

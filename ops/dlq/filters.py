@@ -11,7 +11,7 @@ from functions.dead_letters.message import KINDS, DeadLetterMessage
 from functions.pipeline.envelope import TYPE
 from functions.shared import names
 from ops.errors import OperatorError
-from ops.times import moment
+from ops.times import parse_time
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,5 @@ def read(
             raise OperatorError(
                 f"--event-id {event_id!r} is no event id: write one like evt_1Nq…", usage=True
             )
-    before = moment(older_than, "--older-than", now).timestamp() if older_than else None
+    before = parse_time(older_than, "--older-than", now).timestamp() if older_than else None
     return Choice(tuple(kinds), reason, tuple(event_types), tuple(event_ids), before)

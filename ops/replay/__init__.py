@@ -1,5 +1,5 @@
-"""Replays: what the archive holds, sent to the bus again, to the rules that are chosen.
+"""Replays: archived events, sent to the chosen rules of the bus again.
 
-Read `archive.py` for what may be replayed, `rules.py` for where it goes, `forecast.py` for what will come,
-then `replays.py` and `record.py`.
+Read `archive.py` for what can be replayed, `rules.py` for the targets, `forecast.py` for what to expect,
+then `starting.py`, `replays.py` and `record.py`.
 """

@@ -10,7 +10,7 @@ from typing import Any
 from infra.names import archive_name, archive_prefix
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
-from ops.times import told
+from ops.times import format_time, stamp
 
 # Amazon EventBridge, "Replaying archived events": events reach the archive up to 10 minutes late.
 LATENESS = timedelta(minutes=10)
@@ -18,7 +18,7 @@ LATENESS = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Archive:
-    """The archive; without a retention it keeps events for ever."""
+    """The archive; without a retention it keeps events forever."""
 
     arn: str
     bus_arn: str
@@ -26,11 +26,11 @@ class Archive:
     retention: timedelta | None
 
     def oldest(self, now: datetime) -> datetime:
-        """Return the earliest time of which it can hold an event."""
+        """Return the earliest time from which it can hold an event."""
         return self.created if self.retention is None else max(self.created, now - self.retention)
 
     def check(self, since: datetime, until: datetime, now: datetime) -> None:
-        """Refuse a window of which events would be left out silently.
+        """Refuse a window from which events would be missing silently.
 
         Raises
         ------
@@ -39,37 +39,39 @@ class Archive:
         """
         if until <= since:
             raise OperatorError(
-                f"the window ends ({told(until)}) before it begins ({told(since)}): correct --since "
-                "or --until",
+                f"the window ends ({format_time(until)}) before it begins ({format_time(since)}): correct "
+                "--since or --until",
                 usage=True,
             )
         latest = now - LATENESS
         if until > latest:
             raise OperatorError(
-                f"the window ends {told(until)}, and events reach the archive up to 10 minutes late: "
-                f"give --until {latest.strftime('%Y-%m-%dT%H:%M:%SZ')} or earlier",
+                f"the window ends {format_time(until)}, and events reach the archive up to 10 minutes late: "
+                f"use --until {stamp(latest)} or earlier",
                 usage=True,
             )
         oldest = self.oldest(now)
         if since < oldest:
-            why = "the archive was made" if oldest == self.created else "the archive's retention begins"
+            why = "the archive was created" if oldest == self.created else "the archive's retention begins"
+            # A time has no fraction of a second.
+            first = stamp(oldest + timedelta(seconds=1))
             raise OperatorError(
-                f"the window begins {told(since)}, before {why} ({told(oldest)}): give a later --since, and "
-                "take older events from `huntaze-stripe reconcile`",
+                f"the window begins {format_time(since)}, before {why}: use --since {first} or later, and "
+                "`huntaze-stripe reconcile` for older events",
                 usage=True,
             )
 
 
 def of_bus(environment: Environment) -> list[Archive]:
-    """Ask EventBridge for the archives of the environment's bus, its own one first.
+    """Return the archives of the environment's bus, its own one first.
 
-    An earlier release made the archive under another name; that one stays, and still takes events, until
+    An earlier release named the archive differently; that one stays, and still receives events, until
     somebody deletes it.
 
     Raises
     ------
     OperatorError
-        There is none, or they can't be asked for.
+        There is none, or EventBridge refuses to list them.
     """
     own, found = archive_name(environment.name, environment.bus), []
     client = environment.client("events")
@@ -87,7 +89,7 @@ def of_bus(environment: Environment) -> list[Archive]:
             pages["NextToken"] = answer["NextToken"]
         if not found:
             raise OperatorError(
-                f"the archive {own} is not there: check --env and the account, or deploy the environment "
+                f"the archive {own} does not exist: check --env and the account, or deploy the environment "
                 "first"
             )
         return [_described(client, name) for name in sorted(found, key=lambda name: (name != own, name))]

@@ -1,4 +1,4 @@
-"""Forced replays, written down in the ledger bucket: who applied what again, when and why."""
+"""The record of forced replays in the ledger bucket: who applied what again, when and why."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def write(
     forecast: Forecast,
     now: datetime,
 ) -> str:
-    """Write a forced replay down and return the object's key.
+    """Write the record of a forced replay and return the object's key.
 
-    Before it starts: a replay that is written down and did not start is a lesser harm than the reverse.
+    Call it before the replay starts: a record without a replay does less harm than the reverse.
 
     Raises
     ------
     OperatorError
-        The bucket does not take it; the replay must not start then.
+        The bucket refuses it; the replay must not start then.
     """
     key = f"{names.REPLAYS_PREFIX}dt={now.date().isoformat()}/{name}.json"
     document = {

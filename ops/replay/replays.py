@@ -1,4 +1,4 @@
-"""The replays of an environment: look at them, wait, cancel."""
+"""The replays of an environment: describe, list, wait for and cancel them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POLL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Replay:
-    """A replay as EventBridge describes it; `replayed_until` is how far it came."""
+    """A replay as EventBridge describes it; `replayed_until` is how far it has come."""
 
     name: str
     state: str
@@ -41,7 +41,7 @@ class Replay:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it is still to come."""
+        """Whether it has ended."""
         return self.state not in (*RUNNING, CANCELLING)
 
     @property
@@ -64,7 +64,7 @@ def describe(environment: Environment, name: str) -> Replay:
     """
     if not NAME.fullmatch(name):
         raise OperatorError(
-            f"{name!r} is no replay's name: `huntaze-stripe replay status` lists them", usage=True
+            f"invalid replay name {name!r}: `huntaze-stripe replay status` lists the names", usage=True
         )
     with aws_errors(f"the replay {name}"):
         return _replay(environment.client("events").describe_replay(ReplayName=name))
@@ -77,7 +77,7 @@ def listed(environment: Environment, archives: Sequence[Archive]) -> list[Replay
 
 
 def wait(environment: Environment, name: str, progress: Callable[[Replay], None]) -> Replay:
-    """Look at a replay until it has ended; `progress` is told each time."""
+    """Poll a replay until it has ended; `progress` is called with each answer."""
     while True:
         replay = describe(environment, name)
         progress(replay)
@@ -87,7 +87,7 @@ def wait(environment: Environment, name: str, progress: Callable[[Replay], None]
 
 
 def cancel(environment: Environment, name: str) -> None:
-    """Ask EventBridge to stop a replay; what was replayed stays.
+    """Cancel a replay; events that were replayed stay replayed.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def cancel(environment: Environment, name: str) -> None:
     """
     replay = describe(environment, name)
     if replay.state not in RUNNING:
-        raise OperatorError(f"the replay {name} is {replay.state}: there is nothing to cancel")
+        raise OperatorError(f"can't cancel the replay {name}: it is {replay.state}")
     with aws_errors(f"to cancel the replay {name}"):
         environment.client("events").cancel_replay(ReplayName=name)
 

@@ -6,60 +6,52 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from ops import times
-from ops.console import plural
+from ops.console import Table, plural
 from ops.replay.forecast import Forecast
 from ops.replay.replays import Replay
 
 
 def show_forecast(console: Console, forecast: Forecast, *, force: bool) -> None:
-    """Show what a replay will bring, and what becomes of what is applied already."""
-    table = Table(title=f"What will come, by the ledger in {forecast.ledger}", title_justify="left")
-    table.add_column("Event type")
-    table.add_column("Rules")
-    table.add_column("Events", justify="right")
-    table.add_column("Applied already", justify="right")
+    """Print what a replay will send, and what happens to events that are already applied."""
+    table = Table(
+        "Event type", "Rules", "Events", "Applied", title=f"Forecast by the ledger in {forecast.ledger}"
+    )
     for line in forecast.lines:
         applied = "" if line.applied is None else str(line.applied)
         table.add_row(line.event_type, ", ".join(line.rules), str(line.events), applied)
-    table.add_section()
-    table.add_row("all", "", str(forecast.events), str(forecast.applied))
+    table.add_total("all", "", str(forecast.events), str(forecast.applied))
     console.print(table)
     if forecast.unread:
-        console.print(
-            f"{plural(forecast.unread, 'object')} of the ledger could not be read: more may come",
-            highlight=False,
-        )
+        unread = plural(forecast.unread, "object")
+        console.print(f"{unread} of the ledger could not be read: the replay may send more events")
     fate = "applied AGAIN" if force else "skipped as duplicates"
-    console.print(
-        f"{forecast.applied} of {plural(forecast.events, 'event')} would be {fate}", highlight=False
-    )
+    console.print(f"{forecast.applied} of {plural(forecast.events, 'event')} would be {fate}")
+
+
+def outcome(forecast: Forecast, applied: int, environment: str) -> str:
+    """Return what the handlers have applied after a replay."""
+    left = len(forecast.keys) - applied
+    line = f"{applied} of {plural(len(forecast.keys), 'event')} applied"
+    if not left:
+        return line
+    return f"{line}; {left} not applied: `huntaze-stripe dlq list --env {environment}` shows why"
 
 
 def show(console: Console, found: Sequence[Replay]) -> None:
-    """List replays."""
-    table = Table(title="Replays", title_justify="left")
-    # A name is copied into the next command.
-    table.add_column("Name", no_wrap=True)
-    for column in ("State", "From", "To", "Replayed", "Reason"):
-        table.add_column(column)
+    """Print replays as a table."""
+    table = Table("Name", "State", "From", "To", "Replayed", "Reason", title="Replays")
     for replay in found:
         done, total = replay.seconds
-        table.add_row(
-            replay.name,
-            replay.state,
-            times.told(replay.since),
-            times.told(replay.until),
-            f"{done / total:.0%}" if total else "",
-            replay.reason or "",
-        )
+        since, until = times.stamp(replay.since), times.stamp(replay.until)
+        share = f"{done / total:.0%}" if total else ""
+        table.add_row(replay.name, replay.state, since, until, share, replay.reason or "")
     console.print(table)
 
 
 def forecast_document(forecast: Forecast) -> dict[str, Any]:
-    """Return a forecast as JSON takes it."""
+    """Return a forecast for programs."""
     return {
         "ledger": forecast.ledger,
         "ledger_objects_unread": forecast.unread,
@@ -78,7 +70,7 @@ def forecast_document(forecast: Forecast) -> dict[str, Any]:
 
 
 def document(replay: Replay) -> dict[str, Any]:
-    """Return a replay as JSON takes it."""
+    """Return a replay for programs."""
     done, total = replay.seconds
     return {
         "replay": replay.name,

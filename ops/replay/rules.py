@@ -11,7 +11,7 @@ from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 
 AUDIT = "audit"
-# The lane of all that no handler takes has the plain name.
+# The audit rule for types that no handler takes has the plain name.
 NAMES = (*names.HANDLERS, *(f"{AUDIT}-{handler}" for handler in names.HANDLERS), AUDIT)
 
 
@@ -24,11 +24,11 @@ class Rule:
 
     @property
     def handler(self) -> str | None:
-        """The handler that it invokes, or None for a lane of the audit."""
+        """The handler that it invokes, or None for an audit rule."""
         return self.name if self.name in names.HANDLERS else None
 
-    def takes(self, event_type: str) -> bool:
-        """Return whether the rule's pattern takes an event type."""
+    def matches(self, event_type: str) -> bool:
+        """Return whether the rule's pattern matches an event type."""
         route = routing_table.ROUTES.get(event_type)
         if self.name == AUDIT:
             return route is None
@@ -45,7 +45,7 @@ def find(environment: Environment, names: Sequence[str]) -> list[Rule]:
     """
     for name in names:
         if name not in NAMES:
-            raise OperatorError(f"--rule {name!r} is no rule: take {', '.join(NAMES)}", usage=True)
+            raise OperatorError(f"invalid --rule {name!r}: expected one of {', '.join(NAMES)}", usage=True)
     found = []
     client = environment.client("events")
     for name in NAMES:

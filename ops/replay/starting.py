@@ -1,7 +1,7 @@
-"""The start of a replay, so that one command starts at most one.
+"""The start of a replay: one command starts at most one.
 
-StartReplay takes no token by which EventBridge would know a repeated call: botocore's own, after an answer
-that was lost, gets "already exists". So the replay of that name tells what became of the call.
+StartReplay has no idempotency token: botocore's own retry, after a lost response, gets "already exists". So
+the replay of that name shows whether the call succeeded.
 """
 
 from __future__ import annotations
@@ -31,21 +31,23 @@ NOT_FOUND: Final = "ResourceNotFoundException"
 
 
 def time_at_aws(environment: Environment) -> datetime:
-    """Ask EventBridge for the time, to the second: this machine's clock may be minutes off.
+    """Return EventBridge's time, to the second: this machine's clock may be minutes off.
 
     The handlers compare the start in a forced replay's name with the time at which Lambda completed an event.
 
     Raises
     ------
     OperatorError
-        EventBridge refuses, or its answer tells no time.
+        EventBridge refuses, or its response has no time.
     """
     with aws_errors("the list of replays"):
         answer = environment.client("events").list_replays(Limit=1)
     try:
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
     except (KeyError, ValueError):
-        raise OperatorError("EventBridge's answer tells no time: look at what stands before it") from None
+        raise OperatorError(
+            "EventBridge's response has no Date header: check the proxy and AWS_ENDPOINT_URL"
+        ) from None
 
 
 def start(
@@ -62,7 +64,7 @@ def start(
     Raises
     ------
     OperatorError
-        EventBridge refuses it; or whether it runs is not known, and where to look then.
+        EventBridge refuses it, or it is unknown whether it runs.
     """
     wanted = {
         "ReplayName": name,
@@ -84,11 +86,11 @@ def start(
     found = _described(environment, name, failure)
     if found is None:
         raise OperatorError(
-            f"the answer to the start of {name} was lost ({_word(failure)}), and no replay of that name is "
-            f"there: look with `huntaze-stripe replay status {name}` before you start another"
+            f"the response to the start of {name} was lost ({_word(failure)}), and no replay of that name "
+            f"exists: check `huntaze-stripe replay status {name}` before you start another"
         ) from failure
     if not _is(found, wanted):
-        raise OperatorError(f"another replay named {name} was begun in the same second: repeat the command")
+        raise OperatorError(f"another replay named {name} was started in the same second: repeat the command")
 
 
 def refuse_overlap(
@@ -99,12 +101,12 @@ def refuse_overlap(
     until: datetime,
     now: datetime,
 ) -> None:
-    """Refuse a forced replay that brings again what one of the last hour brings.
+    """Refuse a forced replay that repeats another one of the last hour.
 
     Raises
     ------
     OperatorError
-        There is one, and somebody must say that both are meant.
+        There is one; --again confirms that both are meant.
     """
     chosen = {rule.arn for rule in rules}
     for replay in replays.listed(environment, archives):
@@ -112,17 +114,17 @@ def refuse_overlap(
         if not replay.forced or second is None or replay.until <= since or until <= replay.since:
             continue
         begun = datetime.fromtimestamp(second, UTC)
-        # A list tells no rules.
+        # ListReplays returns no rules.
         if begun > now - REPEATED and chosen & {*replays.describe(environment, replay.name).rule_arns}:
             raise OperatorError(
-                f"the forced replay {replay.name} was started {times.told(begun)} for a window that "
-                "overlaps: a second one applies its events once more; give --again if that is meant",
+                f"the forced replay {replay.name}, started {times.format_time(begun)}, covers an overlapping "
+                "window: a second one applies its events once more; pass --again if you want that",
                 usage=True,
             )
 
 
 def _refused(error: BotoCoreError | ClientError) -> bool:
-    """Return whether the one call that was made was refused, so that nothing can have started."""
+    """Return whether the only call was refused, so that nothing can have started."""
     if not isinstance(error, ClientError):
         return False
     about = error.response.get("ResponseMetadata", {})
@@ -142,7 +144,7 @@ def _described(
         if _word(error) == NOT_FOUND:
             return None
         raise OperatorError(
-            f"the answer to the start of {name} was lost ({_word(failure)}), and it may run: look with "
+            f"the response to the start of {name} was lost ({_word(failure)}), and it may be running: check "
             f"`huntaze-stripe replay status {name}` before you start another"
         ) from error
     return found

@@ -74,7 +74,7 @@ def test_archive_without_retention_keeps_everything() -> None:
 
 @pytest.mark.parametrize("event_type", sorted(stripe_event_types()))
 def test_each_type_has_one_audit_lane_and_at_most_one_handler(event_type: str) -> None:
-    takers = [name for name in rules.NAMES if Rule(name, "arn").takes(event_type)]
+    takers = [name for name in rules.NAMES if Rule(name, "arn").matches(event_type)]
     lanes = [name for name in takers if name.startswith("audit")]
     handlers = [name for name in takers if Rule(name, "arn").handler]
     assert len(lanes) == 1

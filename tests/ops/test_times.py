@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ops.errors import OperatorError
-from ops.times import moment, stamp, told
+from ops.times import format_time, parse_time, stamp
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -25,8 +25,8 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
         ("2026-11-22T08:00+02:00", datetime(2026, 11, 22, 6, tzinfo=UTC)),
     ],
 )
-def test_moment_is_read_in_utc(text: str, expected: datetime) -> None:
-    read = moment(text, "--since", NOW)
+def test_time_is_parsed_as_utc(text: str, expected: datetime) -> None:
+    read = parse_time(text, "--since", NOW)
     assert (read, read.tzinfo) == (expected, UTC)
 
 
@@ -34,15 +34,15 @@ def test_moment_is_read_in_utc(text: str, expected: datetime) -> None:
     "text", ["", "48", "h", "-1h", "1.5h", "2w", "now", "20261123", "2026-02-30", "9999999d"]
 )
 def test_other_texts_are_refused_with_an_example(text: str) -> None:
-    with pytest.raises(OperatorError, match="write for example 48h") as caught:
-        moment(text, "--since", NOW)
+    with pytest.raises(OperatorError, match="expected a time such as 48h") as caught:
+        parse_time(text, "--since", NOW)
     assert caught.value.usage
 
 
 def test_far_past_is_no_traceback() -> None:
     with pytest.raises(OperatorError):
-        moment("999999d", "--since", NOW)
+        parse_time("999999d", "--since", NOW)
 
 
-def test_moments_are_written_for_people_and_programs() -> None:
-    assert (told(NOW), stamp(NOW)) == ("2026-11-23 12:00:00 UTC", "2026-11-23T12:00:00Z")
+def test_times_are_formatted_for_people_and_programs() -> None:
+    assert (format_time(NOW), stamp(NOW)) == ("2026-11-23 12:00:00 UTC", "2026-11-23T12:00:00Z")
