@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from functions.pipeline.routing_table import HANDLERS
+from functions.shared.names import HANDLERS
 from ops import times
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import confirm, open_console, print_json, print_line

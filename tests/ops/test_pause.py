@@ -246,7 +246,11 @@ def test_status_tells_every_part_that_there_is(dev: Deployed, ops: Ops) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["pause"], 2, "missing PART: expected one or several of payments, billing, audit, redrive, reconcile"),
+        (
+            ["pause"],
+            2,
+            "missing PART: expected one or several of payments, billing, audit, redrive, reconcile",
+        ),
         (["resume"], 2, "missing PART"),
         (
             ["pause", "ledger"],
@@ -269,6 +273,8 @@ def test_a_tag_that_is_no_time_is_told(dev: Deployed, ops: Ops) -> None:
     events = dev.aws.client("events")
     events.tag_resource(ResourceARN=rule, Tags=[{"Key": TAG, "Value": "yesterday"}])
     try:
-        assert "invalid tag huntaze-stripe-paused-since='yesterday' of the rule" in ops("pause", "--status").err
+        assert (
+            "invalid tag huntaze-stripe-paused-since='yesterday' of the rule" in ops("pause", "--status").err
+        )
     finally:
         events.untag_resource(ResourceARN=rule, TagKeys=[TAG])
