@@ -16,7 +16,7 @@ help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: ## Install everything into .venv from Pipfile.lock
-	@$(if $(PYTHON),$(PYTHON) ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
+	@$(if $(PYTHON),$(PYTHON) -I -S ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
 local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=DIR COUNT=N KEEP=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)

@@ -1,25 +1,40 @@
 """Install the project into `.venv`: the same result from any state, safe to run twice at once.
 
-Runs on the system's Python with nothing installed, so it imports the standard library only. Every package
-comes as a wheel whose SHA-256 stands in Pipfile.lock, and nothing else is downloaded: no package builds
-itself, and pip is the one that Python ships. A stamp holding the digest of what is locked and of the
-interpreter is written last: an interrupted install is finished by the next run. Temporary files lie below
-build/, and are removed however a run ends; after a SIGKILL by the next one.
+Runs on the system's Python with nothing installed, so it imports the standard library only. Pip downloads
+wheels whose SHA-256 is in Pipfile.lock and nothing else: no package is built here, and pip is the one that
+Python ships. The last step writes a stamp, the digest of the locked packages and of the interpreter, so that
+the next run finishes an interrupted install. Temporary files are in build/setup. Each run removes its own,
+however it ends, and those of a run that was killed.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+
+
+def _interrupted(_signal: int, _frame: object) -> None:
+    """Exit at Ctrl-C while modules are still being imported; nothing is started yet."""
+    os.write(2, b"setup: interrupted; run it again to finish\n")
+    os._exit(130)
+
+
+# Before the other imports, which take a tenth of a second.
+# ruff: noqa: E402
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _interrupted)
+
 import fcntl
 import hashlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 STAMP = VENV / "installed-lock.sha256"
-# Held while installing. It lies outside the folders that an install clears, and is never committed.
+# Locked while installing. It is outside the folders that an install clears, and is never committed.
 LOCK_FILE = ROOT / ".setup.lock"
 TEMPORARY = ROOT / "build" / "setup"
 MINIMUM_PYTHON = (3, 11)
@@ -37,11 +52,12 @@ UNPACK_BINDINGS = (
     "from infra import fast_provider, resources; fast_provider.start_jsii(); "
     "import cdktf_cdktf_provider_aws._jsii"
 )
-# As Pipfile.lock calls its categories: what the project runs on, the functions' own, what its checks need.
+# Categories of Pipfile.lock: what the project runs on, what the functions need, what the checks need.
 CATEGORIES = ("default", "functions", "develop")
-# Bytecode is written by the first import: most modules of the Terraform bindings are never imported.
+# The first import writes bytecode: most modules of the Terraform bindings are never imported.
 PIP_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
 STOP_SECONDS = 5.0
+REDRAW_SECONDS = 0.2
 # Found from where the program lies, so that a moved or linked checkout runs its own code; the shell starts
 # the interpreter, because a shebang holds neither spaces nor a long path.
 PROGRAM = """\
@@ -60,7 +76,16 @@ TERMINATED = 143
 
 
 class SetupError(Exception):
-    """What is missing on this machine, and what to install."""
+    """Set-up can't go on; the message says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of an install, and how many packages it installs."""
+
+    what: str
+    command: Sequence[str | Path]
+    packages: int = 0
 
 
 def main() -> int:
@@ -94,13 +119,13 @@ def main() -> int:
 
 
 def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by the way of an exception: what was started is ended, the temporary folder removed."""
+    """Exit by an exception, so that started processes end and the temporary folder is removed."""
     sys.exit(TERMINATED)
 
 
 @contextmanager
 def _temporary_folder() -> Iterator[None]:
-    """Have the temporary folder empty within the block, and gone afterwards."""
+    """Provide an empty temporary folder within the block, and remove it afterwards."""
     shutil.rmtree(TEMPORARY, ignore_errors=True)
     TEMPORARY.mkdir(parents=True)
     try:
@@ -125,12 +150,11 @@ def check_machine() -> None:
 
 
 def install() -> None:
-    """Install what the project needs into `.venv`, unless the stamp says it is done."""
+    """Install what the project needs into `.venv`, unless the stamp says that it is done."""
     if not _is_installed(VENV, CATEGORIES):
-        python = _install_into(VENV, CATEGORIES)
         # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
-        _step("unpack the Terraform bindings", python, "-c", UNPACK_BINDINGS)
-        _stamp(VENV).write_text(fingerprint(CATEGORIES))
+        unpack = Step("unpack the Terraform bindings", (VENV / "bin" / "python", "-c", UNPACK_BINDINGS))
+        _install_into(VENV, CATEGORIES, unpack)
     write_programs(VENV / "bin")
 
 
@@ -148,7 +172,7 @@ def write_programs(folder: Path) -> None:
 
 
 def install_tool(category: str) -> Path:
-    """Install a category of Pipfile.lock into a folder of its own, unless it is there; return its programs.
+    """Install a category of Pipfile.lock into its own folder, unless it is there; return `bin` of it.
 
     Raises
     ------
@@ -161,7 +185,6 @@ def install_tool(category: str) -> Path:
         with _temporary_folder():
             if not _is_installed(folder, (category,)):
                 _install_into(folder, (category,))
-                _stamp(folder).write_text(fingerprint((category,)))
     return folder / "bin"
 
 
@@ -170,20 +193,25 @@ def _is_installed(folder: Path, categories: Sequence[str]) -> bool:
     return stamp.is_file() and stamp.read_text() == fingerprint(categories)
 
 
-def _install_into(folder: Path, categories: Sequence[str]) -> Path:
-    """Make a virtual environment of the locked packages; return its interpreter."""
+def _install_into(folder: Path, categories: Sequence[str], *more: Step) -> None:
+    """Make a virtual environment of the locked packages, do the other steps and write the stamp."""
     _stamp(folder).unlink(missing_ok=True)
     python = folder / "bin" / "python"
     name = folder.relative_to(ROOT)
+    steps = []
     if not _runs(python, "--version") or not _same_version(python):
-        _step(f"make {name}", sys.executable, "-m", "venv", "--clear", folder)
+        steps.append(Step(f"make {name}", (sys.executable, "-m", "venv", "--clear", folder)))
     requirements = TEMPORARY / "requirements.txt"
-    requirements.write_text(locked(json.loads((ROOT / "Pipfile.lock").read_text()), categories))
-    _step(
-        f"install the locked packages into {name}",
-        *(python, "-m", "pip", "install", *PIP_OPTIONS, "-r", requirements),
-    )
-    return python
+    text = locked(json.loads((ROOT / "Pipfile.lock").read_text()), categories)
+    requirements.write_text(text)
+    packages = len(text.splitlines())
+    pip = (python, "-m", "pip", "install", *PIP_OPTIONS, "-r", requirements)
+    steps += [Step(f"install {packages} locked packages into {name}", pip, packages), *more]
+    listed = "".join(f"\n  {number}. {step.what}" for number, step in enumerate(steps, 1))
+    sys.stderr.write(f"setup: {len(steps)} step(s), which take minutes the first time:{listed}\n")
+    for number, step in enumerate(steps, 1):
+        _run(step, f"{number}/{len(steps)}")
+    _stamp(folder).write_text(fingerprint(categories))
 
 
 def _stamp(folder: Path) -> Path:
@@ -191,12 +219,12 @@ def _stamp(folder: Path) -> Path:
 
 
 def locked(lock: dict[str, dict[str, dict[str, Any]]], categories: Sequence[str]) -> str:
-    """Write categories of Pipfile.lock as pip's requirements, each package with the hashes of its files.
+    """Return categories of Pipfile.lock as pip's requirements, each package with the hashes of its files.
 
     Raises
     ------
     SetupError
-        A package is locked without a hash.
+        A locked package has no hash.
     """
     packages = {name: package for category in categories for name, package in lock[category].items()}
     lines = []
@@ -210,35 +238,66 @@ def locked(lock: dict[str, dict[str, dict[str, Any]]], categories: Sequence[str]
     return "".join(lines)
 
 
-def _step(what: str, *command: str | Path) -> None:
-    """Run one command with a line before and after; what it says is shown where it fails."""
-    sys.stderr.write(f"setup: {what} … ")
+def _run(step: Step, place: str) -> None:
+    """Run a step and show its progress on one line; show its output only if it fails.
+
+    Raises
+    ------
+    SetupError
+        The command fails.
+    """
+    title = f"setup: {place} {step.what} … "
+    sys.stderr.write(title)
     sys.stderr.flush()
     started = time.monotonic()
-    # A group of its own: what pip starts is to end with it, before the temporary folder is removed.
-    process = subprocess.Popen(
-        command,
+    output: list[str] = []
+    # In its own process group: what pip starts must end with it, before the temporary folder is removed.
+    with subprocess.Popen(
+        step.command,
         cwd=ROOT,
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    try:
-        said, _ = process.communicate()
-    except BaseException:
-        sys.stderr.write("stopped\n")
-        _stop(process)
-        raise
+    ) as process:
+        try:
+            reader = threading.Thread(target=_read, args=(process, output), daemon=True)
+            reader.start()
+            while reader.is_alive():
+                reader.join(REDRAW_SECONDS)
+                _redraw(title, step, output, time.monotonic() - started)
+            process.wait()
+        except BaseException:
+            sys.stderr.write("stopped\n")
+            _stop(process)
+            reader.join()
+            raise
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{title}")
     sys.stderr.write(f"{time.monotonic() - started:.1f} s\n")
     if process.returncode != 0:
-        sys.stderr.write(said)
-        raise SetupError(f"could not {what}; what it said stands above. Fix it and run `make setup` again")
+        sys.stderr.writelines(output)
+        raise SetupError(f"could not {step.what}: see the output above, fix it and run `make setup` again")
+
+
+def _read(process: subprocess.Popen[str], output: list[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        output.append(line)
+
+
+def _redraw(title: str, step: Step, output: Sequence[str], seconds: float) -> None:
+    """Show on a terminal how far a step is: pip names each package when it begins to fetch it."""
+    if sys.stderr.isatty():
+        done = sum(line.startswith(("Collecting ", "Ignoring ")) for line in tuple(output))
+        packages = f"{done} of {step.packages}, " if step.packages else ""
+        sys.stderr.write(f"\r\033[K{title}{packages}{seconds:.0f} s")
+        sys.stderr.flush()
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End a command and all that it has started."""
+    """End a command and all that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -248,7 +307,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def fingerprint(categories: Sequence[str]) -> str:
-    """Return the SHA-256 of all that decides what an installed folder holds."""
+    """Return the SHA-256 of everything that decides what an installed folder contains."""
     lock = json.loads((ROOT / "Pipfile.lock").read_text())
     digest = hashlib.sha256(json.dumps([lock[category] for category in categories]).encode())
     digest.update(f"{sys.version} {sys.base_prefix} {ROOT}".encode())
@@ -256,7 +315,7 @@ def fingerprint(categories: Sequence[str]) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment, with pip and pipenv held to the project's own folders."""
+    """Return this process's environment, with pip and pipenv limited to the project's folders."""
     kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
     TEMPORARY.mkdir(parents=True, exist_ok=True)
     return kept | {
@@ -270,7 +329,7 @@ def clean_environment() -> dict[str, str]:
 
 
 def _runs(*command: str | Path) -> bool:
-    """Tell whether a command can be started and succeeds."""
+    """Return whether a command starts and succeeds."""
     try:
         done = subprocess.run(command, capture_output=True, env=clean_environment(), check=False)
     except OSError:
@@ -279,10 +338,13 @@ def _runs(*command: str | Path) -> bool:
 
 
 def _same_version(python: Path) -> bool:
-    """Tell whether an interpreter has this interpreter's minor version."""
+    """Return whether an interpreter has this interpreter's minor version."""
     code = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]!r})"
     return _runs(python, "-c", code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # The interpreter's own end must not print a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

@@ -309,6 +309,28 @@ def a_query_can_be_saved(aws: Aws) -> bool:
     return [one["queryString"] for one in found] == ["fields @message"] and left == []
 
 
+def a_query_finds_the_fields_of_json_lines(aws: Aws) -> bool:
+    logs = aws.client("logs")
+    group = unique("group")
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    now = time.time()
+    lines = [
+        {"timestamp": int(now * 1000), "message": json.dumps({"id": id_, "a": {"b": 1}})} for id_ in "xy"
+    ]
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=lines)
+    started = logs.start_query(
+        logGroupName=group,
+        startTime=int(now) - 60,
+        endTime=int(now) + 60,
+        queryString='fields a.b | filter id = "y"',
+    )
+    rows = logs.get_query_results(queryId=started["queryId"])["results"]
+    return [cell for row in rows for cell in row if cell["field"] != "@ptr"] == [
+        {"field": "a.b", "value": "1"}
+    ]
+
+
 def a_schedule_invokes_its_function_with_its_input(aws: Aws) -> bool:
     parked = queue(aws)
     arn = function(aws, FAILS, DeadLetterConfig={"TargetArn": parked.arn})
@@ -343,6 +365,7 @@ SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "sizes": nothing_is_larger_than_aws_takes,
     "schedules": a_schedule_invokes_its_function_with_its_input,
     "saved-queries": a_query_can_be_saved,
+    "insights": a_query_finds_the_fields_of_json_lines,
 }
 
 

@@ -1,8 +1,10 @@
-"""What an install leaves behind is no part of the repository."""
+"""Set-up installs what Pipfile.lock names, and nothing of it is committed."""
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -81,6 +83,31 @@ def test_another_file_than_the_locked_one_is_not_installed(tmp_path: Path) -> No
     assert done.returncode != 0
     assert "DO NOT MATCH THE HASHES" in done.stderr
     assert not target.exists()
+
+
+def test_a_terminal_shows_the_packages_fetched_and_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    fetch = (
+        "print('Collecting a', flush=True); print('Collecting b', flush=True); import time; time.sleep(0.5)"
+    )
+    install._run(install.Step("install 3 packages", (sys.executable, "-c", fetch), packages=3), "1/2")
+    drawn = terminal.getvalue().split("\r\x1b[K")
+    assert drawn[0] == "setup: 1/2 install 3 packages … "
+    assert re.fullmatch(r"setup: 1/2 install 3 packages … \d of 3, \d+ s", drawn[1])
+    assert re.fullmatch(r"setup: 1/2 install 3 packages … \d+\.\d s\n", drawn[-1])
+    assert "… 2 of 3, " in drawn[-2]
+
+
+def test_a_failing_step_shows_its_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(install.SetupError, match="could not fail: see the output above, fix it"):
+        install._run(install.Step("fail", (sys.executable, "-c", "exit('no space left')")), "2/2")
+    assert re.fullmatch(r"setup: 2/2 fail … \d+\.\d s\nno space left\n", capsys.readouterr().err)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_setup_writes_a_program_that_runs_the_checkout_it_lies_in(tmp_path: Path) -> None:

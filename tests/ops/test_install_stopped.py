@@ -1,4 +1,4 @@
-"""An install that is stopped, or can't write, says so in one line and leaves no temporary files."""
+"""An install that is stopped or can't write says so in one line and leaves no temporary files."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ops.dev import install
 # The real program, in a checkout of its own, with one step that starts another process, as pipenv does.
 INSTALL = """
 import sys
-sys.path.insert(0, "ops")
-import setup
+sys.path.insert(0, "ops/dev")
+import install
 SLOW = (
     "import os, subprocess, sys, tempfile, time; tempfile.mkdtemp(prefix='pip-'); "
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
     "open('child', 'w').write(str(child.pid)); os.rename('child', 'started'); time.sleep(60)"
 )
 install.check_machine = lambda: None
-install.install = lambda: install._step("install", sys.executable, "-c", SLOW)
+install.install = lambda: install._run(install.Step("install", (sys.executable, "-c", SLOW)), "1/1")
 sys.exit(install.main())
 """
 
@@ -34,8 +34,8 @@ sys.exit(install.main())
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "checkout"
-    (root / "ops").mkdir(parents=True)
-    shutil.copy(Path(install.__file__), root / "ops" / "install.py")
+    (root / "ops" / "dev").mkdir(parents=True)
+    shutil.copy(Path(install.__file__), root / "ops" / "dev" / "install.py")
     return root
 
 
@@ -43,7 +43,7 @@ def checkout(tmp_path: Path) -> Path:
     ("ending", "code", "last"),
     [
         (signal.SIGINT, 130, "setup: interrupted; run it again to finish"),
-        (signal.SIGTERM, 143, "setup: install … stopped"),
+        (signal.SIGTERM, 143, "setup: 1/1 install … stopped"),
     ],
     ids=["interrupted", "terminated"],
 )
@@ -78,7 +78,7 @@ def test_an_install_that_is_stopped_ends_what_it_started_and_leaves_no_temporary
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_checkout_that_can_not_be_written_is_told_in_one_line(checkout: Path) -> None:
+def test_an_unwritable_checkout_is_reported_in_one_line(checkout: Path) -> None:
     # A folder in the lock file's place refuses root too, whom no permission stops.
     (checkout / ".setup.lock").mkdir()
     done = subprocess.run(
@@ -88,3 +88,14 @@ def test_a_checkout_that_can_not_be_written_is_told_in_one_line(checkout: Path) 
     assert done.stderr.startswith(f"setup: can't write to {checkout / '.setup.lock'}: ")
     assert done.stderr.endswith("; make the checkout writable\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_during_the_imports_prints_one_line(checkout: Path) -> None:
+    # A module in the way of the first import after the handler is set: it interrupts its own process.
+    (checkout / "ops" / "dev" / "fcntl.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "ops/dev/install.py"], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "setup: interrupted; run it again to finish\n")

@@ -38,11 +38,12 @@ FIXES = (
     Fix("function-dlq", "a function's dead-letter queue gets the destination's record, which lacks members"),
     Fix("workers", "functions see the emulator's packages and environment, and restart at every exception"),
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
-    Fix("logs", "FilterLogEvents cuts a long answer off and gives no token for the rest"),
+    Fix("logs", "FilterLogEvents cuts a long answer off, and ignores JSON filter patterns"),
     Fix("cloud-control", "an archive or a queue made with Cloud Control is none"),
     Fix("sizes", "entries, messages, payloads and batches may be of any size"),
     Fix("schedules", "a schedule is taken for a rule, fails for want of a bus, and loses its input"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
+    Fix("insights", "CloudWatch Logs Insights ignores most commands and the fields of JSON lines"),
 )
 
 

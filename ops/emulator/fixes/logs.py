@@ -1,6 +1,7 @@
-"""FilterLogEvents gives all that was asked for, page by page.
+"""FilterLogEvents returns every match, page by page, and reads its filter pattern as AWS does.
 
-Source: CloudWatch Logs API reference, FilterLogEvents: up to 10,000 events an answer, `nextToken` for more.
+Source: CloudWatch Logs API reference, FilterLogEvents: up to 10,000 events in an answer, then
+`nextToken`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudwatch_logs
 
+from ops.emulator.filter_pattern import Matches, PatternError, compiled
 from ops.emulator.patching import original, replace
 
 Data = dict[str, Any]
@@ -19,7 +21,7 @@ PAGE = 10_000
 
 def apply() -> None:
     """Replace the operation."""
-    for name in ("_compile_filter_pattern", "_resolve_log_group_name", "_log_groups", "_log_events_lock"):
+    for name in ("_resolve_log_group_name", "_log_groups", "_log_events_lock"):
         original(cloudwatch_logs, name)
     replace(cloudwatch_logs, "_filter_log_events", _filter_log_events)
 
@@ -28,10 +30,12 @@ def _filter_log_events(data: Data) -> Answer:
     name = cloudwatch_logs._resolve_log_group_name(data)
     group = cloudwatch_logs._log_groups.get(name)
     if group is None:
-        message = f"The specified log group does not exist: {name}"
-        refused: Answer = responses.error_response_json("ResourceNotFoundException", message, 400)
-        return refused
-    found = _matching(group["streams"], data)
+        return _refused("ResourceNotFoundException", f"The specified log group does not exist: {name}")
+    try:
+        matches = compiled(data.get("filterPattern") or "")
+    except PatternError as error:
+        return _refused("InvalidParameterException", f"Invalid filter pattern: {error}")
+    found = _matching(group["streams"], data, matches)
     first = int(data.get("nextToken") or 0)
     last = first + min(int(data.get("limit") or PAGE), PAGE)
     body: Data = {"events": found[first:last], "searchedLogStreams": []}
@@ -41,8 +45,12 @@ def _filter_log_events(data: Data) -> Answer:
     return answer
 
 
-def _matching(streams: dict[str, Data], data: Data) -> list[Data]:
-    matches = cloudwatch_logs._compile_filter_pattern(data.get("filterPattern", ""))
+def _refused(code: str, message: str) -> Answer:
+    answer: Answer = responses.error_response_json(code, message, 400)
+    return answer
+
+
+def _matching(streams: dict[str, Data], data: Data, matches: Matches) -> list[Data]:
     start, end = data.get("startTime") or 0, data.get("endTime") or float("inf")
     prefix = data.get("logStreamNamePrefix") or ""
     names = data.get("logStreamNames") or [name for name in list(streams) if name.startswith(prefix)]
