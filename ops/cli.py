@@ -90,10 +90,10 @@ def _finish_help(command: Any) -> None:
         # Its docstring, which is wrapped in the source.
         command.help = "\n\n".join(" ".join(each.split()) for each in command.help.split("\n\n"))
     context = typer.Context(command, help_option_names=["-h", "--help"])
-    for option in command.get_params(context):
-        if getattr(option, "is_flag", False):
-            # Without it, typer prints <bool> beside each flag.
-            option.metavar = ""
+    for parameter in command.get_params(context):
+        if getattr(parameter, "is_flag", True):
+            # typer would print <bool> beside a flag, and <str> beside an argument that has a name.
+            parameter.display_type_rich = lambda ctx: None  # noqa: ARG005 (typer passes it by name)
     for below in getattr(command, "commands", {}).values():
         _finish_help(below)
 

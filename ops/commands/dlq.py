@@ -12,17 +12,29 @@ from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import plural, print_json
 
 Names = Annotated[
-    list[str] | None, typer.Option("--queue", help="Only this queue, for example payments-dlq; repeatable.")
+    list[str] | None,
+    typer.Option("--queue", metavar="QUEUE", help="Only this queue, for example payments-dlq; repeatable."),
 ]
 Kinds = Annotated[
     list[str] | None,
-    typer.Option("--kind", help="transient, permanent, configuration or unknown; repeatable."),
+    typer.Option(
+        "--kind", metavar="KIND", help="transient, permanent, configuration or unknown; repeatable."
+    ),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Only letters whose reason contains this text.")]
-Types = Annotated[list[str] | None, typer.Option("--type", help="Only this event type; repeatable.")]
-Ids = Annotated[list[str] | None, typer.Option("--event-id", help="Only this event; repeatable.")]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Only letters whose reason contains this text.")
+]
+Types = Annotated[
+    list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this event type; repeatable.")
+]
+Ids = Annotated[
+    list[str] | None, typer.Option("--event-id", metavar="ID", help="Only this event; repeatable.")
+]
 OlderThan = Annotated[
-    str, typer.Option("--older-than", help="Only what lies there for so long: 2h, 30m, 7d, or an ISO time.")
+    str,
+    typer.Option(
+        "--older-than", metavar="TIME", help="Only what lies there for so long: 2h, 30m, 7d, or an ISO time."
+    ),
 ]
 
 
@@ -47,8 +59,7 @@ def list_(
 ) -> None:
     """Count the letters by queue, kind of failure, reason and event type.
 
-    All messages are given back to their queues at once. Exit codes: 0 done, 1 failed, 2 called wrongly,
-    130 interrupted (143 by SIGTERM).
+    All messages are given back to their queues at once.
     """
     from ops.dlq import json_output, tables
     from ops.dlq.session import Filters, begin
@@ -83,8 +94,7 @@ def show(
 ) -> None:
     """Print letters whole, oldest first; without --reveal, what may be personal is shown as ***.
 
-    All messages are given back to their queues at once. Exit codes: 0 done, 1 failed, 2 called wrongly,
-    130 interrupted (143 by SIGTERM).
+    All messages are given back to their queues at once.
     """
     from ops.dlq import json_output, tables
     from ops.dlq.session import Filters, begin
@@ -110,7 +120,9 @@ def redrive(
     event_type: Types = None,
     event_id: Ids = None,
     older_than: OlderThan = "",
-    rate: Annotated[str, typer.Option("--rate", help="Events in a second at most, 0.01 to 100.")] = "5",
+    rate: Annotated[
+        str, typer.Option("--rate", metavar="N", help="Events in a second at most, 0.01 to 100.")
+    ] = "5",
     settle: Annotated[
         bool,
         typer.Option(
@@ -128,8 +140,7 @@ def redrive(
     A message is deleted when its event is settled; one that fails stays. A call of the API whose outcome is
     unknown keeps other events waiting: name its event by --event-id, or add --settle, and one more refusal
     counts as its end. Ctrl-C ends the work after the
-    event in hand and gives the rest back. Exit codes: 0 all done, 1 failed or something is left, 2 called
-    wrongly, 130 interrupted (143 by SIGTERM).
+    event in hand and gives the rest back.
     """
     from ops.dlq import interrupts, json_output, redrive, session, tables, targets
 
@@ -169,7 +180,9 @@ def purge(
     older_than: OlderThan = "",
     file: Annotated[
         Path | None,
-        typer.Option("--file", help="New file for the messages; default build/purged/ENV-TIME.jsonl."),
+        typer.Option(
+            "--file", metavar="FILE", help="New file for the messages; default build/purged/ENV-TIME.jsonl."
+        ),
     ] = None,
     include_unsettled: Annotated[
         bool,

@@ -25,9 +25,7 @@ PARTS: Final = (*HANDLERS, "audit", "redrive", "reconcile")
 
 Parts = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="PART...", help=f"{', '.join(PARTS)}; one or several.", autocompletion=lambda: PARTS
-    ),
+    typer.Argument(metavar="PART", help=f"{', '.join(PARTS)}; one or several.", autocompletion=lambda: PARTS),
 ]
 Status = Annotated[bool, typer.Option("--status", help="Show which parts are paused, and change nothing.")]
 
@@ -108,7 +106,7 @@ def resume(
         for name, command in replays.items():
             ready = times.format_time(_ready(now))
             console.print(
-                f"{name}: the archive holds the events of the pause. Run from {ready} on:", soft_wrap=True
+                f"{name}: the archive holds the events of the pause. From {ready} on, run:", soft_wrap=True
             )
             console.print(f"  {command}", soft_wrap=True)
         if not dry_run:

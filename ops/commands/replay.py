@@ -147,7 +147,7 @@ def start(
 
 def status(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The replay; without a name, list all.")
+        str | None, typer.Argument(metavar="NAME", help="The replay; without a name, list all.")
     ] = None,
     env: Env = "dev",
     wait: Annotated[

@@ -96,7 +96,7 @@ def cancel(environment: Environment, name: str) -> None:
     """
     replay = describe(environment, name)
     if replay.state not in RUNNING:
-        raise OperatorError(f"can't cancel the replay {name}: it is {replay.state}")
+        raise OperatorError(f"the replay {name} is {replay.state}: there is nothing to cancel")
     with aws_errors(f"to cancel the replay {name}"):
         environment.client("events").cancel_replay(ReplayName=name)
 

@@ -67,7 +67,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     def apply(planned: FakePlanned, _steps: object) -> None:
         made.terraform.applied.append(planned.markdown_file.stem)
 
-    monkeypatch.setattr("ops.deploy.ROOT", tmp_path)
+    monkeypatch.setattr("ops.commands.deploy.ROOT", tmp_path)
     monkeypatch.setattr("ops.deploy.operator_workspace", workspace)
     monkeypatch.setattr("ops.deploy.plan", lambda _workspace, env, _steps, **_: made.planned(env))
     monkeypatch.setattr("ops.deploy.plan_bootstrap", lambda _workspace, _steps: made.planned("bootstrap"))
@@ -95,7 +95,7 @@ def test_plan_prints_json_alone_on_standard_output(
 ) -> None:
     done = run(["plan", "--json"], monkeypatch, capsys)
     assert (done.code, json.loads(done.out)) == (0, document("plan", applied=False, dry_run=True))
-    assert "Terraform plan: dev" in done.err
+    assert "whole plan: build/plans/dev.md" in done.err
 
 
 @pytest.mark.parametrize("command", APPLYING)
@@ -109,7 +109,7 @@ def test_dry_run_shows_the_plan_and_applies_nothing(
 ) -> None:
     done = run([command, "--dry-run", *yes], monkeypatch, capsys)
     assert (done.code, done.err, account.terraform.applied) == (0, "", [])
-    assert "Terraform plan: " in done.out
+    assert "whole plan: build/plans/" in done.out
     assert "dry run: nothing was changed" in done.out
 
 
@@ -144,7 +144,7 @@ def test_nothing_to_do_is_told_without_a_question(
     account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account.summary = PlanSummary()
-    done = run(["deploy"], monkeypatch, capsys)
+    done = run(["deploy", "--yes"], monkeypatch, capsys)
     assert (done.code, done.err, account.terraform.applied) == (0, "", [])
     assert "nothing to do" in done.out
     told = json.loads(run(["deploy", "--yes", "--json"], monkeypatch, capsys).out)
@@ -169,7 +169,8 @@ def test_program_that_would_be_asked_is_refused_before_anything_is_planned(
     assert not (account.folder / "build").exists()
 
 
-RULE_COMES = {"resource_changes": [{"type": "aws_cloudwatch_event_rule", "change": {"actions": ["create"]}}]}
+RULE = {"address": "aws_cloudwatch_event_rule.a", "type": "aws_cloudwatch_event_rule"}
+RULE_COMES = {"resource_changes": [{**RULE, "change": {"actions": ["create"], "after": {}}}]}
 
 
 def test_deploy_that_changes_rules_names_the_window_to_reconcile(
@@ -180,7 +181,7 @@ def test_deploy_that_changes_rules_names_the_window_to_reconcile(
     since = re.search(r"reconcile --env dev --since (\S+Z)`", done.out)
     assert since is not None
     assert abs(datetime.now(UTC) - datetime.fromisoformat(since[1])) < timedelta(minutes=5)
-    assert "the time at which the destination was made in Stripe" in done.out
+    assert "the time at which you created the destination in Stripe" in done.out
     done = run(["deploy", "--yes", "--json"], monkeypatch, capsys)
     assert datetime.fromisoformat(json.loads(done.out)["reconcile_since"]).tzinfo is UTC
 

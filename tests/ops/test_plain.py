@@ -238,10 +238,10 @@ def test_plan_is_shown_without_a_word_that_a_terminal_obeys(console: PlainConsol
 def test_error_is_one_plain_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    def fail() -> None:
+    def fail(**_options: object) -> None:
         raise OperatorError(f"AWS said {value}")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "command_line", lambda: fail)
     with pytest.raises(SystemExit):
         cli.main()
     err = capsys.readouterr().err

@@ -62,5 +62,5 @@ def test_a_window_is_replayed_from_the_archive_that_reaches_back_to_it(days: int
 
 
 def test_an_environment_without_an_archive_is_told_its_name() -> None:
-    with pytest.raises(OperatorError, match=f"the archive {OWN} is not there: check --env"):
+    with pytest.raises(OperatorError, match=f"the archive {OWN} does not exist: check --env"):
         of_bus({OTHERS: (f"{BUS}2", 20)})

@@ -37,8 +37,8 @@ def test_window_of_which_everything_is_in_the_archive_passes(since: datetime, un
 @pytest.mark.parametrize(
     ("archive", "since", "until", "told"),
     [
-        (ARCHIVE, NOW - HOUR, NOW - timedelta(minutes=9, seconds=59), "up to 10 minutes late: give --until"),
-        (ARCHIVE, NOW - HOUR, NOW, "give --until 2026-11-23T11:50:00Z or earlier"),
+        (ARCHIVE, NOW - HOUR, NOW - timedelta(minutes=9, seconds=59), "up to 10 minutes late: use --until"),
+        (ARCHIVE, NOW - HOUR, NOW, "use --until 2026-11-23T11:50:00Z or earlier"),
         (ARCHIVE, NOW - HOUR, NOW + HOUR, "up to 10 minutes late"),
         (ARCHIVE, NOW - HOUR, NOW - HOUR, "before it begins"),
         (ARCHIVE, NOW - HOUR, NOW - 2 * HOUR, "before it begins"),
@@ -47,13 +47,13 @@ def test_window_of_which_everything_is_in_the_archive_passes(since: datetime, un
             Archive("arn:archive", "arn:bus", NOW - 2 * HOUR, timedelta(days=30)),
             NOW - 3 * HOUR,
             NOW - HOUR,
-            "before the archive was made (2026-11-23 10:00:00 UTC)",
+            "before the archive was created: use --since 2026-11-23T10:00:01Z or later",
         ),
         (
             Archive("arn:archive", "arn:bus", MADE, None),
             MADE - HOUR,
             NOW - HOUR,
-            "before the archive was made",
+            "before the archive was created",
         ),
     ],
 )

@@ -164,7 +164,7 @@ def test_refusal_is_told_as_one_and_nothing_is_looked_for(bridge: EventBridge) -
 
 
 @pytest.mark.parametrize(
-    ("describes", "found"), [(True, "no replay of that name is there"), (False, "it may run")]
+    ("describes", "found"), [(True, "no replay of that name exists"), (False, "it may be running")]
 )
 def test_unknown_outcome_says_where_to_look_before_another_is_started(
     bridge: EventBridge, *, describes: bool, found: str
@@ -233,5 +233,5 @@ def test_time_in_a_replays_name_is_awss_and_not_this_machines(bridge: EventBridg
 @pytest.mark.parametrize("date", [None, "soon"])
 def test_answer_without_a_time_is_refused_in_one_line(bridge: EventBridge, date: str | None) -> None:
     bridge.date = date
-    with pytest.raises(OperatorError, match="tells no time"):
+    with pytest.raises(OperatorError, match="has no Date header"):
         starting.time_at_aws(environment(bridge))
