@@ -1,8 +1,8 @@
-"""What two phases play: an API that loses answers, rolls back calls in progress, and applies them late.
+"""Two phases with an API that loses answers, rolls back calls in progress, and applies calls late.
 
-It speaks one dialect of idempotency after the other (`ops/reference/huntaze/dialects.py`). With the
-contract's codes everything heals by itself. Without them some events stay in doubt, each in a dead-letter
-queue, until somebody names them in a redrive.
+The API uses one idempotency dialect after the other (`ops/reference/huntaze/dialects.py`). With the
+contract's codes every event recovers automatically. Without codes the outcome of some calls stays unknown:
+their events wait in dead-letter queues until an operator redrives them by id.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from functions.dead_letters.message import DOUBTFUL, TRANSIENT
 from ops import ROOT
 from ops.chaos.faults import Order, seeded
 from ops.chaos.history import Sending, payment
-from ops.chaos.observations import DeadLetter
 from ops.chaos.stage import Stage
 from ops.errors import OperatorError
 from ops.local.deployment import shell_exports
+from ops.local.observations import ParkedMessage
 from ops.reference.huntaze.dialects import CODED, DIALECTS
 
-# Over before the last attempt of an invocation, and after its second.
+# A call in progress ends after an invocation's second attempt and before its last one.
 WORK_SECONDS = 1.5
 UNTIL_SETTLED = 5
-DOUBTFUL = "DoubtfulRefusalError"
-# By name, as people read them in the report.
+# By their name in the report.
 FAILURES: Mapping[str, Order] = {
     "API applies a call after it was cut off": {"reset": True, "applies": True, "work": WORK_SECONDS},
     "API rolls back a call that was cut off": {"reset": True, "work": WORK_SECONDS},
@@ -42,12 +42,12 @@ WAITING = "events in doubt in dead-letter queues"
 
 
 def play_coded(stage: Stage) -> None:
-    """Send all events to an API that tells codes."""
+    """Send all events to an API whose answers have codes."""
     _play(stage, CODED.name, len(stage.pending))
 
 
 def play_codeless(stage: Stage) -> None:
-    """Send a part of the events to an API of each dialect without codes; settle by name what is in doubt."""
+    """Send part of the events to an API of each dialect without codes; redrive by id what is in doubt."""
     names = [name for name, dialect in DIALECTS.items() if not dialect.codes]
     for place, name in enumerate(names, 1):
         _play(stage, name, len(stage.pending) // (len(names) - place + 1))
@@ -56,7 +56,7 @@ def play_codeless(stage: Stage) -> None:
 
 
 def _play(stage: Stage, dialect: str, count: int) -> None:
-    """Send so many events: one of them loses every answer, and then comes again with another body."""
+    """Send `count` events; one of them loses every answer and is then sent again with another body."""
     stage.world.speak(dialect)
     lost = payment(f"{dialect} {stage.pending[0].event.id}")
     stage.pending[:2] = [lost]
@@ -71,21 +71,21 @@ def _play(stage: Stage, dialect: str, count: int) -> None:
     (_, *struck), _ = stage.world.lift_faults()
     for name, once, by_chance in zip(FAILURES, struck[::2], struck[1::2], strict=True):
         stage.mark(name, once + by_chance)
-    stage.pending.insert(0, rendered_anew(lost))
+    stage.pending.insert(0, with_other_body(lost))
     stage.send(1)
     stage.mark(ANOTHER_BODY)
     stage.wait_until_ended()
 
 
-def rendered_anew(sending: Sending) -> Sending:
-    """Return the same event with a body that the API would reject, had it not applied the event before."""
+def with_other_body(sending: Sending) -> Sending:
+    """Return the same event with a body that the API rejects unless it has applied the event before."""
     detail: dict[str, Any] = copy.deepcopy(sending.detail)
     detail["data"]["object"]["currency"] = "xts"
     return replace(sending, detail=detail)
 
 
 def _settle(stage: Stage) -> None:
-    """Name each event in doubt in a redrive, as a person does who has looked at the API."""
+    """Redrive each event in doubt by id, as an operator does after checking it at the API."""
     doubtful = _in_doubt(stage)
     stage.mark(WAITING, len(doubtful))
     for _ in range(UNTIL_SETTLED):
@@ -97,19 +97,17 @@ def _settle(stage: Stage) -> None:
 
 
 def _in_doubt(stage: Stage) -> set[str]:
-    """Return the events whose dead letters say that an earlier call had an unknown outcome."""
-    return {
-        letter.event_id for letter in stage.observer.look().dead if letter.event_id and is_in_doubt(letter)
-    }
+    """Return the events whose dead-letter message leaves the outcome of an earlier call unknown."""
+    return {one.event_id for one in stage.observer.look().parked if one.event_id and is_in_doubt(one)}
 
 
-def is_in_doubt(letter: DeadLetter) -> bool:
-    """Whether a dead letter's event may have been applied; one that waits for another event has not been."""
-    return letter.error == DOUBTFUL or (letter.kind == "transient" and letter.error != "UnsettledError")
+def is_in_doubt(message: ParkedMessage) -> bool:
+    """Whether a message's event may have been applied; one that waited for another event was not called."""
+    return message.error == DOUBTFUL or (message.kind == TRANSIENT and message.error != "UnsettledError")
 
 
 def _redrive(stage: Stage, events: list[str]) -> None:
-    """Run the operator's command, which ends with 1 where something is left."""
+    """Run the operator's command. Its exit code is 1 if a message is left, which is not an error here."""
     names = [option for event in events for option in ("--event-id", event)]
     done = subprocess.run(
         [

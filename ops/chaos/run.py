@@ -14,7 +14,6 @@ from ops import ROOT
 from ops.chaos.faults import seeded
 from ops.chaos.fuzz.run import Fuzzed, fuzz
 from ops.chaos.history import Sending, plan, two_states_each, unstorable
-from ops.chaos.observe import Observer
 from ops.chaos.phases import PHASES, Phase
 from ops.chaos.report import PhaseReport, Report, figures_table, strikes_table, violations_table, write
 from ops.chaos.servers import World, running_world
@@ -24,6 +23,7 @@ from ops.errors import OperatorError
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, deploy
 from ops.local.folder import run_folder
+from ops.local.observer import Observer
 from ops.progress import Steps
 
 REPORT_PATH = ROOT / "build" / "chaos" / "report.json"

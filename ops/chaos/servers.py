@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from ops.local.clients import Aws, Control
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, Secrets, Services, running_emulator, running_reference_api
 from ops.local.watch import Watch

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functions.dead_letters.lease import event_key
 from functions.shared import names
 from ops.chaos.history import Sending
-from ops.chaos.observe import Observer
 from ops.chaos.servers import World
-from ops.chaos.verdict import Sent, Verdict, judge
+from ops.chaos.verdict import Sent, Verdict, check
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, Deployment
+from ops.local.observer import Observer
 
 POLL_SECONDS = 1.0
 # The longest silence of a run in which everything comes to its end by itself: a killed handler's record
@@ -66,7 +66,7 @@ class Stage:
         taken = self.pending[:count]
         del self.pending[: len(taken)]
         envelopes = [{"detail": sending.detail} for sending in taken]
-        deliveries = drive.send(self.world.services.aws, EVENT_SOURCE, envelopes, lambda _: None)
+        deliveries = drive.send(self.world.services.aws, EVENT_SOURCE, envelopes)
         self.sent += [
             Sent(sending.event, delivery.envelope_id)
             for sending, delivery in zip(taken, deliveries, strict=True)
@@ -142,7 +142,7 @@ class Stage:
             time.sleep(POLL_SECONDS)
 
     def _judge(self, *, healed: bool) -> Verdict:
-        return judge(self.sent, self.observer.look(), poison=frozenset(self.poison), healed=healed)
+        return check(self.sent, self.observer.look(), poison=frozenset(self.poison), healed=healed)
 
 
 AUDIT_QUEUE = "-events-dev.fifo"

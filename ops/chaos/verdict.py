@@ -1,7 +1,7 @@
 """Whether the promise was kept: each event applied exactly once or parked with its reason, all in the ledger.
 
-Pure: what was sent and what was seen go in, figures and violations come out. The judge of what was applied is
-the reference API's own journal.
+Pure: the sent deliveries and the observations go in, figures and violations come out. What was applied is
+read from the reference API's own journal, not from the pipeline.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from functions.dead_letters.message import PERMANENT, TRANSIENT
 from ops.chaos.expectations import DOUBTFUL, Event, Refusal
-from ops.chaos.observations import Application, DeadLetter, Seen
+from ops.local.observations import AppliedCall, Observations, ParkedMessage
 
-# The dead-letter queue of the audit queue.
+# The dead-letter queue of the audit queue, and those of the audit as a whole.
 AUDIT_DLQ = "-audit-dlq-"
+AUDIT_QUEUES = "huntaze-stripe-audit-"
+DEAD_LETTER = "-dlq-"
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Violation:
-    """One broken promise: its kind, the event or message concerned, and what is wrong."""
+    """One broken promise: its kind, the event or message, and what is wrong."""
 
     kind: str
     subject: str
@@ -45,33 +48,37 @@ class Verdict:
 
     @property
     def open(self) -> int:
-        """How many events have deliveries that have not ended, or that ended more than once."""
+        """The number of events with a delivery that has not ended, or ended more than once."""
         return sum(violation.kind == "count" for violation in self.violations)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was violated."""
+        """Whether there is no violation."""
         return not self.violations
 
 
-def judge(
-    sent: Sequence[Sent], seen: Seen, *, poison: frozenset[str] = frozenset(), healed: bool = False
+def check(
+    sent: Sequence[Sent], seen: Observations, *, poison: frozenset[str] = frozenset(), healed: bool = False
 ) -> Verdict:
-    """Judge everything that was sent so far.
+    """Check everything that was sent so far.
 
     Parameters
     ----------
     poison
-        Ids of the messages that were put into the audit queue and are no envelopes.
+        Ids of the messages that were put into the audit queue and are not envelopes.
     healed
-        Whether nothing transient may lie in a dead-letter queue any more.
+        Whether every transient failure must have been redriven by now.
     """
-    court = _Court(sent, seen, poison, healed)
-    return Verdict(court.figures(), tuple(court.violations()))
+    checks = _Checks(sent, seen, poison, healed)
+    return Verdict(checks.figures(), tuple(checks.violations()))
 
 
-class _Court:
-    def __init__(self, sent: Sequence[Sent], seen: Seen, poison: frozenset[str], healed: bool) -> None:
+class _Checks:
+    """What was sent and what was observed, by event."""
+
+    def __init__(
+        self, sent: Sequence[Sent], seen: Observations, poison: frozenset[str], healed: bool
+    ) -> None:
         self._seen = seen
         self._poison = poison
         self._healed = healed
@@ -83,22 +90,22 @@ class _Court:
         self._outcomes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for line in seen.finished:
             self._outcomes[line.event_id][line.outcome] += 1
-        self._dead: defaultdict[str, list[DeadLetter]] = defaultdict(list)
-        for letter in seen.dead:
-            if AUDIT_DLQ not in letter.queue and letter.event_id is not None:
-                self._dead[letter.event_id].append(letter)
+        self._parked: defaultdict[str, list[ParkedMessage]] = defaultdict(list)
+        for message in seen.parked:
+            if AUDIT_DLQ not in message.queue and message.event_id is not None:
+                self._parked[message.event_id].append(message)
 
     @cached_property
-    def _calls(self) -> Mapping[str, list[Application]]:
-        """The applied calls by the id of the event whose key they carried."""
-        calls: defaultdict[str, list[Application]] = defaultdict(list)
+    def _calls(self) -> Mapping[str, list[AppliedCall]]:
+        """The applied calls, by the event id in their idempotency key."""
+        calls: defaultdict[str, list[AppliedCall]] = defaultdict(list)
         for call in self._seen.applied:
             calls[call.event_id].append(call)
         return calls
 
     @cached_property
-    def _effects(self) -> Mapping[tuple[str, str], list[Application]]:
-        effects: defaultdict[tuple[str, str], list[Application]] = defaultdict(list)
+    def _effects(self) -> Mapping[tuple[str, str], list[AppliedCall]]:
+        effects: defaultdict[tuple[str, str], list[AppliedCall]] = defaultdict(list)
         for call in self._seen.applied:
             effects[call.event_type, call.object_id].append(call)
         return effects
@@ -118,93 +125,94 @@ class _Court:
                 yield event
 
     def violations(self) -> Iterator[Violation]:
-        if self._seen.waiting:
-            yield Violation("audit", "the audit queue", "", f"still holds {self._seen.waiting} messages")
+        waiting = sum(depth for name, depth in self._seen.queues.items() if DEAD_LETTER not in name)
+        if waiting:
+            yield Violation("audit", "the audit queue", "", f"still holds {waiting} messages")
         for event in self._events.values():
-            yield from self._applied_right(event)
-            yield from self._parked_right(event)
-            yield from self._adds_up(event)
-            yield from self._in_ledger(event)
-        yield from self._foreign()
-        yield from self._in_order()
-        yield from self._audit_dead_letters()
+            yield from self._check_applied(event)
+            yield from self._check_parked(event)
+            yield from self._check_count(event)
+            yield from self._check_ledger(event)
+        yield from self._check_foreign()
+        yield from self._check_order()
+        yield from self._check_audit_queues()
 
-    def _applied_right(self, event: Event) -> Iterator[Violation]:
-        calls = self._about(event)
+    def _check_applied(self, event: Event) -> Iterator[Violation]:
+        calls = self._calls_for(event)
         if event.fate != "applied":
             if calls:
-                yield _violation("foreign", event, "was applied at the API and must not be")
+                yield _violation("foreign", event, "was applied at the API, and should not have been")
         elif len(calls) > 1:
             yield _violation("twice", event, f"was applied {len(calls)} times at the API")
-        elif not calls and not self._dead[event.id] and not self._superseded(event):
-            yield _violation("lost", event, "was not applied at the API and lies in no dead-letter queue")
-        if event.fate == "recorded" and not (self._outcomes[event.id]["recorded"] or self._dead[event.id]):
-            yield _violation("lost", event, "was not recorded and lies in no dead-letter queue")
+        elif not calls and not self._parked[event.id] and not self._superseded(event):
+            yield _violation("lost", event, "was not applied at the API and is in no dead-letter queue")
+        if event.fate == "recorded" and not (self._outcomes[event.id]["recorded"] or self._parked[event.id]):
+            yield _violation("lost", event, "was not recorded and is in no dead-letter queue")
 
-    def _about(self, event: Event) -> Sequence[Application]:
-        """Return the calls that brought about the event, or its effect where that happens once."""
+    def _calls_for(self, event: Event) -> Sequence[AppliedCall]:
+        """Return the event's calls, or those of all events with its effect if that happens once."""
         if event.kind.repeat == "once" and not event.refusal:
             return self._effects.get(event.effect, ())
         return self._calls.get(event.id, ())
 
     def _superseded(self, event: Event) -> bool:
-        """Whether a handler skipped a state because a newer one of its object had been applied.
+        """Whether a handler skipped a state because a newer state of its object was applied.
 
-        A handler whose record was written and whose writing seemed to fail tells at its retry that the
-        event is a duplicate.
+        A handler that lost the answer to its own write of the record reports a duplicate when it retries.
         """
         newer = self._newest.get(event.object_id, event.created) > event.created
         outcomes = self._outcomes[event.id]
         skipped = outcomes["stale"] + outcomes["duplicate"] > 0 and not outcomes["applied"]
         return event.kind.repeat == "latest" and newer and skipped
 
-    def _parked_right(self, event: Event) -> Iterator[Violation]:
-        letters = self._dead[event.id]
-        if event.refusal and not letters:
-            yield _violation("lost", event, f"lies in no dead-letter queue: {event.refusal.error}")
-        for letter in letters:
-            told = f"{letter.error or letter.kind} {letter.status or ''}".strip()
-            if letter.kind == "transient":
+    def _check_parked(self, event: Event) -> Iterator[Violation]:
+        messages = self._parked[event.id]
+        if event.refusal and not messages:
+            yield _violation("lost", event, f"is in no dead-letter queue: {event.refusal.error}")
+        for message in messages:
+            found = f"{message.error or message.kind} {message.status or ''}".strip()
+            if message.kind == TRANSIENT:
                 if self._healed:
-                    yield _violation("not healed", event, f"still lies in {letter.queue}: {told}")
+                    yield _violation("not healed", event, f"is still in {message.queue}: {found}")
             elif event.refusal is None:
-                yield _violation("wrong reason", event, f"lies in {letter.queue} for {told}")
-            elif letter.status != event.refusal.status or letter.error not in _errors(event.refusal):
+                yield _violation("wrong reason", event, f"is in {message.queue} for {found}")
+            elif message.status != event.refusal.status or message.error not in _errors(event.refusal):
                 expected = f"{event.refusal.error} {event.refusal.status or ''}".strip()
-                yield _violation("wrong reason", event, f"lies in {letter.queue} for {told}, not {expected}")
+                what = f"is in {message.queue} for {found}, not {expected}"
+                yield _violation("wrong reason", event, what)
 
-    def _adds_up(self, event: Event) -> Iterator[Violation]:
-        """Each delivery to a handler ends in one closing log line or in one dead letter."""
+    def _check_count(self, event: Event) -> Iterator[Violation]:
+        """Each delivery to a handler ends in one closing log line or in one dead-letter message."""
         if event.kind.handler is None:
             return
         sent = len(self._envelopes[event.id])
         finished = self._outcomes[event.id].total()
-        dead = len({letter.envelope_id for letter in self._dead[event.id]})
-        if finished + dead != sent:
-            what = f"{sent} deliveries, but {finished} finished and {dead} in dead-letter queues"
+        parked = len({message.envelope_id for message in self._parked[event.id]})
+        if finished + parked != sent:
+            what = f"{sent} deliveries, but {finished} finished and {parked} in dead-letter queues"
             yield _violation("count", event, what)
 
-    def _in_ledger(self, event: Event) -> Iterator[Violation]:
+    def _check_ledger(self, event: Event) -> Iterator[Violation]:
         sent = self._envelopes[event.id]
-        missing = len(sent - self._seen.archived)
+        missing = len(sent - self._seen.archived.keys())
         if missing:
             yield _violation("ledger hole", event, f"{missing} of {len(sent)} deliveries are not in S3")
         expected = len(sent) if event.storable else 0
-        rows = self._seen.rows.get(event.id, 0)
+        rows = self._seen.ledger.get(event.id, 0)
         if rows != expected:
             what = f"PostgreSQL has {rows} deliveries instead of {expected}"
             yield _violation("ledger hole", event, what)
 
-    def _foreign(self) -> Iterator[Violation]:
-        for event_id in sorted(self._seen.rows.keys() - self._events.keys()):
-            yield Violation("foreign", event_id, "", "is in the ledger and was never sent")
+    def _check_foreign(self) -> Iterator[Violation]:
+        for event_id in sorted(self._seen.ledger.keys() - self._events.keys()):
+            yield Violation("foreign", event_id, "", "is in the ledger, but was never sent")
         for call in self._seen.applied:
             event = self._events.get(call.event_id)
             if event is None or event.effect != (call.event_type, call.object_id):
-                yield Violation("foreign", call.event_id, call.event_type, f"applied to {call.object_id}")
+                yield Violation("foreign", call.event_id, call.event_type, f"was applied to {call.object_id}")
 
-    def _in_order(self) -> Iterator[Violation]:
-        """An older state must never be applied over a newer one, and none over its object's end."""
+    def _check_order(self) -> Iterator[Violation]:
+        """An older state never replaces a newer one, and no state follows its object's end."""
         newest: dict[str, int] = {}
         for event in self._applied_states():
             rank = event.rank or 0
@@ -212,7 +220,8 @@ class _Court:
                 yield _violation("out of order", event, "was applied over a newer state")
             newest[event.object_id] = max(rank, newest.get(event.object_id, 0))
 
-    def _audit_dead_letters(self) -> Iterator[Violation]:
+    def _check_audit_queues(self) -> Iterator[Violation]:
+        """The audit's dead-letter queues hold the poison records, each with its reason, and nothing else."""
         unstorable = {
             envelope
             for event in self._events.values()
@@ -220,40 +229,39 @@ class _Court:
             for envelope in self._envelopes[event.id]
         }
         found: set[str] = set()
-        for letter in self._seen.dead:
-            if letter.queue.startswith("huntaze-stripe-audit-"):
-                about = letter.envelope_id if letter.envelope_id in unstorable else letter.message_id
-                found.add(about or "")
-                if about not in unstorable | self._poison:
-                    subject = letter.event_id or letter.message_id
-                    yield Violation(
-                        "audit", subject, "", f"lies in {letter.queue} without a fault of its own"
-                    )
-                elif not letter.reason:
-                    # SQS moved it there: it held its lane up until its receives were used up.
-                    yield Violation("audit", about, "", f"lies in {letter.queue} without its reason")
+        for message in self._seen.parked:
+            if message.queue.startswith(AUDIT_QUEUES):
+                subject = message.envelope_id if message.envelope_id in unstorable else message.message_id
+                found.add(subject or "")
+                if subject not in unstorable | self._poison:
+                    what = f"is in {message.queue} without a fault of its own"
+                    yield Violation("audit", message.event_id or message.message_id, "", what)
+                elif not message.explained:
+                    # SQS moved it there after its last receive; until then it blocked its message group.
+                    yield Violation("audit", subject, "", f"is in {message.queue} without its reason")
         for missing in sorted((self._poison | unstorable) - found):
-            yield Violation("audit", missing, "", "is a poison record and lies in no audit dead-letter queue")
+            what = "is a poison record, and is in no audit dead-letter queue"
+            yield Violation("audit", missing, "", what)
 
     def figures(self) -> dict[str, int]:
         deliveries = sum(map(len, self._envelopes.values()))
         outcomes = Counter[str]()
         for event_id in self._events:
             outcomes += self._outcomes[event_id]
-        kinds = Counter(letter.kind for letters in self._dead.values() for letter in letters)
+        kinds = Counter(message.kind for messages in self._parked.values() for message in messages)
         names = ("applied", "recorded", "duplicate", "stale")
         return {
             "deliveries": deliveries,
             "events": len(self._events),
             "calls applied": len(self._seen.applied),
             **{name: outcomes[name] for name in names},
-            "parked": kinds["permanent"],
-            "in DLQ for now": kinds["transient"],
+            "parked": kinds[PERMANENT],
+            "in DLQ for now": kinds[TRANSIENT],
             "unrouted": sum(
                 len(self._envelopes[event.id]) for event in self._events.values() if event.fate == "unrouted"
             ),
-            "in S3": len(self._seen.archived & {one for own in self._envelopes.values() for one in own}),
-            "in PostgreSQL": sum(self._seen.rows.values()),
+            "in S3": len(self._seen.archived.keys() & set[str]().union(*self._envelopes.values())),
+            "in PostgreSQL": sum(self._seen.ledger.values()),
             "poison": len(self._poison) + sum(not event.storable for event in self._events.values()),
         }
 
@@ -263,9 +271,9 @@ def _violation(kind: str, event: Event, what: str) -> Violation:
 
 
 def _errors(refusal: Refusal) -> tuple[str, ...]:
-    """Return the error classes that say of an event why it is refused.
+    """Return the error classes that a refused event may be parked with.
 
-    An answer whose code got lost on the way (a phase garbles bodies) refuses the event, but does not end the
-    doubt that an earlier call left.
+    One phase garbles the API's answers. An answer without its code refuses the event, but does not settle
+    whether an earlier call was applied.
     """
     return (refusal.error, *([DOUBTFUL] if refusal.status is not None else []))

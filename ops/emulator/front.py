@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from ops.emulator.faults import FaultPlan, fault_from_json, read_call
-from ops.local import guard
+from ops.local import loopback
 
 CONTROL_PATH = "/_control/faults"
 # MiniStack's own control paths among them, also under the name that it has them from.
@@ -61,14 +61,14 @@ class Front:
 
     def _refusal(self, scope: Message) -> str | None:
         headers = _headers(scope)
-        if refusal := guard.foreign(headers):
+        if refusal := loopback.refusal(headers):
             return refusal
         authorization = headers.get("authorization", "")
         if scope["path"].startswith(CONTROL_PREFIXES):
-            known = guard.has_bearer(authorization, self._access_key_id)
+            known = loopback.has_bearer(authorization, self._access_key_id)
         else:
             query = scope["query_string"].decode("latin-1")
-            known = guard.is_signed_by(authorization, query, self._access_key_id)
+            known = loopback.is_signed_by(authorization, query, self._access_key_id)
         return None if known else "the access key is not this run's"
 
     async def _failing(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -1,24 +1,26 @@
-"""What became of each delivery, concluded from what the pipeline's own parts recorded.
+"""What became of each sent event, concluded from what the parts of the pipeline recorded.
 
-Pure: the sent deliveries and the observations go in, one row per delivery comes out. A delivery is only
-accounted for by evidence: a request that the API answered, a handler's closing log line, a message in a
-dead-letter queue, a row in the ledger.
+Pure: the sent events and the observations go in, one row per sent event comes out. An event is accounted for
+by evidence only: a handler's closing log line, a message in a dead-letter queue, a row in the ledger.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-Outcome = Literal["applied", "recorded", "duplicate", "stale", "parked", "unrouted"]
+from ops.local.observations import FinishedEvent, Observations, Outcome, ParkedMessage, Request
+
 SUCCESS = range(200, 300)
-OUTCOMES: tuple[Outcome, ...] = ("applied", "recorded", "duplicate", "stale", "parked", "unrouted")
+AUDIT_QUEUES = "huntaze-stripe-audit-"
+
+Evidence = FinishedEvent | ParkedMessage
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SentEvent:
     """One event as it was put on the bus. `sent_at` is Unix milliseconds."""
 
     event_id: str
@@ -30,132 +32,93 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One thing that a part recorded about an event. `at` is Unix milliseconds."""
-
-    event_id: str
-    outcome: Outcome
-    at: float
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request that the reference API received. `body` is the JSON that was sent."""
-
-    event_id: str
-    path: str
-    idempotency_key: str
-    headers: Mapping[str, str]
-    body: Any
-    status: int
-    at: float
-
-
-Item = TypeVar("Item", Evidence, Request)
-
-
-@dataclass(frozen=True)
-class LedgerRow:
-    """An event's row in `stripe_event_ledger`."""
-
-    deliveries: int
-
-
-@dataclass(frozen=True)
-class Observations:
-    """Everything that was seen at one moment.
+class Row:
+    """What became of one sent event.
 
     Parameters
     ----------
-    ledger
-        The rows of the ledger's table, by event id.
-    archived
-        When the audit queue took each delivery that the ledger's bucket holds, in Unix milliseconds, by
-        envelope id.
+    outcome
+        None while nothing shows it; so is `latency_ms`.
+    parked
+        The message in the dead-letter queue, for the outcome `parked`.
     """
 
-    evidence: tuple[Evidence, ...] = ()
-    requests: tuple[Request, ...] = ()
-    ledger: Mapping[str, LedgerRow] = field(default_factory=dict)
-    archived: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of one delivery. `outcome` is None while nothing shows it; `latency_ms` likewise."""
-
-    delivery: Delivery
+    sent: SentEvent
     outcome: Outcome | None
     requests: tuple[Request, ...]
     audited: bool
     latency_ms: float | None
+    parked: ParkedMessage | None = None
+
+    @property
+    def accounted(self) -> bool:
+        """Whether the event has an outcome and is in the ledger."""
+        return self.outcome is not None and self.audited
 
 
-def account(deliveries: Sequence[Delivery], seen: Observations) -> tuple[Row, ...]:
-    """Return one row per delivery, in the order sent.
+def account(sent: Sequence[SentEvent], seen: Observations) -> tuple[Row, ...]:
+    """Return one row per sent event, in the order sent.
 
-    The deliveries of one event id share its evidence: the first in time goes to the first delivery, and
-    requests belong to the delivery that was applied or parked. An event counts as audited when the ledger
-    table holds as many deliveries as were sent and the ledger's bucket holds this delivery.
+    Deliveries of the same event id share its evidence: the earliest belongs to the first delivery, and so do
+    the requests. A delivery counts as audited if the ledger's table counts as many deliveries as were sent
+    and the ledger's bucket holds this one.
     """
-    evidence = _by_event(seen.evidence)
+    evidence = _by_event(_evidence(seen))
     requests = _by_event(seen.requests)
-    sent: defaultdict[str, int] = defaultdict(int)
-    for delivery in deliveries:
-        sent[delivery.event_id] += 1
-    used: defaultdict[str, int] = defaultdict(int)
+    deliveries = Counter(one.event_id for one in sent)
+    placed: Counter[str] = Counter()
     rows = []
-    for delivery in deliveries:
-        position = used[delivery.event_id]
-        used[delivery.event_id] += 1
-        entry = seen.ledger.get(delivery.event_id)
-        in_table = entry is not None and entry.deliveries >= sent[delivery.event_id]
-        archived_at = seen.archived.get(delivery.envelope_id)
-        outcome, at = _outcome(delivery, evidence[delivery.event_id], position, archived_at)
+    for one in sent:
+        place = placed[one.event_id]
+        placed[one.event_id] += 1
+        archived_at = seen.archived.get(one.envelope_id)
+        found = evidence[one.event_id][place : place + 1]
+        outcome: Outcome | None = None
+        at: float | None = None
+        if found:
+            outcome, at = found[0].outcome, found[0].at
+        elif one.handler is None and archived_at is not None:
+            outcome, at = "unrouted", archived_at
+        in_table = seen.ledger.get(one.event_id, 0) >= deliveries[one.event_id]
         rows.append(
             Row(
-                delivery,
+                one,
                 outcome,
-                tuple(requests[delivery.event_id]) if position == 0 else (),
+                tuple(requests[one.event_id]) if place == 0 else (),
                 in_table and archived_at is not None,
-                None if at is None else round(at - delivery.sent_at, 1),
+                None if at is None else round(at - one.sent_at, 1),
+                next((each for each in found if isinstance(each, ParkedMessage)), None),
             )
         )
     return tuple(rows)
 
 
-def _outcome(
-    delivery: Delivery, evidence: Sequence[Evidence], position: int, archived_at: float | None
-) -> tuple[Outcome | None, float | None]:
-    if position < len(evidence):
-        return evidence[position].outcome, evidence[position].at
-    if delivery.handler is None and archived_at is not None:
-        return "unrouted", archived_at
-    return None, None
+def _evidence(seen: Observations) -> list[Evidence]:
+    """Return what shows an outcome; a message in an audit queue shows nothing about a handler."""
+    parked = (message for message in seen.parked if not message.queue.startswith(AUDIT_QUEUES))
+    return [*seen.finished, *parked]
 
 
-def _by_event(items: Sequence[Item]) -> defaultdict[str, list[Item]]:
-    grouped: defaultdict[str, list[Item]] = defaultdict(list)
+Item = TypeVar("Item", Evidence, Request)
+
+
+def _by_event(items: Sequence[Item]) -> defaultdict[str | None, list[Item]]:
+    grouped: defaultdict[str | None, list[Item]] = defaultdict(list)
     for item in sorted(items, key=lambda item: item.at):
         grouped[item.event_id].append(item)
     return grouped
 
 
-def unaccounted(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Return the rows whose outcome or audit nothing shows yet."""
-    return tuple(row for row in rows if row.outcome is None or not row.audited)
-
-
 def applied_twice(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return the ids of events that took effect more than once, in the order sent.
 
-    Two deliveries that ended as applied show it, and so do two requests that the API answered with success. A
-    409 is none: the API says by it that it had applied the event before.
+    Two deliveries with the outcome `applied` show it, and so do two requests that the API answered with
+    success. A 409 does not count: it says that the event was applied before.
     """
     applied: Counter[str] = Counter()
     succeeded: Counter[str] = Counter()
     for row in rows:
-        event_id = row.delivery.event_id
+        event_id = row.sent.event_id
         applied[event_id] += row.outcome == "applied"
         succeeded[event_id] += sum(request.status in SUCCESS for request in row.requests)
     return tuple(event_id for event_id in applied if applied[event_id] > 1 or succeeded[event_id] > 1)

@@ -1,4 +1,4 @@
-"""Put events on the partner bus and wait until each of them is accounted for."""
+"""Put events on the partner event bus and wait until each is accounted for."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from functions.pipeline.routing_table import ROUTES
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.errors import OperatorError
-from ops.local.accounting import Delivery, Observations, Row, account, unaccounted
+from ops.local.accounting import Row, SentEvent, account
 from ops.local.clients import Aws
-from ops.local.observe import Observer, handler_of
+from ops.local.observer import Observer
 
 PUT_BATCH = 10
-# The source and the type of an entry, with room to spare.
-ROUND_A_DETAIL_BYTES = 1024
+# Room for an entry's source and type.
+ENTRY_OVERHEAD_BYTES = 1024
 POLL_SECONDS = 0.5
-# Lambda's retries of a failing event are the longest silence that a healthy run shows.
+# In a healthy run nothing changes for longest while Lambda waits to retry a failing event.
 SILENCE_DEADLINE_SECONDS = 60.0
 MILLISECONDS = 1000
 
@@ -28,7 +28,7 @@ class SendError(OperatorError):
 
 
 def register_source(aws: Aws, source: str) -> None:
-    """Register the partner event source, as Stripe does when an event destination is made."""
+    """Create the partner event source, as Stripe does when an event destination is created."""
     account_id = aws.client("sts").get_caller_identity()["Account"]
     aws.client("events").create_partner_event_source(Name=source, Account=account_id)
 
@@ -37,24 +37,24 @@ def send(
     aws: Aws,
     source: str,
     envelopes: Sequence[dict[str, Any]],
-    progress: Callable[[int], None],
-) -> tuple[Delivery, ...]:
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[SentEvent, ...]:
     """Put each envelope's event on the bus of `source`, in order, as Stripe does.
 
     Parameters
     ----------
     envelopes
-        EventBridge envelopes; their `detail` is sent. EventBridge makes the rest anew.
+        EventBridge envelopes; their `detail` is sent. EventBridge builds a new envelope around it.
     progress
         Called with the number of events sent so far.
 
     Raises
     ------
     SendError
-        When the bus refuses one.
+        The bus refuses an event.
     """
     client = aws.client("events")
-    deliveries: list[Delivery] = []
+    sent: list[SentEvent] = []
     for batch in _batches(envelope["detail"] for envelope in envelopes):
         sent_at = time.time() * MILLISECONDS
         answer = client.put_partner_events(
@@ -73,26 +73,27 @@ def send(
                 raise SendError(
                     f"the bus refused {detail['id']}: {entry.get('ErrorCode')} {entry.get('ErrorMessage')}"
                 )
-            deliveries.append(
-                Delivery(
+            route = ROUTES.get(detail["type"])
+            sent.append(
+                SentEvent(
                     event_id=detail["id"],
                     event_type=detail["type"],
                     api_version=detail.get("api_version"),
-                    handler=handler_of(detail["type"]),
+                    handler=None if route is None else route.handler,
                     envelope_id=entry["EventId"],
                     sent_at=sent_at,
                 )
             )
-        progress(len(deliveries))
-    return tuple(deliveries)
+        progress(len(sent))
+    return tuple(sent)
 
 
 def _batches(details: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Divide events into requests, which are no larger than the largest entry."""
+    """Split events into requests of at most PUT_BATCH entries and EVENT_BYTES bytes."""
     batch: list[dict[str, Any]] = []
     size = 0
     for detail in details:
-        length = len(compact(detail).encode()) + ROUND_A_DETAIL_BYTES
+        length = len(compact(detail).encode()) + ENTRY_OVERHEAD_BYTES
         if batch and (len(batch) == PUT_BATCH or size + length > EVENT_BYTES):
             yield batch
             batch, size = [], 0
@@ -102,11 +103,11 @@ def _batches(details: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
         yield batch
 
 
-def ends_apart(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Part the envelopes, in their order, from those that tell of an object's end.
+def split_ends(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Split the envelopes, in their order, into those that end an object and all others, which come first.
 
-    What is sent at once is handled in any order. After its object's end a state would be stale, rightly; a
-    run that shows what becomes of each type sends the ends when all else is done.
+    Events sent together are handled in any order, and a state that arrives after its object's end is stale. A
+    run that shows the outcome of each type sends the ends after everything else.
     """
     ends = {route.event_type for route in ROUTES.values() if route.ends_stream}
     others = [envelope for envelope in envelopes if envelope["detail"]["type"] not in ends]
@@ -114,28 +115,29 @@ def ends_apart(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]
 
 
 def wait_until_accounted(
-    deliveries: Sequence[Delivery], observer: Observer, progress: Callable[[int, int], None]
-) -> tuple[tuple[Row, ...], Observations]:
-    """Look until every delivery is accounted for, or nothing has moved for SILENCE_DEADLINE_SECONDS.
+    sent: Sequence[SentEvent],
+    observer: Observer,
+    progress: Callable[[int, int], None] = lambda _done, _audited: None,
+) -> tuple[Row, ...]:
+    """Look until every sent event is accounted for, or nothing changes for SILENCE_DEADLINE_SECONDS.
 
     Parameters
     ----------
     progress
-        Called after each look with the number of deliveries that have an outcome, and that are audited.
+        Called after each look with the number of events that have an outcome, and the number audited.
 
     Returns
     -------
-    The rows of the last look, some of them perhaps unaccounted for, and what it saw.
+    The rows of the last look; some may be unaccounted for.
     """
     last_state: tuple[int, int] = (-1, -1)
     deadline = time.monotonic() + SILENCE_DEADLINE_SECONDS
     while True:
-        seen = observer.look()
-        rows = account(deliveries, seen)
+        rows = account(sent, observer.look())
         state = (sum(row.outcome is not None for row in rows), sum(row.audited for row in rows))
         progress(*state)
         if state != last_state:
             last_state, deadline = state, time.monotonic() + SILENCE_DEADLINE_SECONDS
-        if not unaccounted(rows) or time.monotonic() > deadline:
-            return rows, seen
+        if all(row.accounted for row in rows) or time.monotonic() > deadline:
+            return rows
         time.sleep(POLL_SECONDS)

@@ -23,7 +23,7 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 
 from ops.errors import OperatorError
-from ops.local.ports import LOOPBACK, free_port
+from ops.local.loopback import LOOPBACK, free_port
 from ops.local.watch import Watch
 
 DATABASE = "huntaze"

@@ -13,7 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
-from ops.local.accounting import OUTCOMES, Request, Row, applied_twice
+from ops.local.accounting import Row, applied_twice
+from ops.local.observations import OUTCOMES, Request
 
 PERCENTILES = 100
 
@@ -42,7 +43,7 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether every delivery is accounted for, no event applied twice, and the second plan clean."""
-        accounted = all(row.outcome is not None and row.audited for row in self.rows)
+        accounted = all(row.accounted for row in self.rows)
         return accounted and not self.applied_twice and self.terraform.second_plan_changes == 0
 
     @property
@@ -101,8 +102,8 @@ def events_table(rows: Sequence[Row]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("p50 ms", justify="right")
     table.add_column("p99 ms", justify="right")
-    for event_type in dict.fromkeys(row.delivery.event_type for row in rows):
-        table.add_row(event_type, *_cells([row for row in rows if row.delivery.event_type == event_type]))
+    for event_type in dict.fromkeys(row.sent.event_type for row in rows):
+        table.add_row(event_type, *_cells([row for row in rows if row.sent.event_type == event_type]))
     table.add_section()
     table.add_row("all", *_cells(rows))
     return table
@@ -145,12 +146,11 @@ def _cells(rows: Sequence[Row]) -> list[str]:
 
 
 def _event(row: Row) -> dict[str, Any]:
-    delivery = row.delivery
     return {
-        "event_id": delivery.event_id,
-        "event_type": delivery.event_type,
-        "api_version": delivery.api_version,
-        "handler": delivery.handler,
+        "event_id": row.sent.event_id,
+        "event_type": row.sent.event_type,
+        "api_version": row.sent.api_version,
+        "handler": row.sent.handler,
         "outcome": row.outcome,
         "requests": [_request(request) for request in row.requests],
         "audited": row.audited,

@@ -15,11 +15,10 @@ from rich.console import Console
 
 from ops import ROOT
 from ops.local import drive, envelopes
-from ops.local.accounting import Delivery, Row
-from ops.local.alarms import firing
+from ops.local.accounting import Row, SentEvent
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
 from ops.local.folder import run_folder
-from ops.local.observe import Observer
+from ops.local.observer import Observer, firing_alarms
 from ops.local.report import Report, events_table, queues_table, timings_table, write
 from ops.local.services import running_services
 from ops.progress import Steps
@@ -80,7 +79,7 @@ def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, A
     services, outputs = deployment.services, deployment.outputs
     observer = Observer(services, outputs, since=time.time() * MILLISECONDS)
 
-    def send(name: str, some: Sequence[dict[str, Any]]) -> tuple[Delivery, ...]:
+    def send(name: str, some: Sequence[dict[str, Any]]) -> tuple[SentEvent, ...]:
         with steps.step(name) as step:
 
             def sent(count: int) -> None:
@@ -92,10 +91,10 @@ def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, A
             step.note = f"{len(some)} deliveries"
         return deliveries
 
-    def accounted(name: str, deliveries: Sequence[Delivery]) -> tuple[Row, ...]:
+    def accounted(name: str, deliveries: Sequence[SentEvent]) -> tuple[Row, ...]:
         total = len(deliveries)
         with steps.step(name) as step:
-            rows, _ = drive.wait_until_accounted(
+            rows = drive.wait_until_accounted(
                 deliveries,
                 observer,
                 lambda done, audited: step.advance_to(done, total, f"{audited} audited"),
@@ -103,7 +102,7 @@ def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, A
             step.note = f"{sum(row.outcome is not None for row in rows)} of {total}"
         return rows
 
-    others, ends = drive.ends_apart(envelopes_to_send)
+    others, ends = drive.split_ends(envelopes_to_send)
     deliveries = send("send the events", others)
     if ends:
         accounted("account for them", deliveries)
@@ -115,7 +114,7 @@ def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, A
         terraform=deployment.facts,
         rows=rows,
         queues=queues,
-        alarms=firing(services.aws),
+        alarms=firing_alarms(services.aws),
         timings=steps.timings,
     )
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from ops import ROOT
 from ops.errors import OperatorError
 from ops.local.clients import CREDENTIALS, Aws, Control
-from ops.local.ports import LOOPBACK, free_port
+from ops.local.loopback import LOOPBACK, free_port
 from ops.local.postgres import running_postgres
 from ops.local.watch import ServerEndedError, Watch
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from ops.api import probe
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from ops.reference.huntaze import Fault, ReferenceApi
 from ops.reference.huntaze.contract import CONTRACT
 from tests.local.reference_calls import API_KEY

@@ -1,4 +1,4 @@
-"""What the phases of the dialects send, and which dead letters they take for events in doubt."""
+"""What the dialect phases send, and which dead-letter messages count as events in doubt."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from functions.pipeline.routing_table import ROUTES
 from ops.chaos import dialects
 from ops.chaos.history import payment
-from ops.chaos.observations import read_dead_letter
+from ops.local.observations import ParkedMessage
 
 
 def test_payment_that_comes_again_has_another_body_under_the_same_key() -> None:
     first = payment("salt")
-    again = dialects.rendered_anew(first)
+    again = dialects.with_other_body(first)
     assert again.event == first.event
     assert again.detail["id"] == first.detail["id"]
     bodies = [
@@ -28,17 +28,17 @@ def test_payments_of_two_salts_are_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "doubt"),
+    ("kind", "error", "doubt"),
     [
-        ("DoubtfulRefusalError", True),
-        ("TransientError", True),
-        ("Sandbox.Timedout", True),
-        ("UnsettledError", False),
-        ("PermanentError", False),
-        ("InvalidEventError", False),
-        ("", False),
+        ("permanent", "DoubtfulRefusalError", True),
+        ("transient", "TransientError", True),
+        ("transient", "Sandbox.Timedout", True),
+        ("transient", "UnsettledError", False),
+        ("permanent", "PermanentError", False),
+        ("permanent", "InvalidEventError", False),
+        ("unknown", "", False),
     ],
 )
-def test_letter_in_doubt_is_one_of_a_call_and_not_one_that_waits(error: str, doubt: bool) -> None:
-    letter = read_dead_letter("payments-dlq", "message", "{}", {"error": error} if error else {})
-    assert dialects.is_in_doubt(letter) is doubt
+def test_message_is_in_doubt_after_a_call_but_not_while_it_waits(kind: str, error: str, doubt: bool) -> None:
+    message = ParkedMessage("payments-dlq", "message", "evt_1", "envelope-1", kind, error=error)
+    assert dialects.is_in_doubt(message) is doubt

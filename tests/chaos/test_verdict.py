@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from ops.chaos.expectations import BILLING, PAYMENTS, Event, Kind, Refusal
-from ops.chaos.observations import Application, DeadLetter, FailureKind, Finished, Seen
-from ops.chaos.verdict import Sent, Verdict, judge
+from ops.chaos.verdict import Sent, Verdict, check
+from ops.local.observations import AppliedCall, FinishedEvent, Observations, Outcome, ParkedMessage
 
 ONCE = Event("evt_once", "invoice.paid", "in_1", 100, Kind(BILLING, "once"))
 SECOND = replace(ONCE, id="evt_second", created=101)
@@ -34,51 +34,57 @@ EVENTS = (ONCE, SECOND, EACH, OLD, NEW, RECORDED, UNROUTED, REFUSED, UNSTORABLE)
 SENT = (*(Sent(event, f"envelope-{event.id}") for event in EVENTS), Sent(ONCE, "envelope-again"))
 
 
-def call(event: Event) -> Application:
-    return Application(event.id, event.type, event.object_id, event.created)
+def call(event: Event) -> AppliedCall:
+    return AppliedCall(event.id, event.type, event.object_id, event.created)
 
 
-def letter(event: Event, kind: FailureKind, error: str, status: int | None = None) -> DeadLetter:
-    return DeadLetter(
-        PAYMENTS_DLQ, f"message-{event.id}", event.id, f"envelope-{event.id}", kind, error, status
+def message(event: Event, kind: str, error: str, status: int | None = None) -> ParkedMessage:
+    return ParkedMessage(
+        PAYMENTS_DLQ,
+        f"message-{event.id}",
+        event.id,
+        f"envelope-{event.id}",
+        kind,
+        error=error,
+        status=status,
     )
 
 
-PARKED = letter(REFUSED, "permanent", "PermanentError", 422)
-GOOD = Seen(
+PARKED = message(REFUSED, "permanent", "PermanentError", 422)
+GOOD = Observations(
     applied=(call(ONCE), call(EACH), call(NEW), call(UNSTORABLE)),
     finished=(
-        Finished("evt_once", "applied"),
-        Finished("evt_once", "duplicate"),
-        Finished("evt_second", "duplicate"),
-        Finished("evt_each", "applied"),
-        Finished("evt_new", "applied"),
-        Finished("evt_old", "stale"),
-        Finished("evt_recorded", "recorded"),
-        Finished("evt_nul", "applied"),
+        FinishedEvent("evt_once", "applied"),
+        FinishedEvent("evt_once", "duplicate"),
+        FinishedEvent("evt_second", "duplicate"),
+        FinishedEvent("evt_each", "applied"),
+        FinishedEvent("evt_new", "applied"),
+        FinishedEvent("evt_old", "stale"),
+        FinishedEvent("evt_recorded", "recorded"),
+        FinishedEvent("evt_nul", "applied"),
     ),
-    dead=(
+    parked=(
         PARKED,
-        DeadLetter(AUDIT_DLQ, "message-poison", None, None, "permanent", reason="body is no JSON"),
-        DeadLetter(AUDIT_DLQ, "message-nul", "evt_nul", "envelope-evt_nul", "permanent", reason="a NUL"),
+        ParkedMessage(AUDIT_DLQ, "message-poison", None, None, "permanent", explained=True),
+        ParkedMessage(AUDIT_DLQ, "message-nul", "evt_nul", "envelope-evt_nul", "permanent", explained=True),
     ),
-    rows={event.id: 1 for event in EVENTS if event.storable} | {"evt_once": 2},
-    archived=frozenset(sent.envelope_id for sent in SENT),
+    ledger={event.id: 1 for event in EVENTS if event.storable} | {"evt_once": 2},
+    archived={sent.envelope_id: 0.0 for sent in SENT},
 )
 
 
-def verdict(seen: Seen, *, healed: bool = True) -> Verdict:
-    return judge(SENT, seen, poison=POISON, healed=healed)
+def verdict(seen: Observations, *, healed: bool = True) -> Verdict:
+    return check(SENT, seen, poison=POISON, healed=healed)
 
 
-def found(seen: Seen, *, healed: bool = True) -> set[tuple[str, str]]:
+def found(seen: Observations, *, healed: bool = True) -> set[tuple[str, str]]:
     return {(one.kind, one.subject) for one in verdict(seen, healed=healed).violations}
 
 
-def without(seen: Seen, event_id: str, outcome: str) -> Seen:
+def without(seen: Observations, event_id: str, outcome: Outcome) -> Observations:
     """Leave one closing line of an event out."""
     lines = list(seen.finished)
-    lines.remove(Finished(event_id, outcome))
+    lines.remove(FinishedEvent(event_id, outcome))
     return replace(seen, finished=tuple(lines))
 
 
@@ -120,7 +126,7 @@ def test_an_event_that_was_not_recorded_is_named() -> None:
 
 
 def test_a_refused_event_that_is_not_parked_is_named() -> None:
-    assert ("lost", "evt_refused") in found(replace(GOOD, dead=GOOD.dead[1:]))
+    assert ("lost", "evt_refused") in found(replace(GOOD, parked=GOOD.parked[1:]))
 
 
 def test_an_effect_that_happened_twice_is_named() -> None:
@@ -136,61 +142,62 @@ def test_an_event_that_was_applied_twice_is_named() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        letter(REFUSED, "permanent", "PermanentError", 404),
-        letter(REFUSED, "permanent", "InvalidEventError"),
-        letter(REFUSED, "unknown", "KeyError"),
-        letter(REFUSED, "configuration", "AuthenticationRefusedError", 401),
+        message(REFUSED, "permanent", "PermanentError", 404),
+        message(REFUSED, "permanent", "InvalidEventError"),
+        message(REFUSED, "unknown", "KeyError"),
+        message(REFUSED, "configuration", "AuthenticationRefusedError", 401),
     ],
     ids=lambda one: one.error,
 )
-def test_a_wrong_reason_is_named(wrong: DeadLetter) -> None:
-    assert ("wrong reason", "evt_refused") in found(replace(GOOD, dead=(wrong, *GOOD.dead[1:])))
+def test_a_wrong_reason_is_named(wrong: ParkedMessage) -> None:
+    assert ("wrong reason", "evt_refused") in found(replace(GOOD, parked=(wrong, *GOOD.parked[1:])))
 
 
 def test_refusal_that_ends_no_doubt_is_a_right_reason_only_with_the_apis_status() -> None:
-    refused, *others = GOOD.dead
+    refused, *others = GOOD.parked
     doubtful = replace(refused, error="DoubtfulRefusalError")
-    assert found(replace(GOOD, dead=(doubtful, *others))) == found(GOOD)
+    assert found(replace(GOOD, parked=(doubtful, *others))) == found(GOOD)
     other = replace(doubtful, status=404)
-    assert ("wrong reason", "evt_refused") in found(replace(GOOD, dead=(other, *others)))
+    assert ("wrong reason", "evt_refused") in found(replace(GOOD, parked=(other, *others)))
 
 
 def test_an_event_that_is_parked_for_good_and_must_not_be_is_named() -> None:
-    wrong = letter(EACH, "permanent", "PermanentError", 422)
-    seen = replace(without(GOOD, "evt_each", "applied"), dead=(*GOOD.dead, wrong))
+    wrong = message(EACH, "permanent", "PermanentError", 422)
+    seen = replace(without(GOOD, "evt_each", "applied"), parked=(*GOOD.parked, wrong))
     assert ("wrong reason", "evt_each") in found(replace(seen, applied=(call(ONCE), call(NEW))))
 
 
 def test_a_transient_failure_may_lie_in_a_queue_until_all_must_be_healed() -> None:
-    waiting = letter(EACH, "transient", "TransientError")
+    waiting = message(EACH, "transient", "TransientError")
     applied = tuple(one for one in GOOD.applied if one.event_id != "evt_each")
-    seen = replace(without(GOOD, "evt_each", "applied"), dead=(*GOOD.dead, waiting), applied=applied)
+    seen = replace(without(GOOD, "evt_each", "applied"), parked=(*GOOD.parked, waiting), applied=applied)
     assert found(seen, healed=False) == set()
     assert found(seen, healed=True) == {("not healed", "evt_each")}
 
 
 def test_a_hole_in_the_table_of_the_ledger_is_named() -> None:
-    rows = {name: count for name, count in GOOD.rows.items() if name != "evt_unrouted"}
-    assert found(replace(GOOD, rows=rows)) == {("ledger hole", "evt_unrouted")}
+    rows = {name: count for name, count in GOOD.ledger.items() if name != "evt_unrouted"}
+    assert found(replace(GOOD, ledger=rows)) == {("ledger hole", "evt_unrouted")}
 
 
 def test_a_delivery_that_the_table_does_not_count_is_named() -> None:
-    assert found(replace(GOOD, rows={**GOOD.rows, "evt_once": 1})) == {("ledger hole", "evt_once")}
+    assert found(replace(GOOD, ledger={**GOOD.ledger, "evt_once": 1})) == {("ledger hole", "evt_once")}
 
 
 def test_a_hole_in_the_bucket_of_the_ledger_is_named() -> None:
-    assert found(replace(GOOD, archived=GOOD.archived - {"envelope-again"})) == {("ledger hole", "evt_once")}
+    without_again = {key: at for key, at in GOOD.archived.items() if key != "envelope-again"}
+    assert found(replace(GOOD, archived=without_again)) == {("ledger hole", "evt_once")}
 
 
 def test_an_older_state_over_a_newer_one_is_named() -> None:
     seen = replace(without(GOOD, "evt_old", "stale"), applied=(*GOOD.applied, call(OLD)))
-    seen = replace(seen, finished=(*seen.finished, Finished("evt_old", "applied")))
+    seen = replace(seen, finished=(*seen.finished, FinishedEvent("evt_old", "applied")))
     assert found(seen) == {("out of order", "evt_old")}
 
 
 def test_a_state_that_was_skipped_without_a_newer_one_is_named() -> None:
     seen = replace(
-        without(GOOD, "evt_new", "applied"), finished=(*GOOD.finished, Finished("evt_new", "stale"))
+        without(GOOD, "evt_new", "applied"), finished=(*GOOD.finished, FinishedEvent("evt_new", "stale"))
     )
     assert ("lost", "evt_new") in found(seen) or ("count", "evt_new") in found(seen)
     applied = tuple(one for one in GOOD.applied if one.event_id != "evt_new")
@@ -199,14 +206,14 @@ def test_a_state_that_was_skipped_without_a_newer_one_is_named() -> None:
 
 @pytest.mark.parametrize("change", ["missing", "extra"])
 def test_deliveries_that_do_not_add_up_are_named(change: str) -> None:
-    extra = replace(GOOD, finished=(*GOOD.finished, Finished("evt_each", "duplicate")))
+    extra = replace(GOOD, finished=(*GOOD.finished, FinishedEvent("evt_each", "duplicate")))
     seen = extra if change == "extra" else without(GOOD, "evt_once", "duplicate")
     assert found(seen) == {("count", "evt_each" if change == "extra" else "evt_once")}
 
 
 def test_what_was_never_sent_is_named() -> None:
-    stranger = Application("evt_stranger", "invoice.paid", "in_9", 1)
-    seen = replace(GOOD, applied=(*GOOD.applied, stranger), rows={**GOOD.rows, "evt_other": 1})
+    stranger = AppliedCall("evt_stranger", "invoice.paid", "in_9", 1)
+    seen = replace(GOOD, applied=(*GOOD.applied, stranger), ledger={**GOOD.ledger, "evt_other": 1})
     assert found(seen) == {("foreign", "evt_stranger"), ("foreign", "evt_other")}
 
 
@@ -221,31 +228,33 @@ def test_a_refused_event_that_was_applied_is_named() -> None:
 
 
 def test_a_neighbour_of_a_poison_record_in_the_dead_letter_queue_is_named() -> None:
-    neighbour = DeadLetter(AUDIT_DLQ, "message-x", "evt_each", "envelope-evt_each", "none")
-    assert found(replace(GOOD, dead=(*GOOD.dead, neighbour))) == {("audit", "evt_each")}
+    neighbour = ParkedMessage(AUDIT_DLQ, "message-x", "evt_each", "envelope-evt_each", "transient")
+    assert found(replace(GOOD, parked=(*GOOD.parked, neighbour))) == {("audit", "evt_each")}
 
 
 @pytest.mark.parametrize(("place", "subject"), [(1, "message-poison"), (2, "envelope-evt_nul")])
 def test_a_poison_record_that_vanished_is_named(place: int, subject: str) -> None:
-    dead = tuple(one for number, one in enumerate(GOOD.dead) if number != place)
-    assert ("audit", subject) in found(replace(GOOD, dead=dead))
+    dead = tuple(one for number, one in enumerate(GOOD.parked) if number != place)
+    assert ("audit", subject) in found(replace(GOOD, parked=dead))
 
 
 @pytest.mark.parametrize(("place", "subject"), [(1, "message-poison"), (2, "envelope-evt_nul")])
 def test_a_poison_record_that_sqs_had_to_move_is_named(place: int, subject: str) -> None:
-    dead = [*GOOD.dead]
-    dead[place] = replace(dead[place], reason="")
-    assert found(replace(GOOD, dead=tuple(dead))) == {("audit", subject)}
+    dead = [*GOOD.parked]
+    dead[place] = replace(dead[place], explained=False)
+    assert found(replace(GOOD, parked=tuple(dead))) == {("audit", subject)}
 
 
 def test_messages_that_wait_for_the_audit_are_named() -> None:
-    assert found(replace(GOOD, waiting=3)) == {("audit", "the audit queue")}
+    assert found(replace(GOOD, queues={"huntaze-stripe-events-dev.fifo": 3, AUDIT_DLQ: 1})) == {
+        ("audit", "the audit queue")
+    }
 
 
-def with_old(outcome: str) -> Seen:
+def with_old(outcome: Outcome) -> Observations:
     """The same, with another closing line for the older of two states."""
     seen = without(GOOD, "evt_old", "stale")
-    return replace(seen, finished=(*seen.finished, Finished("evt_old", outcome)))
+    return replace(seen, finished=(*seen.finished, FinishedEvent("evt_old", outcome)))
 
 
 def test_a_skipped_state_whose_record_was_lost_on_its_way_may_end_as_a_duplicate() -> None:
@@ -259,18 +268,18 @@ def test_a_state_that_is_said_to_be_applied_and_was_not_is_named() -> None:
 END = Event("evt_end", "customer.deleted", "cus_1", 200, Kind(BILLING, "once", ends=True))
 
 
-def with_end(*applied: Event, outcome: str) -> set[tuple[str, str]]:
+def with_end(*applied: Event, outcome: Outcome) -> set[tuple[str, str]]:
     """What is found of an object's end and a state of the same second, that ended so."""
     sent = tuple(Sent(event, f"envelope-{event.id}") for event in (NEW, END))
     seen = replace(
         GOOD,
         applied=tuple(call(event) for event in applied),
-        finished=(Finished(NEW.id, outcome), Finished(END.id, "applied")),
-        dead=(),
-        rows={NEW.id: 1, END.id: 1},
-        archived=frozenset(one.envelope_id for one in sent),
+        finished=(FinishedEvent(NEW.id, outcome), FinishedEvent(END.id, "applied")),
+        parked=(),
+        ledger={NEW.id: 1, END.id: 1},
+        archived={one.envelope_id: 0.0 for one in sent},
     )
-    return {(one.kind, one.subject) for one in judge(sent, seen).violations}
+    return {(one.kind, one.subject) for one in check(sent, seen).violations}
 
 
 def test_a_state_may_be_skipped_after_its_objects_end() -> None:

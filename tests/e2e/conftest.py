@@ -19,7 +19,8 @@ from ops.local.accounting import Row
 from ops.local.deployment import EVENT_SOURCE, Deployment, deploy
 from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.local.folder import run_folder
-from ops.local.observe import Observer
+from ops.local.observations import FinishedEvent, ParkedMessage
+from ops.local.observer import Observer
 from ops.local.services import running_services
 from ops.progress import Steps
 
@@ -43,9 +44,15 @@ class Pipeline:
 
     def drive(self, *envelopes: dict[str, Any]) -> tuple[Row, ...]:
         """Put the envelopes on the bus and wait until each delivery is accounted for."""
-        deliveries = drive.send(self.deployment.services.aws, EVENT_SOURCE, envelopes, lambda _: None)
-        rows, _ = drive.wait_until_accounted(deliveries, self.observer, lambda *_: None)
-        return rows
+        sent = drive.send(self.deployment.services.aws, EVENT_SOURCE, envelopes)
+        return drive.wait_until_accounted(sent, self.observer)
+
+    def outcomes(self, *event_ids: str) -> list[str]:
+        """Return the outcomes of the events so far, in order; a parked event counts while it is parked."""
+        seen = self.observer.look()
+        everything: list[FinishedEvent | ParkedMessage] = [*seen.finished, *seen.parked]
+        found = [one for one in everything if one.event_id in event_ids]
+        return [one.outcome for one in sorted(found, key=lambda one: one.at)]
 
     def fail(self, **fault: Any) -> None:
         """Order a failure from the reference API."""

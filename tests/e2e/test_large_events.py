@@ -20,7 +20,7 @@ from ops.reference.stripe import ReferenceStripe
 from tests.e2e.conftest import Pipeline, fresh, sample, wait_for
 from tests.e2e.test_dead_letters import Dlq, dlq, target_gone
 from tests.e2e.test_replay_reconcile import Command, command, second, stripe
-from tests.e2e.test_scenarios import ledger_records, outcomes
+from tests.e2e.test_scenarios import ledger_records
 
 __all__ = ["command", "dlq", "stripe"]
 
@@ -95,7 +95,7 @@ def test_it_is_parked_with_its_reason_and_redriven(pipeline: Pipeline, dlq: Dlq,
     assert (letter["kind"], letter["status"]) == ("permanent", 422)
     pipeline.clear_faults()
     assert redriven(dlq, event_id) == {"applied": 1}
-    assert outcomes(pipeline, event_id)[-1] == "applied"
+    assert pipeline.outcomes(event_id)[-1] == "applied"
     assert pipeline.observer.queue_depths()[QUEUE] == 0
 
 
@@ -123,7 +123,7 @@ def test_it_is_replayed(pipeline: Pipeline, command: Command, size: int) -> None
     rules = ("--rule", "payments", "--rule", "audit-payments")
     done = command("replay", "start", "--since", since, "--until", second(), *rules, "--yes", "--wait")
     assert done.code == 0, done.err
-    wait_for(lambda: outcomes(pipeline, event_id) == ["applied", "duplicate"], "the replay")
+    wait_for(lambda: pipeline.outcomes(event_id) == ["applied", "duplicate"], "the replay")
     wait_for(lambda: pipeline.observer.queue_depths()["huntaze-stripe-events-dev.fifo"] == 0, "the audit")
     assert stored(pipeline, event_id) == (envelope["detail"], envelope["detail"])
     assert all(pipeline.observer.queue_depths()[queue] == 0 for queue in AUDIT_QUEUES)
@@ -138,7 +138,7 @@ def test_it_is_healed(pipeline: Pipeline, command: Command, stripe: ReferenceStr
     healed = command(*reconcile, "--heal")
     assert healed.code == 0, healed.err
     assert json.loads(healed.out)["missing"] == 1
-    wait_for(lambda: outcomes(pipeline, event["id"]) == ["applied"], "the handler")
+    wait_for(lambda: pipeline.outcomes(event["id"]) == ["applied"], "the handler")
     wait_for(lambda: command(*reconcile).code == 0, "the ledger")
     assert stored(pipeline, event["id"]) == (event, event)
 

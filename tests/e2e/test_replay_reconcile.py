@@ -53,11 +53,6 @@ def second() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def outcomes(pipeline: Pipeline, *event_ids: str) -> list[str]:
-    found = [evidence for evidence in pipeline.observer.look().evidence if evidence.event_id in event_ids]
-    return [evidence.outcome for evidence in sorted(found, key=lambda evidence: evidence.at)]
-
-
 def keys(pipeline: Pipeline, event_id: str) -> list[str]:
     """The idempotency keys with which the API was called for an event."""
     requests = pipeline.observer.look().requests
@@ -109,8 +104,8 @@ def test_replay_brings_the_window_to_the_chosen_rule_and_applies_nothing_twice(
     assert done.code == 0, done.err
     document = json.loads(done.out)
     assert (document["state"], document["events"], document["applied"]) == ("COMPLETED", 1, 1)
-    wait_for(lambda: outcomes(pipeline, "evt_e2eCliPayment") == ["applied", "duplicate"], "the replay")
-    assert outcomes(pipeline, "evt_e2eCliCustomer") == ["applied"]
+    wait_for(lambda: pipeline.outcomes("evt_e2eCliPayment") == ["applied", "duplicate"], "the replay")
+    assert pipeline.outcomes("evt_e2eCliCustomer") == ["applied"]
 
     shown = json.loads(command("replay", "status", document["replay"], "--wait", "--json").out)
     assert (shown["state"], shown["forced"]) == ("COMPLETED", False)
@@ -151,7 +146,7 @@ def test_forced_replay_is_named_and_written_down_with_who_and_why(
         "applied_before": 1,
         "events_by_type": {"payment_intent.succeeded": 1},
     }
-    wait_for(lambda: outcomes(pipeline, "evt_e2eForced") == ["applied"] * 2, "the forced replay")
+    wait_for(lambda: pipeline.outcomes("evt_e2eForced") == ["applied"] * 2, "the forced replay")
     assert keys(pipeline, "evt_e2eForced") == ["evt_e2eForced", f"evt_e2eForced:{name}"]
 
     repeated = command(*start, "--force", "--reason", "the API was restored from a backup", "--yes")
@@ -211,12 +206,12 @@ def test_missing_events_are_found_handed_over_and_then_in_the_ledger(
     lost = {"customer.created": [customer["id"]], "payment_intent.succeeded": [payment["id"]]}
     assert types(document) == lost
     assert command(*reconcile, "--heal", "--dry-run").code == 1
-    assert outcomes(pipeline, payment["id"], customer["id"]) == []
+    assert pipeline.outcomes(payment["id"], customer["id"]) == []
 
     healed = command(*reconcile, "--all-types", "--heal")
     assert healed.code == 0, healed.err
     assert types(json.loads(healed.out)) == lost | {"payout.paid": [payout["id"]]}
-    wait_for(lambda: outcomes(pipeline, payment["id"], customer["id"]) == ["applied"] * 2, "the handlers")
+    wait_for(lambda: pipeline.outcomes(payment["id"], customer["id"]) == ["applied"] * 2, "the handlers")
     wait_for(lambda: command(*reconcile, "--all-types").code == 0, "the ledger")
     assert keys(pipeline, payment["id"]) == [payment["id"]]
     for told in (done, healed):
@@ -231,9 +226,9 @@ def test_healing_what_is_applied_already_applies_nothing_twice(
     heal = ("reconcile", "--since", "1h", "--until", "0m", "--heal")
     # Two people at once: the second finds it missing as well, because the ledger is not that fast.
     assert [command(*heal).code for _ in range(2)] == [0, 0]
-    wait_for(lambda: "applied" in outcomes(pipeline, event["id"]), "the handler")
+    wait_for(lambda: "applied" in pipeline.outcomes(event["id"]), "the handler")
     wait_for(lambda: command("reconcile", "--since", "1h", "--until", "0m").code == 0, "the ledger")
-    assert outcomes(pipeline, event["id"]).count("applied") == 1
+    assert pipeline.outcomes(event["id"]).count("applied") == 1
     assert keys(pipeline, event["id"]) == [event["id"]]
 
 
@@ -250,7 +245,7 @@ def test_events_that_reached_no_handler_are_found_and_handed_over(
     rule = {"Name": "huntaze-stripe-payments-dev", "EventBusName": EVENT_SOURCE}
     aws.client("events").disable_rule(**rule)
     try:
-        drive.send(aws, EVENT_SOURCE, [envelope_of(event, "payment_intent.succeeded")], lambda _: None)
+        drive.send(aws, EVENT_SOURCE, [envelope_of(event, "payment_intent.succeeded")])
     finally:
         aws.client("events").enable_rule(**rule)
     reconcile = ("reconcile", "--since", "1h", "--until", "0m", "--json")
@@ -262,10 +257,10 @@ def test_events_that_reached_no_handler_are_found_and_handed_over(
     lacking = {"missing": 0, "unhandled": 1, "unapplied": 0, "healed": 0}
     wait_for(lambda: found() == lacking, "the ledger")
     assert command(*reconcile).code == 1
-    assert outcomes(pipeline, event["id"]) == []
+    assert pipeline.outcomes(event["id"]) == []
 
     assert found("--heal") == lacking | {"healed": 1}
-    wait_for(lambda: outcomes(pipeline, event["id"]) == ["applied"], "the handler")
+    wait_for(lambda: pipeline.outcomes(event["id"]) == ["applied"], "the handler")
     assert found() == lacking | {"unhandled": 0}
     (request,) = [each for each in pipeline.observer.look().requests if each.event_id == event["id"]]
     assert request.idempotency_key == event["id"]
@@ -287,7 +282,7 @@ def test_event_that_was_refused_is_told_and_handed_over_where_that_is_asked_for(
     told = command(*reconcile, "--heal")
     assert (told.code, "1 event a handler has seen and not applied" in told.out) == (0, True), told
     assert command(*reconcile, "--heal", "--unapplied").code == 0
-    wait_for(lambda: "applied" in outcomes(pipeline, event["id"]), "the handler")
+    wait_for(lambda: "applied" in pipeline.outcomes(event["id"]), "the handler")
     assert "not applied:" not in command(*reconcile).out
 
 
@@ -331,6 +326,6 @@ def test_deployed_function_finds_and_heals_the_gap_by_itself(
 
     first = invoke()
     assert (first["missing"], first["healed"], first["complete"]) == (2, 2, True)
-    wait_for(lambda: outcomes(pipeline, lost["id"], paid["id"]) == ["applied"] * 2, "the handlers")
+    wait_for(lambda: pipeline.outcomes(lost["id"], paid["id"]) == ["applied"] * 2, "the handlers")
     wait_for(lambda: invoke()["missing"] == 0, "the ledger")
     assert keys(pipeline, paid["id"]) == [paid["id"]]

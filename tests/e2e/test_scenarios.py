@@ -15,7 +15,7 @@ import pytest
 
 from functions.shared import names, retry
 from ops.local.deployment import EVENT_SOURCE
-from ops.local.drive import ends_apart
+from ops.local.drive import split_ends
 from ops.local.envelopes import EXPECTED_CALLS
 from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for
 
@@ -29,8 +29,8 @@ def driven(pipeline: Pipeline) -> dict[str, Any]:
     samples = [
         (f"{generation}/{path.name}", json.loads(path.read_text())) for generation, path in all_samples()
     ]
-    rows = [row for act in ends_apart([envelope for _, envelope in samples]) for row in pipeline.drive(*act)]
-    found = {row.delivery.event_id: row for row in rows}
+    rows = [row for act in split_ends([envelope for _, envelope in samples]) for row in pipeline.drive(*act)]
+    found = {row.sent.event_id: row for row in rows}
     return {name: found[envelope["detail"]["id"]] for name, envelope in samples}
 
 
@@ -282,16 +282,10 @@ def test_a_replay_by_rule_delivers_again_and_applies_nothing_twice(pipeline: Pip
         EventEndTime=datetime.now(UTC) + timedelta(seconds=1),
         Destination={"Arn": bus_arn, "FilterArns": [rule["Arn"]]},
     )
-    wait_for(lambda: outcomes(pipeline, "evt_e2eReplayPayment") == ["applied", "duplicate"], "the replay")
+    wait_for(lambda: pipeline.outcomes("evt_e2eReplayPayment") == ["applied", "duplicate"], "the replay")
     wait_for(lambda: events.describe_replay(ReplayName="e2e-replay")["State"] == "COMPLETED", "its end")
     assert len(pipeline.requests("evt_e2eReplayPayment")) == 1
-    assert outcomes(pipeline, "evt_e2eReplayInvoice") == ["applied"]
-
-
-def outcomes(pipeline: Pipeline, event_id: str) -> list[str]:
-    """Return the outcomes that the handlers logged for an event, in order."""
-    found = [evidence for evidence in pipeline.observer.look().evidence if evidence.event_id == event_id]
-    return [evidence.outcome for evidence in sorted(found, key=lambda evidence: evidence.at)]
+    assert pipeline.outcomes("evt_e2eReplayInvoice") == ["applied"]
 
 
 def test_the_ledger_holds_the_event_whole_in_both_places(pipeline: Pipeline) -> None:

@@ -16,7 +16,7 @@ import psutil
 
 from ops import ROOT
 from ops.local.clients import Aws
-from ops.local.ports import LOOPBACK, free_port
+from ops.local.loopback import LOOPBACK, free_port
 from ops.local.services import REGION, isolated_environment
 
 DEADLINE_SECONDS = 20.0

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from ops import ROOT
 from ops.local.clients import Aws, Credentials
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from ops.local.services import isolated_environment
 from tests.emulator.process import Emulator
 from tests.emulator.resources import function, invoke

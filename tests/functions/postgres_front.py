@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.local.ports import LOOPBACK
+from ops.local.loopback import LOOPBACK
 
 # PostgreSQL, "Message Formats": SSLRequest.
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)

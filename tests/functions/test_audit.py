@@ -23,7 +23,7 @@ from functions.reconciliation.heal import HealTargets
 from functions.reconciliation.heal import envelope as healed
 from functions.shared.errors import ConfigurationError, TransientError
 from ops.local.clients import Aws
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION
 from tests.functions.conftest import BUCKET, MAXIMUM_MESSAGE_BYTES, Start, fresh

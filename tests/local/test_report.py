@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.accounting import Delivery, Outcome, Request, Row
+from ops.local.accounting import Row, SentEvent
+from ops.local.observations import Outcome, Request
 from ops.local.report import Report, TerraformFacts, events_table, percentile, write
 
 
 def row(outcome: Outcome | None, *, audited: bool = True, latency_ms: float | None = 12.0) -> Row:
-    delivery = Delivery("evt_1", "invoice.paid", "2025-01-27.acacia", "billing", "a", 0)
+    sent = SentEvent("evt_1", "invoice.paid", "2025-01-27.acacia", "billing", "a", 0)
     request = Request(
         "evt_1", "/api/billing/invoice-paid", "evt_1", {"User-Agent": "x"}, {"amountPaid": 1}, 200, 5
     )
-    return Row(delivery, outcome, (request,), audited, latency_ms)
+    return Row(sent, outcome, (request,), audited, latency_ms)
 
 
 REPORT = Report(
@@ -53,7 +54,7 @@ def test_a_repeated_call_that_the_api_knows_is_no_second_effect() -> None:
 )
 def test_an_event_that_was_applied_twice_is_named(rows: tuple[Row, ...]) -> None:
     other = row("applied")
-    other = replace(other, delivery=replace(other.delivery, event_id="evt_2"))
+    other = replace(other, sent=replace(other.sent, event_id="evt_2"))
     report = replace(REPORT, rows=(other, *rows))
     assert report.applied_twice == ("evt_1",)
     assert report.as_json()["applied_twice"] == ["evt_1"]

@@ -14,7 +14,7 @@ from functions.shared import settings
 from functions.shared.errors import ConfigurationError, InvalidEventError, PermanentError, TransientError
 from functions.stripe_api import client
 from functions.stripe_api.client import StripeApi
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from ops.reference.stripe import Fault, ReferenceStripe
 from tests.local.conftest import KEY
 

@@ -22,7 +22,7 @@ from ops import ROOT, cli
 from ops.bundles import Bundle
 from ops.deploy import operator_workspace
 from ops.errors import NO_CREDENTIALS
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from ops.local.report import Report, TerraformFacts
 from ops.local.run import Options
 from ops.local.services import isolated_environment

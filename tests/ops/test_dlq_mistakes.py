@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ops import ROOT
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from tests.ops.command import run
 from tests.ops.dead_letters import REQUIRED, World
 from tests.ops.refusing import refusing

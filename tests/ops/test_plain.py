@@ -29,7 +29,7 @@ from ops.dlq.queues import Queue
 from ops.dlq.redrive import Handed, Work
 from ops.errors import OperatorError
 from ops.local import report as local_reports
-from ops.local.accounting import Delivery, Row
+from ops.local.accounting import Row, SentEvent
 from ops.plain import plain
 from ops.plan_report import render
 from ops.progress import Steps
@@ -145,7 +145,7 @@ def _reconciled(console: PlainConsole, value: str) -> None:
 
 
 def _local(console: PlainConsole, value: str) -> None:
-    row = Row(Delivery(value, value, None, None, value, 0.0), None, (), audited=False, latency_ms=None)
+    row = Row(SentEvent(value, value, None, None, value, 0.0), None, (), audited=False, latency_ms=None)
     console.print(local_reports.events_table([row]))
     console.print(local_reports.queues_table({value: 1}))
     console.print(local_reports.timings_table({value: 1.0}))

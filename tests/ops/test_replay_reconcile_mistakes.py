@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.ports import free_port
+from ops.local.loopback import free_port
 from ops.local.services import isolated_environment, running_emulator
 from ops.reference.stripe import Fault, ReferenceStripe
 from tests.ops.command import Done, run

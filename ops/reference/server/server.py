@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ops.local import guard
-from ops.local.ports import LOOPBACK
+from ops.local import loopback
+from ops.local.loopback import LOOPBACK
 from ops.reference.server.exchange import Exchange
 from ops.reference.server.faults import fault_from_json
 from ops.reference.server.messages import Received, Refusal, Reply, json_reply
@@ -151,8 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _control_refusal(self) -> Reply | None:
         """Refuse a control request of a web page, for another host, or without the key."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        refusal = guard.foreign(headers)
-        if refusal is None and not guard.has_bearer(
+        refusal = loopback.refusal(headers)
+        if refusal is None and not loopback.has_bearer(
             headers.get("authorization", ""), self.server.exchange.key
         ):
             refusal = "control paths need the bearer key"

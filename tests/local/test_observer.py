@@ -1,12 +1,12 @@
-"""Which alarms of the embedded CloudWatch are told as firing."""
+"""Which alarms of the embedded CloudWatch are reported as firing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from ops.local.alarms import firing
 from ops.local.clients import Aws
+from ops.local.observer import firing_alarms
 from ops.local.services import REGION, running_emulator
 
 
@@ -25,7 +25,7 @@ def metric(name: str, queue: str) -> dict[str, Any]:
     }
 
 
-def test_an_alarm_on_what_lies_in_a_queue_fires_also_while_somebody_holds_it(tmp_path: Path) -> None:
+def test_an_alarm_on_the_messages_of_a_queue_fires_also_while_they_are_in_flight(tmp_path: Path) -> None:
     with running_emulator(tmp_path) as url:
         aws = Aws(url, REGION)
         cloudwatch, sqs = aws.client("cloudwatch"), aws.client("sqs")
@@ -45,7 +45,7 @@ def test_an_alarm_on_what_lies_in_a_queue_fires_also_while_somebody_holds_it(tmp
                 TreatMissingData="notBreaching",
             )
             cloudwatch.put_composite_alarm(AlarmName=f"all of {queue}", AlarmRule=f'ALARM("{queue}")')
-        assert firing(aws) == ()
+        assert firing_alarms(aws) == ()
         sqs.send_message(QueueUrl=queues["held"], MessageBody="it")
         sqs.receive_message(QueueUrl=queues["held"], VisibilityTimeout=600)
-        assert firing(aws) == ("all of held", "held")
+        assert firing_alarms(aws) == ("all of held", "held")

@@ -1,0 +1,61 @@
+"""Servers on loopback: a free port for each, and which requests they accept.
+
+Every user of the machine can reach a server on loopback, and so can every web page in a browser on it. The
+requests of a page carry an Origin header; a host name that a page points to loopback shows in Host.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import socket
+from collections.abc import Mapping
+
+from functions.shared import names
+
+LOOPBACK = "127.0.0.1"
+# The access key of a request signed with AWS Signature Version 4, and of a presigned URL of either version.
+_SIGNER = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
+_PRESIGNER = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([A-Za-z0-9]+)")
+
+
+def free_port() -> int:
+    """Return a free TCP port of the loopback interface.
+
+    Another process may take it before the caller binds it; callers retry with another port.
+    """
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def refusal(headers: Mapping[str, str]) -> str | None:
+    """Return why a request is refused: it comes from a web page or names another host. None if it is not.
+
+    Parameters
+    ----------
+    headers
+        By lower-case name.
+    """
+    if "origin" in headers:
+        return "requests from web pages are refused"
+    host = headers.get("host", "")
+    # [::1]:8080, or a name with an optional port.
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return None if name.lower() in names.LOOPBACK_HOSTS else "unknown Host header"
+
+
+def has_bearer(authorization: str, key: str) -> bool:
+    """Whether an Authorization header holds the key."""
+    return _equal(authorization, f"Bearer {key}")
+
+
+def is_signed_by(authorization: str, query: str, access_key_id: str) -> bool:
+    """Whether an AWS request names the access key; a random one is as good as a password."""
+    found = _SIGNER.match(authorization) or _PRESIGNER.search(query)
+    return found is not None and _equal(found[1], access_key_id)
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
