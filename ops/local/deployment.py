@@ -1,4 +1,4 @@
-"""Deploy `dev` to an embedded AWS by the steps of a real deploy: synth, bootstrap, init, plan, apply."""
+"""Deploy `dev` to an embedded AWS in the steps of a real deploy: synth, bootstrap, init, plan, apply."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from functions.shared import names
+from functions.stripe_api.client import STRIPE_API_URL
 from infra.names import BOOTSTRAP, stack_name
 from infra.settings import Settings
 from infra.settings_source import declarations
@@ -25,7 +26,7 @@ NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed environment: by which plan and settings, with which outputs, and what Terraform said."""
+    """A deployed environment: its servers, plan, outputs, Terraform figures and settings."""
 
     services: Services
     workspace: Workspace
@@ -41,17 +42,17 @@ class Deployment:
 
 
 def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SETTINGS) -> Deployment:
-    """Deploy to the services' embedded AWS, the state bucket first, and plan once more.
+    """Deploy to the embedded AWS, the state bucket first, and plan once more.
 
     Parameters
     ----------
     settings
-        Environment variables of settings that replace those of `dev`.
+        Environment variables of settings that override those of `dev`.
 
     Raises
     ------
     OperatorError
-        When a step fails; the message is what the step's tool said.
+        A step fails; the message is the tool's own.
     """
     target = bundles.host_target()
     with steps.step("build the bundles") as step:
@@ -76,7 +77,7 @@ def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SE
 def local_workspace(
     services: Services, target: bundles.Target, settings: Mapping[str, str] = NO_SETTINGS
 ) -> Workspace:
-    """Return the run's workspace: below its folder, with the local settings and the made-up secrets."""
+    """Return the run's workspace: below its folder, with the local settings and random secrets."""
     local = {
         "STRIPE_EVENT_SOURCE_NAME": EVENT_SOURCE,
         "HUNTAZE_API_URL": services.api_url,
@@ -85,7 +86,7 @@ def local_workspace(
         "BUNDLE_SYSTEM": target.system,
         "AWS_REGION": services.aws.region,
         "STATE_REGION": services.aws.region,
-        # There is no Stripe to ask here.
+        # The function would ask the real Stripe.
         "RECONCILE": "off",
     }
     secrets = {
@@ -106,7 +107,7 @@ def local_workspace(
 
 
 def shell_exports(deployment: Deployment) -> dict[str, str]:
-    """Return the variables with which `aws`, `terraform` and the ops commands reach the deployment."""
+    """Return the variables through which `aws`, `terraform` and the ops commands reach the deployment."""
     wanted = (
         "AWS_",
         "TF_",
@@ -120,4 +121,9 @@ def shell_exports(deployment: Deployment) -> dict[str, str]:
     )
     environment = {**deployment.workspace.environment, **deployment.terraform.environment}
     exports = {name: value for name, value in sorted(environment.items()) if name.startswith(wanted)}
-    return exports | dict(deployment.settings) | {names.DATABASE_URL: deployment.services.database_url}
+    services = deployment.services
+    exports |= {**deployment.settings, names.DATABASE_URL: services.database_url}
+    if services.stripe_url:
+        key = services.secrets.stripe_secret_key
+        exports |= {STRIPE_API_URL: services.stripe_url, names.STRIPE_SECRET_KEY: key}
+    return exports

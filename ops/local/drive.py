@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import httpx
+
 from functions.pipeline.routing_table import ROUTES
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.errors import OperatorError
 from ops.local.accounting import Row, SentEvent, account
-from ops.local.clients import Aws
+from ops.local.clients import Aws, Control
 from ops.local.observer import Observer
+from ops.local.services import Services
 
 PUT_BATCH = 10
 # Room for an entry's source and type.
@@ -101,6 +104,15 @@ def _batches(details: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
         size += length
     if batch:
         yield batch
+
+
+def list_at_stripe(services: Services, events: Sequence[dict[str, Any]]) -> None:
+    """Add events to the reference Stripe API's list, in their order."""
+    control = Control(services.stripe_url, services.secrets.stripe_secret_key)
+    for batch in _batches(events):
+        httpx.post(
+            f"{control.url}/_control/events", json=batch, headers=control.headers, trust_env=False
+        ).raise_for_status()
 
 
 def split_ends(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

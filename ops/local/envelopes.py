@@ -1,7 +1,7 @@
-"""The events that a local run sends: the project's samples, or a folder of captured envelopes.
+"""The events that a local run sends: the shipped samples, or captured envelopes from files.
 
-An envelope is what EventBridge delivers for one Stripe event, as JSON in a file of its own. A delivery is
-one sending of it; two deliveries of one event id are what Stripe's at-least-once delivery looks like.
+An envelope is what EventBridge delivers for one Stripe event: JSON, one envelope per file. An event may be
+sent more than once, as Stripe's at-least-once delivery does.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ops.local.fresh_ids import FreshIds
 
 SAMPLES = Path(__file__).resolve().parent / "events"
 GENERATIONS = ("acacia", "current")
-# What the API must get for each sample, by its name below SAMPLES: path and body of the call, or null. It is
-# written by hand from the API's contract, so that the routing table is compared with a second reading of it.
+# The call that the API must get for each sample, by its name below SAMPLES: path and body, or null. Written
+# by hand from the API's contract, so that the routing table is checked against a second reading of it.
 EXPECTED_CALLS: dict[str, dict[str, Any] | None] = json.loads(
     Path(__file__).with_name("expected_bodies.json").read_text(encoding="utf-8")
 )
 REFUSED = "refused"
-# One sample of each way in which an event ends: applied by either handler, recorded, routed by no rule.
+# One sample of each outcome: applied by each handler, recorded, unrouted.
 REPEATED = (
     "payment_intent.succeeded",
     "checkout.session.completed--subscription",
@@ -38,12 +38,12 @@ REPEATED = (
 
 
 class EnvelopeError(OperatorError):
-    """A folder of envelopes can't be sent.
+    """The envelopes can't be sent.
 
     Parameters
     ----------
     faults
-        Each bad file's name with the reason, sorted by name.
+        The name of each invalid file with the reason, sorted by name.
     """
 
     def __init__(self, message: str, faults: tuple[tuple[str, str], ...] = ()) -> None:
@@ -51,111 +51,108 @@ class EnvelopeError(OperatorError):
         self.faults = faults
 
 
-# At some 3 KB each, and as much again for what became of it.
+# A delivery takes about 3 KB of memory, and as much for what became of it.
 MOST_DELIVERIES = 100_000
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """One sending of an envelope; the note says for people which one it is."""
+class Sample:
+    """One envelope to send, and the file that it came from."""
 
     envelope: dict[str, Any]
-    note: str
+    file: str
 
 
-def load_folder(path: Path) -> tuple[Delivery, ...]:
-    """Read every `*.json` of a folder as an envelope, sorted by name; the note is the file's name.
+def load(path: Path) -> tuple[Sample, ...]:
+    """Read an envelope from a file, or one from every `*.json` of a folder, sorted by name.
 
     Raises
     ------
     EnvelopeError
-        When the folder isn't there or holds none, or for any file that is no envelope: all are named.
+        The path doesn't exist, the folder has no `*.json`, or a file is not an envelope; every such file is
+        named.
     """
-    if not path.is_dir():
-        raise EnvelopeError(f"{path} is no folder: name one that holds event envelopes as *.json")
-    try:
-        files = sorted(file for file in path.iterdir() if file.match("*.json") and file.name[0] != ".")
-    except OSError as error:
-        raise EnvelopeError(f"{path} can't be read: {error.strerror}") from error
+    if path.is_file():
+        files = [path]
+    elif path.is_dir():
+        try:
+            files = sorted(file for file in path.iterdir() if file.match("*.json") and file.name[0] != ".")
+        except OSError as error:
+            raise EnvelopeError(f"{path} can't be read: {error.strerror}") from error
+    else:
+        raise EnvelopeError(f"{path} does not exist: name an event envelope, or a folder of them as *.json")
     if not files:
-        raise EnvelopeError(f"{path} holds no *.json: put one EventBridge envelope into each file")
-    deliveries: list[Delivery] = []
+        raise EnvelopeError(f"{path} has no *.json: put one EventBridge envelope into each file")
+    samples: list[Sample] = []
     faults: list[tuple[str, str]] = []
     for file in files:
         try:
-            deliveries.append(Delivery(_read(file), file.name))
+            samples.append(Sample(_read(file), file.name))
         except (OSError, ValueError, RecursionError) as error:
             faults.append((file.name, _reason(error)))
     if faults:
         listed = "; ".join(f"{name}: {reason}" for name, reason in faults)
-        raise EnvelopeError(
-            f"nothing was sent, {path} holds files that can't be sent: {listed}", tuple(faults)
-        )
-    return tuple(deliveries)
+        raise EnvelopeError(f"nothing was sent, because of invalid files in {path}: {listed}", tuple(faults))
+    return tuple(samples)
 
 
-def default_set() -> tuple[Delivery, ...]:
-    """Return the deliveries of a run without a folder.
+def default_set() -> tuple[Sample, ...]:
+    """Return the shipped set, which a run sends by default.
 
-    Every sample of both generations; then one of each kind again, under a new envelope id as EventBridge
-    would give it; then the event that the reference API refuses for good, a payment in a test currency.
+    Every sample of both generations; then one of each kind again, in a new envelope as EventBridge builds
+    it; then the event that the reference API always refuses, a payment in a test currency.
     """
     once = {
-        f"{folder}/{delivery.note}": delivery.envelope
-        for folder in GENERATIONS
-        for delivery in load_folder(SAMPLES / folder)
+        f"{folder}/{sample.file}": sample.envelope
+        for folder in (*GENERATIONS, REFUSED)
+        for sample in load(SAMPLES / folder)
     }
-    first = [Delivery(envelope, name) for name, envelope in once.items()]
+    first = [Sample(envelope, file) for file, envelope in once.items() if not file.startswith(REFUSED)]
     again = [
-        Delivery(
-            redelivered(once[f"{folder}/{stem}.json"]),
-            f"{folder}/{stem}.json, delivered again",
-        )
-        for folder in GENERATIONS
-        for stem in REPEATED
+        Sample(redelivered(once[file]), file)
+        for file in (f"{folder}/{stem}.json" for folder in GENERATIONS for stem in REPEATED)
     ]
-    refused = [
-        Delivery(delivery.envelope, f"{REFUSED}/{delivery.note}, refused by the API")
-        for delivery in load_folder(SAMPLES / REFUSED)
-    ]
+    refused = [Sample(envelope, file) for file, envelope in once.items() if file.startswith(REFUSED)]
     return (*first, *again, *refused)
 
 
 def redelivered(envelope: dict[str, Any]) -> dict[str, Any]:
-    """Return the envelope of another delivery of the same event: all equal but the envelope's own id."""
+    """Return the envelope of another delivery of the same event: only the envelope's own id differs."""
     return {**copy.deepcopy(envelope), "id": FreshIds("redelivery").uuid(str(envelope.get("id")))}
 
 
-def multiplied(deliveries: Iterable[Delivery], count: int) -> tuple[Delivery, ...]:
+def multiplied(samples: Iterable[Sample], count: int) -> tuple[Sample, ...]:
     """Return `count` copies of a set, one after the other.
 
-    The first copy is the set itself. Each later one tells the same story about other objects: event ids
-    and the ids of all Stripe objects are new, and the same wherever they were the same, so that relations
-    and repeated deliveries stay what they are. The same input gives the same ids in every run.
+    The first copy is the set itself. In each later one the ids of events and Stripe objects are new; equal
+    ids stay equal, so that relations and repeated deliveries are kept. The same input always gives the same
+    ids.
 
     Raises
     ------
     EnvelopeError
-        When `count` is less than 1, or makes more deliveries than a run can hold in memory.
+        `count` is less than 1, or makes more deliveries than a run can hold in memory.
     """
     if count < 1:
-        raise EnvelopeError(f"COUNT={count} sends nothing: give 1 or more")
-    originals = tuple(deliveries)
-    if len(originals) * count > MOST_DELIVERIES:
-        most = MOST_DELIVERIES // len(originals)
-        raise EnvelopeError(f"COUNT={count} is more than this run can send: give at most {most}")
+        raise EnvelopeError(f"invalid COUNT={count}: expected 1 or more")
+    originals = tuple(samples)
+    most = MOST_DELIVERIES // len(originals)
+    if count > most:
+        raise EnvelopeError(f"COUNT={count} is more than a run can send: expected at most {most}")
     copies = list(originals)
     for number in range(2, count + 1):
         fresh = FreshIds(f"copy {number}", (name for each in originals for name in own_ids(each.envelope)))
-        copies += [
-            Delivery(fresh.rewritten_envelope(each.envelope), f"{each.note}, copy {number}")
-            for each in originals
-        ]
+        copies += [Sample(fresh.rewritten_envelope(each.envelope), each.file) for each in originals]
     return tuple(copies)
 
 
+def sample(event_type: str) -> dict[str, Any]:
+    """Return the shipped envelope of an event type, of the current API generation."""
+    return _read(SAMPLES / GENERATIONS[-1] / f"{event_type}.json")
+
+
 def own_ids(envelope: dict[str, Any]) -> tuple[str, ...]:
-    """Return the ids of an envelope's event and of its object, whatever they look like."""
+    """Return the ids of an envelope's event and its object, in any format."""
     detail = envelope["detail"]
     data = detail.get("data")
     stripe_object = data.get("object") if isinstance(data, dict) else None
@@ -168,7 +165,7 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(envelope, dict):
         raise _BadEnvelopeError("not a JSON object")
     if envelope.get("object") == "event":
-        raise _BadEnvelopeError("a bare Stripe event: wrap it in an EventBridge envelope, as its detail")
+        raise _BadEnvelopeError("a bare Stripe event: make it the detail of an EventBridge envelope")
     detail = envelope.get("detail")
     if not isinstance(detail, dict):
         raise _BadEnvelopeError("detail is missing" if detail is None else "detail is not an object")
@@ -183,16 +180,16 @@ def _read(file: Path) -> dict[str, Any]:
         )
     size = len(compact(detail).encode()) + len(detail["type"]) + len(str(envelope.get("source", "")))
     if size > EVENT_BYTES:
-        raise _BadEnvelopeError(f"{size:,} bytes are more than the {EVENT_BYTES:,} that EventBridge takes")
+        raise _BadEnvelopeError(f"{size:,} bytes are more than EventBridge's limit of {EVENT_BYTES:,}")
     return envelope
 
 
 class _BadEnvelopeError(ValueError):
-    """Why a file is no envelope."""
+    """Why a file is not an envelope."""
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _BadEnvelopeError(f"not JSON: {name} is no JSON number")
+    raise _BadEnvelopeError(f"not valid JSON: {name} is not a JSON number")
 
 
 def _reason(error: Exception) -> str:
@@ -201,5 +198,5 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"can't be read: {error.strerror}"
     if isinstance(error, RecursionError):
-        return "not JSON that can be read: nested too deeply"
-    return f"not JSON: {error}"
+        return "not valid JSON: nested too deeply"
+    return f"not valid JSON: {error}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from functions.dead_letters.message import read
+from functions.dead_letters.message import parse
 
 Outcome = Literal["applied", "recorded", "duplicate", "stale", "parked", "unrouted"]
 OUTCOMES: tuple[Outcome, ...] = ("applied", "recorded", "duplicate", "stale", "parked", "unrouted")
@@ -126,7 +126,7 @@ def event_of(idempotency_key: str) -> str:
 
 def read_parked(queue: str, message: Mapping[str, Any]) -> ParkedMessage:
     """Read a message as SQS returns it from a dead-letter queue, with all its attributes."""
-    dead = read(message)
+    dead = parse(message)
     explained = "reason" in dead.attributes
     original_id = dead.system_attributes.get("MessageDeduplicationId") if explained else None
     envelope_id = dead.envelope.get("id") if isinstance(dead.envelope, dict) else None

@@ -1,4 +1,4 @@
-"""The report of a local run: `report.json` for machines, tables for people. Pure but for `write`."""
+"""The report of a local run: `report.json` for programs, tables for people. Pure but for `write`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ import json
 import os
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
+from ops.console import plural
 from ops.local.accounting import Row, applied_twice
-from ops.local.observations import OUTCOMES, Request
+from ops.local.observations import OUTCOMES, ParkedMessage, Request
+from ops.plain import plain
 
+GOOD, WARNING, BAD = "green", "yellow", "bold red"
+# A longer event type is folded, so that the counts fit into 80 columns.
+TYPE_CHARACTERS = 36
 PERCENTILES = 100
 
 
 @dataclass(frozen=True)
 class TerraformFacts:
-    """What Terraform said: its version, the engine that ran it, the resources, a second plan's changes."""
+    """Terraform's version, the engine that ran it, the resources, and the changes of a second plan."""
 
     version: str
     engine: str
@@ -31,7 +38,17 @@ class TerraformFacts:
 
 @dataclass(frozen=True)
 class Report:
-    """A finished run. `timings` are seconds per step, in the order of the steps."""
+    """A finished run.
+
+    Parameters
+    ----------
+    queues
+        Messages in each queue.
+    timings
+        Seconds of each step, in order.
+    files
+        The file that each event was read from, by event id.
+    """
 
     environment: str
     terraform: TerraformFacts
@@ -39,10 +56,11 @@ class Report:
     queues: Mapping[str, int]
     alarms: tuple[str, ...]
     timings: Mapping[str, float]
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
-        """Whether every delivery is accounted for, no event applied twice, and the second plan clean."""
+        """Whether every delivery is accounted for, no event applied twice, and the second plan empty."""
         accounted = all(row.accounted for row in self.rows)
         return accounted and not self.applied_twice and self.terraform.second_plan_changes == 0
 
@@ -52,7 +70,7 @@ class Report:
         return applied_twice(self.rows)
 
     def verdict(self) -> str:
-        """Return the run's closing words: whether it passed, and by which figures."""
+        """Return the last line of the run: whether it passed, and the figures that decide it."""
         totals = self.totals()
         return (
             f"{'passed' if self.passed else 'FAILED'}: "
@@ -66,7 +84,7 @@ class Report:
         return {
             "environment": self.environment,
             "terraform": asdict(self.terraform),
-            "events": [_event(row) for row in self.rows],
+            "events": [_event(row, self.files) for row in self.rows],
             "queues": dict(self.queues),
             "alarms": list(self.alarms),
             "applied_twice": list(self.applied_twice),
@@ -87,7 +105,7 @@ class Report:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write `report.json` whole or not at all: a run that is killed leaves the one before it."""
+    """Write `report.json` atomically: a run that is killed leaves the previous report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(report.as_json(), indent=2) + "\n")
@@ -95,28 +113,66 @@ def write(report: Report, path: Path) -> None:
 
 
 def events_table(rows: Sequence[Row]) -> Table:
-    """Return a table with one line per event type, in the order first sent, and one of totals."""
-    table = Table(title="What became of every delivery", title_justify="left")
-    table.add_column("event type", no_wrap=True)
-    for heading in ("sent", *OUTCOMES, "audited"):
-        table.add_column(heading, justify="right")
-    table.add_column("p50 ms", justify="right")
-    table.add_column("p99 ms", justify="right")
-    for event_type in dict.fromkeys(row.sent.event_type for row in rows):
+    """Return a table with one line per event type, in the order first sent, and one of totals.
+
+    It fits into 80 columns: outcomes are words, so one that did not occur takes no room.
+    """
+    table = Table(
+        title="What became of each event (latencies in ms)",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
+    types = dict.fromkeys(row.sent.event_type for row in rows)
+    width = min(max([len(name) for name in types], default=0), TYPE_CHARACTERS)
+    table.add_column("event type", width=max(width, len("event type")), overflow="fold")
+    table.add_column("sent", justify="right", no_wrap=True)
+    table.add_column("outcome", overflow="fold")
+    for heading in ("p50", "p99"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for event_type in types:
         table.add_row(event_type, *_cells([row for row in rows if row.sent.event_type == event_type]))
     table.add_section()
     table.add_row("all", *_cells(rows))
     return table
 
 
-def queues_table(queues: Mapping[str, int]) -> Table:
-    """Return a table of the depth of each queue."""
-    table = Table(title="Queues", title_justify="left")
-    table.add_column("queue", no_wrap=True)
-    table.add_column("messages", justify="right")
-    for name, depth in sorted(queues.items()):
-        table.add_row(name, str(depth))
-    return table
+def parked_lines(report: Report) -> Iterator[Text]:
+    """Yield the file, id, queue and reason of each parked event, with the error and the API's code."""
+    parked = [(row, row.parked) for row in report.rows if row.parked is not None]
+    if parked:
+        yield Text(f"{plural(len(parked), 'parked event')}:", style=WARNING)
+    for row, message in parked:
+        event_id = row.sent.event_id
+        yield Text(plain(f"  {report.files.get(event_id, row.sent.event_type)}"))
+        yield Text(plain(f"    {event_id} in {message.queue}"))
+        yield Text(plain(f"    {_reason(message)}"))
+
+
+def _reason(message: ParkedMessage) -> str:
+    # The reason names the status already.
+    details = ", ".join(filter(None, (message.error, message.code)))
+    return f"{message.reason} ({details})" if details else message.reason
+
+
+def queues_line(queues: Mapping[str, int]) -> Text:
+    """Return one line that names each queue with messages, and counts the empty ones."""
+    held = [f"{name} {plural(depth, 'message')}" for name, depth in sorted(queues.items()) if depth]
+    empty = sum(not depth for depth in queues.values())
+    return Text(plain(f"Queues: {'; '.join([*held, f'{empty} empty'])}"), style=WARNING if held else "")
+
+
+def alarms_line(alarms: Sequence[str]) -> Text:
+    """Return one line that names the alarms that are firing."""
+    return Text(plain(f"Alarms firing: {', '.join(alarms) or 'none'}"), style=WARNING if alarms else "")
+
+
+def verdict_line(report: Report, path: str) -> Text:
+    """Return the last line of the run, green or red."""
+    word, rest = report.verdict().split(":", 1)
+    return Text.assemble((word, GOOD if report.passed else BAD), plain(f":{rest}; {path}"))
 
 
 def timings_table(timings: Mapping[str, float]) -> Table:
@@ -136,26 +192,44 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=PERCENTILES, method="inclusive")[percent - 1]
 
 
-def _cells(rows: Sequence[Row]) -> list[str]:
-    counts = Counter(row.outcome for row in rows)
+def _cells(rows: Sequence[Row]) -> list[str | Text]:
     latencies = [row.latency_ms for row in rows if row.latency_ms is not None]
     figures = [f"{percentile(latencies, percent):.0f}" if latencies else "" for percent in (50, 99)]
-    audited = sum(row.audited for row in rows)
-    numbers = [len(rows), *(counts[outcome] for outcome in OUTCOMES), audited]
-    return [*map(str, numbers), *figures]
+    return [str(len(rows)), _outcomes(rows), *figures]
 
 
-def _event(row: Row) -> dict[str, Any]:
+def _outcomes(rows: Sequence[Row]) -> Text:
+    """Return the counts of the outcomes that occurred, for example `2 applied, 1 duplicate`."""
+    counts = Counter(row.outcome for row in rows)
+    parts = [
+        (f"{counts[outcome]} {outcome}", WARNING if outcome == "parked" else "")
+        for outcome in OUTCOMES
+        if counts[outcome]
+    ]
+    parts += [(f"{counts[None]} unaccounted", BAD)] if counts[None] else []
+    unaudited = sum(not row.audited for row in rows)
+    parts += [(f"{unaudited} not audited", BAD)] if unaudited else []
+    return Text(", ").join(Text(words, style) for words, style in parts)
+
+
+def _event(row: Row, files: Mapping[str, str]) -> dict[str, Any]:
     return {
         "event_id": row.sent.event_id,
+        "file": files.get(row.sent.event_id),
         "event_type": row.sent.event_type,
         "api_version": row.sent.api_version,
         "handler": row.sent.handler,
         "outcome": row.outcome,
+        "parked": None if row.parked is None else _parked(row.parked),
         "requests": [_request(request) for request in row.requests],
         "audited": row.audited,
         "latency_ms": row.latency_ms,
     }
+
+
+def _parked(message: ParkedMessage) -> dict[str, Any]:
+    names = ("queue", "message_id", "kind", "reason", "error", "status", "code")
+    return {name: getattr(message, name) for name in names}
 
 
 def _request(request: Request) -> dict[str, Any]:

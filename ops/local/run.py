@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,134 +14,180 @@ from typing import Any
 from rich.console import Console
 
 from ops import ROOT
-from ops.local import drive, envelopes
+from ops.local import drive, envelopes, kept
 from ops.local.accounting import Row, SentEvent
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
 from ops.local.folder import run_folder
+from ops.local.fresh_ids import FreshIds
 from ops.local.observer import Observer, firing_alarms
-from ops.local.report import Report, events_table, queues_table, timings_table, write
+from ops.local.report import (
+    Report,
+    alarms_line,
+    events_table,
+    parked_lines,
+    queues_line,
+    timings_table,
+    verdict_line,
+    write,
+)
 from ops.local.services import running_services
 from ops.progress import Steps
 
-REPORT_PATH = ROOT / "build" / "local" / "report.json"
+REPORT_PATH = kept.FOLDER / "report.json"
 MILLISECONDS = 1000
+WATCH_SECONDS = 1.0
+# The reference Stripe API lists the sent events as made this long ago: `reconcile` compares the last 48 hours
+# but for the last minutes.
+MADE_SECONDS_AGO = 3600
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to send: the shipped set, or the envelopes of a folder; `count` times with fresh ids."""
+    """What to send: the shipped set, or the envelopes of a folder or file; `count` times with fresh ids."""
 
     events: Path | None = None
     count: int = 1
     keep: bool = False
 
 
-def run(options: Options, console: Console, tell: Callable[[Report], None] = lambda _: None) -> bool:
+def run(options: Options, console: Console, on_report: Callable[[Report], None] = lambda _: None) -> bool:
     """Run everything, print the tables, write `report.json`; return whether the run passed.
 
     Parameters
     ----------
-    tell
-        Called with the report, before a run that is kept waits.
+    on_report
+        Called with the report, before a kept run waits.
 
     Raises
     ------
     OperatorError
-        When the events can't be read (before anything starts), or a step fails.
+        The events can't be read or a run is kept already (before anything starts), or a step fails.
     """
-    once = envelopes.load_folder(options.events) if options.events else envelopes.default_set()
-    to_send = [delivery.envelope for delivery in envelopes.multiplied(once, options.count)]
-    console.print(f"{len(to_send)} deliveries from {options.events or 'the shipped set'}", highlight=False)
+    once = envelopes.load(options.events) if options.events else envelopes.default_set()
+    samples = envelopes.multiplied(once, options.count)
+    if options.keep:
+        kept.require_none()
+    console.print(f"{_deliveries(len(samples))} from {options.events or 'the shipped set'}")
+    console.print("start servers, build bundles, deploy with Terraform, send, report: about two minutes")
     started = time.monotonic()
     steps = Steps(console)
     with ExitStack() as running:
         folder = running.enter_context(run_folder())
         with steps.step("start the servers") as step:
-            services = running.enter_context(running_services(folder))
-            with services.watch.guarding("while it was set up"):
+            services = running.enter_context(running_services(folder, with_stripe=options.keep))
+            with services.watch.guarding("during set-up"):
                 drive.register_source(services.aws, EVENT_SOURCE)
             step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
         with services.watch.guarding("during the deploy"):
             deployment = deploy(services, steps)
-        with services.watch.guarding("while the events were driven"):
-            report = drive_events(deployment, to_send, steps)
+        with services.watch.guarding("while events were sent"):
+            report = drive_events(deployment, samples, steps)
         steps.timings["total"] = time.monotonic() - started
         write(report, REPORT_PATH)
         _print(report, console)
-        tell(report)
+        on_report(report)
         if options.keep:
-            _keep(deployment, console)
+            _keep(deployment, samples, report, console)
     return report.passed
 
 
-def drive_events(deployment: Deployment, envelopes_to_send: Sequence[dict[str, Any]], steps: Steps) -> Report:
-    """Send the envelopes, wait until each is accounted for, and report what became of it."""
-    services, outputs = deployment.services, deployment.outputs
-    observer = Observer(services, outputs, since=time.time() * MILLISECONDS)
+def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], steps: Steps) -> Report:
+    """Send the samples, wait until each is accounted for, and report what became of it."""
+    services = deployment.services
+    observer = Observer(services, deployment.outputs, since=time.time() * MILLISECONDS)
 
     def send(name: str, some: Sequence[dict[str, Any]]) -> tuple[SentEvent, ...]:
         with steps.step(name) as step:
 
-            def sent(count: int) -> None:
-                # Sending needs the embedded AWS only; without the others it is no use.
-                services.watch.check("while the events were driven")
+            def progress(count: int) -> None:
+                # Sending needs the embedded AWS only, and would go on without the other servers.
+                services.watch.check("while events were sent")
                 step.advance_to(count, len(some))
 
-            deliveries = drive.send(services.aws, EVENT_SOURCE, some, sent)
-            step.note = f"{len(some)} deliveries"
-        return deliveries
+            sent = drive.send(services.aws, EVENT_SOURCE, some, progress)
+            step.note = _deliveries(len(some))
+        return sent
 
-    def accounted(name: str, deliveries: Sequence[SentEvent]) -> tuple[Row, ...]:
-        total = len(deliveries)
+    def accounted(name: str, sent: Sequence[SentEvent]) -> tuple[Row, ...]:
+        total = len(sent)
         with steps.step(name) as step:
             rows = drive.wait_until_accounted(
-                deliveries,
-                observer,
-                lambda done, audited: step.advance_to(done, total, f"{audited} audited"),
+                sent, observer, lambda done, audited: step.advance_to(done, total, f"{audited} audited")
             )
             step.note = f"{sum(row.outcome is not None for row in rows)} of {total}"
         return rows
 
-    others, ends = drive.split_ends(envelopes_to_send)
-    deliveries = send("send the events", others)
+    others, ends = drive.split_ends([sample.envelope for sample in samples])
+    sent = send("send the events", others)
     if ends:
-        accounted("account for them", deliveries)
-        deliveries += send("send the objects' ends", ends)
-    rows = accounted("account for every delivery", deliveries)
-    queues = observer.queue_depths()
+        accounted("account for them", sent)
+        sent += send("send the objects' ends", ends)
+    rows = accounted("account for every delivery", sent)
     return Report(
         environment=ENVIRONMENT,
         terraform=deployment.facts,
         rows=rows,
-        queues=queues,
+        queues=observer.queue_depths(),
         alarms=firing_alarms(services.aws),
         timings=steps.timings,
+        files={sample.envelope["detail"]["id"]: sample.file for sample in reversed(samples)},
     )
+
+
+def _deliveries(number: int) -> str:
+    return f"{number} {'delivery' if number == 1 else 'deliveries'}"
 
 
 def _print(report: Report, console: Console) -> None:
     console.print()
     console.print(events_table(report.rows))
-    console.print(queues_table(report.queues))
+    console.print()
+    for line in parked_lines(report):
+        console.print(line)
     console.print(timings_table(report.timings))
-    console.print(f"Alarms that would be firing: {', '.join(report.alarms) or 'none'}", highlight=False)
-    console.print(f"{report.verdict()}; {REPORT_PATH.relative_to(ROOT)}", highlight=False)
+    console.print(queues_line(report.queues))
+    console.print(alarms_line(report.alarms))
+    console.print(verdict_line(report, str(REPORT_PATH.relative_to(ROOT))))
 
 
-def _keep(deployment: Deployment, console: Console) -> None:
-    """Print how to reach the running environment, and wait for Ctrl-C."""
-    console.print()
-    console.print("Still running, until Ctrl-C. In another shell:")
-    console.print()
-    for name, value in shell_exports(deployment).items():
-        console.out(f"export {name}={shlex.quote(value)}", highlight=False)
-    console.print()
-    console.print("For example:")
-    console.print()
-    # Version 1 of the aws CLI doesn't know AWS_ENDPOINT_URL.
-    console.out(f"aws --endpoint-url {deployment.services.aws.url} sqs list-queues", highlight=False)
-    console.out(f"terraform -chdir={shlex.quote(str(deployment.terraform.folder))} plan", highlight=False)
-    try:
-        Event().wait()
-    except KeyboardInterrupt:
-        console.print("stopping")
+def _keep(
+    deployment: Deployment, samples: Sequence[envelopes.Sample], report: Report, console: Console
+) -> None:
+    """Print how to reach the running environment, and wait until it is stopped.
+
+    Raises
+    ------
+    ServerEndedError
+        A server ended.
+    """
+    services = deployment.services
+    drive.list_at_stripe(services, _made_by_stripe(samples))
+    exports = shell_exports(deployment)
+    with kept.published(exports, services.watch.processes(), services.urls()) as env:
+        console.print()
+        console.print("Still running. In another shell:")
+        console.print()
+        console.out(f"source {env.relative_to(ROOT)}")
+        console.out(".venv/bin/huntaze-stripe dlq list")
+        console.out(".venv/bin/huntaze-stripe reconcile    # finds one event that never reached the bus")
+        console.out("aws sqs list-queues")
+        console.out(f"terraform -chdir={deployment.terraform.folder} plan")
+        console.print()
+        if kept.report_ready(report.passed):
+            console.print("started")
+        else:
+            console.print("Ctrl-C, or `huntaze-stripe local down` in another shell, stops it.")
+        try:
+            while not Event().wait(WATCH_SECONDS):
+                services.watch.check("while the run was kept")
+        except KeyboardInterrupt:
+            console.print("stopping")
+
+
+def _made_by_stripe(samples: Sequence[envelopes.Sample]) -> list[dict[str, Any]]:
+    """Return the sent events as Stripe lists them, and one more that was never sent."""
+    created = int(time.time()) - MADE_SECONDS_AGO
+    events = {sample.envelope["detail"]["id"]: sample.envelope["detail"] for sample in samples}
+    missing = envelopes.sample("invoice.paid")
+    fresh = FreshIds("never sent", envelopes.own_ids(missing)).rewritten(missing["detail"])
+    return [{**copy.deepcopy(event), "created": created} for event in (*events.values(), fresh)]

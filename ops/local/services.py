@@ -1,6 +1,6 @@
-"""The three servers of a local run: embedded AWS, PostgreSQL and the reference Huntaze API.
+"""The servers of a local run: embedded AWS, PostgreSQL, the reference Huntaze API, the reference Stripe API.
 
-All listen on free loopback ports, write below the run's folder, and end with it.
+All listen on free loopback ports, write below the run's folder, and end with the run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ServiceError(OperatorError):
 
 @dataclass(frozen=True)
 class Secrets:
-    """What the operator would export before a deploy. Made up anew for each run, to be searched for."""
+    """What an operator exports before a deploy; random in each run, so that a leak can be searched for."""
 
     huntaze_api_key: str = field(default_factory=lambda: "hk_" + secrets.token_hex(16), repr=False)
     stripe_secret_key: str = field(default_factory=lambda: "sk_test_" + secrets.token_hex(16), repr=False)
@@ -58,9 +58,11 @@ class Services:
     api_url
         Base URL of the reference Huntaze API.
     database_url
-        The ledger's PostgreSQL; holds its password.
+        The ledger's PostgreSQL; contains its password.
     watch
-        Tells when one of them has ended by itself.
+        Notices when one of them ends.
+    stripe_url
+        Base URL of the reference Stripe API; empty if it doesn't run.
     """
 
     folder: Path
@@ -69,25 +71,37 @@ class Services:
     database_url: str = field(repr=False)
     secrets: Secrets = field(repr=False)
     watch: Watch = field(default_factory=Watch, repr=False)
+    stripe_url: str = ""
 
     @property
     def api_control(self) -> Control:
         """The control paths of the reference API."""
         return Control(self.api_url, self.secrets.huntaze_api_key)
 
+    def urls(self) -> dict[str, str]:
+        """Return where the servers listen, by name and without credentials."""
+        database = self.database_url.rpartition("@")[2]
+        found = {"embedded AWS": self.aws.url, "reference API": self.api_url, "PostgreSQL": database}
+        return found | ({"reference Stripe API": self.stripe_url} if self.stripe_url else {})
+
     def environment(self) -> dict[str, str]:
-        """Return the process environment with which AWS SDKs and Terraform reach the embedded AWS only."""
+        """Return the process environment in which AWS SDKs and Terraform reach the embedded AWS only."""
         return isolated_environment(self.folder) | {"AWS_ENDPOINT_URL": self.aws.url}
 
 
 @contextmanager
-def running_services(folder: Path) -> Iterator[Services]:
-    """Start all three, yield where they listen, and end them in the reverse order.
+def running_services(folder: Path, *, with_stripe: bool = False) -> Iterator[Services]:
+    """Start the servers, yield where they listen, and stop them in reverse order.
+
+    Parameters
+    ----------
+    with_stripe
+        Whether to start the reference Stripe API too.
 
     Raises
     ------
     ServiceError, PostgresError
-        When one of them doesn't answer in time.
+        One of them doesn't answer in time.
     """
     made_up, watch = Secrets(), Watch()
     with ExitStack() as stack:
@@ -96,7 +110,12 @@ def running_services(folder: Path) -> Iterator[Services]:
         api_url = stack.enter_context(
             running_reference_api(folder / "api", made_up.huntaze_api_key, watch=watch)
         )
-        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, made_up, watch)
+        stripe_url = ""
+        if with_stripe:
+            stripe_url = stack.enter_context(
+                running_reference_stripe(folder / "stripe", made_up.stripe_secret_key, watch=watch)
+            )
+        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, made_up, watch, stripe_url)
 
 
 @contextmanager
@@ -129,36 +148,44 @@ def running_reference_api(
     folder: Path, api_key: str, port: int | None = None, watch: Watch | None = None
 ) -> Iterator[str]:
     """Run the reference Huntaze API with its journal below `folder`; yield its URL."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key_file = folder / "key"
-    key_file.touch(mode=0o600)
-    key_file.write_text(api_key)
-    command = ["-m", "ops.reference.huntaze", "--key-file", str(key_file)]
-    command += ["--journal", str(folder / JOURNAL)]
-    environment = isolated_environment(folder)
-    health = "/_control/requests"
-    with _server("reference API", command, folder, environment, health, api_key, port, watch) as url:
+    more = ["--journal", str(folder / JOURNAL)]
+    with _reference_server("reference API", "huntaze", more, folder, api_key, port, watch) as url:
         yield url
 
 
 @contextmanager
-def running_reference_stripe(folder: Path, secret_key: str, port: int | None = None) -> Iterator[str]:
+def running_reference_stripe(
+    folder: Path, secret_key: str, port: int | None = None, watch: Watch | None = None
+) -> Iterator[str]:
     """Run the reference Stripe API; yield its URL."""
+    with _reference_server("reference Stripe API", "stripe", [], folder, secret_key, port, watch) as url:
+        yield url
+
+
+@contextmanager
+def _reference_server(
+    name: str,
+    module: str,
+    more: list[str],
+    folder: Path,
+    key: str,
+    port: int | None,
+    watch: Watch | None,
+) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     key_file = folder / "key"
     key_file.touch(mode=0o600)
-    key_file.write_text(secret_key)
-    command = ["-m", "ops.reference.stripe", "--key-file", str(key_file)]
+    key_file.write_text(key)
+    command = ["-m", f"ops.reference.{module}", "--key-file", str(key_file), *more]
     environment = isolated_environment(folder)
-    health = "/_control/requests"
-    with _server("reference Stripe API", command, folder, environment, health, secret_key, port) as url:
+    with _server(name, command, folder, environment, "/_control/requests", key, port, watch) as url:
         yield url
 
 
 def isolated_environment(folder: Path) -> dict[str, str]:
-    """Return this environment without any AWS, Terraform or secret setting of the operator.
+    """Return this environment without the operator's settings for AWS and Terraform, and without secrets.
 
-    Made-up credentials, no instance metadata and no profile files: nothing can reach the real AWS.
+    It has random credentials, no instance metadata and no profile files: nothing can reach the real AWS.
     """
     dropped = ("AWS_", "TF_", "HUNTAZE_API", "STRIPE_", "DATABASE_URL", "POWERTOOLS_")
     kept = {
@@ -198,7 +225,7 @@ def _server(
     port: int | None,
     watch: Watch | None = None,
 ) -> Iterator[str]:
-    """Start one Python server on a loopback port, wait until it answers, and end it afterwards."""
+    """Start one Python server on a loopback port, wait until it answers, and stop it afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     log_path = folder / "server.log"
     for attempt in range(START_ATTEMPTS):
@@ -220,25 +247,25 @@ def _server(
                     yield url
                 return
         except ServerEndedError:
-            # What the others are about is lost: nobody waits for their orderly end.
+            # The run is lost, so an orderly end of the other servers is not worth waiting for.
             process.kill()
             raise
         finally:
             _stop(process)
         if port is not None or attempt == START_ATTEMPTS - 1:
             break
-    lines = log_path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    lines = log_path.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"]
     raise ServiceError(f"the {name} did not start: {lines[-1]} (log: {log_path})")
 
 
 def _answers(process: subprocess.Popen[bytes], health_path: str, control: Control) -> bool:
     url = control.url + health_path
-    asked = urllib.request.Request(url, headers=control.headers)  # noqa: S310 - loopback
+    request = urllib.request.Request(url, headers=control.headers)  # noqa: S310 - loopback
     deadline = time.monotonic() + START_DEADLINE_SECONDS
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with opener.open(asked, timeout=START_DEADLINE_SECONDS):
+            with opener.open(request, timeout=START_DEADLINE_SECONDS):
                 return True
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(POLL_SECONDS)

@@ -1,6 +1,6 @@
-"""Watch the servers of a run: one that ends by itself ends the run, with one line that names it.
+"""Watch the servers of a run: if one ends, the run ends with one line that names it.
 
-Its log lies in the run's folder, which is removed with the run; a copy in `build/logs` stays.
+The server's log is in the run's folder, which is removed with the run; a copy is kept in `build/logs`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ops import ROOT
 from ops.errors import OperatorError
 
 KEPT_LOGS = ROOT / "build" / "logs"
-# A connection breaks a moment before the kernel tells that the process behind it has ended.
+# A connection breaks shortly before the kernel reports the end of the process behind it.
 ENDING_SECONDS = 2.0
 POLL_SECONDS = 0.05
 MOST_CHARACTERS = 300
-# Which server an error of which client is about.
-SPEAKERS: dict[type[Exception], str] = {
+# The server that each client's errors come from.
+SERVER_OF: dict[type[Exception], str] = {
     httpx.HTTPError: "the reference API",
     BotoCoreError: "the embedded AWS",
     psycopg.OperationalError: "PostgreSQL",
@@ -36,12 +36,12 @@ SPEAKERS: dict[type[Exception], str] = {
 
 
 class ServerEndedError(OperatorError):
-    """A server of the run ended by itself, or broke off; the message names it."""
+    """A server of the run ended or broke a connection; the message names it."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A server that is to run: its name within a sentence, its process, and its log."""
+    """A server that should run: its name within a sentence, its process, and its log."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -49,7 +49,7 @@ class Watched:
 
 
 class Watch:
-    """The servers that are running; one that the run stops itself leaves before it ends."""
+    """The servers that should be running; a server that the run stops is removed first."""
 
     def __init__(self) -> None:
         self._servers: list[Watched] = []
@@ -64,48 +64,52 @@ class Watch:
         finally:
             self._servers.remove(watched)
 
+    def processes(self) -> dict[str, int]:
+        """Return the process id of each server by its name."""
+        return {server.name.removeprefix("the "): server.process.pid for server in self._servers}
+
     def check(self, doing: str) -> None:
-        """Raise ServerEndedError where a server has ended; `doing` says during what."""
+        """Raise ServerEndedError if a server has ended; `doing` completes the message."""
         for server in tuple(self._servers):
             status = server.process.poll()
             if status is not None:
-                raise ServerEndedError(f"{server.name} ended {doing} ({_told(status)}){_kept(server)}")
+                raise ServerEndedError(f"{server.name} ended {doing} ({_status(status)}){_keep_log(server)}")
 
     @contextmanager
     def guarding(self, doing: str) -> Iterator[None]:
-        """Blame a failure within the block on the server that has ended, where one has.
+        """Turn a failure within the block into a ServerEndedError if a server caused it.
 
         Raises
         ------
         ServerEndedError
-            A server has ended, or does not answer as it should.
+            A server has ended, or does not answer correctly.
         """
         try:
             yield
         except ServerEndedError:
             raise
-        except tuple(SPEAKERS) as error:
-            self._wait_for_an_end(doing)
-            name = next(name for kind, name in SPEAKERS.items() if isinstance(error, kind))
-            words = " ".join(str(error).split())[:MOST_CHARACTERS] or type(error).__name__
-            raise ServerEndedError(f"{name} broke off {doing}: {words}") from error
+        except tuple(SERVER_OF) as error:
+            self._wait_for_end(doing)
+            name = next(name for kind, name in SERVER_OF.items() if isinstance(error, kind))
+            text = " ".join(str(error).split())[:MOST_CHARACTERS] or type(error).__name__
+            raise ServerEndedError(f"{name} failed {doing}: {text}") from error
         except Exception:
             self.check(doing)
             raise
 
-    def _wait_for_an_end(self, doing: str) -> None:
+    def _wait_for_end(self, doing: str) -> None:
         deadline = time.monotonic() + ENDING_SECONDS
         while time.monotonic() < deadline:
             self.check(doing)
             time.sleep(POLL_SECONDS)
 
 
-def _told(status: int) -> str:
+def _status(status: int) -> str:
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
-def _kept(server: Watched) -> str:
-    """Keep a server's log beyond the run; return the words that name the copy."""
+def _keep_log(server: Watched) -> str:
+    """Copy a server's log so that it outlives the run; return the end of a message that names the copy."""
     kept = KEPT_LOGS / f"{re.sub('[^a-z]+', '-', server.name.removeprefix('the ').lower())}.log"
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)

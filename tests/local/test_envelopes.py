@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.local.envelopes import (
-    Delivery,
     EnvelopeError,
+    Sample,
     default_set,
-    load_folder,
+    load,
     multiplied,
 )
 from ops.local.fresh_ids import FreshIds
@@ -58,9 +58,16 @@ def test_folder_is_read_in_the_order_of_its_file_names(tmp_path: Path) -> None:
         (tmp_path / name).write_text(json.dumps(envelope(f"evt_{name[0]}")))
     (tmp_path / "README.md").write_text("no envelope, and none of our business")
     (tmp_path / "._a.json").write_text("what macOS leaves behind")
-    deliveries = load_folder(tmp_path)
-    assert [delivery.note for delivery in deliveries] == ["a.json", "b.json", "c.json"]
+    deliveries = load(tmp_path)
+    assert [delivery.file for delivery in deliveries] == ["a.json", "b.json", "c.json"]
     assert [delivery.envelope["detail"]["id"] for delivery in deliveries] == ["evt_a", "evt_b", "evt_c"]
+
+
+def test_single_file_is_read_whatever_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "captured.txt"
+    file.write_text(json.dumps(envelope("evt_a")))
+    (sample,) = load(file)
+    assert (sample.file, sample.envelope["detail"]["id"]) == ("captured.txt", "evt_a")
 
 
 BARE_EVENT = {"object": "event", "id": "evt_1Q0", "type": "customer.created", "data": {"object": {}}}
@@ -69,10 +76,10 @@ BARE_EVENT = {"object": "event", "id": "evt_1Q0", "type": "customer.created", "d
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "not JSON"),
-        (b"{", "not JSON"),
-        (b"\xff\xfe{}", "not JSON"),
-        (b'{"detail": NaN}', "NaN is no JSON number"),
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe{}", "not valid JSON"),
+        (b'{"detail": NaN}', "NaN is not a JSON number"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "not a JSON object"),
         (b"null", "not a JSON object"),
@@ -86,7 +93,7 @@ BARE_EVENT = {"object": "event", "id": "evt_1Q0", "type": "customer.created", "d
             json.dumps({**envelope(), "detail-type": "customer.updated"}).encode(),
             "detail-type is 'customer.updated' but detail.type is 'customer.created'",
         ),
-        (json.dumps(envelope(description="x" * EVENT_BYTES)).encode(), "that EventBridge takes"),
+        (json.dumps(envelope(description="x" * EVENT_BYTES)).encode(), "more than EventBridge's limit"),
     ],
 )
 def test_file_that_is_no_envelope_is_named_with_its_reason(
@@ -95,7 +102,7 @@ def test_file_that_is_no_envelope_is_named_with_its_reason(
     (tmp_path / "good.json").write_text(json.dumps(envelope()))
     (tmp_path / "bad.json").write_bytes(content)
     with pytest.raises(EnvelopeError) as refused:
-        load_folder(tmp_path)
+        load(tmp_path)
     ((name, told),) = refused.value.faults
     assert name == "bad.json"
     assert reason in told
@@ -110,7 +117,7 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text("{")
     (tmp_path / "a.json").write_text("[]")
     with pytest.raises(EnvelopeError) as refused:
-        load_folder(tmp_path)
+        load(tmp_path)
     assert [name for name, _ in refused.value.faults] == ["a.json", "b.json", "c.json"]
 
 
@@ -118,18 +125,17 @@ def test_envelope_of_just_the_size_that_eventbridge_takes_is_read(tmp_path: Path
     made = envelope(description="")
     room = EVENT_BYTES - len(compact(made["detail"])) - len(made["detail-type"]) - len(made["source"])
     (tmp_path / "large.json").write_text(json.dumps(envelope(description="x" * room)))
-    assert len(load_folder(tmp_path)) == 1
+    assert len(load(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("missing", "is no folder"), ("file.json", "is no folder"), ("empty", "holds no *.json")],
+    [("missing", "does not exist"), ("empty", "has no *.json")],
 )
-def test_folder_without_envelopes_is_a_usage_error(tmp_path: Path, name: str, told: str) -> None:
-    (tmp_path / "file.json").write_text(json.dumps(envelope()))
+def test_path_without_envelopes_is_a_usage_error(tmp_path: Path, name: str, told: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(EnvelopeError, match=told.replace("*", r"\*")) as refused:
-        load_folder(tmp_path / name)
+        load(tmp_path / name)
     assert refused.value.usage
 
 
@@ -206,7 +212,7 @@ def test_text_that_is_no_id_stays(word: str) -> None:
     "event_id", ["evt_duplicate", "evt_1", "first", "evt_test_65R9Ijk8dKEYZcXeRWn16R9A7j1FSQ3w3TGDPLLGSM4CW0"]
 )
 def test_event_and_object_get_new_ids_whatever_theirs_look_like(event_id: str) -> None:
-    delivery = Delivery(envelope(event_id, id="gold-customer", parent="gold-customer", note=event_id), "one")
+    delivery = Sample(envelope(event_id, id="gold-customer", parent="gold-customer", note=event_id), "one")
     _, copy = multiplied([delivery], 2)
     detail = copy.envelope["detail"]
     stripe_object = detail["data"]["object"]
@@ -222,7 +228,7 @@ def test_event_and_object_get_new_ids_whatever_theirs_look_like(event_id: str) -
 def test_event_without_an_object_is_multiplied_too(data: Any) -> None:
     made = envelope()
     made["detail"]["data"] = data
-    _, copy = multiplied([Delivery(made, "one")], 2)
+    _, copy = multiplied([Sample(made, "one")], 2)
     assert copy.envelope["detail"]["data"] == data
     assert copy.envelope["detail"]["id"] != made["detail"]["id"]
 
@@ -240,5 +246,5 @@ def test_value_without_ids_is_rewritten_to_itself(value: Any) -> None:
 
 
 def test_more_than_a_run_can_hold_is_refused_before_it_is_made() -> None:
-    with pytest.raises(EnvelopeError, match="COUNT=99999999999 is more than this run can send: give at most"):
+    with pytest.raises(EnvelopeError, match="COUNT=99999999999 is more than a run can send: expected at"):
         multiplied(default_set(), 99999999999)

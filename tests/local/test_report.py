@@ -1,16 +1,30 @@
-"""The report passes only when every delivery is accounted for, none twice, and the second plan is clean."""
+"""The report passes only if every event is accounted for, none applied twice, and the second plan empty."""
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import RenderableType
 
+from ops.console import PlainConsole
 from ops.local.accounting import Row, SentEvent
-from ops.local.observations import Outcome, Request
-from ops.local.report import Report, TerraformFacts, events_table, percentile, write
+from ops.local.observations import Outcome, ParkedMessage, Request
+from ops.local.report import (
+    Report,
+    TerraformFacts,
+    alarms_line,
+    events_table,
+    parked_lines,
+    percentile,
+    queues_line,
+    verdict_line,
+    write,
+)
 
 
 def row(outcome: Outcome | None, *, audited: bool = True, latency_ms: float | None = 12.0) -> Row:
@@ -39,7 +53,7 @@ def test_a_complete_run_passes() -> None:
     )
 
 
-def test_a_repeated_call_that_the_api_knows_is_no_second_effect() -> None:
+def test_a_repeated_call_that_the_api_knows_is_not_a_second_effect() -> None:
     rows = (answered(row("applied"), 503, 200, 409), answered(row("duplicate")))
     assert replace(REPORT, rows=rows).passed
 
@@ -80,7 +94,7 @@ def test_an_incomplete_run_fails(report: Report) -> None:
 
 def test_report_json_has_the_documented_form(tmp_path: Path) -> None:
     path = tmp_path / "local" / "report.json"
-    write(REPORT, path)
+    write(replace(REPORT, files={"evt_1": "invoice.json"}), path)
     document = json.loads(path.read_text())
     assert document["environment"] == "dev"
     assert document["terraform"] == {
@@ -92,10 +106,12 @@ def test_report_json_has_the_documented_form(tmp_path: Path) -> None:
     assert document["events"] == [
         {
             "event_id": "evt_1",
+            "file": "invoice.json",
             "event_type": "invoice.paid",
             "api_version": "2025-01-27.acacia",
             "handler": "billing",
             "outcome": "applied",
+            "parked": None,
             "requests": [
                 {
                     "path": "/api/billing/invoice-paid",
@@ -115,17 +131,155 @@ def test_report_json_has_the_documented_form(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_table_counts_each_outcome_in_its_column() -> None:
-    rows = [
-        row("applied"),
-        row("duplicate"),
-        row("stale"),
-        row("parked"),
-        row(None, audited=False, latency_ms=None),
+WIDTHS = (80, 100, 200)
+
+
+def printed(*lines: RenderableType, width: int) -> str:
+    console = PlainConsole(file=io.StringIO(), width=width)
+    for line in lines:
+        console.print(line)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def words(text: str) -> str:
+    """The text without what depends on the width."""
+    return " ".join(text.split())
+
+
+def of_type(event_type: str, *outcomes: Outcome | None, latency_ms: float = 14_123.4) -> list[Row]:
+    rows = [row(outcome, latency_ms=latency_ms) for outcome in outcomes]
+    return [replace(one, sent=replace(one.sent, event_type=event_type)) for one in rows]
+
+
+LONGEST = "customer.subscription.trial_will_end"
+SHIPPED = [
+    *of_type("payment_intent.succeeded", "applied", "applied", "duplicate", "duplicate"),
+    *of_type("checkout.session.completed", "applied", "recorded", "duplicate"),
+    *of_type(LONGEST, "applied", "applied"),
+    *of_type("payout.paid", "unrouted"),
+]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_table_shows_every_type_count_and_latency_whole(width: int) -> None:
+    text = printed(events_table(SHIPPED), width=width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    lines = text.splitlines()
+    (line,) = [line for line in lines if line.startswith(LONGEST)]
+    assert line.split() == [LONGEST, "2", "2", "applied", "14123", "14123"]
+    assert any(
+        line.startswith("payment_intent.succeeded") and "2 applied, 2 duplicate" in line for line in lines
+    )
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_table_ends_with_the_totals(width: int) -> None:
+    text = printed(events_table(SHIPPED), width=width)
+    totals = text[text.index("\nall ") :].replace(" 14123  14123", "")
+    assert words(totals) == "all 10 5 applied, 1 recorded, 3 duplicate, 1 unrouted"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_outcomes_that_did_not_occur_take_no_room(width: int) -> None:
+    text = printed(events_table(SHIPPED), width=width)
+    assert not {"stale", "parked", "unaccounted", "audited"} & set(words(text).replace(",", "").split())
+
+
+def test_events_without_outcome_and_audit_are_counted() -> None:
+    rows = [*of_type("invoice.paid", "applied", None), row("stale", audited=False)]
+    text = words(printed(events_table(rows), width=200))
+    assert "invoice.paid 3 1 applied, 1 stale, 1 unaccounted, 1 not audited" in text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_type_longer_than_its_column_is_folded_and_not_cut(width: int) -> None:
+    event_type = "x." + "z" * 60
+    text = printed(events_table(of_type(event_type, "applied")), width=width)
+    assert "…" not in text
+    assert text.count("z") == 60
+
+
+MESSAGE = ParkedMessage(
+    queue="huntaze-stripe-payments-dlq-dev",
+    message_id="message-1",
+    event_id="evt_1PgafsB7WZ01zgkWA0tz9yWb",
+    envelope_id="a",
+    kind="permanent",
+    reason="the API answered 422",
+    error="PermanentError",
+    status=422,
+    code="event_rejected",
+)
+PARKED = replace(row("parked"), parked=MESSAGE)
+PARKED = replace(PARKED, sent=replace(PARKED.sent, event_id=str(MESSAGE.event_id)))
+FILE = "refused/payment_intent.succeeded--test-currency.json"
+WITH_PARKED = replace(REPORT, rows=(PARKED, *REPORT.rows), files={str(MESSAGE.event_id): FILE})
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_each_parked_event_is_explained_below_the_table(width: int) -> None:
+    assert printed(*parked_lines(WITH_PARKED), width=width).splitlines() == [
+        "1 parked event:",
+        f"  {FILE}",
+        f"    {MESSAGE.event_id} in {MESSAGE.queue}",
+        "    the API answered 422 (PermanentError, event_rejected)",
     ]
-    table = events_table(rows)
-    cells = [next(iter(column.cells)) for column in table.columns]
-    assert cells == ["invoice.paid", "5", "1", "0", "1", "1", "1", "0", "4", "12", "12"]
+    assert list(parked_lines(REPORT)) == []
+
+
+def test_each_parked_event_is_explained_in_the_json() -> None:
+    parked, applied = WITH_PARKED.as_json()["events"]
+    assert parked["file"] == FILE
+    assert parked["parked"] == {
+        "queue": "huntaze-stripe-payments-dlq-dev",
+        "message_id": "message-1",
+        "kind": "permanent",
+        "reason": "the API answered 422",
+        "error": "PermanentError",
+        "status": 422,
+        "code": "event_rejected",
+    }
+    assert (applied["file"], applied["parked"]) == (None, None)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_queues_alarms_and_verdict_are_lines_that_wrap(width: int) -> None:
+    lines = (
+        queues_line({"huntaze-stripe-payments-dlq-dev": 1, "huntaze-stripe-events-dev.fifo": 0}),
+        alarms_line(["huntaze-stripe-payments-parked-dev", "huntaze-stripe-unhealthy-dev"]),
+        verdict_line(WITH_PARKED, "build/local/report.json"),
+    )
+    assert words(printed(*lines, width=width)) == (
+        "Queues: huntaze-stripe-payments-dlq-dev 1 message; 1 empty "
+        "Alarms firing: huntaze-stripe-payments-parked-dev, huntaze-stripe-unhealthy-dev "
+        f"{WITH_PARKED.verdict()}; build/local/report.json"
+    )
+    assert words(printed(alarms_line([]), width=width)) == "Alarms firing: none"
+
+
+def coloured(line: RenderableType) -> str:
+    console = PlainConsole(file=io.StringIO(), force_terminal=True, color_system="standard", width=200)
+    console.print(line)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_colour_marks_the_verdict_parked_events_and_firing_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    green, yellow, red = "\x1b[32m", "\x1b[33m", "\x1b[1;31m"
+    assert f"{green}passed" in coloured(verdict_line(REPORT, "r"))
+    assert f"{red}FAILED" in coloured(verdict_line(replace(REPORT, rows=(row(None),)), "r"))
+    assert f"{yellow}1 parked" in coloured(events_table([PARKED]))
+    assert yellow in coloured(alarms_line(["one"]))
+    assert "\x1b[" not in coloured(alarms_line([]))
+
+
+def test_no_color_takes_every_colour_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[\d;]*3\d", coloured(verdict_line(REPORT, "r")))
+    assert not re.search(r"\x1b\[[\d;]*3\d", coloured(alarms_line(["one"])))
 
 
 def test_percentiles_lie_between_the_smallest_and_the_largest_value() -> None:

@@ -1,4 +1,4 @@
-"""A server that is killed ends the run with one line that names it and its log."""
+"""A killed server ends the run with one line that names it and the copy of its log."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_a_killed_server_is_named_in_one_line_with_a_log_that_stays(name: str, tmp_path: Path) -> None:
+def test_a_killed_server_is_named_in_one_line_with_a_copy_of_its_log(name: str, tmp_path: Path) -> None:
     run: Callable[[Path, Watch], AbstractContextManager[Ask]]
     run, log = SERVERS[name]
     watch = Watch()
@@ -61,10 +61,10 @@ def test_a_killed_server_is_named_in_one_line_with_a_log_that_stays(name: str, t
         (server,) = watch._servers
         server.process.kill()
         started = time.monotonic()
-        with pytest.raises(ServerEndedError) as failure, watch.guarding("while the events were driven"):
+        with pytest.raises(ServerEndedError) as failure, watch.guarding("while events were sent"):
             ask()
         assert time.monotonic() - started < QUICKLY_SECONDS
-    assert str(failure.value) == f"{name} ended while the events were driven (killed by SIGKILL); see {log}"
+    assert str(failure.value) == f"{name} ended while events were sent (killed by SIGKILL); see {log}"
     assert (ROOT / log).is_file()
 
 
@@ -73,24 +73,24 @@ def test_a_server_that_runs_and_does_not_answer_is_named(tmp_path: Path) -> None
     with (
         running_reference_api(tmp_path, "key", watch=watch) as url,
         pytest.raises(OperatorError) as failure,
-        watch.guarding("while the events were driven"),
+        watch.guarding("while events were sent"),
     ):
         httpx.get(f"{url}/nothing-is-here", trust_env=False).raise_for_status()
-    assert str(failure.value).startswith("the reference API broke off while the events were driven: ")
+    assert str(failure.value).startswith("the reference API failed while events were sent: ")
     assert "\n" not in str(failure.value)
 
 
-def test_a_failure_with_all_servers_alive_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_failure_with_all_servers_alive_is_not_changed(tmp_path: Path) -> None:
     watch = Watch()
     with (
         running_reference_api(tmp_path, "key", watch=watch),
         pytest.raises(ZeroDivisionError),
-        watch.guarding("while the events were driven"),
+        watch.guarding("while events were sent"),
     ):
         raise ZeroDivisionError
 
 
-def test_a_server_that_the_run_stops_is_not_missed(tmp_path: Path) -> None:
+def test_a_server_that_the_run_stops_is_not_reported(tmp_path: Path) -> None:
     watch = Watch()
     with running_reference_api(tmp_path, "key", watch=watch):
         pass

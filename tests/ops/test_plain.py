@@ -30,6 +30,7 @@ from ops.dlq.redrive import Handed, Work
 from ops.errors import OperatorError
 from ops.local import report as local_reports
 from ops.local.accounting import Row, SentEvent
+from ops.local.observations import ParkedMessage
 from ops.plain import plain
 from ops.plan_report import render
 from ops.progress import Steps
@@ -145,14 +146,17 @@ def _reconciled(console: PlainConsole, value: str) -> None:
 
 
 def _local(console: PlainConsole, value: str) -> None:
-    row = Row(SentEvent(value, value, None, None, value, 0.0), None, (), audited=False, latency_ms=None)
+    message = ParkedMessage(value, value, value, value, value, value, error=value, code=value)
+    row = Row(SentEvent(value, value, None, None, value, 0.0), "parked", (), False, None, message)
     console.print(local_reports.events_table([row]))
-    console.print(local_reports.queues_table({value: 1}))
+    console.print(local_reports.queues_line({value: 1}))
     console.print(local_reports.timings_table({value: 1.0}))
     facts = local_reports.TerraformFacts("1", "terraform", 1, 0)
-    report = local_reports.Report("dev", facts, (row,), {}, (value,), {})
-    console.print(f"Alarms that would be firing: {', '.join(report.alarms)}")
-    console.print(report.verdict())
+    report = local_reports.Report("dev", facts, (row,), {}, (value,), {}, {value: value})
+    for line in local_reports.parked_lines(report):
+        console.print(line)
+    console.print(local_reports.alarms_line(report.alarms))
+    console.print(local_reports.verdict_line(report, value))
 
 
 def _chaos(console: PlainConsole, value: str) -> None:

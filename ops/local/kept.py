@@ -1,0 +1,203 @@
+"""A run that is kept: the file that reaches it, and starting, showing and stopping it in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from ops import ROOT
+from ops.errors import OperatorError
+
+FOLDER = ROOT / "build" / "local"
+ENV_NAME = "env.sh"
+STATE_NAME = "run.json"
+OUTPUT_NAME = "output.log"
+# The file descriptor on which a run in the background says that it is ready, and whether it passed.
+READY_FD = "HUNTAZE_LOCAL_READY_FD"
+PASSED, FAILED = b"0", b"1"
+STOP_DEADLINE_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+ENV_HEADER = "# The variables that reach the local run, for: source build/local/env.sh"
+# Checked with version 1.46: `aws sqs` uses AWS's own endpoint, whatever AWS_ENDPOINT_URL or
+# AWS_ENDPOINT_URL_SQS say.
+AWS_FUNCTION = """\
+# Version 1 of the aws CLI ignores AWS_ENDPOINT_URL for sqs; as an option every version obeys it.
+aws() { command aws ${AWS_ENDPOINT_URL:+"--endpoint-url=$AWS_ENDPOINT_URL"} "$@"; }
+"""
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A run that waits for its end.
+
+    Parameters
+    ----------
+    created
+        When its process started, in Unix seconds: a process id alone may belong to another process by now.
+    servers
+        The process id of each server, by its name.
+    urls
+        Where the servers listen, without credentials.
+    """
+
+    pid: int
+    created: float
+    servers: Mapping[str, int]
+    urls: Mapping[str, str]
+
+    @property
+    def ended_servers(self) -> tuple[str, ...]:
+        """The names of the servers that have ended."""
+        return tuple(name for name, pid in self.servers.items() if not psutil.pid_exists(pid))
+
+
+def kept_run(folder: Path = FOLDER) -> KeptRun | None:
+    """Return the run that is kept, or None."""
+    try:
+        run = KeptRun(**json.loads((folder / STATE_NAME).read_text()))
+        alive = psutil.Process(run.pid).create_time() == run.created
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None
+    return run if alive else None
+
+
+def require_none(folder: Path = FOLDER) -> None:
+    """Refuse to keep a second run.
+
+    Raises
+    ------
+    OperatorError
+        A run is kept already.
+    """
+    if run := kept_run(folder):
+        raise OperatorError(
+            f"a local run is already kept (process {run.pid}): stop it with `huntaze-stripe local down`",
+            usage=True,
+        )
+
+
+@contextmanager
+def published(
+    exports: Mapping[str, str],
+    servers: Mapping[str, int],
+    urls: Mapping[str, str],
+    folder: Path = FOLDER,
+) -> Iterator[Path]:
+    """Write the files that reach this run and yield the one to source; they are removed at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
+    env, state = folder / ENV_NAME, folder / STATE_NAME
+    run = KeptRun(os.getpid(), psutil.Process().create_time(), dict(servers), dict(urls))
+    _write_private(env, "\n".join([ENV_HEADER, *lines, AWS_FUNCTION]))
+    _write_private(state, json.dumps(asdict(run), indent=2) + "\n")
+    try:
+        yield env
+    finally:
+        for path in (env, state):
+            path.unlink(missing_ok=True)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, atomically."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def stop(folder: Path = FOLDER) -> bool:
+    """Stop the run that is kept and wait until it has ended; return whether there was one.
+
+    Raises
+    ------
+    OperatorError
+        It does not end in time.
+    """
+    run = kept_run(folder)
+    if run is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(run.pid, signal.SIGINT)
+    deadline = time.monotonic() + STOP_DEADLINE_SECONDS
+    while kept_run(folder):
+        if time.monotonic() > deadline:
+            raise OperatorError(
+                f"the local run did not end within {STOP_DEADLINE_SECONDS:.0f} s: kill process {run.pid}"
+            )
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def last_error(folder: Path = FOLDER) -> str | None:
+    """Return the error that the last run in the background ended with, if any."""
+    try:
+        lines = (folder / OUTPUT_NAME).read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return None
+    return lines[-1] if lines and lines[-1].startswith("error: ") else None
+
+
+def start_detached(arguments: Sequence[str], folder: Path = FOLDER) -> int:
+    """Keep a run in the background: show its output until it is ready, then return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        Further arguments of `huntaze-stripe local`.
+
+    Raises
+    ------
+    OperatorError
+        A run is kept already.
+    """
+    require_none(folder)
+    ready, told = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ops", "local", "--keep", *arguments],
+        cwd=ROOT,
+        env=dict(os.environ) | {READY_FD: str(told)},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[told],
+        # Without a terminal: neither Ctrl-C nor its end reaches the run.
+        start_new_session=True,
+    )
+    os.close(told)
+    try:
+        passed = os.read(ready, 1)
+        return int(passed) if passed else process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        raise
+    finally:
+        os.close(ready)
+
+
+def report_ready(passed: bool, folder: Path = FOLDER) -> bool:
+    """Say that this run is ready and write its further output to a file, if it runs in the background."""
+    descriptor = os.environ.pop(READY_FD, None)
+    if descriptor is None:
+        return False
+    sys.stdout.flush()
+    sys.stderr.flush()
+    output = os.open(folder / OUTPUT_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    os.write(int(descriptor), PASSED if passed else FAILED)
+    os.close(int(descriptor))
+    return True
