@@ -29,12 +29,18 @@ def commands(text: str) -> Iterator[str]:
 
 def check_ours(words: list[str]) -> None:
     """Parse the words as the command line does; raises what typer raises at a wrong option."""
+    command, rest = check_name(words)
+    command.make_context(command.name, rest)
+
+
+def check_name(words: list[str]) -> tuple[Any, list[str]]:
+    """Find the command that the words begin with, and return it with the words that follow."""
     command: Any = typer.main.get_command(app)
-    while isinstance(command, TyperGroup):
+    while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
         name, *words = words
         assert name in command.commands, f"huntaze-stripe has no {name}"
         command = command.commands[name]
-    command.make_context(command.name, words)
+    return command, words
 
 
 def check_aws(words: list[str]) -> None:

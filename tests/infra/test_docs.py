@@ -22,7 +22,7 @@ from ops import ROOT
 from ops import environment as ops_environment
 from ops.dlq import held
 from ops.local import envelopes
-from tests.infra.documented import check_ours
+from tests.infra.documented import check_name, check_ours
 from tests.infra.terraform_json import Stack, metrics_of
 from tests.unit.test_docs import DOCUMENTS, IDS, OUTPUT, commands
 
@@ -147,6 +147,8 @@ def test_every_command_of_ours_in_a_document_exists(document: Path) -> None:
     for command in commands(document):
         if command.startswith(OURS):
             check_ours(shlex.split(command)[1:])
+    for words in re.findall(r"`huntaze-stripe ([^`]+)`", document.read_text(encoding="utf-8")):
+        check_name(words.split())
 
 
 def costs(row: str) -> dict[str, float]:
