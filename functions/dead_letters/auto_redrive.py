@@ -1,6 +1,6 @@
-"""Outages heal themselves: what failed for a time is redriven once the API answers again.
+"""Automatic redrive: after an outage, events that failed temporarily are redriven once the API answers again.
 
-What failed for good, and what a person has to mend, stays.
+Permanent failures, and failures that need an operator, stay in their queues.
 """
 
 from __future__ import annotations
@@ -30,32 +30,34 @@ SERVER_ERROR: Final = 500
 
 
 def run(context: LambdaContext) -> dict[str, int]:
-    """Redrive what can be, and return how many messages ended how.
+    """Redrive what can be redriven.
 
     Returns
     -------
     dict
-        See :attr:`functions.dead_letters.drain.Drain.counts`. Empty where nothing was looked at.
+        Messages by outcome: `functions.dead_letters.drain.Drain.counts`. Empty if another run is active.
 
     Raises
     ------
     ConfigurationError, TransientError
-        A queue, the table or a function refused, or did not answer; the others' events were redriven, and the
-        next run does the rest.
+        A queue, the idempotency table or a function refused, or did not answer. The events of the others were
+        redriven, and the next run continues.
     """
     settings = auto_redrive_settings()
     lease = RunLease(Table(settings.table, settings.expiry_seconds), settings.reserve_seconds)
     if not lease.acquire():
-        return _nothing("another run is at work")
-    workers = Workers(settings.most_at_once)
+        logger.info("nothing redriven", extra={"reason": "another run is active"})
+        metrics.add_metric(names.EVENTS_REDRIVEN, "Count", 0)
+        return {}
+    workers = Workers(settings.calls_at_once)
     try:
-        api_there = api_answers(settings.api_url)
-        sources = _sources(settings, handlers=api_there)
+        api_available = api_answers(settings.api_url)
+        sources = _sources(settings, handlers=api_available)
         drain = Drain(sources, settings, lease, workers, context)
         try:
             drain.run()
         finally:
-            _tell(drain, whole=api_there)
+            _log_result(drain, all_queues=api_available)
     finally:
         lease.release()
         workers.close()
@@ -65,7 +67,7 @@ def run(context: LambdaContext) -> dict[str, int]:
 
 
 def api_answers(url: str) -> bool:
-    """Ask the API for anything: each answer but a server error shows that it is there."""
+    """Whether the API answers at all; any status except a server error counts."""
     try:
         with shared_client().stream("GET", url) as response:
             return response.status_code < SERVER_ERROR
@@ -74,12 +76,12 @@ def api_answers(url: str) -> bool:
 
 
 def _sources(settings: AutoRedriveSettings, *, handlers: bool) -> list[RedriveSource]:
-    """Return the dead-letter queues with their targets: the audit's, and the handlers' if asked for."""
-    calls = Config(max_pool_connections=settings.most_at_once)
-    sqs = aws.session().client("sqs", config=aws.CONFIG.merge(calls))
+    """Return the dead-letter queues with their targets: the audit's queues, and the handlers' on request."""
+    pool = Config(max_pool_connections=settings.calls_at_once)
+    sqs = aws.session().client("sqs", config=aws.CONFIG.merge(pool))
     # A second attempt of a call would invoke the handler twice.
     once = Config(read_timeout=settings.invocation_seconds, retries={"total_max_attempts": 1})
-    functions = aws.session().client("lambda", config=aws.CONFIG.merge(calls).merge(once))
+    functions = aws.session().client("lambda", config=aws.CONFIG.merge(pool).merge(once))
     audit = AuditQueueTarget(settings.audit_queue_url, sqs)
     targets: dict[str, RedriveTarget] = {
         name: HandlerTarget(function, functions, settle=False)
@@ -94,18 +96,12 @@ def _sources(settings: AutoRedriveSettings, *, handlers: bool) -> list[RedriveSo
     ]
 
 
-def _nothing(reason: str) -> dict[str, int]:
-    logger.info("nothing redriven", extra={"reason": reason})
-    metrics.add_metric(names.EVENTS_REDRIVEN, "Count", 0)
-    return {}
-
-
-def _tell(drain: Drain, *, whole: bool) -> None:
+def _log_result(drain: Drain, *, all_queues: bool) -> None:
     settled = sum(
         count for name, count in drain.counts.items() if name not in (FAILED, LEFT, WAITING, GIVEN_UP)
     )
     metrics.add_metric(names.EVENTS_REDRIVEN, "Count", settled)
-    if whole:
+    if all_queues:
         metrics.add_metric(names.EVENTS_LEFT, "Count", drain.counts[LEFT])
     metrics.add_metric(names.EVENTS_GIVEN_UP, "Count", drain.counts[GIVEN_UP])
     if drain.oldest is not None:

@@ -1,8 +1,8 @@
-"""Whether the events of one type can be applied at present, by how the last ones of it ended.
+"""Whether events of one type can be applied at present, judged by how the last ones ended.
 
-One endpoint of the API may be broken while the others work, so each type has a circuit of its own. After
-three failures in a row it is open: few events are tried, with a pause after each that failed. One that is
-applied closes it.
+One endpoint of the API may fail while the others work, so each event type has its own circuit breaker. Three
+failures in a row open it: then only a few events are tried, with a pause after each failure. One applied
+event closes it.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 FAILURES_IN_A_ROW: Final = 3
-# Seconds between two tries while the circuit is open.
+# Seconds between two probes while the circuit is open.
 PAUSE_SECONDS: Final = 2.0
-# Several at a time, because one that hangs does so for half a minute.
-TRIES_AT_ONCE: Final = 3
+# Several at a time, because a call that hangs takes half a minute.
+PROBES_AT_ONCE: Final = 3
 
 
 @dataclass
 class CircuitBreaker:
-    """The state of one type.
+    """The state of one event type.
 
     Parameters
     ----------
     newest_first
-        Whether events are taken from the newest end of the queue. It turns round when the circuit opens, and
-        after each try that failed: a row of events that never succeed, at whichever end, is no outage.
+        Whether events are taken from the newest end of the backlog. Turns around when the circuit opens and
+        after each failed probe, because events that never succeed may lie at either end.
     """
 
     in_flight: int = 0
@@ -33,19 +33,19 @@ class CircuitBreaker:
     _failures: int = 0
     _not_before: float = 0.0
     _probing: bool = False
-    _worked: bool = False
-    _failed: list[str] = field(default_factory=list)
+    _succeeded: bool = False
+    _failed_events: list[str] = field(default_factory=list)
 
     @property
     def open(self) -> bool:
-        """Whether nothing was applied for some failures."""
+        """Whether the last events failed."""
         return self._failures >= FAILURES_IN_A_ROW
 
-    def pause(self, now: float) -> float:
-        """Return the seconds until the next event may be tried; below 0, it waits for the one in flight."""
+    def delay(self, now: float) -> float | None:
+        """Return the seconds until the next event may be tried; None while that depends on a running call."""
         if not self.open:
             return 0.0
-        return -1.0 if self.in_flight >= TRIES_AT_ONCE else max(0.0, self._not_before - now)
+        return None if self.in_flight >= PROBES_AT_ONCE else max(0.0, self._not_before - now)
 
     def start(self) -> None:
         """Note that an event is being tried."""
@@ -53,27 +53,33 @@ class CircuitBreaker:
         self.in_flight += 1
 
     def failed(self, now: float, event: str | None) -> bool:
-        """Note a failure, of the named event's own or not, and return whether it opened the circuit."""
+        """Note a failure, and return whether it opened the circuit.
+
+        Parameters
+        ----------
+        event
+            The event that failed; None if the failure was not an attempt of the event.
+        """
         self._failures += 1
         self._not_before = now + PAUSE_SECONDS
         if event is not None:
-            self._failed.append(event)
+            self._failed_events.append(event)
         opened = self._failures == FAILURES_IN_A_ROW
         if opened or self._probing:
             self.newest_first = not self.newest_first
         return opened
 
     def applied(self) -> dict[str, int]:
-        """Note a success, and return what the failures before it cost: attempts by event."""
-        self._worked = True
+        """Note a success, and return the attempts used by the failures before it, by event."""
+        self._succeeded = True
         return self.close()
 
     def close(self) -> dict[str, int]:
-        """Begin anew, and return what the failures since the last success cost: attempts by event.
+        """Reset the circuit, and return the attempts used by the failures since the last success, by event.
 
-        In an open circuit nobody knows whether the events failed or the API did, which costs none. Where
-        nothing was applied in this run, nothing is known of the events at all.
+        While the circuit is open, the failures may be the API's, so they use no attempt. If no event of the
+        type was applied in this run, nothing is known about the events, and the result is empty.
         """
-        cost = dict.fromkeys(self._failed, 0 if self.open else 1) if self._worked else {}
-        self._failures, self._failed = 0, []
-        return cost
+        used = dict.fromkeys(self._failed_events, 0 if self.open else 1) if self._succeeded else {}
+        self._failures, self._failed_events = 0, []
+        return used

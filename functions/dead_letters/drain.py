@@ -1,20 +1,19 @@
-"""Empties dead-letter queues of what failed for a time, several events at once, in passes.
+"""Empties dead-letter queues of transient failures, several events at once, in passes.
 
-A pass receives everything once. What must wait for another event, and what failed in an earlier run, is
-tried when all else has been tried: in the next pass, which begins where the last one settled something. So no
-message delays another, and the queues keep what has no place in the function's memory.
+A pass receives every message once. Events that must wait for another one, and events that failed in an
+earlier run, are deferred to the next pass, which follows if this one settled something. So no event delays
+another, and what the function's memory cannot hold stays in the queues.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from functions.dead_letters.backlog import Backlog, Message, Object, RedriveSource, Type, message
-from functions.dead_letters.circuit_breaker import CircuitBreaker
+from functions.dead_letters.backlog import Backlog, BacklogEntry, RedriveSource, entry_of
 from functions.dead_letters.lease import RunLease
 from functions.dead_letters.message import CONFIGURATION, TRANSIENT, DeadLetterMessage
 from functions.dead_letters.queue import RECEIVE_BATCH
@@ -27,6 +26,7 @@ from functions.dead_letters.redrive import (
     Result,
     redrive,
 )
+from functions.dead_letters.scheduler import Scheduler
 from functions.dead_letters.settings import AutoRedriveSettings
 from functions.dead_letters.workers import Workers
 from functions.shared.errors import ConfigurationError, EventError
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 LEFT: Final = "left"
 WAITING: Final = "waiting"
 GIVEN_UP: Final = "given_up"
-# Seconds between the beginnings of two passes: so long may the API work on at a call that was given up.
+# Seconds between the starts of two passes: so long the API may still work on a call that timed out.
 PASS_SECONDS: Final = 10.0
-# Nobody waits for longer without a look at the clock.
-LONGEST_WAIT_SECONDS: Final = 1.0
+# The longest wait for a call before the remaining time is checked again.
+MAX_WAIT_SECONDS: Final = 1.0
 
 
 class Drain:
@@ -51,11 +51,10 @@ class Drain:
     Parameters
     ----------
     counts
-        How many messages ended how, by outcome; ``waiting``, how often one had to wait for another event;
-        ``left``, the transient failures that were seen and are still in their queues; and ``given_up``, those
-        of them that used up their attempts in this run.
+        Messages by outcome. `waiting` counts how often an event had to wait for another one, `left` the
+        transient failures still in their queues, `given_up` those that used up their attempts in this run.
     oldest
-        When the oldest message that was seen came into its queue, in Unix seconds.
+        When the oldest message arrived in its queue, in Unix seconds.
     errors
         Why a queue or a function could not be used.
     """
@@ -77,225 +76,198 @@ class Drain:
         self._workers = workers
         self._context = context
         self._backlog = Backlog()
-        self._circuits: defaultdict[Type, CircuitBreaker] = defaultdict(CircuitBreaker)
-        self._unread = list(sources)  # in the order in which they are asked next
+        self._scheduler = Scheduler(self._backlog, settings.per_second, workers.most)
+        self._to_receive = list(sources)  # sources with more messages, in the order of the next receives
         self._receiving = False
-        self._at_work: set[Object] = set()
         self._left: set[str] = set()
-        self._next_start = 0.0
-        self._credit = 0
-        self._began = time.time()
+        self._lease_lost = False
         self._pass = 1
-        self._use_of_another = False
-        self._taken_over = False
+        self._pass_started = time.time()
+        self._next_pass_useful = False
 
     def run(self) -> None:
-        """Work until nothing more can be done, or the time is over; then show again what is still held.
+        """Redrive until nothing more can be done or the time is up; then release all messages that are held.
 
         Raises
         ------
         TransientError, ConfigurationError
-            The table did not answer, or refused. Calls in flight end before.
+            The idempotency table did not answer, or refused. Running calls are finished first.
         """
         try:
-            while True:
-                while (seconds := self._start()) is not None:
-                    self._workers.wait(min(seconds, LONGEST_WAIT_SECONDS))
-                if not self._begin_another_pass():
-                    return
+            self._run_pass()
+            while self._start_next_pass():
+                self._run_pass()
         finally:
-            self._unread.clear()
+            self._to_receive.clear()
             self._finish_calls()
-            self._close_circuits()
-            self._backlog.put_back()
-            self._release(self._backlog.later)
-            self._release(self._backlog.aside)
+            self._count_attempts_of_open_circuits()
+            self._backlog.set_all_aside()
+            self._release(self._backlog.deferred)
+            self._release(self._backlog.set_aside)
             self.counts[LEFT] = len(self._left)
 
-    @property
-    def _may_go_on(self) -> bool:
-        """Whether there is time for one more event, in which nobody else is at work."""
-        return not self._taken_over and remaining_seconds(self._context) > self._settings.reserve_seconds
+    # Passes
 
-    def _start(self) -> float | None:
-        """Begin what can be begun; return the seconds until there may be more, or None where all is done."""
-        if not self._may_go_on:
-            return LONGEST_WAIT_SECONDS if self._workers.busy else None
-        if self._unread and not self._receiving and self._backlog.has_room:
+    def _run_pass(self) -> None:
+        while (seconds := self._start_calls()) is not None:
+            self._workers.wait(min(seconds, MAX_WAIT_SECONDS))
+
+    def _start_next_pass(self) -> bool:
+        """Release the deferred messages for another pass, or return False if it would be no use."""
+        if not (self._may_continue and self._next_pass_useful and any(self._backlog.deferred.values())):
+            return False
+        time.sleep(max(0.0, self._pass_started + PASS_SECONDS - time.time()))
+        self._count_attempts_of_open_circuits()
+        self._release(self._backlog.deferred)
+        self._to_receive = list(self._sources)
+        self._pass_started = time.time()
+        self._pass += 1
+        self._next_pass_useful = False
+        return True
+
+    @property
+    def _may_continue(self) -> bool:
+        """Whether there is time for one more event, and no other run has acquired the lease."""
+        return not self._lease_lost and remaining_seconds(self._context) > self._settings.reserve_seconds
+
+    # Calls
+
+    def _start_calls(self) -> float | None:
+        """Start what may start; return the seconds until more may, or None at the end of the pass."""
+        if not self._may_continue:
+            return MAX_WAIT_SECONDS if self._workers.busy else None
+        if self._to_receive and not self._receiving and self._backlog.has_room:
             self._receiving = True
             seconds = max(1, int(remaining_seconds(self._context)))
-            source = self._unread.pop(0)
+            source = self._to_receive.pop(0)
             self._workers.start(partial(_receive, source, seconds), partial(self._received, source))
-        # The order is worth something when all is known that can be held.
-        wait = None if self._receiving and self._backlog.has_room else self._start_redrives()
-        return LONGEST_WAIT_SECONDS if wait is None and self._workers.busy else wait
+        # The order is best when the backlog holds all that it can hold.
+        filling = self._receiving and self._backlog.has_room
+        wait = None if filling else self._start_redrives()
+        return MAX_WAIT_SECONDS if wait is None and self._workers.busy else wait
 
     def _start_redrives(self) -> float | None:
         while self._workers.busy < self._workers.most:
             now = time.time()
-            due = self._next_start - self._credit * self._gap
-            if now < due:
-                return due - now
-            chosen = self._backlog.take(partial(self._is_free, now), self._is_newest_first)
-            if chosen is None:
-                pauses = [self._circuits[each.type].pause(now) for each in self._backlog.held()]
-                return min((each for each in pauses if each > 0), default=None)
+            if (delay := self._scheduler.delay(now)) > 0:
+                return delay
+            entry = self._scheduler.next(now)
+            if entry is None:
+                return self._scheduler.next_probe(now)
             if not self._lease.renew():
-                self._taken_over = True
+                self._lease_lost = True
                 return None
-            self._next_start = max(now, self._next_start) + self._gap
-            self._at_work.add(chosen.object)
-            self._circuits[chosen.type].start()
-            self._workers.start(partial(_redrive, chosen), partial(self._redriven, chosen))
+            self._scheduler.start(entry, now)
+            self._workers.start(partial(_redrive, entry), partial(self._redriven, entry))
         return None
-
-    @property
-    def _gap(self) -> float:
-        return 1 / self._settings.per_second
-
-    def _is_free(self, now: float, one: Message) -> bool:
-        return one.object not in self._at_work and self._circuits[one.type].pause(now) == 0
-
-    def _is_newest_first(self, one: Message) -> bool:
-        return self._circuits[one.type].newest_first
-
-    def _received(self, source: RedriveSource, received: list[DeadLetterMessage] | EventError) -> None:
-        self._receiving = False
-        if isinstance(received, EventError):
-            self.errors.append(received)
-            return
-        if received and source in self._sources and source not in self._unread:
-            self._unread.append(source)
-        for letter in received:
-            self.oldest = min(letter.failed_at, self.oldest or letter.failed_at)
-            if letter.kind == TRANSIENT and letter.envelope is not None:
-                self._left.add(letter.message_id)
-                if source in self._sources:
-                    self._sort_in(message(letter, source))
-                    continue
-            self._backlog.aside[source].append(letter.receipt)
-
-    def _sort_in(self, new: Message) -> None:
-        attempts = self._lease.attempts.get(new.event)
-        self._lease.saw(new.event)
-        if attempts is not None and attempts >= self._settings.attempts:
-            logger.info(
-                "left to a person",
-                extra={"correlation_id": new.letter.event_id, "reason": new.letter.reason},
-            )
-            self._backlog.aside[new.source].append(new.letter.receipt)
-        elif attempts is not None and self._pass == 1:
-            # It failed in an earlier run while others were applied: they go first.
-            self._use_of_another = True
-            self._backlog.later[new.source].append(new.letter.receipt)
-        else:
-            self._backlog.add(new)
-            if self._circuits[new.type].open:
-                self._backlog.thin(new.type)
-
-    def _redriven(self, done: Message, result: Result | EventError) -> None:
-        self._at_work.discard(done.object)
-        circuit = self._circuits[done.type]
-        circuit.in_flight -= 1
-        if isinstance(result, ConfigurationError):
-            self.errors.append(result)
-            result = Result(FAILED, CONFIGURATION, result.reason)
-        if isinstance(result, EventError):
-            # Lambda or SQS did not do it: it was no attempt of the event.
-            self._backlog.later[done.source].append(done.letter.receipt)
-            self._failed(circuit, done, None)
-            result = Result(FAILED, TRANSIENT, result.reason)
-        elif result.settled:
-            self._settled(done, result.outcome, circuit)
-        elif result.kind == UNSETTLED:
-            self._called_nobody()
-            self._backlog.later[done.source].append(done.letter.receipt)
-        else:
-            self._backlog.aside[done.source].append(done.letter.receipt)
-            if result.kind == CONFIGURATION:
-                self._stop(done.source)
-            else:
-                self._failed(circuit, done, done.event)
-        self.counts[WAITING if result.kind == UNSETTLED else result.outcome] += 1
-        _tell(done.letter, result)
-
-    def _settled(self, done: Message, outcome: str, circuit: CircuitBreaker) -> None:
-        self._use_of_another = True
-        self._left.discard(done.letter.message_id)
-        if outcome in NOT_CALLED:
-            self._called_nobody()
-        else:
-            self._credit = 0
-        if outcome in (APPLIED, QUEUED):
-            self._count(circuit.applied())
-        if outcome == QUEUED:
-            # Nobody knows yet whether the ledger takes it; if not, it comes here again.
-            self._count({done.event: 1})
-        else:
-            self._lease.forget(done.event)
-        if done.source.fifo and done.source in self._sources and not self._has_open(done.source):
-            self._unread.append(done.source)
-
-    def _has_open(self, source: RedriveSource) -> bool:
-        """Whether messages of a source are held or at work: a FIFO queue shows no more of their groups."""
-        at_work = any(
-            circuit.in_flight for (name, _), circuit in self._circuits.items() if name == source.queue.name
-        )
-        return (
-            at_work or source in self._unread or any(each.source is source for each in self._backlog.held())
-        )
-
-    def _called_nobody(self) -> None:
-        """Give back what the event took of the rate, and let others go before it is known what they take."""
-        self._next_start -= self._gap
-        self._credit = min(self._credit + 1, self._workers.most - 1)
-
-    def _failed(self, circuit: CircuitBreaker, done: Message, event: str | None) -> None:
-        self._credit = 0
-        if circuit.failed(time.time(), event):
-            self._backlog.thin(done.type)
-
-    def _count(self, cost: Mapping[str, int]) -> None:
-        for event, attempts in cost.items():
-            if self._lease.count(event, attempts) == self._settings.attempts and attempts:
-                self.counts[GIVEN_UP] += 1
-
-    def _close_circuits(self) -> None:
-        for circuit in self._circuits.values():
-            self._count(circuit.close())
-
-    def _stop(self, source: RedriveSource) -> None:
-        """Use a source no more: every other event would meet the same."""
-        if source in self._sources:
-            self._sources.remove(source)
-            self._unread = [each for each in self._unread if each is not source]
-        self._backlog.put_back(source)
-
-    def _begin_another_pass(self) -> bool:
-        """Let what is to be tried later come again, where there is a use in it; return whether there was."""
-        if not (self._may_go_on and self._use_of_another and any(self._backlog.later.values())):
-            return False
-        time.sleep(max(0.0, self._began + PASS_SECONDS - time.time()))
-        self._close_circuits()
-        self._release(self._backlog.later)
-        self._unread = list(self._sources)
-        self._began = time.time()
-        self._pass += 1
-        self._use_of_another = False
-        return True
 
     def _release(self, receipts: dict[RedriveSource, list[str]]) -> None:
         for source, its in receipts.items():
-            for batch in _batches(its):
+            for start in range(0, len(its), RECEIVE_BATCH):
                 if self._workers.busy == self._workers.most:
-                    self._workers.wait(LONGEST_WAIT_SECONDS)
+                    self._workers.wait(MAX_WAIT_SECONDS)
+                batch = its[start : start + RECEIVE_BATCH]
                 self._workers.start(partial(source.queue.release, batch), lambda _: None)
         self._finish_calls()
         receipts.clear()
 
     def _finish_calls(self) -> None:
         while self._workers.busy:
-            self._workers.wait(LONGEST_WAIT_SECONDS)
+            self._workers.wait(MAX_WAIT_SECONDS)
+
+    # Received messages
+
+    def _received(self, source: RedriveSource, received: list[DeadLetterMessage] | EventError) -> None:
+        self._receiving = False
+        if isinstance(received, EventError):
+            self.errors.append(received)
+            return
+        if received:
+            self._receive_more(source)
+        for message in received:
+            self.oldest = min(message.failed_at, self.oldest or message.failed_at)
+            if message.kind == TRANSIENT and message.envelope is not None:
+                self._left.add(message.message_id)
+                if source in self._sources:
+                    self._add(entry_of(message, source))
+                    continue
+            self._backlog.set_aside[source].append(message.receipt)
+
+    def _receive_more(self, source: RedriveSource) -> None:
+        if source in self._sources and source not in self._to_receive:
+            self._to_receive.append(source)
+
+    def _add(self, entry: BacklogEntry) -> None:
+        attempts = self._lease.attempts.get(entry.event)
+        self._lease.mark_seen(entry.event)
+        if attempts is not None and attempts >= self._settings.attempts:
+            _log("left to an operator", entry.message, reason=entry.message.reason)
+            self._backlog.set_aside[entry.source].append(entry.message.receipt)
+        elif attempts is not None and self._pass == 1:
+            # It failed in an earlier run while others were applied: they come first.
+            self._next_pass_useful = True
+            self._backlog.deferred[entry.source].append(entry.message.receipt)
+        else:
+            self._scheduler.add(entry)
+
+    # Results
+
+    def _redriven(self, entry: BacklogEntry, result: Result | EventError) -> None:
+        self._scheduler.finish(entry)
+        if isinstance(result, ConfigurationError):
+            self.errors.append(result)
+            result = Result(FAILED, CONFIGURATION, result.reason)
+        if isinstance(result, EventError):
+            # Lambda or SQS failed, so this was no attempt of the event.
+            self._backlog.deferred[entry.source].append(entry.message.receipt)
+            self._scheduler.failed(entry, time.time(), attempted=False)
+            result = Result(FAILED, TRANSIENT, result.reason)
+        elif result.settled:
+            self._settled(entry, result.outcome)
+        elif result.kind == UNSETTLED:
+            self._scheduler.api_not_called()
+            self._backlog.deferred[entry.source].append(entry.message.receipt)
+        else:
+            self._backlog.set_aside[entry.source].append(entry.message.receipt)
+            if result.kind == CONFIGURATION:
+                self._stop(entry.source)
+            else:
+                self._scheduler.failed(entry, time.time(), attempted=True)
+        self.counts[WAITING if result.kind == UNSETTLED else result.outcome] += 1
+        _log("event redriven", entry.message, outcome=result.outcome, reason=result.reason)
+
+    def _settled(self, entry: BacklogEntry, outcome: str) -> None:
+        self._next_pass_useful = True
+        self._left.discard(entry.message.message_id)
+        if outcome in NOT_CALLED:
+            self._scheduler.api_not_called()
+        else:
+            self._scheduler.api_called()
+        if outcome in (APPLIED, QUEUED):
+            self._count_attempts(self._scheduler.applied(entry))
+        if outcome == QUEUED:
+            # The ledger has not stored the event yet. If it fails to, the message comes back here.
+            self._count_attempts({entry.event: 1})
+        else:
+            self._lease.forget(entry.event)
+        if entry.source.fifo and not self._scheduler.has_pending(entry.source):
+            # The next messages of its groups are visible only now.
+            self._receive_more(entry.source)
+
+    def _stop(self, source: RedriveSource) -> None:
+        """Stop using a source: every other event of it would fail too."""
+        self._sources = [each for each in self._sources if each is not source]
+        self._to_receive = [each for each in self._to_receive if each is not source]
+        self._backlog.set_all_aside(source)
+
+    def _count_attempts(self, used: Mapping[str, int]) -> None:
+        for event, attempts in used.items():
+            if self._lease.count(event, attempts) == self._settings.attempts and attempts:
+                self.counts[GIVEN_UP] += 1
+
+    def _count_attempts_of_open_circuits(self) -> None:
+        for used in self._scheduler.close_circuits():
+            self._count_attempts(used)
 
 
 def _receive(source: RedriveSource, seconds: int) -> list[DeadLetterMessage] | EventError:
@@ -305,23 +277,18 @@ def _receive(source: RedriveSource, seconds: int) -> list[DeadLetterMessage] | E
         return error
 
 
-def _redrive(one: Message) -> Result | EventError:
+def _redrive(entry: BacklogEntry) -> Result | EventError:
     try:
-        return redrive(one.letter, one.source.queue, one.source.target)
+        return redrive(entry.message, entry.source.queue, entry.source.target)
     except EventError as error:
         return error
 
 
-def _batches(receipts: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (receipts[place : place + RECEIVE_BATCH] for place in range(0, len(receipts), RECEIVE_BATCH))
-
-
-def _tell(letter: DeadLetterMessage, result: Result) -> None:
+def _log(text: str, message: DeadLetterMessage, **about: str | None) -> None:
     extra: Mapping[str, str | None] = {
-        "correlation_id": letter.event_id,
-        "event_id": letter.event_id,
-        "event_type": letter.event_type,
-        "outcome": result.outcome,
-        "reason": result.reason,
+        "correlation_id": message.event_id,
+        "event_id": message.event_id,
+        "event_type": message.event_type,
+        **about,
     }
-    logger.info("event redriven", extra=extra)
+    logger.info(text, extra=extra)

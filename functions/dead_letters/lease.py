@@ -1,4 +1,4 @@
-"""What runs of the redrive share in an item of the idempotency table: the lease, and what kept failing."""
+"""What redrive runs share in one item of the idempotency table: a lease, and the attempts that failed."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from functions.pipeline.idempotency_table import ConditionFailedError, Table, di
 from functions.shared import names
 from functions.shared.errors import EventError
 
-# How long the item need not be written anew.
+# A lease is renewed at most this often.
 RENEW_SECONDS: Final = 15
-# Seconds between two tries to take the lease of a run that is about to end.
+# Seconds between two attempts to acquire a lease that another run holds.
 POLL_SECONDS: Final = 1.0
-# Events whose failures are remembered. An item of DynamoDB holds 400 KB, an event takes some 30 bytes of it.
-MOST_EVENTS: Final = 5000
+# Events whose attempts are remembered. A DynamoDB item holds 400 KB; an event takes some 30 bytes of it.
+MAX_EVENTS: Final = 5000
 KEY_DIGITS: Final = 16
 
 
 @dataclass
 class RunLease:
-    """A run's right to be the only one, for ``seconds`` from the last time that it was renewed.
+    """A run's exclusive right to redrive, for `seconds` after it was last renewed.
 
-    It ends soon by itself, so that a run which was killed keeps the next one waiting for no longer than one
-    event may take.
+    It expires soon by itself: after a killed run, the next one waits no longer than one event may take.
 
     Parameters
     ----------
     attempts
-        By event: how many of its attempts failed although they could have succeeded. An event is in here from
-        its first failure on, also one that counts as none.
+        Failed attempts by event. An event is included from its first failure on, even if that failure did not
+        count as an attempt.
     """
 
     table: Table
@@ -41,10 +40,10 @@ class RunLease:
     holder: str = field(default_factory=lambda: str(uuid.uuid4()))
     until: float = 0.0
     attempts: dict[str, int] = field(default_factory=dict)
-    _seen: dict[str, int] = field(default_factory=dict)
+    _last_seen: dict[str, int] = field(default_factory=dict)
 
     def acquire(self) -> bool:
-        """Take the lease, from the run before where that one ends soon; return False where it does not.
+        """Acquire the lease, waiting for a run that ends soon; return False if another run keeps it.
 
         Raises
         ------
@@ -59,20 +58,30 @@ class RunLease:
         return True
 
     def try_acquire(self) -> bool:
-        """Take the lease, or return False where another run has it. Raises as :meth:`acquire` does."""
+        """Acquire the lease, or return False if another run holds it.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
+        """
         return self._write("attribute_not_exists(lease_until) OR lease_until < :now", "")
 
     def renew(self) -> bool:
-        """Make sure of ``seconds``, or return False where another run has taken over. Raises as above."""
-        return time.time() + self.seconds < self.until or self._write(
-            "holder = :holder", ", failed = :failed"
-        )
+        """Extend the lease to at least `seconds` from now, or return False if another run has acquired it.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
+        """
+        if time.time() + self.seconds < self.until:
+            return True
+        return self._write("holder = :holder", ", failed = :failed")
 
     def release(self) -> None:
-        """Let another run begin, and leave to it what is known of failures."""
-        with suppress(
-            EventError, ConditionFailedError
-        ):  # it ends by itself; how the run ended is what counts
+        """Save the failed attempts and end the lease; ignore an error, because the lease also expires."""
+        with suppress(EventError, ConditionFailedError):
             self.table.update(
                 names.REDRIVE_RUN,
                 "SET failed = :failed REMOVE holder, lease_until",
@@ -82,21 +91,21 @@ class RunLease:
             )
 
     def count(self, event: str, attempts: int) -> int:
-        """Add attempts to an event's, and return how many it has had."""
-        if event in self.attempts or len(self.attempts) < MOST_EVENTS:
+        """Add failed attempts of an event, and return its total."""
+        if event in self.attempts or len(self.attempts) < MAX_EVENTS:
             self.attempts[event] = self.attempts.get(event, 0) + attempts
-            self.saw(event)
+            self.mark_seen(event)
         return self.attempts.get(event, 0)
 
-    def saw(self, event: str) -> None:
-        """Remember that the event is still there."""
+    def mark_seen(self, event: str) -> None:
+        """Note that the event is still in its queue."""
         if event in self.attempts:
-            self._seen[event] = int(time.time())
+            self._last_seen[event] = int(time.time())
 
     def forget(self, event: str) -> None:
-        """Forget an event that is settled."""
+        """Forget the attempts of a settled event."""
         self.attempts.pop(event, None)
-        self._seen.pop(event, None)
+        self._last_seen.pop(event, None)
 
     def _write(self, condition: str, also: str) -> bool:
         now = time.time()
@@ -115,21 +124,21 @@ class RunLease:
         except ConditionFailedError:
             return False
         if not also:
-            self._remember(before.get("failed", {}))
+            self._load(before.get("failed", {}))
         self.until = until
         return True
 
-    def _remember(self, failed: Mapping[str, Any]) -> None:
-        """Read what earlier runs knew; a message that was not seen for so long was deleted."""
+    def _load(self, failed: Mapping[str, Any]) -> None:
+        """Load the attempts of earlier runs, except of messages that SQS must have deleted by now."""
         oldest = time.time() - names.QUEUE_RETENTION_SECONDS
-        for event, (attempts, seen) in failed.items():
-            if seen > oldest:
-                self.attempts[event], self._seen[event] = int(attempts), int(seen)
+        for event, (attempts, last_seen) in failed.items():
+            if last_seen > oldest:
+                self.attempts[event], self._last_seen[event] = int(attempts), int(last_seen)
 
     def _failed(self) -> dict[str, list[int]]:
-        return {event: [attempts, self._seen[event]] for event, attempts in self.attempts.items()}
+        return {event: [attempts, self._last_seen[event]] for event, attempts in self.attempts.items()}
 
 
 def event_key(event_id: str) -> str:
-    """Name an event in the item, in as few characters as tell events apart."""
+    """Return a short key for an event in the shared item."""
     return digest(event_id)[:KEY_DIGITS]

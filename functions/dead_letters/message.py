@@ -1,15 +1,16 @@
-"""What lies in a dead-letter queue, whoever put it there, as one record.
+"""A message in a dead-letter queue, whoever sent it there.
 
-=====================  ==========================================================================
-EventBridge            the envelope, and why it could not be handed over as message attributes
-Lambda                 an on-failure record: the envelope, and how the last attempt ended
-the handler itself     a parked message: the envelope, and why no retry can help
-the audit function     the envelope, and why it can never be stored as message attributes
-SQS, from the audit    the envelope alone, after its receives
-=====================  ==========================================================================
+=======================  =======================================================================
+Sender                   Message
+=======================  =======================================================================
+EventBridge              the envelope; why it was not delivered is in the message attributes
+Lambda                   an on-failure record: the envelope, and how the last attempt ended
+the handler itself       a parked message: the envelope, and why no retry can help
+the audit function       the envelope; why it can never be stored is in the message attributes
+SQS, from the audit      the envelope alone, after its last receive
+=======================  =======================================================================
 
-A message that is none of these is a record too, of kind ``unknown`` and without an envelope: an operator
-must see it.
+A message of any other form is of kind `unknown` and has no envelope: an operator must see it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from functions.pipeline.envelope import TYPE
 from functions.shared import names
 from functions.shared.packing import unpacked
 
-# By what a redrive can do about it.
-TRANSIENT: Final = "transient"  # it failed for a time; the same event may succeed now
+# By what a redrive can do about the failure.
+TRANSIENT: Final = "transient"  # the failure was temporary: the same event may succeed now
 PERMANENT: Final = "permanent"  # the event or the API's answer must change first
 CONFIGURATION: Final = "configuration"  # a key, a permission or a setting must change first
-UNKNOWN: Final = "unknown"  # an error that no code path expects; look at the function's log
+UNKNOWN: Final = "unknown"  # an unexpected error: see the function's log
 KINDS: Final = (TRANSIENT, PERMANENT, CONFIGURATION, UNKNOWN)
 
 _KIND_OF_ERROR: Final[Mapping[str, str]] = {
@@ -49,38 +50,38 @@ _KIND_OF_ERROR: Final[Mapping[str, str]] = {
 }
 # A refusal that does not show whether an earlier call was applied.
 DOUBTFUL: Final = "DoubtfulRefusalError"
-# How Lambda tells a time-out where it gives the error no class.
+# What Lambda writes about a time-out for which it names no error class.
 TIMED_OUT: Final = "Task timed out"
-# Errors of ours: their messages hold no value of the event. Another one's may.
-_OURS: Final = frozenset(name for name in _KIND_OF_ERROR if "." not in name)
+# Our own errors, whose messages never hold a value of the event. The message of any other error may.
+_OWN_ERRORS: Final = frozenset(name for name in _KIND_OF_ERROR if "." not in name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DeadLetterMessage:
-    """One message of a dead-letter queue; the same message received twice is two of them.
+    """A received message of a dead-letter queue. Two receives of one message are not equal.
 
     Parameters
     ----------
     receipt
-        With which the message is deleted or given back.
+        The receipt handle that deletes or releases the message.
     failed_at
-        When it came into the queue, in Unix seconds.
+        When the message arrived in the queue, in Unix seconds.
     event_id, event_type
-        As far as the envelope tells them.
+        None if the envelope does not name them.
     kind
-        One of ``KINDS``.
+        One of `KINDS`.
     reason
-        One sentence, free of the event's values.
+        One sentence without any value of the event.
     error
-        Class of the error, or EventBridge's error code.
+        The error's class, or EventBridge's error code.
     status, endpoint
-        The API's answer, where it was one.
+        The API's status and path if the API refused the event.
     envelope
-        What the handler was or would have been invoked with; None where the message holds none.
+        What the handler was, or would have been, invoked with; None if the message has no envelope.
     body
-        The text of the message, unpacked where its sender packed it.
+        The text of the message, unpacked if its sender packed it.
     attributes, system_attributes
-        What its sender and SQS tell about it.
+        The message attributes of the sender and of SQS.
     """
 
     message_id: str
@@ -99,8 +100,14 @@ class DeadLetterMessage:
     system_attributes: Mapping[str, str] = field(repr=False)
 
     @property
+    def envelope_id(self) -> str | None:
+        """Id of the envelope, or None if it has none."""
+        envelope_id = self.envelope.get("id") if isinstance(self.envelope, dict) else None
+        return envelope_id if isinstance(envelope_id, str) else None
+
+    @property
     def unsettled(self) -> bool:
-        """Whether its event may still be applied, or may have been: all but what was refused for good."""
+        """Whether the event may still be applied, or may have been: false after a clear refusal."""
         return self.envelope is not None and (self.kind != PERMANENT or self.error == DOUBTFUL)
 
 
@@ -113,20 +120,20 @@ class _Failure:
     endpoint: str | None = None
 
 
-def parse(message: Mapping[str, Any]) -> DeadLetterMessage:
-    """Read a received message, with all its attributes; it never fails."""
+def parse(received: Mapping[str, Any]) -> DeadLetterMessage:
+    """Parse a message that SQS returned with all its attributes; never fail."""
     attributes = {
-        name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
+        name: value.get("StringValue", "") for name, value in received.get("MessageAttributes", {}).items()
     }
-    body = unpacked(message["Body"])
-    envelope, failure = _understood(body, message["Attributes"], attributes)
+    body = unpacked(received["Body"])
+    envelope, failure = _envelope_and_failure(body, received["Attributes"], attributes)
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
     detail = detail if isinstance(detail, dict) else {}
     event_id, event_type = detail.get("id"), detail.get("type")
     return DeadLetterMessage(
-        message_id=message["MessageId"],
-        receipt=message["ReceiptHandle"],
-        failed_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
+        message_id=received["MessageId"],
+        receipt=received["ReceiptHandle"],
+        failed_at=int(received["Attributes"]["SentTimestamp"]) / 1000,
         event_id=event_id if isinstance(event_id, str) and names.STRIPE_ID.fullmatch(event_id) else None,
         event_type=event_type if isinstance(event_type, str) and TYPE.fullmatch(event_type) else None,
         kind=failure.kind,
@@ -137,35 +144,35 @@ def parse(message: Mapping[str, Any]) -> DeadLetterMessage:
         envelope=envelope,
         body=body,
         attributes=attributes,
-        system_attributes=message["Attributes"],
+        system_attributes=received["Attributes"],
     )
 
 
-def _understood(
+def _envelope_and_failure(
     body: str, system_attributes: Mapping[str, str], attributes: Mapping[str, str]
 ) -> tuple[Any, _Failure]:
     try:
         record = json.loads(body)
     except (ValueError, RecursionError):
         record = None
-    audited = "MessageGroupId" in system_attributes
-    if audited and "reason" in attributes:
-        # The audit function parks a message as it came, whatever that is.
+    from_audit = "MessageGroupId" in system_attributes
+    if from_audit and "reason" in attributes:
+        # The audit function parks a message unchanged, whatever it holds.
         return record if isinstance(record, dict) and "detail" in record else None, _parked(attributes)
     if record is None:
-        return None, _Failure(UNKNOWN, "the message is no JSON")
+        return None, _Failure(UNKNOWN, "the message is not valid JSON")
     if not isinstance(record, dict):
-        return None, _Failure(UNKNOWN, "the message is no record of a failure")
+        return None, _Failure(UNKNOWN, "the message is not a failure record")
     if isinstance(record.get("parked"), dict) and "envelope" in record:
         return record["envelope"], _parked(record["parked"])
     if "requestPayload" in record:
         return record["requestPayload"], _on_failure(record)
     if "detail" not in record:
-        return None, _Failure(UNKNOWN, "the message is no record of a failure")
+        return None, _Failure(UNKNOWN, "the message is not a failure record")
     if "ERROR_CODE" in attributes:
-        return record, _not_handed_over(attributes)
-    if audited:
-        return record, _Failure(TRANSIENT, "the ledger did not take it")
+        return record, _not_delivered(attributes)
+    if from_audit:
+        return record, _Failure(TRANSIENT, "the ledger did not store the event")
     return record, _Failure(UNKNOWN, "the message does not say why it is here")
 
 
@@ -181,7 +188,7 @@ def _parked(parked: Mapping[str, Any]) -> _Failure:
 
 
 def _on_failure(record: Mapping[str, Any]) -> _Failure:
-    """Read a record of AWS Lambda, "Capturing records of asynchronous invocations"."""
+    """Read an on-failure record (AWS Lambda, "Capturing records of asynchronous invocations")."""
     payload = record.get("responsePayload")
     payload = payload if isinstance(payload, dict) else {}
     error, message = payload.get("errorType"), str(payload.get("errorMessage", ""))
@@ -190,27 +197,27 @@ def _on_failure(record: Mapping[str, Any]) -> _Failure:
     if error is None and TIMED_OUT in message:
         error = "Sandbox.Timedout"
     if error is None:
-        # The last attempt never ran: the function had no concurrency left for it, or it was too old.
+        # The last attempt never ran: the function had no concurrency left, or the event was too old.
         return _Failure(TRANSIENT, f"Lambda gave up before the function ran ({condition})", str(condition))
     kind, reason = classify_failure(str(error), message)
     return _Failure(kind, reason, str(error))
 
 
 def classify_failure(error: str, message: str) -> tuple[str, str]:
-    """Tell the kind and the reason of an error that a function ended with, by its class and its text."""
-    if error in _OURS:
+    """Return the kind and the reason of a function's error, given its class and its text."""
+    if error in _OWN_ERRORS:
         return _KIND_OF_ERROR[error], message
     known = "Sandbox.Timedout" if TIMED_OUT in message else error
     return _KIND_OF_ERROR.get(known, UNKNOWN), f"the function ended with {known}"
 
 
-def _not_handed_over(attributes: Mapping[str, str]) -> _Failure:
-    """Read the attributes of Amazon EventBridge, "Using dead-letter queues to process undelivered events"."""
+def _not_delivered(attributes: Mapping[str, str]) -> _Failure:
+    """Read EventBridge's attributes ("Using dead-letter queues to process undelivered events")."""
     code = attributes["ERROR_CODE"]
     denied = code in ("NO_PERMISSIONS", "NO_RESOURCE", "RESOURCE_NOT_FOUND", "ACCESS_DENIED")
-    told = attributes.get("ERROR_MESSAGE", "")
+    text = attributes.get("ERROR_MESSAGE", "")
     return _Failure(
         CONFIGURATION if denied else TRANSIENT,
-        f"EventBridge could not hand it over ({code}{': ' if told else ''}{told})",
+        f"EventBridge could not deliver the event ({code}{': ' if text else ''}{text})",
         code,
     )

@@ -1,8 +1,7 @@
-"""The way back: a dead letter's envelope goes to its handler again, and the message is deleted after that.
+"""Redrive: send a message's envelope to its target again, then delete the message.
 
-A handler is invoked and waited for, so that what it answers decides about the message. Between its answer
-and the deletion the event is in both places, never in none; handing it over twice is harmless, because the
-handler knows what it has applied.
+A handler is invoked synchronously, and its answer decides about the message. Until the deletion the event is
+in both places, so none is lost. Sending it twice is harmless: the handler knows which events it has applied.
 """
 
 from __future__ import annotations
@@ -25,34 +24,34 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 APPLIED: Final = "applied"
-# The API was not called.
+# The handler did not call the API.
 NOT_CALLED: Final = ("recorded", "duplicate", "stale")
 DONE: Final = (APPLIED, *NOT_CALLED)
 PARKED: Final = "parked"
 QUEUED: Final = "queued"
 FAILED: Final = "failed"
-# What can become of a dead letter that is redriven.
+# The outcomes of a redrive.
 RESULTS: Final = (*DONE, QUEUED, PARKED, FAILED)
 
-# Kind of a failure: the event waits for another one, and the API was not called.
+# Kind of a failure: the event must wait for another one, and the handler did not call the API.
 UNSETTLED: Final = "unsettled"
 UNSETTLED_ERROR: Final = "UnsettledError"
 
-NO_ENVELOPE: Final = "the message holds no envelope: purge it, which writes it to a file"
+NO_ENVELOPE: Final = "the message has no envelope: purge it, which saves it to a file"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one dead letter.
+    """The result of redriving one message.
 
     Parameters
     ----------
     outcome
-        One of ``RESULTS``: what the handler said; ``queued`` for the audit; ``parked`` where the handler
-        refused it again and has put a new message with the new reason into the queue; ``failed`` where
-        the message stays.
+        One of `RESULTS`: the handler's outcome; `queued` for the audit queue; `parked` if the handler refused
+        the event again and put a new message with the new reason into the queue; `failed` if the message
+        stays.
     kind, reason
-        Of a failure.
+        Why it failed.
     """
 
     outcome: str
@@ -61,33 +60,33 @@ class Result:
 
     @property
     def settled(self) -> bool:
-        """Whether the message has done its duty and was deleted."""
+        """Whether the message is no longer needed, and was deleted."""
         return self.outcome != FAILED
 
 
 class RedriveTarget(Protocol):
-    """Where a queue's letters are handed to."""
+    """Where the messages of a dead-letter queue are sent."""
 
-    def send(self, letter: DeadLetterMessage, /) -> Result:
-        """Hand a letter's envelope over, and tell what became of it."""
+    def send(self, message: DeadLetterMessage, /) -> Result:
+        """Send a message's envelope, and return the result."""
 
 
 @dataclass(frozen=True)
 class HandlerTarget:
-    """Hands envelopes to a Lambda function and waits for its answer.
+    """Invokes a handler and waits for its answer.
 
     Parameters
     ----------
     settle
-        Whether the API's answer is taken for the last word on an earlier call of unknown outcome. Only for
-        events that a person has looked at: a refusal may come from what stands before the API.
+        Whether the API's answer settles an earlier call of unknown outcome. Only for events that an operator
+        has checked: a refusal may come from a proxy in front of the API.
     """
 
     function: str
     client: LambdaClient = field(repr=False)
     settle: bool
 
-    def send(self, letter: DeadLetterMessage) -> Result:
+    def send(self, message: DeadLetterMessage) -> Result:
         """Invoke the function with the original envelope.
 
         Raises
@@ -99,7 +98,7 @@ class HandlerTarget:
             answer = self.client.invoke(
                 FunctionName=self.function,
                 InvocationType="RequestResponse",
-                Payload=json.dumps(letter.envelope).encode(),
+                Payload=json.dumps(message.envelope).encode(),
                 ClientContext=self._client_context(),
             )
             document = _document(answer["Payload"].read())
@@ -112,10 +111,10 @@ class HandlerTarget:
         outcome = document.get("outcome")
         if outcome in DONE or outcome == PARKED:
             return Result(outcome)
-        return Result(FAILED, UNKNOWN, "the function answered something else than an outcome")
+        return Result(FAILED, UNKNOWN, "the function's answer has no known outcome")
 
     def _client_context(self) -> str:
-        """Return what the handler finds at its context (AWS Lambda, "Invoke", X-Amz-Client-Context)."""
+        """Return the client context of the invocation (AWS Lambda, "Invoke", X-Amz-Client-Context)."""
         return base64.b64encode(compact({"custom": {names.SETTLE: self.settle}}).encode()).decode()
 
 
@@ -126,14 +125,20 @@ class AuditQueueTarget:
     url: str
     client: SQSClient = field(repr=False)
 
-    def send(self, letter: DeadLetterMessage) -> Result:
-        """Send the envelope in its type's lane. Raises as :meth:`HandlerTarget.send` does."""
+    def send(self, message: DeadLetterMessage) -> Result:
+        """Send the envelope, in the message group of its event type.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            SQS did not answer, or refused.
+        """
         try:
             self.client.send_message(
                 QueueUrl=self.url,
-                MessageBody=_text(letter),
-                MessageGroupId=message_group(letter.event_type or ""),
-                # The queue would take the same content for a repetition within five minutes.
+                MessageBody=_envelope_text(message),
+                MessageGroupId=message_group(message.event_type or ""),
+                # Within five minutes the queue would drop the same content as a duplicate.
                 MessageDeduplicationId=str(uuid.uuid4()),
             )
         except aws.AwsError as error:
@@ -141,35 +146,35 @@ class AuditQueueTarget:
         return Result(QUEUED)
 
 
-def redrive(letter: DeadLetterMessage, queue: DeadLetterQueue, target: RedriveTarget) -> Result:
-    """Hand one dead letter back, and delete it where that has settled it.
+def redrive(message: DeadLetterMessage, queue: DeadLetterQueue, target: RedriveTarget) -> Result:
+    """Send one message to its target, and delete it from its queue if that settled it.
 
     Raises
     ------
     ConfigurationError
-        The target or the queue refuses whoever asks; every other letter would meet the same.
+        The target or the queue refuses the caller; every other message would fail too.
     TransientError
-        They did not answer.
+        The target or the queue did not answer.
     """
-    if letter.envelope is None:
+    if message.envelope is None:
         return Result(FAILED, UNKNOWN, NO_ENVELOPE)
     try:
-        result = target.send(letter)
+        result = target.send(message)
     except RecursionError:
-        return Result(FAILED, UNKNOWN, "the envelope is nested too deeply to be handed over: purge it")
+        return Result(FAILED, UNKNOWN, "the envelope is nested too deeply to be sent: purge the message")
     if result.settled:
-        queue.delete(letter)
+        queue.delete(message)
     return result
 
 
-def _text(letter: DeadLetterMessage) -> str:
-    """Return the envelope as it stands in the queue; one inside a record of a failure is written anew."""
-    return letter.body if json.loads(letter.body) == letter.envelope else compact(letter.envelope)
+def _envelope_text(message: DeadLetterMessage) -> str:
+    """Return the envelope byte for byte as in the queue, unless it was part of a failure record."""
+    return message.body if json.loads(message.body) == message.envelope else compact(message.envelope)
 
 
 def _document(payload: bytes) -> dict[str, Any]:
     try:
         document = json.loads(payload)
     except ValueError as error:
-        raise ConfigurationError("the function answered something else than JSON") from error
+        raise ConfigurationError("the function's answer is not valid JSON") from error
     return document if isinstance(document, dict) else {}

@@ -9,11 +9,11 @@ from typing import Final
 
 from functions.shared import names, settings
 
-# Calls at once: as many as begin within these seconds, so that events which take so long keep the rate.
+# The rate is kept as long as a call takes no more than these seconds.
 SECONDS_AT_RATE: Final = 2
-LEAST_AT_ONCE: Final = 10
-# Threads that the function's memory and processor bear, and of the handlers' concurrency a part.
-MOST_AT_ONCE: Final = 50
+MIN_CALLS_AT_ONCE: Final = 10
+# As many threads as the function's memory and processor allow; also a fraction of the handlers' concurrency.
+MAX_CALLS_AT_ONCE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,17 @@ class AutoRedriveSettings:
     Parameters
     ----------
     functions
-        Handler to its function's name.
+        Function name by handler.
     queue_urls
-        Dead-letter queues to their addresses: each handler's by the handler's name, the audit's by others.
+        URL by dead-letter queue; a handler's queue has the handler's name.
     audit_queue_url
-        Where the audit's events go back to.
+        Where the audit's events are sent.
     attempts
-        How many attempts of one event may fail that could have succeeded; then it is left to a person.
+        How many attempts of an event may fail before it is left to an operator.
     per_second
-        How many events a second may call the API.
+        How many events per second may call the API.
     handler_seconds
-        The longest that a handler may take.
+        The handlers' longest time-out.
     """
 
     api_url: str
@@ -48,18 +48,18 @@ class AutoRedriveSettings:
 
     @property
     def invocation_seconds(self) -> int:
-        """The longest that an invocation of a handler may take, seen from here."""
+        """How long to wait for the answer of a handler."""
         return self.handler_seconds + names.START_SECONDS
 
     @property
     def reserve_seconds(self) -> int:
-        """The time of a run in which it begins nothing more."""
+        """Seconds at the end of a run in which no call starts."""
         return self.handler_seconds + names.REDRIVE_RESERVE_SECONDS
 
     @property
-    def most_at_once(self) -> int:
-        """How many calls go on at the same time at most, so that slow ones do not lower the rate."""
-        return min(MOST_AT_ONCE, max(LEAST_AT_ONCE, SECONDS_AT_RATE * self.per_second))
+    def calls_at_once(self) -> int:
+        """How many calls may run at the same time: enough that slow calls do not lower the rate."""
+        return min(MAX_CALLS_AT_ONCE, max(MIN_CALLS_AT_ONCE, SECONDS_AT_RATE * self.per_second))
 
 
 @cache
@@ -69,7 +69,7 @@ def auto_redrive_settings() -> AutoRedriveSettings:
     Raises
     ------
     ConfigurationError
-        Names the variable that is missing or wrong.
+        A variable is missing or wrong; the message names it.
     """
     return AutoRedriveSettings(
         api_url=settings.url(names.HUNTAZE_API_URL),

@@ -1,4 +1,4 @@
-"""Calls of AWS that go on at the same time; what is done with their results happens in one thread."""
+"""Concurrent calls to AWS whose results are handled in one thread."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ T = TypeVar("T")
 
 
 class Workers:
-    """So many calls at a time at most."""
+    """A pool that runs at most `most` calls at a time."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.busy = 0
         self._pool = ThreadPoolExecutor(most)
-        self._ended: queue.SimpleQueue[tuple[Future[Any], Callable[[Any], None]]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[Future[Any], Callable[[Any], None]]] = queue.SimpleQueue()
 
     def start(self, call: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Begin a call; ``then`` gets its result in the thread that waits."""
+        """Start a call; `wait` passes its result to `then`."""
         self.busy += 1
-        self._pool.submit(call).add_done_callback(lambda ended: self._ended.put((ended, then)))
+        self._pool.submit(call).add_done_callback(lambda future: self._finished.put((future, then)))
 
     def wait(self, seconds: float) -> None:
-        """Wait for the end of one call, for so many seconds at most. Raises what the call raised."""
+        """Wait until one call has finished, at most so many seconds. Raises what the call raised."""
         try:
-            ended, then = self._ended.get(timeout=max(0.0, seconds))
+            future, then = self._finished.get(timeout=max(0.0, seconds))
         except queue.Empty:
             return
         self.busy -= 1
-        then(ended.result())
+        then(future.result())
 
     def close(self) -> None:
-        """End the threads; nothing may be in flight."""
+        """Stop the threads; no call may be running."""
         self._pool.shutdown()

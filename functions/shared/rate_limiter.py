@@ -15,11 +15,13 @@ class RateLimiter:
     ----------
     sleep
         Called with the seconds to wait.
+    next_start
+        When the next call may start, on the caller's clock.
     """
 
     per_second: float
     sleep: Callable[[float], None] = time.sleep
-    _next: float = 0.0
+    next_start: float = 0.0
 
     @property
     def interval(self) -> float:
@@ -29,18 +31,14 @@ class RateLimiter:
     def wait(self) -> None:
         """Wait until the next call may start, and count it."""
         now = time.monotonic()
-        if (seconds := self.delay(now)) > 0:
-            self.sleep(seconds)
+        if now < self.next_start:
+            self.sleep(self.next_start - now)
         self.count(now)
-
-    def delay(self, now: float) -> float:
-        """Return the seconds until the next call may start; negative if it could have started earlier."""
-        return self._next - now
 
     def count(self, now: float) -> None:
         """Count a call that starts now, or as soon as the calls before it allow."""
-        self._next = max(now, self._next) + self.interval
+        self.next_start = max(now, self.next_start) + self.interval
 
     def refund(self) -> None:
         """Take back a counted call."""
-        self._next -= self.interval
+        self.next_start -= self.interval

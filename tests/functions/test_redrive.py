@@ -237,7 +237,7 @@ def test_event_that_the_ledger_never_takes_is_left_to_a_person(world: World, sta
         world.audited("billing", event_id)
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 1}
     lines = function.new_lines()
-    assert [line["correlation_id"] for line in lines if line.get("message") == "left to a person"] == [
+    assert [line["correlation_id"] for line in lines if line.get("message") == "left to an operator"] == [
         event_id
     ]
     assert [each["value"] for each in metrics(lines)["EventsGivenUp"]] == [[0.0], [1.0], [0.0]]
@@ -276,7 +276,7 @@ def test_event_that_fails_while_others_are_applied_is_left_to_a_person(world: Wo
         function.invoke({}, remaining_seconds=LONG)
     assert world.invoked().count(event_id) == 2
     assert world.left() == 1
-    assert [line["correlation_id"] for line in function.new_logs("left to a person")] == [event_id]
+    assert [line["correlation_id"] for line in function.new_logs("left to an operator")] == [event_id]
 
 
 def test_api_that_fails_again_costs_nobody_an_attempt(world: World, start: Start) -> None:

@@ -104,21 +104,21 @@ def test_list_groups_by_queue_kind_reason_and_type_and_gives_everything_back(wor
         (
             "payments-dlq",
             "transient",
-            "EventBridge could not hand it over (THROTTLING: Rate exceeded)",
+            "EventBridge could not deliver the event (THROTTLING: Rate exceeded)",
             "invoice.paid",
         ): 1,
         ("billing-dlq", "unknown", "the function ended with KeyError", "invoice.paid"): 1,
         ("billing-dlq", "configuration", "the API answered 503", "invoice.paid"): 1,
-        ("billing-dlq", "unknown", "the message is no JSON", None): 2,
-        ("billing-dlq", "unknown", "the message is no record of a failure", None): 2,
+        ("billing-dlq", "unknown", "the message is not valid JSON", None): 2,
+        ("billing-dlq", "unknown", "the message is not a failure record", None): 2,
         ("billing-dlq", "unknown", "the message does not say why it is here", None): 1,
         (
             "audit-other-dlq",
             "transient",
-            "EventBridge could not hand it over (THROTTLING: Rate exceeded)",
+            "EventBridge could not deliver the event (THROTTLING: Rate exceeded)",
             "payout.paid",
         ): 1,
-        ("audit-dlq.fifo", "transient", "the ledger did not take it", "invoice.paid"): 1,
+        ("audit-dlq.fifo", "transient", "the ledger did not store the event", "invoice.paid"): 1,
     }
     assert [queue["queue"] for queue in document["queues"]] == list(REQUIRED)
     assert {queue["unseen"] for queue in document["queues"]} == {0}
@@ -131,7 +131,7 @@ def test_list_is_a_table_for_people(world: World, dlq: Any) -> None:
     done = dlq("list")
     assert (done.code, done.err) == (0, "")
     assert "detail.id must match [A-Za-z0-9_-]{1,255}" in done.out
-    assert "the ledger did not take it" in done.out
+    assert "the ledger did not store the event" in done.out
 
 
 def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World, dlq: Any) -> None:
@@ -227,7 +227,7 @@ def test_show_masks_whatever_may_be_personal(world: World, dlq: Any) -> None:
     assert letters[2]["attributes"]["ERROR_CODE"] == "THROTTLING"
     assert letters[2]["attributes"]["RULE_ARN"].startswith("arn:aws:events:")
     by_reason = {letter["reason"]: letter for letter in letters}
-    assert by_reason["the message is no JSON"]["message"] == "***"
+    assert by_reason["the message is not valid JSON"]["message"] == "***"
 
 
 def test_show_reveals_on_request(world: World, dlq: Any) -> None:
@@ -280,8 +280,8 @@ def test_redrive_tells_each_outcome_and_keeps_what_failed(world: World, dlq: Any
     assert {failure["reason"] for failure in document["failures"]} == {
         "the API answered 503",
         "the function ended with KeyError",
-        "the function answered something else than an outcome",
-        "the message holds no envelope: purge it, which writes it to a file",
+        "the function's answer has no known outcome",
+        "the message has no envelope: purge it, which saves it to a file",
     }
     # The handler answers "parked" when it has put a new message into the queue: here it does not.
     assert (done.code, document["left"]) == (1, 5)
@@ -658,5 +658,5 @@ def test_letter_that_can_not_be_written_again_stays_and_stops_nobody(
     person.setattr(HandlerTarget, "send", nested)
     document = json.loads(dlq("redrive", "--yes", "--json").out)
     assert (document["outcomes"]["applied"], document["left"]) == (1, 1)
-    assert document["failures"][0]["reason"].startswith("the envelope is nested too deeply to be handed over")
+    assert document["failures"][0]["reason"].startswith("the envelope is nested too deeply to be sent")
     assert world.counts() == (1, 0)

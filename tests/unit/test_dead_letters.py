@@ -118,7 +118,7 @@ def test_event_that_never_ran_may_succeed_another_time(response: Any) -> None:
 def test_event_that_was_not_handed_over_tells_eventbridges_reason(code: str, kind: str) -> None:
     letter = parse(message(ENVELOPE, ERROR_CODE=code, ERROR_MESSAGE="no luck", RULE_ARN="arn:aws:x"))
     assert (letter.kind, letter.error) == (kind, code)
-    assert letter.reason == f"EventBridge could not hand it over ({code}: no luck)"
+    assert letter.reason == f"EventBridge could not deliver the event ({code}: no luck)"
     assert letter.envelope == ENVELOPE
 
 
@@ -126,7 +126,7 @@ def test_envelope_alone_comes_from_the_audit_queue() -> None:
     moved = message(ENVELOPE)
     moved["Attributes"]["MessageGroupId"] = "payments"
     letter = parse(moved)
-    assert (letter.kind, letter.reason) == (TRANSIENT, "the ledger did not take it")
+    assert (letter.kind, letter.reason) == (TRANSIENT, "the ledger did not store the event")
     assert letter.event_id == "evt_unit_1"
     letter = parse(message(ENVELOPE))
     assert (letter.kind, letter.reason) == (UNKNOWN, "the message does not say why it is here")
