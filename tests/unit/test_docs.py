@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from functions import __version__
 from ops import ROOT
 
 DOCUMENTS = sorted(
@@ -159,3 +160,9 @@ def test_the_layers_of_the_functions_are_those_of_the_import_contract() -> None:
     block = re.findall(r"^```\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)[0]
     shown = [line.partition("  ")[0].split(", ") for line in block.splitlines()]
     assert shown == [layer.replace("functions.", "").split(" | ") for layer in layers]
+
+
+def test_the_changelog_has_the_version() -> None:
+    changes = text(ROOT / "CHANGELOG.md")
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changes, re.MULTILINE)
+    assert versions[0] == __version__
