@@ -9,17 +9,32 @@ OPS := $(VENV)/huntaze-stripe
 # Bytecode is part of what is measured and of every start; a machine-wide switch must not turn it off.
 unexport PYTHONDONTWRITEBYTECODE
 
+# A misspelled variable is refused: `make local EVENT=x` would send the shipped set.
+TAKES_local := EVENTS COUNT KEEP DETACH
+TAKES_chaos := SEED EVENTS_TOTAL
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+$(foreach goal,$(filter local chaos,$(MAKECMDGOALS)), \
+	$(foreach name,$(filter-out $(TAKES_$(goal)) PYTHON NO_COLOR COLUMNS,$(GIVEN)), \
+		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup local chaos model test check format lock docs diagram bundles synth bootstrap plan deploy destroy clean
+.PHONY: help setup local local-status local-down chaos model test check format lock docs diagram bundles synth bootstrap plan deploy destroy clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: ## Install everything into .venv from Pipfile.lock
 	@$(if $(PYTHON),$(PYTHON) -I -S ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
-local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=DIR COUNT=N KEEP=1)
-	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep)
+local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=PATH COUNT=N KEEP=1 DETACH=1)
+	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep) \
+		$(if $(filter-out 0,$(DETACH)),--detach)
+
+local-status: ## Show the local run that KEEP=1 or DETACH=1 keeps
+	@$(OPS) local status
+
+local-down: ## Stop the local run that KEEP=1 or DETACH=1 keeps
+	@$(OPS) local down
 
 chaos: setup ## Inject failures on an embedded AWS and verify every event (SEED=N EVENTS_TOTAL=N)
 	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")

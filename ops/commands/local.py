@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.commands.options import Json
-from ops.console import open_console, print_json
+from ops.console import open_console, print_json, print_line
 from ops.errors import OperatorError
 from ops.signals import FAILED
 
@@ -17,20 +17,29 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(local)
+    """Add the commands."""
+    commands = typer.Typer()
+    commands.callback(invoke_without_command=True)(local)
+    commands.command()(status)
+    commands.command()(down)
+    app.add_typer(commands, name="local")
 
 
 def local(
+    context: typer.Context,
     events: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Send every *.json envelope of this folder instead of the shipped set."
+            metavar="PATH",
+            help="Send this event envelope, or every *.json of this folder, instead of the shipped set.",
         ),
     ] = None,
     count: Annotated[str, typer.Option(metavar="N", help="Send the set N times, with fresh ids.")] = "1",
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C and print how to reach it.")
+    ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="As --keep, in the background; `local down` stops it.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -39,14 +48,55 @@ def local(
     It fails if an event is not accounted for or was applied twice, or if a second plan has changes. The
     report is written to build/local/report.json.
     """
+    if context.invoked_subcommand is not None:
+        return
+    number = _whole("COUNT", count)
+    if detach:
+        from ops.local import kept
+
+        more = ["--count", count, *(["--events", str(events.resolve())] if events else [])]
+        raise typer.Exit(kept.start_detached([*more, *(["--json"] if as_json else [])]))
     from ops.local.run import Options, run
 
     def print_report(report: Report) -> None:
         if as_json:
             print_json(report.as_json())
 
-    if not run(Options(events, _whole("COUNT", count), keep), open_console(as_json=as_json), print_report):
+    if not run(Options(events, number, keep), open_console(as_json=as_json), print_report):
         raise typer.Exit(FAILED)
+
+
+def status(as_json: Json = False) -> None:
+    """Show the run that is kept: its servers and how to reach it. Exit code 1 if there is none."""
+    from ops.local import kept
+
+    run = kept.kept_run()
+    error = None if run else kept.last_error()
+    servers = run.servers_json() if run else []
+    if as_json:
+        print_json({"pid": run.pid if run else None, "servers": servers, "error": error})
+    elif run:
+        print_line(f"a local run is kept (process {run.pid})")
+        for server in servers:
+            print_line(f"{server['name']:<22} {server['url'] if server['running'] else 'ended'}")
+        print_line("to reach it: source build/local/env.sh")
+    else:
+        print_line("no local run is kept: start one with `huntaze-stripe local --detach`")
+        if error:
+            print_line(f"the last one ended with {error}")
+    if run is None or not all(server["running"] for server in servers):
+        raise typer.Exit(FAILED)
+
+
+def down(as_json: Json = False) -> None:
+    """Stop the run that is kept, with its servers, and remove its data."""
+    from ops.local import kept
+
+    stopped = kept.stop()
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        print_line("stopped" if stopped else "no local run is kept")
 
 
 def _whole(name: str, text: str) -> int:

@@ -14,11 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import psutil
 
-from ops import ROOT
+from ops import ROOT, signals
 from ops.errors import OperatorError
+from ops.local.watch import Watch
 
 FOLDER = ROOT / "build" / "local"
 ENV_NAME = "env.sh"
@@ -29,6 +32,8 @@ READY_FD = "HUNTAZE_LOCAL_READY_FD"
 PASSED, FAILED = b"0", b"1"
 STOP_DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.1
+WATCH_SECONDS = 1.0
+RUN: Sequence[str] = (sys.executable, "-m", "ops", "local", "--keep")
 
 ENV_HEADER = "# The variables that reach the local run, for: source build/local/env.sh"
 # Checked with version 1.46: `aws sqs` uses AWS's own endpoint, whatever AWS_ENDPOINT_URL or
@@ -58,10 +63,19 @@ class KeptRun:
     servers: Mapping[str, int]
     urls: Mapping[str, str]
 
-    @property
-    def ended_servers(self) -> tuple[str, ...]:
-        """The names of the servers that have ended."""
-        return tuple(name for name, pid in self.servers.items() if not psutil.pid_exists(pid))
+    def servers_json(self) -> list[dict[str, Any]]:
+        """Return each server, and whether it is running now."""
+        return [
+            {"name": name, "pid": pid, "url": self.urls.get(name), "running": _is_running(pid)}
+            for name, pid in self.servers.items()
+        ]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def kept_run(folder: Path = FOLDER) -> KeptRun | None:
@@ -119,6 +133,42 @@ def _write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def in_background() -> bool:
+    """Whether `start_detached` started this run."""
+    return READY_FD in os.environ
+
+
+def wait_until_stopped(watch: Watch, *, passed: bool, folder: Path = FOLDER) -> None:
+    """Wait for Ctrl-C or `stop`; a run in the background reports first that it is ready.
+
+    Raises
+    ------
+    ServerEndedError
+        A server ended first.
+    """
+    try:
+        if in_background():
+            _report_ready(passed, folder)
+        while not Event().wait(WATCH_SECONDS):
+            watch.check("while the run was kept")
+    except KeyboardInterrupt:
+        # This is how the run ends, not an interrupt: forget the signal.
+        signals.raise_exceptions()
+
+
+def _report_ready(passed: bool, folder: Path) -> None:
+    """Send further output to a file and tell `start_detached` the exit code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    output = os.open(folder / OUTPUT_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.close(output)
+    descriptor = int(os.environ.pop(READY_FD))
+    os.write(descriptor, PASSED if passed else FAILED)
+    os.close(descriptor)
+
+
 def stop(folder: Path = FOLDER) -> bool:
     """Stop the run that is kept and wait until it has ended; return whether there was one.
 
@@ -151,13 +201,13 @@ def last_error(folder: Path = FOLDER) -> str | None:
     return lines[-1] if lines and lines[-1].startswith("error: ") else None
 
 
-def start_detached(arguments: Sequence[str], folder: Path = FOLDER) -> int:
+def start_detached(arguments: Sequence[str], folder: Path = FOLDER, command: Sequence[str] = RUN) -> int:
     """Keep a run in the background: show its output until it is ready, then return its exit code.
 
     Parameters
     ----------
     arguments
-        Further arguments of `huntaze-stripe local`.
+        Further arguments of the command that keeps a run.
 
     Raises
     ------
@@ -165,39 +215,25 @@ def start_detached(arguments: Sequence[str], folder: Path = FOLDER) -> int:
         A run is kept already.
     """
     require_none(folder)
-    ready, told = os.pipe()
+    ready, report = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops", "local", "--keep", *arguments],
+        [*command, *arguments],
         cwd=ROOT,
-        env=dict(os.environ) | {READY_FD: str(told)},
+        env=dict(os.environ) | {READY_FD: str(report)},
         stdin=subprocess.DEVNULL,
-        pass_fds=[told],
-        # Without a terminal: neither Ctrl-C nor its end reaches the run.
+        pass_fds=[report],
+        # Ctrl-C and the end of the terminal don't reach another session.
         start_new_session=True,
     )
-    os.close(told)
+    os.close(report)
     try:
         passed = os.read(ready, 1)
-        return int(passed) if passed else process.wait()
+        # A run that is ready outlives this process, which must not wait for it.
+        process.returncode = int(passed) if passed else process.wait()
     except BaseException:
         process.send_signal(signal.SIGINT)
         process.wait()
         raise
     finally:
         os.close(ready)
-
-
-def report_ready(passed: bool, folder: Path = FOLDER) -> bool:
-    """Say that this run is ready and write its further output to a file, if it runs in the background."""
-    descriptor = os.environ.pop(READY_FD, None)
-    if descriptor is None:
-        return False
-    sys.stdout.flush()
-    sys.stderr.flush()
-    output = os.open(folder / OUTPUT_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    os.close(output)
-    os.write(int(descriptor), PASSED if passed else FAILED)
-    os.close(int(descriptor))
-    return True
+    return process.returncode

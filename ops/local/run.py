@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from rich.console import Console
@@ -35,7 +34,6 @@ from ops.progress import Steps
 
 REPORT_PATH = kept.FOLDER / "report.json"
 MILLISECONDS = 1000
-WATCH_SECONDS = 1.0
 # The reference Stripe API lists the sent events as made this long ago: `reconcile` compares the last 48 hours
 # but for the last minutes.
 MADE_SECONDS_AGO = 3600
@@ -173,15 +171,10 @@ def _keep(
         console.out("aws sqs list-queues")
         console.out(f"terraform -chdir={deployment.terraform.folder} plan")
         console.print()
-        if kept.report_ready(report.passed):
-            console.print("started")
-        else:
-            console.print("Ctrl-C, or `huntaze-stripe local down` in another shell, stops it.")
-        try:
-            while not Event().wait(WATCH_SECONDS):
-                services.watch.check("while the run was kept")
-        except KeyboardInterrupt:
-            console.print("stopping")
+        how = "" if kept.in_background() else "Ctrl-C, or in another shell "
+        console.print(f"To stop it: {how}`huntaze-stripe local down`")
+        kept.wait_until_stopped(services.watch, passed=report.passed)
+        console.print("stopping")
 
 
 def _made_by_stripe(samples: Sequence[envelopes.Sample]) -> list[dict[str, Any]]:

@@ -64,14 +64,14 @@ def options_of_commands(group: Any, name: str = "") -> dict[str, set[str]]:
     for word, command in group.commands.items():
         if hasattr(command, "commands"):
             found |= options_of_commands(command, f"{name}{word} ")
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             found[f"{name}{word}"] = {option for each in command.params for option in each.opts}
     return found
 
 
 def test_every_command_has_json_and_each_that_asks_a_dry_run() -> None:
     commands = options_of_commands(typer.main.get_command(cli.app))
-    assert {"deploy", "dlq redrive", "local", "reconcile"} <= set(commands)
+    assert {"deploy", "dlq redrive", "local", "local down", "reconcile"} <= set(commands)
     for name, options in commands.items():
         assert "--json" in options, name
         if "--yes" in options or "--heal" in options:
