@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -122,6 +123,50 @@ def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeli
     # The one value that is never stored.
     envelope["detail"]["data"]["object"]["client_secret"] = None
     assert body["envelope"]["detail"] == envelope["detail"]
+
+
+def test_the_saved_queries_show_one_events_lines_and_count_failures_by_type(pipeline: Pipeline) -> None:
+    envelope = fresh(sample("refused", "payment_intent.succeeded--test-currency"), "evt_e2eQueried")
+    (row,) = pipeline.drive(envelope)
+    assert row.outcome == "parked"
+    pipeline.messages("huntaze-stripe-payments-dlq-dev")
+    (failures,) = [
+        row
+        for row in _saved_query(pipeline, "failures-by-type")
+        if row["event_type"] == envelope["detail-type"]
+    ]
+    assert (failures["error"], failures["status"]) == ("PermanentError", "422")
+    story = _saved_query(pipeline, "event-story", "evt_e2eQueried")
+    assert [row["@timestamp"] for row in story] == sorted(row["@timestamp"] for row in story)
+    assert {(row["service"], row["message"]) for row in story} >= {
+        ("payments", "event parked"),
+        ("audit", "event audited"),
+    }
+    logs = pipeline.deployment.services.aws.client("logs")
+    matching = [
+        event
+        for group in logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
+        for event in logs.filter_log_events(
+            logGroupName=group["logGroupName"], filterPattern='{ $.correlation_id = "evt_e2eQueried" }'
+        )["events"]
+    ]
+    assert len(story) == len(matching)
+
+
+def _saved_query(pipeline: Pipeline, name: str, event_id: str = "") -> list[dict[str, str]]:
+    """Run a saved query as it is deployed, with an event id in place of the three dots."""
+    logs = pipeline.deployment.services.aws.client("logs")
+    (query,) = logs.describe_query_definitions(queryDefinitionNamePrefix=f"huntaze-stripe/dev/{name}")[
+        "queryDefinitions"
+    ]
+    started = logs.start_query(
+        logGroupNames=query["logGroupNames"],
+        startTime=int(time.time()) - 3600,
+        endTime=int(time.time()) + 60,
+        queryString=query["queryString"].replace("evt_...", event_id),
+    )
+    rows = logs.get_query_results(queryId=started["queryId"])["results"]
+    return [{cell["field"]: cell["value"] for cell in row} for row in rows]
 
 
 @pytest.mark.usefixtures("working_api")

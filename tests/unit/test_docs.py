@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from functions import __version__
 from ops import ROOT
 
 DOCUMENTS = sorted(
@@ -149,3 +151,18 @@ def test_every_message_in_troubleshooting_is_one_that_the_code_has() -> None:
 def test_documents_are_in_plain_english(document: Path) -> None:
     prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text(document), flags=re.MULTILINE | re.DOTALL)
     assert not OLD_TURNS.findall(prose)
+
+
+def test_the_layers_of_the_functions_are_those_of_the_import_contract() -> None:
+    contracts = tomllib.loads(text(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    page = text(ROOT / "docs" / "architecture.md")
+    block = re.findall(r"^```\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)[0]
+    shown = [line.partition("  ")[0].split(", ") for line in block.splitlines()]
+    assert shown == [layer.replace("functions.", "").split(" | ") for layer in layers]
+
+
+def test_the_changelog_has_the_version() -> None:
+    changes = text(ROOT / "CHANGELOG.md")
+    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changes, re.MULTILINE)
+    assert versions[0] == __version__
