@@ -1,4 +1,4 @@
-# Every target sets up what it needs first; `make help` lists them.
+# `make help` lists the targets. Each of them runs `setup` first.
 
 # The first interpreter on PATH that is new enough; `make PYTHON=… local` names another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV := .venv/bin
 ENV ?= dev
 OPS := $(VENV)/huntaze-stripe
-# Bytecode is part of what is measured and of every start; a machine-wide switch must not turn it off.
+# Commands start faster with bytecode, and the build measures it: a machine-wide switch must not turn it off.
 unexport PYTHONDONTWRITEBYTECODE
 
 # A misspelled variable is refused: `make local EVENT=x` would send the shipped set.
@@ -18,15 +18,19 @@ $(foreach goal,$(filter local chaos,$(MAKECMDGOALS)), \
 		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local local-status local-down chaos model test check format lock docs diagram bundles synth bootstrap plan deploy destroy clean
+.PHONY: help setup local local-status local-down chaos bundles synth test-unit test-one test check format model lock docs diagram \
+	bootstrap plan deploy destroy clean
 
+# A line `##@ …` starts a group of the list.
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## /{printf "  make %-12s  %s\n", $$1, $$2}' \
+		$(MAKEFILE_LIST)
 
-setup: ## Install everything into .venv from Pipfile.lock
+##@ Run on this machine
+setup: ## Install the locked packages into .venv; all targets but clean do this first
 	@$(if $(PYTHON),$(PYTHON) -I -S ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
-local: setup ## Deploy dev to an embedded AWS and drive Stripe events through it (EVENTS=PATH COUNT=N KEEP=1 DETACH=1)
+local: setup ## Deploy dev to a local AWS and send Stripe events through it (EVENTS=PATH COUNT=N KEEP=1 DETACH=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep) \
 		$(if $(filter-out 0,$(DETACH)),--detach)
 
@@ -36,15 +40,25 @@ local-status: ## Show the local run that KEEP=1 or DETACH=1 keeps
 local-down: ## Stop the local run that KEEP=1 or DETACH=1 keeps
 	@$(OPS) local down
 
-chaos: setup ## Inject failures on an embedded AWS and verify every event (SEED=N EVENTS_TOTAL=N)
+chaos: setup ## Inject failures in phases on a local AWS and verify every event (SEED=N EVENTS_TOTAL=N)
 	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")
 
-model: setup ## Search what may happen to the pipeline, far beyond the tests (MODEL=NAME SEED=N MINUTES=N MAX=N)
-	@$(VENV)/python -m tests.model $(MODEL) $(if $(SEED),--seed "$(SEED)") $(if $(MINUTES),--minutes "$(MINUTES)") \
-		$(if $(MAX),--most "$(MAX)") $(if $(SWITCHES),--switches "$(SWITCHES)") $(if $(FAULTS),--faults "$(FAULTS)") \
-		$(if $(SCHEDULE),--schedule "$(SCHEDULE)")
+bundles: setup ## Build the function bundles for Lambda
+	@$(OPS) bundles
 
-test: setup check ## Pass every check and every test
+synth: setup ## Synthesise Terraform for every complete environment into cdktf.out
+	@$(VENV)/python main.py
+
+##@ Test and check
+test-unit: setup ## Run the tests that need no network and no servers
+	@$(VENV)/python -m pytest -q -m "unit and not slow" tests/unit
+
+test-one: setup ## Run the tests of T: paths, a node id, or words of their names (T=tests/unit, T="parked and not api")
+	@$(if $(T),,echo "test-one: name the tests, for example: make test-one T=tests/unit/test_routing_table.py" >&2; exit 2)
+	@if [ -e "$(firstword $(subst ::, ,$(T)))" ]; then $(VENV)/python -m pytest $(if $(findstring [,$(T)),"$(T)",$(T)); \
+		else $(VENV)/python -m pytest -k "$(T)"; fi
+
+test: setup check ## Run every check and every test
 	@$(VENV)/python -m pytest -n 2 --no-loadscope-reorder
 
 check: setup ## Run the linters, the type checker, the import contracts, the workflow audit and the policy scan
@@ -54,28 +68,29 @@ check: setup ## Run the linters, the type checker, the import contracts, the wor
 	@$(VENV)/zizmor --offline --quiet .github/workflows
 	@$(VENV)/python -m ops.dev.policy_scan
 
-format: setup ## Format the code and mend what ruff can mend
+format: setup ## Format the code, and fix what ruff can fix
 	@$(VENV)/ruff check --quiet --fix . ; $(VENV)/ruff format --quiet .
 
-lock: setup ## Resolve Pipfile anew into Pipfile.lock, without index addresses
+model: setup ## Search the event orders and failures that no test lists (MODEL=NAME SEED=N MINUTES=N MAX=N)
+	@$(VENV)/python -m tests.model $(MODEL) $(if $(SEED),--seed "$(SEED)") $(if $(MINUTES),--minutes "$(MINUTES)") \
+		$(if $(MAX),--most "$(MAX)") $(if $(SWITCHES),--switches "$(SWITCHES)") $(if $(FAULTS),--faults "$(FAULTS)") \
+		$(if $(SCHEDULE),--schedule "$(SCHEDULE)")
+
+##@ Generate
+lock: setup ## Resolve Pipfile into Pipfile.lock, without index addresses
 	@$(VENV)/python -m ops.dev.lock_packages
+
+docs: setup ## Write the parts of the documentation that come from the code
+	@$(VENV)/python -m ops.dev.docs
 
 diagram: setup ## Draw docs/architecture.svg from the synthesised Terraform of prod
 	@$(VENV)/python -m ops.dev.diagram
 
-docs: setup ## Write what the documentation takes from the code
-	@$(VENV)/python -m ops.dev.docs
-
-bundles: setup ## Build the function bundles for Lambda
-	@$(OPS) bundles
-
-synth: setup ## Synthesise Terraform for every complete environment into cdktf.out
-	@$(VENV)/python main.py
-
-bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account (YES=1)
+##@ Deploy to AWS (ENV=dev is the default)
+bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account (YES=1: do not ask)
 	@$(OPS) bootstrap $(if $(filter-out 0,$(YES)),--yes)
 
-plan: setup ## Print the Terraform plan of ENV and write it as Markdown to build/plans (REFRESH=0: by the state only)
+plan: setup ## Print the Terraform plan of ENV and write it to build/plans (REFRESH=0: compare with the state only)
 	@$(OPS) plan --env "$(ENV)" $(if $(filter 0,$(REFRESH)),--no-refresh)
 
 deploy: setup ## Plan ENV, ask, and apply (YES=1: do not ask)
@@ -84,5 +99,6 @@ deploy: setup ## Plan ENV, ask, and apply (YES=1: do not ask)
 destroy: setup ## Destroy ENV after asking (YES=1: do not ask)
 	@$(OPS) destroy --env "$(ENV)" $(if $(filter-out 0,$(YES)),--yes)
 
-clean: ## Remove what builds and runs wrote (keeps .venv)
+##@ Clean up
+clean: ## Remove what builds and runs wrote; .venv stays
 	@rm -rf build cdktf.out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,12 +1,14 @@
-"""What every test needs: its folder's worker, a temporary folder in the checkout, an end, and Ctrl-C."""
+"""What every test needs: its kind, one worker per folder, a temporary folder in the checkout, and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -17,12 +19,27 @@ from ops.local.folder import run_folder
 
 TESTS = Path(__file__).resolve().parent
 TEMPORARY = TESTS.parent / "build" / "tests"
+# The kind of a folder's tests, which a module or a test may override with a marker of its own.
+KINDS = {
+    "api": "embedded",
+    "bundles": "embedded",
+    "chaos": "unit",
+    "e2e": "e2e",
+    "emulator": "embedded",
+    "functions": "embedded",
+    "infra": "embedded",
+    "local": "embedded",
+    "model": "unit",
+    "ops": "embedded",
+    "terraform": "embedded",
+    "unit": "unit",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare the process for what the tests start."""
-    _know_ctrl_c()
-    # How long an example takes says more of the machine than of the code.
+    _handle_ctrl_c()
+    # The time of an example depends more on the machine than on the code.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")
     # An xdist worker inherits the folder of the process that started it.
@@ -30,17 +47,35 @@ def pytest_configure(config: pytest.Config) -> None:
         _keep_temporary_files_in_the_checkout(config)
 
 
-def _know_ctrl_c() -> None:
-    """Take SIGINT seriously also where a shell without job control started this in the background.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its kind: its own marker's, else its folder's."""
+    for item in items:
+        if not any(item.get_closest_marker(kind) for kind in ("unit", "embedded", "e2e")):
+            item.add_marker(KINDS[item.path.relative_to(TESTS).parts[0]])
 
-    Such a process ignores it, and so do those that it starts.
+
+@pytest.fixture(autouse=True)
+def unit_tests_connect_to_nothing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a unit test that opens a connection: it is of another kind."""
+    if request.node.get_closest_marker("unit"):
+
+        def connect(_socket: socket.socket, address: Any) -> None:
+            pytest.fail(f"a unit test connects to {address}: mark it embedded, or use a fake")
+
+        monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+def _handle_ctrl_c() -> None:
+    """Handle SIGINT, also where a shell without job control started this process in the background.
+
+    Such a process ignores SIGINT, and so do those that it starts.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _keep_temporary_files_in_the_checkout(config: pytest.Config) -> None:
-    """Make the folder of this run of tests, which takes along what they started, however they end."""
+    """Make the folder of this test run; closing it also ends what the tests started."""
     run = ExitStack()
     config.add_cleanup(run.close)
     os.environ["TMPDIR"] = str(run.enter_context(run_folder(TEMPORARY)))
@@ -48,7 +83,7 @@ def _keep_temporary_files_in_the_checkout(config: pytest.Config) -> None:
 
 
 class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Runs a folder's tests on one worker: what they share, such as a deployment, is made once."""
+    """Runs a folder's tests on one worker, so that what they share, such as a deployment, is made once."""
 
     def _split_scope(self, nodeid: str) -> str:
         return str(Path(nodeid).parts[1])
@@ -56,5 +91,5 @@ class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling:
-    """Schedule by folder. What xdist itself has for groups does nothing with pytest 9.2."""
+    """Schedule by folder; the groups of xdist itself have no effect with pytest 9.2."""
     return FolderScheduling(config, log)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ops.local.accounting import SentEvent, account
 from ops.local.observations import FinishedEvent, Observations, Outcome, ParkedMessage, Request
+
+pytestmark = pytest.mark.unit
 
 SENT_AT = 1_000.0
 

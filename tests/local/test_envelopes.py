@@ -22,6 +22,8 @@ from ops.local.envelopes import (
 )
 from ops.local.fresh_ids import FreshIds
 
+pytestmark = pytest.mark.unit
+
 
 def envelope(event_id: str = "evt_1Q0", **stripe_object: Any) -> dict[str, Any]:
     return {

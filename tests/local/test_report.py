@@ -26,6 +26,8 @@ from ops.local.report import (
     write,
 )
 
+pytestmark = pytest.mark.unit
+
 
 def row(outcome: Outcome | None, *, audited: bool = True, latency_ms: float | None = 12.0) -> Row:
     sent = SentEvent("evt_1", "invoice.paid", "2025-01-27.acacia", "billing", "a", 0)

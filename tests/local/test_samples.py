@@ -12,6 +12,8 @@ import pytest
 from functions.pipeline.routing_table import ROUTES
 from ops.local.envelopes import EXPECTED_CALLS, GENERATIONS, REPEATED, SAMPLES, default_set, load
 
+pytestmark = pytest.mark.unit
+
 API_VERSIONS = {"acacia": "2025-01-27.acacia", "current": "2026-07-29.dahlia"}
 # Numbers that no subscriber gets: 01 99 00 in France (Arcep, plan national de numérotation, 2.5.12) and
 # 555-01xx in North America.

@@ -6,6 +6,8 @@ import pytest
 
 from ops.console import open_console, plural
 
+pytestmark = pytest.mark.unit
+
 
 @pytest.mark.parametrize(
     ("columns", "width"),

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from ops.dlq import json_output
 from ops.dlq.mask import _NUMBERS, _STRINGS, DEEPEST, MASKED, TooDeepError, check_depth, masked
 
+pytestmark = pytest.mark.unit
+
 PLANTED = ("jenny.rosen@example.com", "Jenny Rosen", "+33 1 99 00 00 00", "12 Rue de l'Exemple", "4242 4242")
 KEYS = st.sampled_from([*_STRINGS, "email", "metadata", "description", "detail", *PLANTED])
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.sampled_from(PLANTED))

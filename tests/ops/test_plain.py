@@ -39,6 +39,8 @@ from ops.replay import report as replay_reports
 from ops.replay.forecast import Forecast, Line
 from ops.replay.replays import Replay
 
+pytestmark = pytest.mark.unit
+
 # By what a terminal does with it, and by what Rich does.
 HOSTILE = {
     "title": "a\x1b]0;pwned\x07b",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ops import plan_report
+
+pytestmark = pytest.mark.unit
 
 PLANTED = "planted-Sensitive-7e1f"
 HOSTILE = (

@@ -17,6 +17,8 @@ from ops.replay.archive import Archive
 from ops.replay.replays import Replay
 from ops.replay.rules import Rule
 
+pytestmark = pytest.mark.unit
+
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MADE = NOW - timedelta(days=100)

@@ -9,6 +9,8 @@ import pytest
 from ops.errors import OperatorError
 from ops.times import format_time, parse_time, stamp
 
+pytestmark = pytest.mark.unit
+
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from functions.pipeline.routing_table import ROUTES
 from ops import ROOT
 from ops.chaos import expectations
@@ -61,6 +63,7 @@ def test_every_place_knows_every_event_type() -> None:
     assert not list(missing()), "\n" + "\n".join(missing())
 
 
+@pytest.mark.slow
 def test_event_type_needs_a_row_a_sample_and_its_expected_call(tmp_path: Path) -> None:
     copy = tmp_path / "checkout"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))

@@ -10,6 +10,7 @@ import pytest
 from functions.shared import names
 from tests.unit.outages import ATTEMPTS, INTERVAL, RATE, World, playing
 
+pytestmark = pytest.mark.slow
 OLD, NEW = 100, 1900
 HOURS = 3600.0
 
