@@ -151,11 +151,9 @@ class Comparison:
         return self.ledger.known([event["id"] for event in events])
 
     def _of_ledger(self, batch: Batch, findings: Findings) -> None:
-        findings.gap.count(batch.events)
+        findings.gap.add_compared(batch.events)
         for event in batch.missing:
-            findings.gap.miss(event)
-            if self.healer is not None and self.healer.heal(event):
-                findings.gap.healed.add(event["id"])
+            findings.gap.add_missing(event, self.healer.heal if self.healer else None)
 
     def _of_handlers(self, batch: Batch, judged_until: int, findings: Findings) -> None:
         lacking = {event["id"] for event in batch.missing}
@@ -171,12 +169,12 @@ class Comparison:
             if status == COMPLETED:
                 continue
             gap = findings.unhandled if status is None else findings.unapplied
-            gap.miss(event)
-            if self.healer is None or (status is not None and not self.with_unapplied):
-                continue
-            # The API gets the body that it would have got: Stripe may list the event in an older version.
-            if self.healer.invoke_handler(self.ledger.event(event["id"]) or event):
-                gap.healed.add(event["id"])
+            heals = self.healer is not None and (status is None or self.with_unapplied)
+            gap.add_missing(event, self._send_to_handler if heals else None)
+
+    def _send_to_handler(self, event: Event) -> bool:
+        # From the ledger, so that the API gets the original body: Stripe may list an older version.
+        return self.healer is not None and self.healer.invoke_handler(self.ledger.event(event["id"]) or event)
 
 
 def healer(environment: Environment) -> Healer:

@@ -1,5 +1,5 @@
-"""Reconciliation: Stripe's own list of events against the ledger, and the way back for what is missing.
+"""Reconciliation: compare Stripe's own list of events with the ledger, and heal what is missing.
 
-Read `gap.py`, then `heal.py`, then `run.py`, which is what the schedule starts; the operators' command
-shares the first two.
+Read `gap.py`, then `heal.py`, then `run.py`, which the schedule starts. The operators' command shares the
+first two.
 """

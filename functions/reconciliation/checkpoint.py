@@ -1,4 +1,4 @@
-"""How far Stripe's list was compared: items of the idempotency table, which never expire."""
+"""How far Stripe's list was compared, in items of the idempotency table that never expire."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ TABLE: Final = "the idempotency table"
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
-    """An event that was found to be lacking and was not handed over; ``created`` in Unix seconds."""
+class MissingEvent:
+    """An event that was missing and was not healed; `created` in Unix seconds."""
 
     id: str
     type: str
     created: int
 
     @classmethod
-    def of(cls, event: Mapping[str, Any]) -> Lacking:
-        """Remember of an event what finds it again."""
+    def of(cls, event: Mapping[str, Any]) -> MissingEvent:
+        """Keep of an event what finds it again."""
         return cls(event["id"], event["type"], int(event["created"]))
 
     def event(self) -> dict[str, Any]:
-        """Return what is remembered of the event, as Stripe names it."""
+        """Return the same fields under Stripe's names."""
         return {"id": self.id, "type": self.type, "created": self.created}
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Everything that Stripe made before ``compared_until`` was compared, and is there but for ``lacking``.
+    """All events created before `compared_until` were compared; of those only `missing` are missing.
 
     Parameters
     ----------
     compared_until
         Unix seconds.
     complete
-        Whether the run that wrote this came to its end; where not, the next one goes on from here.
-    looked_at
-        When that run began, in Unix seconds: what lacks was looked for after that.
+        Whether the run that saved this was complete; if not, the next one continues from here.
+    checked_at
+        When that run began, in Unix seconds: the missing events were searched for after that.
     """
 
     compared_until: int
     complete: bool
-    looked_at: int
-    lacking: tuple[Lacking, ...] = ()
+    checked_at: int
+    missing: tuple[MissingEvent, ...] = ()
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The item of one comparison of one environment.
+    """The item of one comparison.
 
-    Two runs at once may overwrite each other's position. Each position is true by itself, so that costs
+    Two concurrent runs may overwrite each other's position. Each position is true by itself, so this costs
     another comparison and loses nothing.
     """
 
@@ -86,18 +86,20 @@ class Checkpoint:
             until,
             item["complete"]["BOOL"],
             int(item["looked_at"]["N"]) if "looked_at" in item else until,
-            tuple(Lacking(*each) for each in json.loads(item["lacking"]["S"])) if "lacking" in item else (),
+            tuple(MissingEvent(*each) for each in json.loads(item["lacking"]["S"]))
+            if "lacking" in item
+            else (),
         )
 
     def write(self, position: Position) -> None:
-        """Keep a position.
+        """Save a position.
 
         Raises
         ------
         TransientError, ConfigurationError
             DynamoDB did not answer, or refused.
         """
-        lacking = [[each.id, each.type, each.created] for each in position.lacking]
+        missing = [[each.id, each.type, each.created] for each in position.missing]
         try:
             self.client.put_item(
                 TableName=self.table,
@@ -105,8 +107,8 @@ class Checkpoint:
                     **self._key(),
                     "compared_until": {"N": str(position.compared_until)},
                     "complete": {"BOOL": position.complete},
-                    "looked_at": {"N": str(position.looked_at)},
-                    "lacking": {"S": json.dumps(lacking, separators=(",", ":"))},
+                    "looked_at": {"N": str(position.checked_at)},
+                    "lacking": {"S": json.dumps(missing, separators=(",", ":"))},
                 },
             )
         except aws.AwsError as error:
@@ -117,7 +119,7 @@ class Checkpoint:
 
 
 def table_created_at(client: DynamoDBClient, table: str) -> int:
-    """Return when the idempotency table was made, in Unix seconds: with the pipeline's first deploy.
+    """Return when the idempotency table was created, in Unix seconds: at the pipeline's first deploy.
 
     Raises
     ------

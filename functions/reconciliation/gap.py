@@ -1,4 +1,4 @@
-"""The gap: events that Stripe made and somebody should know, the ledger or a handler, and does not."""
+"""The gap: events that Stripe created and that the ledger, or a handler, has no record of."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-# An event counts as missing in the ledger only when it had this many seconds to come: EventBridge and the
+# An event counts as missing in the ledger only this many seconds after it was created: EventBridge and the
 # audit queue take seconds, and an audit function that is throttled or retried takes minutes.
 GRACE_SECONDS: Final = 600
-# Events that are compared, and after which a checkpoint can be kept.
+# Events that are compared at once; a checkpoint can be saved after each batch.
 BATCH_SIZE: Final = 100
 
 Event = Mapping[str, Any]
-# Returns the ids of those events that are known; of an event it reads the id and the type.
+# Returns the ids of the events that are known; of each event it needs the id and the type.
 Known = Callable[[Sequence[Event]], set[str]]
+# Sends an event to where it is missing; returns False if it can never be sent.
+Heal = Callable[[Event], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some events in Stripe's order, and which of them are not known."""
+    """Some events in Stripe's order, and those of them that are not known."""
 
     events: list[dict[str, Any]] = field(repr=False)
     missing: list[dict[str, Any]] = field(repr=False)
 
     @property
     def last_created(self) -> int:
-        """When the newest of the events was made, in Unix seconds."""
+        """When the newest of the events was created, in Unix seconds."""
         return max(int(event["created"]) for event in self.events)
 
 
 @dataclass
 class Gap:
-    """What was compared and what is missing, by event type; ids and types only."""
+    """What was compared and what is missing, by event type; only ids and types."""
 
     compared: Counter[str] = field(default_factory=Counter)
     missing: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -42,30 +44,40 @@ class Gap:
 
     @property
     def missing_count(self) -> int:
-        """How many events are missing, healed ones included."""
+        """How many events are missing, including the healed ones."""
         return sum(len(ids) for ids in self.missing.values())
 
     @property
     def open_count(self) -> int:
-        """How many are missing and not healed."""
+        """How many events are missing and not healed."""
         return self.missing_count - len(self.healed)
 
-    def count(self, events: Iterable[Event]) -> None:
-        """Count events that were compared."""
+    def add_compared(self, events: Iterable[Event]) -> None:
+        """Count compared events."""
         self.compared.update(event["type"] for event in events)
 
-    def miss(self, event: Event) -> None:
-        """Count a missing event."""
+    def add_missing(self, event: Event, heal: Heal | None = None) -> bool:
+        """Count a missing event, heal it if `heal` is given, and return whether it is healed now.
+
+        Raises
+        ------
+        EventError
+            What `heal` raised; the event may be healed all the same.
+        """
         self.missing[event["type"]].append(event["id"])
+        healed = heal is not None and heal(event)
+        if healed:
+            self.healed.add(event["id"])
+        return healed
 
 
 def compare(events: Iterable[dict[str, Any]], known: Known) -> Iterator[Batch]:
-    """Compare events with what is known, in batches and in their order.
+    """Compare events with what is known, in batches and in order.
 
     Raises
     ------
     EventError
-        Stripe, or who is asked what is known, failed; what was yielded before stands.
+        Stripe, or what `known` reads, failed. Batches yielded before stay valid.
     """
     iterator = iter(events)
     while batch := list(islice(iterator, BATCH_SIZE)):

@@ -1,4 +1,4 @@
-"""What the handlers know of events: their records in the idempotency table."""
+"""The handlers' idempotency records: which events a handler has received, and with which status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 TABLE: Final = "the idempotency table"
-# DynamoDB takes so many keys in one BatchGetItem.
+# The most keys of one BatchGetItem.
 READ_BATCH: Final = 100
 READ_ATTEMPTS: Final = 8
 FIRST_WAIT_SECONDS: Final = 0.05
@@ -26,15 +26,18 @@ _STATUS: Final = "status"
 
 @dataclass(frozen=True)
 class HandlerRecords:
-    """The handlers' records, read in batches."""
+    """Reads the handlers' idempotency records in batches."""
 
     client: DynamoDBClient = field(repr=False)
     table: str
 
     def of_events(self, events: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-        """Return the status of the record of each event that has one, by event id.
+        """Return the status of each event that has a record, by event id; an unrouted type has none.
 
-        Events of types that no handler takes have none. Raises as :meth:`statuses` does.
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
         """
         keys = {
             idempotency_id(route.handler, event["id"]): event["id"]
@@ -44,7 +47,7 @@ class HandlerRecords:
         return {keys[key]: status for key, status in self.statuses(keys)}
 
     def statuses(self, keys: Collection[str]) -> Iterator[tuple[str, str]]:
-        """Iterate over the records of the keys that have one and what their status is.
+        """Yield the key and the status of each key that has a record.
 
         Raises
         ------
@@ -52,8 +55,8 @@ class HandlerRecords:
             The table did not answer, or refused.
         """
         now = time.time()
-        left = iter(keys)
-        while batch := list(islice(left, READ_BATCH)):
+        remaining = iter(keys)
+        while batch := list(islice(remaining, READ_BATCH)):
             for item in self._items(batch):
                 if float(item.get(names.IDEMPOTENCY_EXPIRY_ATTRIBUTE, {}).get("N", "0")) > now:
                     yield item[names.IDEMPOTENCY_KEY_ATTRIBUTE]["S"], item.get(_STATUS, {}).get("S", "")
@@ -81,4 +84,4 @@ class HandlerRecords:
             if not wanted:
                 return
             time.sleep(FIRST_WAIT_SECONDS * 2**attempt)
-        raise TransientError(f"{TABLE} throttles: it left keys unread")
+        raise TransientError(f"{TABLE} throttles reads")

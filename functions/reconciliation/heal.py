@@ -1,8 +1,8 @@
-"""The way back for a missing event: to the handler that its type belongs to, and to the audit queue.
+"""Healing: a missing event is sent to its handler and to the audit queue.
 
-Only Stripe can put events on a partner bus, so the handler is invoked with the envelope that EventBridge
-would have made, and the same envelope goes to the audit queue. Handing an event over twice is harmless: the
-handler knows applied events, and the ledger knows the copy by its envelope's id.
+Only Stripe can put events on a partner event bus. So the handler is invoked with the envelope that
+EventBridge would have made, and the same envelope is sent to the audit queue. Healing an event twice is
+harmless: the handler knows which events it has applied, and the ledger knows the copy by its envelope's id.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
 
-# Events per second, so that a long gap does not fall on the Huntaze API at once.
+# Events per second, so that a long gap does not overload the Huntaze API.
 RATE: Final = 20.0
 
 
 @dataclass(frozen=True)
 class HealTargets:
-    """Where missing events go.
+    """Where missing events are sent.
 
     Parameters
     ----------
     event_source
-        The partner event source, by which the handlers know Stripe's events.
+        The partner event source, which the envelope names.
     partition
-        The first part of AWS's ARNs: aws, or aws-cn for example.
+        The AWS partition, for example aws or aws-cn.
     functions
-        Handler to the function's name or ARN.
+        Function name or ARN by handler.
     queue_url
         URL of the audit's FIFO queue.
     """
@@ -53,22 +53,22 @@ class HealTargets:
 
 @dataclass
 class Healer:
-    """Hands missing events over, at a bounded rate."""
+    """Sends missing events at a limited rate."""
 
-    destination: HealTargets
+    targets: HealTargets
     lambda_client: LambdaClient = field(repr=False)
     sqs_client: SQSClient = field(repr=False)
     limiter: RateLimiter = field(default_factory=lambda: RateLimiter(RATE))
 
     def heal(self, event: Mapping[str, Any]) -> bool:
-        """Invoke the event's handler and put it into the audit queue; return False where it is too large.
+        """Send an event to its handler and to the audit queue; return False if it is too large.
 
-        The audit comes last: an event that is in the ledger is no longer found as missing.
+        The audit queue comes last: an event that is in the ledger is no longer found missing.
 
         Raises
         ------
         TransientError, ConfigurationError
-            Lambda or SQS did not answer, or refused; the event may be handed over again.
+            Lambda or SQS did not answer, or refused; healing the event again is safe.
         """
         body = self._body(event)
         if body is None:
@@ -79,7 +79,13 @@ class Healer:
         return True
 
     def invoke_handler(self, event: Mapping[str, Any]) -> bool:
-        """Invoke the handler of an event that the ledger has; raises as :meth:`heal` does."""
+        """Send an event that is in the ledger to its handler alone; return False if it is too large.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            Lambda did not answer, or refused; sending the event again is safe.
+        """
         body = self._body(event)
         if body is None:
             return False
@@ -88,18 +94,18 @@ class Healer:
         return True
 
     def _body(self, event: Mapping[str, Any]) -> str | None:
-        body = without_client_secrets(compact(envelope(event, self.destination)))
+        body = without_client_secrets(compact(envelope(event, self.targets)))
         if len(body.encode()) <= names.EVENT_BYTES:
             return body
         extra = {"event_id": event["id"], "event_type": event["type"]}
-        logger.error("event not handed over", extra=extra | {"reason": "it is too large"})
+        logger.error("event not healed", extra=extra | {"reason": "the event is too large"})
         return None
 
     def _invoke(self, event: Mapping[str, Any], body: str) -> None:
         route = ROUTES.get(event["type"])
         if route is None:
             return
-        function = self.destination.functions[route.handler]
+        function = self.targets.functions[route.handler]
         try:
             self.lambda_client.invoke(FunctionName=function, InvocationType="Event", Payload=body.encode())
         except aws.AwsError as error:
@@ -108,7 +114,7 @@ class Healer:
     def _send(self, event: Mapping[str, Any], body: str) -> None:
         try:
             self.sqs_client.send_message(
-                QueueUrl=self.destination.queue_url,
+                QueueUrl=self.targets.queue_url,
                 MessageBody=body,
                 MessageGroupId=message_group(event["type"]),
             )
@@ -116,20 +122,20 @@ class Healer:
             raise aws.fault("the audit queue", error) from error
 
 
-def envelope(event: Mapping[str, Any], destination: HealTargets) -> dict[str, Any]:
-    """Wrap an event as EventBridge does, under an id that tells the event and who wrapped it.
+def envelope(event: Mapping[str, Any], targets: HealTargets) -> dict[str, Any]:
+    """Wrap an event as EventBridge does, with an id that names the event and marks the copy.
 
-    So the ledger counts no delivery of Stripe's where this is a copy of one.
+    By this id the ledger knows a copy, and does not count it as a delivery by Stripe.
     """
-    source = destination.event_source
+    source = targets.event_source
     return {
         "version": "0",
         "id": f"{names.RECONCILED_ID_PREFIX}{event['id']}",
         "detail-type": event["type"],
         "source": source,
-        "account": destination.account_id,
+        "account": targets.account_id,
         "time": datetime.fromtimestamp(event["created"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "region": destination.region,
-        "resources": [f"arn:{destination.partition}:events:{destination.region}::event-source/{source}"],
+        "region": targets.region,
+        "resources": [f"arn:{targets.partition}:events:{targets.region}::event-source/{source}"],
         "detail": dict(event),
     }

@@ -1,4 +1,4 @@
-"""One scheduled reconciliation: Stripe's list against the ledger, and then against the handlers' records."""
+"""One scheduled reconciliation: Stripe's list against the ledger, then against the handlers' records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from functions.reconciliation.checkpoint import Checkpoint, table_created_at
 from functions.reconciliation.gap import GRACE_SECONDS, Event, Gap, Known
 from functions.reconciliation.handler_records import HandlerRecords
 from functions.reconciliation.heal import Healer, HealTargets
-from functions.reconciliation.job import OVERLAP_SECONDS, Job, Start
+from functions.reconciliation.job import OVERLAP_SECONDS, Job, StartTime
 from functions.reconciliation.settings import ReconcileSettings, reconcile_settings
 from functions.shared import aws, names
 from functions.shared.errors import ConfigurationError, EventError
@@ -32,22 +32,22 @@ from functions.stripe_api import client
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Ids in one log line, the newest; Lambda cuts lines at 1 MB, readers get tired earlier.
+# The newest ids of a log line; Lambda cuts lines at 1 MB.
 LOGGED_IDS: Final = 100
 
 
 def reconcile(context: LambdaContext) -> dict[str, Any]:
-    """Compare what Stripe made since the checkpoints, and heal where that is set.
+    """Compare what Stripe created since the checkpoints, and heal what is missing if healing is on.
 
-    First with the ledger, then, as soon as an event must have met its handler, with the handlers' records.
+    The ledger comes first. The handlers' records are compared once an event must have reached its handler.
     Only routed types are compared: which others the event destination sends is not known here.
 
     Returns
     -------
     dict
-        ``compared``, ``missing`` and ``healed`` as numbers of events, ``compared_until`` in Unix seconds, and
-        ``complete``: whether the time was enough. Where it was not, the next run goes on. The same of the
-        second comparison stands in ``unhandled``.
+        `compared`, `missing` and `healed` as numbers of events, `compared_until` in Unix seconds, and
+        `complete`: whether the time was enough; if not, the next run continues. `unhandled` has the same of
+        the second comparison.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def reconcile(context: LambdaContext) -> dict[str, Any]:
     try:
         settings = reconcile_settings()
         healer = _healer(settings, context) if settings.heal else None
-        start = _start(settings)
+        start = _start_time(settings)
         now = int(time.time())
         ledger = ledger_job(settings, healer, start)
         result = _run(ledger, now - GRACE_SECONDS, context, names.EVENTS_MISSING, "events missing")
@@ -66,7 +66,7 @@ def reconcile(context: LambdaContext) -> dict[str, Any]:
         result["unhandled"] = _run(handled, until, context, names.EVENTS_UNHANDLED, "events unhandled")
     except EventError as error:
         if isinstance(error, ConfigurationError):
-            # A key may be rotated before the next run.
+            # The key may be rotated before the next run.
             forget_settings()
         logger.error("reconciliation failed", extra={"error": type(error).__name__, "reason": error.reason})
         raise
@@ -74,11 +74,11 @@ def reconcile(context: LambdaContext) -> dict[str, Any]:
     return result
 
 
-def ledger_job(settings: ReconcileSettings, healer: Healer | None, start: Start) -> Job:
-    """Make the comparison with the ledger: what is missing there most often never reached the bus."""
+def ledger_job(settings: ReconcileSettings, healer: Healer | None, start: StartTime) -> Job:
+    """Return the comparison with the ledger; an event that is missing there usually never reached the bus."""
 
-    def known_since(since: int, looked_at: int | None = None) -> Known:
-        written_since = None if looked_at is None else datetime.fromtimestamp(looked_at, UTC) - CLOCK_SKEW
+    def known_since(since: int, checked_at: int | None = None) -> Known:
+        written_since = None if checked_at is None else datetime.fromtimestamp(checked_at, UTC) - CLOCK_SKEW
         known = KnownEvents(_ledger(settings), since, written_since=written_since).known
         return lambda events: known([event["id"] for event in events])
 
@@ -91,29 +91,29 @@ def ledger_job(settings: ReconcileSettings, healer: Healer | None, start: Start)
     )
 
 
-def handled_job(settings: ReconcileSettings, healer: Healer | None, start: Start) -> Job:
-    """Make the comparison with the handlers' records: what has none reached no handler."""
+def handled_job(settings: ReconcileSettings, healer: Healer | None, start: StartTime) -> Job:
+    """Return the comparison with the handlers' records; an event without one reached no handler."""
     records = HandlerRecords(_client("dynamodb"), settings.table)
 
     def known(events: Sequence[Event]) -> set[str]:
-        # A type that was taken out of the routing has no handler to meet any more.
+        # A type that is no longer routed has no handler.
         return {*records.of_events(events), *(each["id"] for each in events if each["type"] not in ROUTES)}
 
-    def known_since(_since: int, _looked_at: int | None = None) -> Known:
+    def known_since(_since: int, _checked_at: int | None = None) -> Known:
         return known
 
     return Job(
         stripe=client.from_settings(),
         checkpoint=Checkpoint(_client("dynamodb"), settings.table, names.RECONCILE_HANDLED_CHECKPOINT),
         known_since=known_since,
-        heal=_FromLedger(_ledger(settings), healer).heal if healer else None,
+        heal=_LedgerHealer(_ledger(settings), healer).heal if healer else None,
         start=start,
     )
 
 
 @dataclass
-class _FromLedger:
-    """Hands events to their handlers as the ledger has them: the API gets the body that it would have got."""
+class _LedgerHealer:
+    """Sends events to their handlers as the ledger holds them, so that the API gets the original body."""
 
     reader: LedgerReader
     healer: Healer
@@ -121,7 +121,7 @@ class _FromLedger:
 
     def heal(self, event: Event) -> bool:
         if not self._known:
-            # They come in the order in which they were made, but for those of the overlap.
+            # Events come in the order in which they were created, except in the overlap.
             self._known.append(KnownEvents(self.reader, event["created"] - OVERLAP_SECONDS))
         return self.healer.invoke_handler(self._known[0].event(event["id"]) or event)
 
@@ -130,11 +130,11 @@ def _run(job: Job, until: int, context: LambdaContext, metric: str, message: str
     try:
         complete = job.run(until, context)
     except EventError:
-        # What was found on the way is told; that nothing is missing can't be said.
+        # Report what was found so far, but not that nothing is missing.
         if job.gap.missing_count:
-            _tell(job.gap, metric, message)
+            _report(job.gap, metric, message)
         raise
-    _tell(job.gap, metric, message)
+    _report(job.gap, metric, message)
     return {
         "compared": job.gap.compared.total(),
         "missing": job.gap.missing_count,
@@ -144,7 +144,7 @@ def _run(job: Job, until: int, context: LambdaContext, metric: str, message: str
     }
 
 
-def _tell(gap: Gap, metric: str, message: str) -> None:
+def _report(gap: Gap, metric: str, message: str) -> None:
     for event_type, event_ids in sorted(gap.missing.items()):
         logger.warning(
             message,
@@ -165,11 +165,11 @@ def _tell(gap: Gap, metric: str, message: str) -> None:
         pass
 
 
-def _start(settings: ReconcileSettings) -> Start:
-    if settings.begin is not None:
-        return Start(settings.begin, asked_for=True)
-    # Whoever took Stripe's events before the first deploy has seen to those of that time.
-    return Start(table_created_at(_client("dynamodb"), settings.table), asked_for=False)
+def _start_time(settings: ReconcileSettings) -> StartTime:
+    if settings.compare_from is not None:
+        return StartTime(settings.compare_from, explicit=True)
+    # Events created before the first deploy were not meant for this pipeline.
+    return StartTime(table_created_at(_client("dynamodb"), settings.table), explicit=False)
 
 
 def _ledger(settings: ReconcileSettings) -> LedgerReader:

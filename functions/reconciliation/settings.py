@@ -14,21 +14,21 @@ MODES = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
 
 @dataclass(frozen=True, slots=True)
 class ReconcileSettings:
-    """What the function needs besides Stripe's key; the last three only to heal.
+    """What the reconcile function needs besides Stripe's key; the last three only to heal.
 
     Parameters
     ----------
     handled_within
-        Seconds after which an event that no handler has a record of has reached none.
-    begin
-        Unix seconds before which no event is compared; None where nobody set it.
+        Seconds after which an event without a handler's record has reached no handler.
+    compare_from
+        Events created before, in Unix seconds, are not compared; None if not set.
     """
 
     heal: bool
     ledger_bucket: str
     table: str
     handled_within: int
-    begin: int | None
+    compare_from: int | None
     event_source: str
     functions: Mapping[str, str]
     queue_url: str
@@ -41,7 +41,7 @@ def reconcile_settings() -> ReconcileSettings:
     Raises
     ------
     ConfigurationError
-        Names the variable that is missing or wrong.
+        A variable is missing or wrong; the message names it.
     """
     heal = settings.one_of(names.RECONCILE, MODES) == names.RECONCILE_HEAL
     return ReconcileSettings(
@@ -49,7 +49,9 @@ def reconcile_settings() -> ReconcileSettings:
         ledger_bucket=settings.required(names.LEDGER_BUCKET),
         table=settings.required(names.IDEMPOTENCY_TABLE),
         handled_within=settings.positive(names.HANDLED_WITHIN_SECONDS),
-        begin=settings.positive(names.RECONCILE_FROM) if os.environ.get(names.RECONCILE_FROM) else None,
+        compare_from=settings.positive(names.RECONCILE_FROM)
+        if os.environ.get(names.RECONCILE_FROM)
+        else None,
         event_source=settings.required(names.EVENT_SOURCE_NAME) if heal else "",
         functions=settings.by_handler(names.HANDLER_FUNCTIONS) if heal else {},
         queue_url=settings.required(names.EVENTS_QUEUE_URL) if heal else "",

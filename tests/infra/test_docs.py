@@ -70,7 +70,7 @@ PHRASES = [
     ("operations.md", f"at most {held.MOST_HELD:,} messages of a queue"),
     ("replay-and-reconcile.md", f"younger than {gap.GRACE_SECONDS // 60} minutes"),
     ("replay-and-reconcile.md", f"sends {heal.RATE:.0f} events per second"),
-    ("replay-and-reconcile.md", f"Up to {job.MOST_LACKING} events are kept"),
+    ("replay-and-reconcile.md", f"Up to {job.MAX_MISSING} events are kept"),
 ]
 
 

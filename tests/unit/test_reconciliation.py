@@ -59,9 +59,9 @@ def test_every_event_is_compared_once_and_missing_unless_known(count: int, known
     gap = Gap()
     for batch in compare(events, ledger.known):
         assert batch.last_created == max(event["created"] for event in batch.events)
-        gap.count(batch.events)
+        gap.add_compared(batch.events)
         for event in batch.missing:
-            gap.miss(event)
+            gap.add_missing(event)
     assert gap.compared.total() == count == sum(ledger.asked)
     expected = [f"evt_{number}" for number in range(count) if number not in known]
     assert gap.missing.get("customer.updated", []) == expected

@@ -19,7 +19,7 @@ from functions.reconciliation import gap
 from functions.reconciliation import job as jobs
 from functions.reconciliation.checkpoint import Position
 from functions.reconciliation.gap import GRACE_SECONDS, Event, Known
-from functions.reconciliation.job import Job, Start
+from functions.reconciliation.job import Job, StartTime
 from functions.shared.errors import TransientError
 from functions.shared.telemetry import logger
 
@@ -82,7 +82,7 @@ class World:
                 self.fail(0.0005)
                 yield dict(event)
 
-    def known_since(self, _since: int, _looked_at: int | None = None) -> Known:
+    def known_since(self, _since: int, _checked_at: int | None = None) -> Known:
         def known(events: Any) -> set[str]:
             self.fail(0.01)
             return {event["id"] for event in events if self.in_ledger(event["id"])}
@@ -115,7 +115,7 @@ class World:
             checkpoint,
             self.known_since,
             self.heal if self.heals else None,
-            Start(BEGIN, asked_for=True),
+            StartTime(BEGIN, explicit=True),
             clock=lambda: self.now,
         )
 
@@ -191,12 +191,12 @@ def test_report_goes_on_telling_what_lacks_and_heal_later_hands_it_over(first: i
 
 
 def test_what_lacks_and_can_not_be_remembered_holds_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "MOST_LACKING", 5)
+    monkeypatch.setattr(jobs, "MAX_MISSING", 5)
     world = World(7, heals=False, calm=True, now=BEGIN + SECONDS + 10_000)
     waits = world.job()
     assert not world.attempt(waits)
     assert waits.gap.missing_count > 5
-    assert world.position is None or len(world.position.lacking) <= 5
+    assert world.position is None or len(world.position.missing) <= 5
     assert not world.attempt(world.job())
     world.heals = True
     world.settle()
