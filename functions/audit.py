@@ -1,4 +1,4 @@
-"""Lambda function for the audit queue; its handler is functions.audit.handler."""
+"""Lambda function of the audit queue; its handler is functions.audit.handler."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ from functions.shared.telemetry import logger
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(batch: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Write a batch of the queue to the ledger; see :func:`functions.ledger.batch.store`."""
+    """Store a batch of the queue in the ledger, as described in `functions.ledger.batch.store`."""
     return store(batch)

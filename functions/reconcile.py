@@ -1,4 +1,4 @@
-"""Lambda function for the scheduled reconciliation; its handler is functions.reconcile.handler."""
+"""Lambda function of the scheduled reconciliation; its handler is functions.reconcile.handler."""
 
 from typing import Any
 
@@ -10,5 +10,5 @@ from functions.shared.telemetry import logger
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Compare Stripe's list with the ledger; see :func:`functions.reconciliation.run.reconcile`."""
+    """Compare Stripe's list with the ledger, as described in `functions.reconciliation.run.reconcile`."""
     return reconcile(context)

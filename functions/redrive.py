@@ -1,4 +1,4 @@
-"""Lambda function that hands failed events back by itself; its handler is functions.redrive.handler."""
+"""Lambda function of the automatic redrive; its handler is functions.redrive.handler."""
 
 from typing import Any
 
@@ -11,5 +11,5 @@ from functions.shared.telemetry import logger, metrics
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 @metrics.log_metrics
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Look at the dead-letter queues; see :func:`functions.dead_letters.auto_redrive.run`."""
+    """Redrive events after an outage, as described in `functions.dead_letters.auto_redrive.run`."""
     return run(context)

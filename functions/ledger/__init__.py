@@ -1,1 +1,1 @@
-"""The audit ledger: every event of the bus, once a delivery in S3 and once an event in PostgreSQL."""
+"""The audit ledger: every delivery to the event bus in S3, and every event in PostgreSQL."""

@@ -1,4 +1,4 @@
-"""One batch of the audit queue: read, write to S3, insert into PostgreSQL, park what can't be stored."""
+"""One batch of the audit queue: parse it, write it to S3 and PostgreSQL, park what can't be stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.ledger import s3
 from functions.ledger.parking import park
-from functions.ledger.records import LedgerRecord, read
+from functions.ledger.records import LedgerRecord, parse
 from functions.shared.errors import EventError, InvalidEventError
 from functions.shared.settings import LedgerSettings, forget_settings, ledger_settings
 from functions.shared.telemetry import logger
@@ -18,24 +18,29 @@ if TYPE_CHECKING:
 
 
 def store(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Store a batch and return Lambda's partial batch response: the messages to deliver again.
+    """Store a batch.
 
-    A message that can never be stored is put into the dead-letter queue here, after its neighbours were
-    stored; only where that queue does not take it, it is named in the response, and SQS moves it there
-    alone, after its receives. AWS advises to name those behind it in a FIFO queue too, which keeps their
-    order; audit records need none, and would share the way into the dead-letter queue.
+    A message that can never be stored is parked in the dead-letter queue after the others were stored. If
+    that queue does not accept it, it is returned as a failure, and SQS moves it there after its last receive.
+    For a FIFO queue AWS advises to return the messages behind it too, which keeps their order. Audit records
+    need no order, and those messages would end up in the dead-letter queue as well.
+
+    Returns
+    -------
+    dict
+        Lambda's partial batch response, with the messages to deliver again.
 
     Raises
     ------
     TransientError, ConfigurationError
-        S3 or PostgreSQL failed, which says nothing about the messages: all of them come again.
+        S3 or PostgreSQL failed: all messages are delivered again.
     """
     messages: Sequence[Mapping[str, Any]] = batch["Records"]
     records: list[LedgerRecord] = []
     refusals: dict[str, InvalidEventError] = {}
     for message in messages:
         try:
-            records.append(read(message))
+            records.append(parse(message))
         except InvalidEventError as error:
             refusals[message["messageId"]] = error
     try:
@@ -44,9 +49,9 @@ def store(batch: Mapping[str, Any]) -> dict[str, Any]:
             refusals |= _write(records, settings)
     except EventError as error:
         logger.error("batch failed", extra={"error": type(error).__name__, "reason": error.reason})
-        _forget()
+        _reload_settings()
         raise
-    left = park(
+    not_parked = park(
         settings.dead_letter_queue_url,
         [
             (message, refusals[message["messageId"]])
@@ -54,15 +59,15 @@ def store(batch: Mapping[str, Any]) -> dict[str, Any]:
             if message["messageId"] in refusals
         ],
     )
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in left]}
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in not_parked]}
 
 
 def _write(records: Sequence[LedgerRecord], settings: LedgerSettings) -> dict[str, InvalidEventError]:
-    """Write the records and return why which of their messages can't be stored whole."""
+    """Write the records; return the message ids of those that PostgreSQL can't store, with the reason."""
     key = s3.write(settings.bucket, records)
     refused = _table(settings.database_url).insert(records) if settings.database_url else []
     refusals = {
-        record.message_id: InvalidEventError("detail", f"can't be held by PostgreSQL; it is in {key}")
+        record.message_id: InvalidEventError("detail", f"can't be stored in PostgreSQL; it is in {key}")
         for record in refused
     }
     for record in records:
@@ -72,15 +77,15 @@ def _write(records: Sequence[LedgerRecord], settings: LedgerSettings) -> dict[st
     return refusals
 
 
-def _forget() -> None:
-    """Read the settings anew at the next batch: the database's address or password may have been rotated."""
+def _reload_settings() -> None:
+    """Read the settings again at the next batch: the database's address or password may have changed."""
     forget_settings()
     _table.cache_clear()
 
 
 @cache
 def _table(database_url: str) -> LedgerTable:
-    # Imported here, so that a ledger without a database does not pay for psycopg at each cold start.
+    # Imported here: without a database, psycopg must not slow down each cold start.
     from functions.ledger.postgres import LedgerTable
 
     return LedgerTable(database_url)

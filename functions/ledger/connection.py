@@ -1,7 +1,7 @@
-"""The connection to the ledger's PostgreSQL: encrypted, and to nobody but the server that the URL names.
+"""The connection to the ledger's PostgreSQL: encrypted, and only to the server that the URL names.
 
-libpq's own default is ``sslmode=prefer``: a server, or whoever stands before it, that says it has no TLS is
-given the password in clear text and then every event (PostgreSQL, "SSL Support", table 32.1).
+libpq's default is `sslmode=prefer`: it sends the password and then every event in clear text to any server,
+or anyone in between, that claims to have no TLS (PostgreSQL, "SSL Support", table 32.1).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from functions.shared import names
 from functions.shared.errors import ConfigurationError
 
 VERIFIED: Final = "verify-full"
-# These encrypt nothing, or stop encrypting where the other side asks for it.
+# These modes do not encrypt, or stop encrypting if the other side asks for it.
 PLAIN_MODES: Final = frozenset({"disable", "allow", "prefer"})
-# Certificate authorities of a database whose own is not among the public ones, such as Amazon RDS.
+# The certificate authorities of a database that uses no public one, such as Amazon RDS.
 OWN_AUTHORITIES: Final = Path(__file__).with_name("database-ca.pem")
 
 
@@ -32,19 +32,22 @@ def connect(database_url: str, **options: Any) -> psycopg.Connection:
     ConfigurationError
         The URL leaves the connection without TLS.
     psycopg.Error
-        The connection did not come about.
+        The connection failed.
     """
     return psycopg.connect(make_conninfo(database_url, **encryption(database_url)), **options)
 
 
 def encryption(database_url: str) -> dict[str, str]:
-    """Return what libpq has to be told besides the URL: nothing on loopback, else what the URL leaves open.
+    """Return the TLS parameters for libpq that the URL leaves open; none on loopback.
 
-    The certificate is checked against ``database-ca.pem`` beside this module where that file is, and against
-    the public authorities otherwise: the certificates of the machine are not where psycopg's own OpenSSL
-    looks. ``sslmode=require`` and ``sslmode=verify-ca`` in the URL are its owner's word.
+    The certificate is checked against `database-ca.pem` beside this module if that file exists, and against
+    the public authorities otherwise, because psycopg's own OpenSSL does not find those of the machine. An
+    `sslmode=require` or `sslmode=verify-ca` in the URL is kept.
 
-    Raises as :func:`connect` does.
+    Raises
+    ------
+    ConfigurationError
+        The URL leaves the connection without TLS.
     """
     parameters = conninfo_to_dict(database_url)
     if _is_loopback(parameters):
@@ -52,8 +55,8 @@ def encryption(database_url: str) -> dict[str, str]:
     mode = parameters.get("sslmode")
     if mode in PLAIN_MODES:
         raise ConfigurationError(
-            f"{names.DATABASE_URL} has sslmode={mode}, which may send events in clear text: leave sslmode "
-            f"out for {VERIFIED}, or give require where the server's certificate can't be checked"
+            f"{names.DATABASE_URL} has sslmode={mode}, which may send events in clear text: remove sslmode "
+            f"for {VERIFIED}, or use require if the server's certificate can't be checked"
         )
     wanted = {} if mode else {"sslmode": VERIFIED}
     if mode != "require" and not parameters.get("sslrootcert"):
@@ -62,13 +65,13 @@ def encryption(database_url: str) -> dict[str, str]:
 
 
 def _is_loopback(parameters: dict[str, Any]) -> bool:
-    """Whether every server is on this machine; one that only a service file names counts as elsewhere."""
+    """Whether every server is on this machine; a server that a service file names counts as remote."""
     servers = str(parameters.get("hostaddr") or parameters.get("host") or "")
-    return bool(servers) and all(_is_here(server) for server in servers.split(","))
+    return bool(servers) and all(_is_local(server) for server in servers.split(","))
 
 
-def _is_here(server: str) -> bool:
-    # The folder or the abstract name of a Unix socket.
+def _is_local(server: str) -> bool:
+    # A Unix socket: its folder or its abstract name.
     if server == "localhost" or server.startswith(("/", "@")):
         return True
     try:

@@ -1,8 +1,7 @@
-"""The audit's dead-letter queue, as the audit function uses it: for messages that no retry can help.
+"""Parking: the audit function moves a message that can never be stored to the dead-letter queue.
 
-A message that fails goes back and holds its lane up until the queue shows it again, minutes later, five
-times over. One that can never be stored is put into the dead-letter queue at once instead, as it came,
-with its reason as attributes.
+A failed message blocks its message group until the queue delivers it again, minutes later and several times
+over. So a message that no retry can help is moved at once, unchanged and with its reason as attributes.
 """
 
 from __future__ import annotations
@@ -18,30 +17,30 @@ from functions.pipeline import outcomes, parking
 from functions.shared.errors import EventError, InvalidEventError
 from functions.shared.telemetry import logger
 
-# A message of the audit queue as Lambda hands it over, and why it can't be stored.
+# A message of a batch, and why it can't be stored.
 Refused = tuple[Mapping[str, Any], InvalidEventError]
 
 
 def park(queue_url: str, refused: Iterable[Refused]) -> list[str]:
-    """Park messages and return the ids of those that the queue did not take; it never fails.
+    """Park messages; return the ids of those that the queue did not accept, and never fail.
 
-    What is not taken is left to SQS, which moves it there after its receives.
+    SQS moves those to the dead-letter queue after their last receive.
     """
-    left: list[str] = []
-    reached = True
+    not_parked: list[str] = []
+    reachable = True
     for message, refusal in refused:
         try:
-            if reached:
+            if reachable:
                 _park(queue_url, message, refusal)
                 continue
         except EventError as error:
             logger.error(
                 "message not parked", extra={"message_id": message["messageId"], "reason": error.reason}
             )
-            # Waiting for a queue that does not answer, once a message, would take the function's time.
-            reached = isinstance(error.__cause__, ClientError)
-        left.append(message["messageId"])
-    return left
+            # To wait for each message, while the queue does not answer, would use up the function's time.
+            reachable = isinstance(error.__cause__, ClientError)
+        not_parked.append(message["messageId"])
+    return not_parked
 
 
 def _park(queue_url: str, message: Mapping[str, Any], refusal: InvalidEventError) -> None:
@@ -56,9 +55,9 @@ def _park(queue_url: str, message: Mapping[str, Any], refusal: InvalidEventError
             "event_id": subject.event_id,
             "event_type": _type(envelope),
         },
-        # A group of its own: SQS shows ten messages of a group, and these would hide all behind them.
+        # A group for each message: SQS delivers ten messages of a group, which would block all others.
         MessageGroupId=message["messageId"],
-        # Where the answer is lost and the message comes again, the queue knows it for five minutes.
+        # If the answer is lost and the message is delivered again, the queue drops the duplicate.
         MessageDeduplicationId=message["messageId"],
     )
     outcomes.parked_of_many(subject, refusal, message_id=message["messageId"])
@@ -72,6 +71,6 @@ def _envelope(body: str) -> object:
 
 
 def _type(envelope: object) -> str | None:
-    """Return the type, one that no handler takes too: unlike a metric, a message may name any."""
+    """Return the event type, routed or not: unlike a metric's dimension, an attribute may have any value."""
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
     return type_or_none(detail.get("type")) if isinstance(detail, dict) else None

@@ -1,6 +1,6 @@
-"""The ledger in PostgreSQL: the table stripe_event_ledger, one row per event.
+"""The ledger in PostgreSQL: the table `stripe_event_ledger`, one row per event.
 
-The errors raised here have no cause: psycopg's own texts quote the connection string and the row.
+Errors are raised without a cause: psycopg's messages quote the connection string and the row.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ from functions.shared.errors import ConfigurationError, EventError, TransientErr
 TABLE: Final = "stripe_event_ledger"
 
 CONNECT_SECONDS: Final = 3
-# A batch is ten short inserts; what takes longer waits for a lock or a failing server.
+# A batch is ten short inserts; a slower one waits for a lock or a failing server.
 STATEMENT_MILLISECONDS: Final = 5000
-# How long sent data may stay unacknowledged: a server that vanished is noticed before the function ends.
+# How long sent data may stay unacknowledged: a lost server is noticed before the function times out.
 SILENCE_MILLISECONDS: Final = 5000
-# Any number that nothing else in the database locks; it spells "huntaze" in bytes.
+# A number that nothing else in the database locks: the bytes of "huntaze".
 MIGRATION_LOCK: Final = int.from_bytes(b"huntaze", "big")
 
-# What the row's own content causes, and what another attempt can't cure: text that PostgreSQL does not hold
-# (a NUL character, half a surrogate pair, which has no bytes to be sent as), or nesting deeper than its
-# stack or ours.
+# Errors that the row's content causes, and that a retry can't fix: text that PostgreSQL can't store (a NUL
+# character, or half a surrogate pair, which has no UTF-8 bytes), or nesting deeper than its stack or ours.
 _UNSTORABLE: Final = (
     psycopg.DataError,
     errors.ProgramLimitExceeded,
@@ -40,10 +39,10 @@ _UNSTORABLE: Final = (
     RecursionError,
 )
 
-# A copy that reconcile made stands for a delivery only as long as there is no other.
-# What libpq says where the server did not prove who it is.
-_UNPROVEN: Final = ("does not support SSL", "certificate")
+# What libpq says if the server did not prove its identity.
+_UNTRUSTED: Final = ("does not support SSL", "certificate")
 
+# A copy made by reconcile counts as a delivery only until there is a real one.
 _INSERT: Final = """
     INSERT INTO stripe_event_ledger AS ledger
         (event_id, first_seen, delivery_ids, type, object_id, customer_id, api_version, payload)
@@ -57,21 +56,21 @@ _INSERT: Final = """
 
 
 class LedgerTable:
-    """The table in the database at ``database_url``; the connection is kept between invocations."""
+    """The table in the database at `database_url`; the connection is kept between invocations."""
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._connection: psycopg.Connection | None = None
 
     def insert(self, records: Sequence[LedgerRecord]) -> list[LedgerRecord]:
-        """Insert a batch in one transaction and return the records that PostgreSQL can't hold.
+        """Insert a batch in one transaction; return the records that PostgreSQL can't store.
 
-        A delivery that the table knows changes nothing, so a batch may come again at any time.
+        A known delivery changes nothing, so a batch can be inserted again at any time.
 
         Raises
         ------
         TransientError, ConfigurationError
-            The database is away, or refuses; nothing of the batch was inserted.
+            The database did not answer, or refused. Nothing of the batch was inserted.
         """
         reused = self._connection is not None
         try:
@@ -79,11 +78,11 @@ class LedgerTable:
         except TransientError:
             if not reused:
                 raise
-            # A server closes idle connections, which shows at the next use.
+            # The server closed the idle connection, which shows only at the next use.
             return self._insert(records)
 
     def close(self) -> None:
-        """Give the connection up; the next insert makes another."""
+        """Close the connection; the next insert opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -94,7 +93,7 @@ class LedgerTable:
             connection = self._connected()
             with connection.transaction():
                 _limit_statements(connection)
-                # Batches that lock their rows in one order can't wait for each other in a circle.
+                # Batches that lock rows in the same order can't deadlock.
                 for record in sorted(records, key=lambda record: record.event_id):
                     try:
                         with connection.transaction():
@@ -111,7 +110,7 @@ class LedgerTable:
                 connect_timeout=CONNECT_SECONDS,
                 tcp_user_timeout=SILENCE_MILLISECONDS,
                 application_name="huntaze-stripe-audit",
-                # A pooler may give each transaction another server, which knows no prepared statement.
+                # A pooler may use another server for each transaction, without the prepared statement.
                 prepare_threshold=None,
             )
             migrate(connection)
@@ -128,9 +127,9 @@ class LedgerTable:
 
 
 def migrate(connection: psycopg.Connection) -> None:
-    """Create the table where it is missing; of functions that start together, one does it.
+    """Create the table if it is missing; of functions that start together, one creates it.
 
-    A role without the right to create is enough where the shipped migrations were run by hand before.
+    A role without the right to create tables is enough if the shipped migrations were run by hand.
     """
     with connection.transaction():
         _limit_statements(connection)
@@ -142,14 +141,14 @@ def migrate(connection: psycopg.Connection) -> None:
 
 
 def migrations() -> list[sql.SQL]:
-    """Read the shipped migrations in their order."""
+    """Return the shipped migrations in order."""
     folder = importlib.resources.files("functions.ledger") / "migrations"
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda f: f.name)
     return [sql.SQL(entry.read_text("utf-8")) for entry in files]
 
 
 def _limit_statements(connection: psycopg.Connection) -> None:
-    # For this transaction only: set for the session, a pooler would pass it on to others.
+    # For this transaction only: a pooler would pass a session setting on to other clients.
     connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
 
 
@@ -168,17 +167,19 @@ def _row(record: LedgerRecord) -> dict[str, object]:
 
 
 def _fault(error: psycopg.Error) -> EventError:
-    """Classify a database error: what a person must change, or what passes."""
+    """Return a configuration error if an operator must act, and a transient error otherwise."""
     if error.sqlstate is None:
-        # No connection came about, or it broke. libpq tells why in words alone, which are not repeated.
-        if any(words in str(error) for words in _UNPROVEN):
+        # There is no connection. libpq gives the reason as text only, which is not repeated.
+        if any(words in str(error) for words in _UNTRUSTED):
             return ConfigurationError(
-                "PostgreSQL has no TLS, or a certificate that is not trusted; check DATABASE_URL's host, "
-                "sslmode and sslrootcert"
+                "PostgreSQL has no TLS or no trusted certificate; check the host, sslmode and sslrootcert of "
+                "DATABASE_URL"
             )
         name = type(error).__name__
-        return TransientError(f"PostgreSQL failed ({name}, no SQLSTATE); if it stays so, check DATABASE_URL")
-    told = f"PostgreSQL failed ({type(error).__name__}, SQLSTATE {error.sqlstate})"
+        return TransientError(
+            f"PostgreSQL failed ({name}, no SQLSTATE); if this persists, check DATABASE_URL"
+        )
+    text = f"PostgreSQL failed ({type(error).__name__}, SQLSTATE {error.sqlstate})"
     if isinstance(error, psycopg.ProgrammingError) and not isinstance(error, errors.UndefinedTable):
-        return ConfigurationError(f"{told}; check DATABASE_URL and the role's rights")
-    return TransientError(told)
+        return ConfigurationError(f"{text}; check DATABASE_URL and the rights of the role")
+    return TransientError(text)

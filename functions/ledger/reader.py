@@ -1,4 +1,4 @@
-"""The ledger in S3, read back: which deliveries of which events it holds, and what one says."""
+"""Reading the ledger in S3: which deliveries and events it holds, and one event's content."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RESOURCE: Final = "the ledger bucket"
-# Objects of one batch each take a round trip; that many are read at once, one connection each.
+# Objects that are read at once, each over its own connection.
 READERS: Final = 10
 # Objects in these storage classes must be restored before they can be read.
 FROZEN_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-# Clocks differ by seconds: Stripe's when it makes an event, and the queue's when it takes it.
+# How much Stripe's clock and the queue's may differ.
 CLOCK_SKEW: Final = timedelta(minutes=5)
 QUEUE_RETENTION: Final = timedelta(seconds=names.QUEUE_RETENTION_SECONDS)
-# EventBridge tries to hand an event to the audit queue for so long (infra.constructs.rules).
+# How long EventBridge retries the delivery to the audit queue (infra.constructs.rules).
 DELIVERY_RETRIES: Final = timedelta(days=1)
-# A batch has ten events of 1 MiB at most, and a character may take three times its bytes as an escape.
+# A batch has at most ten events of 1 MiB, and an escaped character may take three times its bytes.
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One delivery that the ledger holds, perhaps in two objects.
+    """One delivery in the ledger; two objects may hold the same one.
 
     Parameters
     ----------
     id
-        Id of the envelope, by which deliveries are counted.
+        Id of the envelope, which identifies the delivery.
     key
-        The object that holds it.
+        Key of the object.
     time
-        When the event came to the bus, in UTC: what a replay chooses by.
+        When the event reached the bus, in UTC; a replay selects events by this time.
     replayed
-        Whether a replay delivered it; an archive takes no replayed events.
+        Whether a replay delivered it; an archive stores no replayed events.
     """
 
     id: str | None
@@ -58,7 +58,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the ledger's objects: which are to be read, and the last one listed; None at the end."""
+    """A page of a listing: the keys to read, and the last key listed; None at the end."""
 
     keys: list[str]
     last: str | None
@@ -70,7 +70,7 @@ class LedgerReader:
     Parameters
     ----------
     client
-        An S3 client whose connection pool holds READERS connections; it is used by threads.
+        An S3 client with a pool of at least `READERS` connections.
     """
 
     def __init__(self, client: S3Client, bucket: str) -> None:
@@ -80,7 +80,7 @@ class LedgerReader:
         self.unreadable = 0
 
     def page(self, after: str, written_since: datetime | None = None) -> Page:
-        """List up to 1,000 objects behind a key, of which those that were written before a time are left out.
+        """List up to 1,000 objects after a key, without those written before `written_since`.
 
         Raises
         ------
@@ -105,14 +105,17 @@ class LedgerReader:
         return Page(keys, last)
 
     def keys_between(self, since: datetime, until: datetime) -> Iterator[list[str]]:
-        """List the objects that may hold what came to the bus from ``since`` to ``until``, in pages.
+        """List, in pages, the objects that may hold what reached the bus from `since` to `until`.
 
-        Raises as :meth:`page` does.
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
         """
         latest = until + DELIVERY_RETRIES
-        # An event may have waited in the queue beside a message that came long after it.
-        end = ledger_keys.before(latest + QUEUE_RETENTION)
-        after: str | None = ledger_keys.before(since - CLOCK_SKEW)
+        # An event may have waited in the queue until it was batched with a much later message.
+        end = ledger_keys.lower_bound(latest + QUEUE_RETENTION)
+        after: str | None = ledger_keys.lower_bound(since - CLOCK_SKEW)
         while after is not None and after < end:
             page = self.page(after)
             yield [key for key in page.keys if _may_hold(key, latest)]
@@ -121,10 +124,10 @@ class LedgerReader:
     def entries(
         self, keys: Collection[str], progress: Callable[[int], None] = lambda _: None
     ) -> Iterator[LedgerEntry]:
-        """Read objects; ``progress`` is called with how many are read.
+        """Read objects; `progress` is called with the number of objects read so far.
 
-        What is no ledger line is passed over, its object logged: its event then counts as missing. A function
-        can write a line that is nested more deeply than another one reads.
+        A damaged line is skipped and its object is logged, so its event counts as missing. One function can
+        write a line that is nested more deeply than another one can read.
 
         Raises
         ------
@@ -137,7 +140,13 @@ class LedgerReader:
                 yield from found
 
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
-        """Return an event as an object holds it, or None. Raises as :meth:`entries` does."""
+        """Return an event as an object holds it, or None.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
+        """
         lines, _ = self._lines(key)
         for line in lines:
             try:
@@ -153,7 +162,7 @@ class LedgerReader:
         found: list[LedgerEntry] = []
         for line in lines:
             try:
-                found.append(_delivery(key, line))
+                found.append(_entry(key, line))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 damaged = True
         if damaged:
@@ -169,26 +178,27 @@ class LedgerReader:
             raise aws.fault(RESOURCE, error) from error
         if not body:
             return [], False
-        unpacked = zlib.decompressobj(_GZIP)
+        decompressor = zlib.decompressobj(_GZIP)
         try:
-            content = unpacked.decompress(body, MAXIMUM_BYTES)
+            content = decompressor.decompress(body, MAXIMUM_BYTES)
         except zlib.error:
             return [], True
-        return (content.splitlines(), False) if unpacked.eof and not unpacked.unused_data else ([], True)
+        whole = decompressor.eof and not decompressor.unused_data
+        return (content.splitlines(), False) if whole else ([], True)
 
 
 class KnownEvents:
-    """The events that the ledger in S3 holds, as far as asked for.
+    """Which events the ledger in S3 holds, read as far as needed.
 
-    The ledger is read forward from ``since`` on, each object at most once, and no further than until all
-    events are found that are asked for. They are best asked for in the order in which they were made.
+    The ledger is read forward from `since`, each object at most once, until all requested events are found.
+    This is fastest for events in the order in which they were created.
 
     Parameters
     ----------
     since
-        Unix seconds; events made before are not looked for.
+        Unix seconds; events created before are not found.
     written_since
-        Objects written before are not read: somebody has looked there already.
+        Objects written before are not read, because they were read before.
     """
 
     def __init__(
@@ -200,32 +210,30 @@ class KnownEvents:
         written_since: datetime | None = None,
     ) -> None:
         self._reader = reader
-        self._after = ledger_keys.before(datetime.fromtimestamp(since, UTC) - CLOCK_SKEW)
+        self._after = ledger_keys.lower_bound(datetime.fromtimestamp(since, UTC) - CLOCK_SKEW)
         self._progress = progress
         self._written_since = written_since
         self._read = 0
         self._where: dict[str, str] = {}
 
     def known(self, event_ids: Collection[str]) -> set[str]:
-        """Return those of the events that the ledger holds."""
+        """Return the ids of those events that the ledger holds."""
         wanted = set(event_ids)
-        while not wanted <= self._where.keys() and self._read_on():
+        while not wanted <= self._where.keys() and self._read_page():
             pass
         return wanted & self._where.keys()
 
     def event(self, event_id: str) -> dict[str, Any] | None:
-        """Return an event as it was delivered first, or None where the ledger lacks it."""
+        """Return an event as it was first delivered, or None if the ledger does not hold it."""
         if not self.known([event_id]):
             return None
         return self._reader.event(self._where[event_id], event_id)
 
-    def _read_on(self) -> bool:
+    def _read_page(self) -> bool:
         page = self._reader.page(self._after, self._written_since)
         total = self._read + len(page.keys)
-        for delivery in self._reader.entries(
-            page.keys, lambda done: self._progress(self._read + done, total)
-        ):
-            self._where.setdefault(delivery.event_id, delivery.key)
+        for entry in self._reader.entries(page.keys, lambda done: self._progress(self._read + done, total)):
+            self._where.setdefault(entry.event_id, entry.key)
         self._read = total
         self._after = page.last or self._after
         return page.last is not None
@@ -236,7 +244,7 @@ def _may_hold(key: str, latest: datetime) -> bool:
     return span is None or span.oldest <= latest
 
 
-def _delivery(key: str, line: bytes) -> LedgerEntry:
+def _entry(key: str, line: bytes) -> LedgerEntry:
     record = json.loads(line)
     envelope = record["envelope"]
     return LedgerEntry(
@@ -250,12 +258,12 @@ def _delivery(key: str, line: bytes) -> LedgerEntry:
 
 
 def _time(of_envelope: object, received_at: str) -> datetime:
-    """Read the envelope's time; what came without one is placed where the queue took it."""
+    """Return the envelope's time, or else the time at which the queue received the message."""
     for text in (of_envelope, received_at):
         if isinstance(text, str):
             try:
-                moment = datetime.fromisoformat(text)
+                time = datetime.fromisoformat(text)
             except ValueError:
                 continue
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    raise ValueError("no time")
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
+    raise ValueError("the line has no time")

@@ -1,7 +1,7 @@
 """A message of the audit queue as a ledger record.
 
-The ledger takes what no rule routes, too, and events that the handlers refuse: of an event it needs no
-more than the delivery's id, the event's id and its type.
+The ledger also stores events that no rule routes or that the handlers refuse. It needs only the delivery's
+id, the event's id and the event type.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functions.shared.errors import InvalidEventError
 from functions.shared.redaction import without_client_secrets
 
 TYPE_LIMIT: Final = 255
-# Wider than what handlers take: a thin event's type may be "v2.core.account[requirements].updated".
+# Wider than what handlers accept: a thin event's type may be "v2.core.account[requirements].updated".
 _TYPE: Final = re.compile(r"[A-Za-z0-9_.\[\]]{1,255}")
 
 
@@ -29,13 +29,13 @@ class LedgerRecord:
     Parameters
     ----------
     message_id
-        Id of the SQS message; the same again when SQS delivers the message again.
+        Id of the SQS message; it stays the same when SQS delivers the message again.
     delivery_id
-        Id of the EventBridge envelope; Stripe's next delivery of the event has another.
+        Id of the EventBridge envelope; Stripe's next delivery of the event has another one.
     received_at
-        When the queue took the message, in UTC.
+        When the queue received the message, in UTC.
     line
-        The record as a line of the S3 ledger, without its end.
+        The record as a line of the S3 ledger, without the line break.
     """
 
     message_id: str
@@ -48,23 +48,23 @@ class LedgerRecord:
 
     @property
     def loggable_type(self) -> str | None:
-        """The type where it is one: what else stands in its place may be anything, and is not logged."""
+        """The type if it looks like one; any other text may be anything, and must not be logged."""
         return type_or_none(self.event_type)
 
     @property
     def api_version(self) -> str | None:
-        """The API version that the event is rendered in."""
+        """The API version in which the event is rendered."""
         api_version = self.event.get("api_version")
         return api_version if isinstance(api_version, str) else None
 
     @property
     def object_id(self) -> str | None:
-        """Id of the object that the event is about."""
+        """Id of the event's object."""
         return _id_or_none(self._object.get("id"))
 
     @property
     def customer_id(self) -> str | None:
-        """Id of the customer that the event's object belongs to, or is."""
+        """Id of the customer that the event's object is, or belongs to."""
         if self._object.get("object") == "customer":
             return self.object_id
         customer = self._object.get("customer")
@@ -77,19 +77,19 @@ class LedgerRecord:
         return stripe_object if isinstance(stripe_object, dict) else {}
 
 
-def read(message: Mapping[str, Any]) -> LedgerRecord:
-    """Read a message of the audit queue; client secrets of Stripe are left out.
+def parse(message: Mapping[str, Any]) -> LedgerRecord:
+    """Parse a message of the audit queue, without Stripe's client secrets.
 
     Raises
     ------
     InvalidEventError
-        The body is no envelope of an event; the message belongs in the dead-letter queue.
+        The body is not the envelope of an event; the message belongs in the dead-letter queue.
     """
     try:
         envelope = json.loads(without_client_secrets(message["body"]))
     except (ValueError, RecursionError):
-        # Without the cause: a JSON error quotes what it read.
-        raise InvalidEventError("body", "is no JSON") from None
+        # Without the cause: a JSON error quotes the text.
+        raise InvalidEventError("body", "is not valid JSON") from None
     if not isinstance(envelope, dict):
         raise InvalidEventError("body", "must be a JSON object")
     event = envelope.get("detail")
@@ -108,8 +108,8 @@ def read(message: Mapping[str, Any]) -> LedgerRecord:
     try:
         line = json.dumps(document, separators=(",", ":"), allow_nan=False)
     except (ValueError, RecursionError):
-        # Python reads numbers that JSON has no word for, such as 1e999.
-        raise InvalidEventError("body", "can't be written as JSON again") from None
+        # Python parses numbers that it can't write as JSON, such as 1e999.
+        raise InvalidEventError("body", "can't be written as JSON") from None
     return LedgerRecord(
         message_id=message["messageId"],
         delivery_id=_id(envelope.get("id"), "id"),
@@ -134,7 +134,7 @@ def _type(value: object) -> str:
 
 
 def type_or_none(value: object) -> str | None:
-    """Return what can be an event type, and None for everything else."""
+    """Return the value if it can be an event type, else None."""
     return value if isinstance(value, str) and _TYPE.fullmatch(value) else None
 
 

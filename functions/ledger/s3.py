@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def write(bucket: str, records: Sequence[LedgerRecord]) -> str:
     """Write a batch and return its key.
 
-    The key and the content follow from the messages alone, so that a batch which comes again writes the
-    same object again. Where SQS puts its messages into other batches, or EventBridge sends one a second
-    time, a delivery stands in two objects: readers count ``envelope.id``, which both have in common.
+    Key and content depend only on the messages, so a batch that is delivered again writes the same object
+    again. If SQS groups the messages differently, or EventBridge sends one twice, two objects hold the same
+    delivery: readers identify it by `envelope.id`.
 
     Raises
     ------
     TransientError, ConfigurationError
-        S3 did not take the object.
+        S3 did not answer, or refused.
     """
     key = object_key(records)
-    # Without a time in the header, the same lines give the same bytes.
+    # Without a time in the gzip header, the same lines give the same bytes.
     body = gzip.compress("".join(f"{record.line}\n" for record in records).encode(), mtime=0)
     try:
         _client().put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/gzip")

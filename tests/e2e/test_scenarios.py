@@ -249,7 +249,7 @@ def test_a_message_that_can_never_be_audited_is_parked_at_its_first_receive(pipe
     assert message["Body"] == "no envelope"
     assert message["Attributes"]["MessageDeduplicationId"] == sent["MessageId"]
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
-    assert attributes == {"reason": "body is no JSON", "error": "InvalidEventError"}
+    assert attributes == {"reason": "body is not valid JSON", "error": "InvalidEventError"}
     assert pipeline.observer.queue_depths()[EVENTS_QUEUE] == 0
 
 

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from functions.ledger.postgres import LedgerTable, migrate, migrations
-from functions.ledger.records import LedgerRecord, read
+from functions.ledger.records import LedgerRecord, parse
 from functions.reconciliation.heal import HealTargets
 from functions.reconciliation.heal import envelope as healed
 from functions.shared.errors import ConfigurationError, TransientError
@@ -58,7 +58,7 @@ def batch_of(*bodies: Any, sent: int = SENT) -> dict[str, Any]:
 
 
 def records_of(*bodies: Any, sent: int = SENT) -> list[LedgerRecord]:
-    return [read(message) for message in batch_of(*bodies, sent=sent)["Records"]]
+    return [parse(message) for message in batch_of(*bodies, sent=sent)["Records"]]
 
 
 def invoice_paid(**detail: Any) -> dict[str, Any]:
@@ -282,7 +282,7 @@ def test_poison_message_is_parked_at_once_and_alone(
     assert [letter["Body"] for letter in letters] == [message["body"] for message in poison]
     error = {"error": "InvalidEventError"}
     assert [attributes(letter) for letter in letters] == [
-        error | {"reason": "body is no JSON"},
+        error | {"reason": "body is not valid JSON"},
         error | {"reason": "id must be an id", "event_id": "evt_1", "event_type": "payout.paid"},
         error | {"reason": "detail must be an object"},
     ]
@@ -399,7 +399,7 @@ def test_event_that_postgresql_cannot_hold_is_parked_alone_and_is_in_s3(
     about = attributes(letter)
     assert about["event_id"] == event_id(bad)
     assert about.get("event_type") == (None if "type" in detail else "invoice.paid")
-    assert about["reason"].startswith("detail can't be held by PostgreSQL; it is in audit/dt=")
+    assert about["reason"].startswith("detail can't be stored in PostgreSQL; it is in audit/dt=")
     lines = audit.new_lines()
     assert [line["event_id"] for line in lines if line.get("message") == "event audited"] == [event_id(good)]
     (line,) = [line for line in lines if line.get("message") == "event parked"]
@@ -485,7 +485,7 @@ def test_rotated_database_url_heals_without_a_new_start(aws: Aws, start: Start, 
     with pytest.raises(FunctionError) as caught:
         audit.invoke(batch_of(envelope))
     assert caught.value.kind == "TransientError"
-    assert caught.value.message.endswith("if it stays so, check DATABASE_URL")
+    assert caught.value.message.endswith("if this persists, check DATABASE_URL")
     rotated = json.dumps({"DATABASE_URL": database_url})
     secrets.put_secret_value(SecretId="rotated-database", SecretString=rotated)
     assert audit.invoke(batch_of(envelope)) == {"batchItemFailures": []}

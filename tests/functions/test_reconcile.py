@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from functions.ledger.keys import object_key
-from functions.ledger.records import read
+from functions.ledger.records import parse
 from functions.pipeline.idempotency import idempotency_id
 from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE
@@ -91,7 +91,7 @@ class World:
         """Let the ledger hold events, in one object."""
         destination = HealTargets(SOURCE, "aws", "000000000000", REGION, {}, "")
         records = [
-            read(
+            parse(
                 {
                     "messageId": f"message-{next(_numbers)}",
                     "body": json.dumps(envelope(each, destination)),

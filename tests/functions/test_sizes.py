@@ -134,4 +134,4 @@ def test_event_that_postgresql_cannot_hold_is_parked_whole_whatever_its_size(
     (letter,) = audit_dead_letters.take()
     assert letter.envelope == envelope
     assert letter.body == body
-    assert letter.reason.startswith("detail can't be held by PostgreSQL")
+    assert letter.reason.startswith("detail can't be stored in PostgreSQL")

@@ -60,7 +60,7 @@ def test_password_in_an_address_is_not_told() -> None:
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "TF_VAR_DATABASE_URL"])
 def test_database_without_tls_is_refused_before_anything_is_deployed(name: str) -> None:
-    with pytest.raises(OperatorError, match=r"DATABASE_URL has sslmode=prefer.*leave sslmode out") as refused:
+    with pytest.raises(OperatorError, match=r"DATABASE_URL has sslmode=prefer.*remove sslmode") as refused:
         addresses.check({name: "postgresql://user:secret-password@db.example/x?sslmode=prefer"})
     assert "secret-password" not in str(refused.value)
     assert refused.value.usage

@@ -52,7 +52,7 @@ class Bucket:
         ]
         body = gzip.compress("".join(f"{json.dumps(line)}\n" for line in lines).encode())
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
-        key = f"{ledger_keys.before(newest)}-{waited}-{digest}.jsonl.gz"
+        key = f"{ledger_keys.lower_bound(newest)}-{waited}-{digest}.jsonl.gz"
         self.objects[key] = (body, written, storage)
         return key
 
@@ -105,13 +105,13 @@ MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2099, 1, 1), timezones=st.
 
 @given(times=st.lists(MOMENTS, min_size=2, max_size=6))
 def test_names_sort_by_time(times: list[datetime]) -> None:
-    names = [f"{ledger_keys.before(time)}-0-{'f' * 32}.jsonl.gz" for time in times]
+    names = [f"{ledger_keys.lower_bound(time)}-0-{'f' * 32}.jsonl.gz" for time in times]
     in_milliseconds = [time.replace(microsecond=time.microsecond // 1000 * 1000) for time in times]
     by_name = [time for _, time in sorted(zip(names, in_milliseconds, strict=True))]
     assert by_name == sorted(in_milliseconds)
     for name, time in zip(names, in_milliseconds, strict=True):
         assert ledger_keys.span(name) == ledger_keys.Span(time, time)
-        assert ledger_keys.before(time) < name
+        assert ledger_keys.lower_bound(time) < name
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_bucket_is_listed_on_from_where_it_was_read(bucket: Bucket) -> None:
     last = bucket.add("last", "evt_1")
     for number in range(5, 8):
         assert events.known([f"evt_{number}"]) == set()
-    assert bucket.listed[0] == ledger_keys.before(NOW - timedelta(hours=2) - reader.CLOCK_SKEW)
+    assert bucket.listed[0] == ledger_keys.lower_bound(NOW - timedelta(hours=2) - reader.CLOCK_SKEW)
     assert set(bucket.listed[1:]) == {last}
     assert bucket.read == [last]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from functions.ledger.keys import Span, object_key, span
-from functions.ledger.records import LedgerRecord, read
+from functions.ledger.records import LedgerRecord, parse
 from functions.shared.errors import InvalidEventError
 from tests.unit import snapshots as stripe
 from tests.unit.test_objects import JSON
@@ -22,7 +22,7 @@ def message(body: Any, *, message_id: str = "m-1", sent: int = 1_775_037_605_123
 
 
 def record(stripe_object: Any, event_type: str = "invoice.paid") -> LedgerRecord:
-    return read(message(stripe.envelope(event_type, stripe_object)))
+    return parse(message(stripe.envelope(event_type, stripe_object)))
 
 
 def test_message_becomes_a_record() -> None:
@@ -38,7 +38,7 @@ def test_message_becomes_a_record() -> None:
 
 def test_line_holds_the_whole_envelope() -> None:
     body = stripe.envelope("invoice.paid", stripe.invoice(stripe.CURRENT))
-    line = json.loads(read(message(body)).line)
+    line = json.loads(parse(message(body)).line)
     assert line == {
         "received_at": "2026-04-01T10:00:05.123+00:00",
         "message_id": "m-1",
@@ -83,7 +83,7 @@ def test_thin_events_are_recorded_too() -> None:
             "type": "v2.core.account[requirements].updated",
         },
     }
-    found = read(message(thin))
+    found = parse(message(thin))
     assert (found.event_type, found.object_id, found.api_version) == (
         "v2.core.account[requirements].updated",
         None,
@@ -112,20 +112,20 @@ def test_thin_events_are_recorded_too() -> None:
 )
 def test_message_that_is_no_event_is_told_by_its_field(body: Any, field: str) -> None:
     with pytest.raises(InvalidEventError) as caught:
-        read(message(body))
+        parse(message(body))
     assert caught.value.field == field
 
 
 @given(JSON)
 def test_any_json_is_a_record_or_an_invalid_event(value: Any) -> None:
     with pytest.raises(InvalidEventError):
-        read(message(json.dumps(value)))
+        parse(message(json.dumps(value)))
 
 
 def test_batch_is_named_by_its_messages_and_when_they_came() -> None:
     body = stripe.envelope("invoice.paid", stripe.invoice(stripe.CURRENT))
-    before_midnight = read(message(body, message_id="m-2", sent=1_775_087_998_900))
-    after_midnight = read(message(body, message_id="m-1", sent=1_775_088_000_007))
+    before_midnight = parse(message(body, message_id="m-2", sent=1_775_087_998_900))
+    after_midnight = parse(message(body, message_id="m-1", sent=1_775_088_000_007))
     key = object_key([after_midnight, before_midnight])
     assert key.startswith("audit/dt=2026-04-02/000000007-2-")
     assert key.endswith(".jsonl.gz")
