@@ -12,7 +12,7 @@ from typing import Any
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 # What a supervisor or a closed terminal sends.
 _TERMINATING = (signal.SIGTERM, signal.SIGHUP)
-_STDERR = 2
+STDERR = 2
 _received: list[int] = []
 
 
@@ -30,7 +30,7 @@ def raise_exceptions() -> None:
     """Raise KeyboardInterrupt at SIGINT and SystemExit at SIGTERM and SIGHUP, so that all is cleaned up."""
     _received.clear()
     for number in (signal.SIGINT, *_TERMINATING):
-        signal.signal(number, _raise)
+        signal.signal(number, raise_for)
     sys.unraisablehook = _unraisable
 
 
@@ -41,11 +41,12 @@ def interrupted() -> bool:
 
 def _exit(number: int, _frame: FrameType | None) -> None:
     if number == signal.SIGINT:
-        os.write(_STDERR, b"interrupted\n")
+        os.write(STDERR, b"interrupted\n")
     os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)
 
 
-def _raise(number: int, _frame: FrameType | None) -> None:
+def raise_for(number: int, _frame: FrameType | None) -> None:
+    """Raise the exception of a signal: KeyboardInterrupt at SIGINT, else SystemExit."""
     _received.append(number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt

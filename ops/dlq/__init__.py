@@ -1,6 +1,6 @@
 """Dead-letter queues as operators work on them.
 
-Read `queues.py` for which there are, `choice.py` for which letters are meant, `taking.py` for how they are
-taken without losing any, then `redriving.py` and `purging.py`; `mask.py`, `telling.py` and `documents.py`
-show them.
+Read `queues.py` for the queues, `filters.py` for the choice of messages, `held.py` and `drain.py` for how
+they are received without losing any, then `redrive.py` and `purge.py`. `mask.py`, `tables.py` and
+`json_output.py` show messages; `session.py` is what the commands have in common.
 """

@@ -1,7 +1,7 @@
-"""Work on all chosen letters: one round over every queue, and more over FIFO queues, until nothing new comes.
+"""Receive the chosen messages: all queues once, and FIFO queues again until nothing new comes.
 
-A FIFO queue shows the first ten messages of a group, and the next only when those are deleted. Letters that
-come while the work goes on, such as those that a handler parks again, are left alone.
+A FIFO queue returns the first ten messages of a group, and the next ones only when those are deleted.
+Messages that arrive meanwhile, such as those that a handler parks again, are left alone.
 """
 
 from __future__ import annotations
@@ -11,95 +11,105 @@ from dataclasses import dataclass, field
 
 from functions.dead_letters.message import DeadLetterMessage
 from ops.console import plural
-from ops.dlq.filters import Choice
-from ops.dlq.held import HOLD_SECONDS, LOOK_SECONDS, MOST_HELD, Held, holding
+from ops.dlq.filters import Filters
+from ops.dlq.held import HOLD_SECONDS, LOOK_SECONDS, MOST_HELD, HeldMessages, holding
 from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue
 from ops.progress import Steps
 
-Letters = list[tuple[DeadLetterMessage, Queue]]
+Messages = list[tuple[DeadLetterMessage, Queue]]
+Wanted = Callable[[DeadLetterMessage, Queue], bool]
 
 
 @dataclass
-class Seen:
-    """What the queues held, and what of it was seen.
+class QueueCounts:
+    """How many messages the queues hold, and which of them were received.
 
     Parameters
     ----------
     sizes
-        Messages by queue as SQS counted them before, hidden ones included.
-    seen
-        The ids of the messages that came, by queue.
+        Messages by queue as SQS counted them at the start, invisible ones included.
+    received
+        The ids of the received messages by queue.
     """
 
     sizes: dict[str, int]
-    seen: dict[str, set[str]] = field(default_factory=dict)
+    received: dict[str, set[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, queues: Sequence[Queue]) -> QueueCounts:
+        """Count the messages of queues.
+
+        Raises
+        ------
+        OperatorError
+            SQS refuses or does not answer.
+        """
+        return cls({queue.name: queue.size() for queue in queues})
 
     def unseen(self, queue: str) -> int:
-        """How many messages of a queue did not come: others hold them, or they wait behind their group's."""
-        return max(0, self.sizes[queue] - len(self.seen.get(queue, ())))
+        """How many messages of a queue were not received: others hold them, or their group blocks them."""
+        return max(0, self.sizes[queue] - len(self.received.get(queue, ())))
 
     @property
     def all_unseen(self) -> int:
-        """How many messages did not come from any queue."""
+        """How many messages of all queues were not received."""
         return sum(self.unseen(queue) for queue in self.sizes)
 
+    def add(self, messages: Messages) -> list[tuple[DeadLetterMessage, Queue]]:
+        """Count messages as received, and return those that are new."""
+        new = [
+            (message, queue)
+            for message, queue in messages
+            if message.message_id not in self.received.get(queue.name, ())
+        ]
+        for message, queue in messages:
+            self.received.setdefault(queue.name, set()).add(message.message_id)
+        return new
 
-def look(
-    queues: Sequence[Queue], choice: Choice, steps: Steps, interrupted: Interruption
-) -> tuple[Letters, Seen]:
-    """Return the chosen letters, oldest first; all of them are given back by then.
+
+def inspect(
+    queues: Sequence[Queue], filters: Filters, steps: Steps, interrupted: Interruption
+) -> tuple[Messages, QueueCounts]:
+    """Return the chosen messages, oldest first; all are released by then.
 
     Raises
     ------
     OperatorError
         A queue can't be read.
     """
-    counts = Seen({queue.name: queue.size() for queue in queues})
+    counts = QueueCounts.of(queues)
     with steps.step("read the queues") as step, holding(LOOK_SECONDS) as held:
-        held.take(queues, interrupted, lambda count: step.advance_to(count))
-        letters = held.items()
-        step.note = plural(len(letters), "letter")
-    _note(counts, letters)
-    return [(letter, queue) for letter, queue in letters if choice.takes(letter)], counts
+        held.receive(queues, interrupted, lambda count: step.advance_to(count))
+        messages = held.items()
+        step.note = plural(len(messages), "message")
+    counts.add(messages)
+    return [(message, queue) for message, queue in messages if filters.match(message)], counts
 
 
-def rounds(
-    queues: Sequence[Queue],
-    wanted: Callable[[DeadLetterMessage, Queue], bool],
-    steps: Steps,
-    interrupted: Interruption,
-    counts: Seen,
-) -> Generator[tuple[Held, Letters], None, None]:
-    """Yield what is held and the chosen letters of it, round by round; the rest is given back at once.
+def batches(
+    queues: Sequence[Queue], wanted: Wanted, steps: Steps, interrupted: Interruption, counts: QueueCounts
+) -> Generator[tuple[HeldMessages, Messages], None, None]:
+    """Yield the wanted messages batch by batch; the others are released at once.
 
-    Between two rounds, and when the generator is closed, everything that is still held is given back.
+    After each batch, and when the generator is closed, every message that is still held is released.
 
     Raises
     ------
     OperatorError
         A queue can't be read.
     """
-    places = list(queues)
-    while places and not interrupted:
+    remaining = list(queues)
+    while remaining and not interrupted:
         with holding(HOLD_SECONDS) as held:
-            with steps.step("take the letters") as step:
-                held.take(places, interrupted, lambda count: step.advance_to(count), MOST_HELD)
-                step.note = plural(len(held), "letter")
-            letters = held.items()
-            known = {
-                letter: letter.message_id in counts.seen.get(queue.name, ()) for letter, queue in letters
-            }
-            chosen = [item for item in letters if not known[item[0]] and wanted(*item)]
-            _note(counts, letters)
-            meant = {letter for letter, _ in chosen}
-            held.give_back([letter for letter, _ in letters if letter not in meant])
-            if chosen and not interrupted:
-                yield held, chosen
-            new = {queue.name for letter, queue in letters if not known[letter]}
-        places = [queue for queue in places if queue.fifo and queue.name in new]
-
-
-def _note(counts: Seen, letters: Letters) -> None:
-    for letter, queue in letters:
-        counts.seen.setdefault(queue.name, set()).add(letter.message_id)
+            with steps.step("receive messages") as step:
+                held.receive(remaining, interrupted, lambda count: step.advance_to(count), MOST_HELD)
+                step.note = plural(len(held), "message")
+            new = counts.add(held.items())
+            batch = [item for item in new if wanted(*item)]
+            kept = {message for message, _ in batch}
+            held.release([message for message, _ in held.items() if message not in kept])
+            if batch and not interrupted:
+                yield held, batch
+        with_new = {queue.name for _, queue in new}
+        remaining = [queue for queue in remaining if queue.fifo and queue.name in with_new]

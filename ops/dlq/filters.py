@@ -1,11 +1,16 @@
-"""Which letters are meant: the filters that all commands share."""
+"""The filters that all dlq commands share, as options and as a choice of messages."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import cached_property, wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
 
 from functions.dead_letters.message import KINDS, DeadLetterMessage
 from functions.pipeline.envelope import TYPE
@@ -15,64 +20,102 @@ from ops.times import parse_time
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A letter is chosen where every filter that is given takes it; an empty filter is not given.
-
-    Parameters
-    ----------
-    reason
-        Part of the reason, in any case.
-    before
-        In Unix seconds; younger letters are not chosen.
-    """
-
-    kinds: tuple[str, ...] = ()
-    reason: str = ""
-    event_types: tuple[str, ...] = ()
-    event_ids: tuple[str, ...] = ()
-    before: float | None = None
-
-    def takes(self, letter: DeadLetterMessage) -> bool:
-        """Return whether a letter is chosen."""
-        return (
-            (not self.kinds or letter.kind in self.kinds)
-            and self.reason.casefold() in letter.reason.casefold()
-            and (not self.event_types or letter.event_type in self.event_types)
-            and (not self.event_ids or letter.event_id in self.event_ids)
-            and (self.before is None or letter.failed_at <= self.before)
-        )
-
-
-def read(
-    *,
-    kinds: Sequence[str],
-    reason: str,
-    event_types: Sequence[str],
-    event_ids: Sequence[str],
-    older_than: str,
-    now: datetime,
-) -> Choice:
-    """Read the options as they were typed.
+class Filters:
+    """The options as typed; a message is chosen if every filter that is set matches it.
 
     Raises
     ------
     OperatorError
-        One can't be what it should be.
+        An option is invalid. The name of a queue is checked with the environment.
     """
-    for kind in kinds:
-        if kind not in KINDS:
-            near = difflib.get_close_matches(kind, KINDS, n=1)
-            advice = f"did you mean {near[0]}?" if near else f"take {', '.join(KINDS)}"
-            raise OperatorError(f"--kind {kind!r} is no kind of failure: {advice}", usage=True)
-    for event_type in event_types:
-        if not TYPE.fullmatch(event_type):
-            raise OperatorError(
-                f"--type {event_type!r} is no event type: write one like invoice.paid", usage=True
-            )
-    for event_id in event_ids:
-        if not names.STRIPE_ID.fullmatch(event_id):
-            raise OperatorError(
-                f"--event-id {event_id!r} is no event id: write one like evt_1Nq…", usage=True
-            )
-    before = parse_time(older_than, "--older-than", now).timestamp() if older_than else None
-    return Choice(tuple(kinds), reason, tuple(event_types), tuple(event_ids), before)
+
+    queue: Annotated[
+        list[str] | None,
+        typer.Option("--queue", metavar="QUEUE", help="Only this queue, e.g. payments-dlq; repeatable."),
+    ] = None
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help=f"Only this kind: {', '.join(KINDS)}; repeatable.",
+            autocompletion=lambda: KINDS,
+        ),
+    ] = None
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Only messages whose reason contains this text.")
+    ] = ""
+    event_type: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this event type; repeatable.")
+    ] = None
+    event_id: Annotated[
+        list[str] | None, typer.Option("--event-id", metavar="ID", help="Only this event; repeatable.")
+    ] = None
+    older_than: Annotated[
+        str,
+        typer.Option(
+            "--older-than",
+            metavar="TIME",
+            help="Only messages older than this, e.g. 2h, 30m, 7d, or older than an ISO time.",
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        for kind in self.kind or ():
+            if kind not in KINDS:
+                near = difflib.get_close_matches(kind, KINDS, n=1)
+                advice = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(KINDS)}"
+                raise OperatorError(f"invalid --kind {kind!r}: {advice}", usage=True)
+        for event_type in self.event_type or ():
+            if not TYPE.fullmatch(event_type):
+                raise OperatorError(
+                    f"invalid --type {event_type!r}: expected an event type such as invoice.paid", usage=True
+                )
+        for event_id in self.event_id or ():
+            if not names.STRIPE_ID.fullmatch(event_id):
+                raise OperatorError(
+                    f"invalid --event-id {event_id!r}: expected an event id such as evt_1Nq…", usage=True
+                )
+        _ = self.before
+
+    @cached_property
+    def before(self) -> float | None:
+        """The latest time at which a chosen message failed, in Unix seconds."""
+        if not self.older_than:
+            return None
+        return parse_time(self.older_than, "--older-than", datetime.now(UTC)).timestamp()
+
+    def match(self, message: DeadLetterMessage) -> bool:
+        """Return whether a message is chosen; `reason` matches in any case."""
+        return (
+            (not self.kind or message.kind in self.kind)
+            and self.reason.casefold() in message.reason.casefold()
+            and (not self.event_type or message.event_type in self.event_type)
+            and (not self.event_id or message.event_id in self.event_id)
+            and (self.before is None or message.failed_at <= self.before)
+        )
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Filters` in place of its parameter `filters`."""
+    hints = get_type_hints(Filters, include_extras=True)
+    options = [
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[each.name]
+        )
+        for each in fields(Filters)
+    ]
+    parameters = []
+    for each in inspect.signature(command, eval_str=True).parameters.values():
+        parameters += (
+            options if each.name == "filters" else [each.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        )
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        command(filters=Filters(**{each.name: values.pop(each.name) for each in options}), **values)
+
+    # typer reads both.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run

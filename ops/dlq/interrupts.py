@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while messages are held: the step in hand is finished, then everything is given back."""
+"""Ctrl-C and SIGTERM while messages are held: the current step finishes, then all messages are released."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A shell's exit code for a program that a signal has ended.
+from ops import signals
+
+# The exit code of a shell for a program that a signal has ended.
 EXIT_BASE = 128
-STDERR = 2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """Whether somebody has interrupted the command, and how."""
+    """Whether a signal has interrupted the command, and the exit code that it asks for."""
 
     def __init__(self) -> None:
         self._set = threading.Event()
@@ -26,26 +27,26 @@ class Interruption:
         return self._set.is_set()
 
     def sleep(self, seconds: float) -> None:
-        """Sleep until the time is over or somebody interrupts."""
+        """Sleep until the time is over or a signal interrupts."""
         self._set.wait(seconds)
 
-    def _by(self, number: int, _frame: FrameType | None) -> None:
+    def _by(self, number: int, frame: FrameType | None) -> None:
         if self:
-            # The second time nothing is waited for; what is held shows itself again after a while.
-            raise KeyboardInterrupt
+            # The second one does not wait; what is held becomes visible when its timeout is over.
+            signals.raise_for(number, frame)
         self.exit_code = EXIT_BASE + number
         self._set.set()
         # Not through sys.stderr, in whose middle the signal may have come.
-        os.write(STDERR, b"interrupted: finishing the step in hand (again to stop at once)\n")
+        os.write(signals.STDERR, b"interrupted: finishing the current step (again to stop at once)\n")
 
 
 @contextmanager
 def interruption() -> Iterator[Interruption]:
-    """Turn the first interrupt within the block into a flag; the second raises KeyboardInterrupt."""
-    told = Interruption()
-    before = {number: signal.signal(number, told._by) for number in SIGNALS}
+    """Turn the first signal within the block into a flag; the second one ends the command at once."""
+    interrupted = Interruption()
+    before = {number: signal.signal(number, interrupted._by) for number in SIGNALS}
     try:
-        yield told
+        yield interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,24 +1,25 @@
-"""Documents about dead letters, for programs; and for people, where a letter is shown whole."""
+"""Documents about dead-letter messages, for programs; and for people, if a message is shown whole."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from functions.dead_letters.message import DeadLetterMessage
-from functions.dead_letters.redrive import RESULTS
-from ops.dlq.drain import Letters, Seen
+from ops.dlq.drain import Messages, QueueCounts
 from ops.dlq.mask import MASKED, check_depth, masked
-from ops.dlq.purge import Purge
 from ops.dlq.queues import Queue
-from ops.dlq.redrive import Work
-from ops.dlq.tables import failures, groups
+from ops.dlq.tables import groups
 from ops.times import stamp_of
 
+# In the API's response, whatever its form: docs/huntaze-api.md has it at the top, others below `error`.
+API_CODE = re.compile(r'"code"\s*:\s*"([a-z][a-z0-9_]{0,63})"')
 
-def groups_document(letters: Letters, now: float) -> list[dict[str, Any]]:
+
+def groups_document(messages: Messages, now: float) -> list[dict[str, Any]]:
     """Return the groups for programs."""
     return [
         {
@@ -30,42 +31,63 @@ def groups_document(letters: Letters, now: float) -> list[dict[str, Any]]:
             "oldest": stamp_of(group.oldest),
             "oldest_age_seconds": max(0, int(now - group.oldest)),
         }
-        for group in groups(letters)
+        for group in groups(messages)
     ]
 
 
-def queues_document(counts: Seen, queues: Sequence[Queue]) -> list[dict[str, Any]]:
+def queues_document(counts: QueueCounts, queues: Sequence[Queue]) -> list[dict[str, Any]]:
     """Return what each queue holds, for programs."""
     return [
         {
             "queue": queue.name,
-            "messages": len(counts.seen.get(queue.name, ())) + counts.unseen(queue.name),
+            "messages": len(counts.received.get(queue.name, ())) + counts.unseen(queue.name),
             "unseen": counts.unseen(queue.name),
         }
         for queue in queues
     ]
 
 
-def letter_document(letter: DeadLetterMessage, queue: Queue, *, reveal: bool) -> dict[str, Any]:
-    """Return a letter whole; without `reveal` what may be personal is masked."""
-    # The reason is told in our words or AWS's, never in the event's.
-    words = {letter.reason, letter.message_id, letter.event_id or ""}
-    if "ERROR_CODE" in letter.attributes:
-        words.add(letter.attributes.get("ERROR_MESSAGE", ""))
-    attributes, system = dict(letter.attributes), dict(letter.system_attributes)
-    about = {"error": letter.error, "status": letter.status, "endpoint": letter.endpoint}
+def about(message: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
+    """Return what identifies a message and says why it failed; it holds nothing personal."""
+    event_time = message.envelope.get("time") if isinstance(message.envelope, dict) else None
     return {
         "queue": queue.name,
-        "message_id": letter.message_id,
-        "failed_at": stamp_of(letter.failed_at),
-        "kind": letter.kind,
-        "reason": letter.reason,
-        "event_id": letter.event_id,
-        "event_type": letter.event_type,
-        **(about if reveal else masked(about)),
+        "message_id": message.message_id,
+        "failed_at": stamp_of(message.failed_at),
+        # A redrive that fails makes a new message, so that the event may be older than its failure.
+        "event_time": masked({"time": event_time})["time"],
+        "kind": message.kind,
+        "reason": message.reason,
+        "api_code": api_code(message),
+        "event_id": message.event_id,
+        "event_type": message.event_type,
+    }
+
+
+def api_code(message: DeadLetterMessage) -> str | None:
+    """Return the error code in the API's response that a parked message quotes, if there is one."""
+    try:
+        answer = json.loads(message.body)["parked"]["answer"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+    found = API_CODE.search(answer) if isinstance(answer, str) else None
+    return found[1] if found else None
+
+
+def message_document(message: DeadLetterMessage, queue: Queue, *, reveal: bool) -> dict[str, Any]:
+    """Return a message whole; without `reveal` everything that may be personal is masked."""
+    # The reason is in our words or AWS's, never in the event's.
+    words = {message.reason, message.message_id, message.event_id or ""}
+    if "ERROR_CODE" in message.attributes:
+        words.add(message.attributes.get("ERROR_MESSAGE", ""))
+    attributes, system = dict(message.attributes), dict(message.system_attributes)
+    answer = {"error": message.error, "status": message.status, "endpoint": message.endpoint}
+    return {
+        **about(message, queue),
+        **(answer if reveal else masked(answer)),
         "attributes": attributes if reveal else masked(attributes, words=words),
         "system_attributes": system if reveal else masked(system, words=words),
-        "message": _body(letter.body, words, reveal=reveal),
+        "message": _body(message.body, words, reveal=reveal),
     }
 
 
@@ -82,40 +104,3 @@ def _body(body: str, words: set[str], *, reveal: bool) -> Any:
     except (ValueError, RecursionError):
         return body if reveal else MASKED
     return document if reveal else masked(document, words=words)
-
-
-def work_document(work: Work) -> dict[str, Any]:
-    """Return what became of the letters, for programs."""
-    return {
-        "outcomes": {outcome: work.outcomes()[outcome] for outcome in RESULTS},
-        "not_tried": work.not_tried,
-        "left": work.left,
-        "unseen": work.counts.all_unseen,
-        "failures": [
-            {"queue": queue, "reason": reason, "letters": count}
-            for (queue, reason), count in sorted(failures(work).items())
-        ],
-        "letters": [
-            {
-                "queue": each.queue.name,
-                "message_id": each.letter.message_id,
-                "event_id": each.letter.event_id,
-                "event_type": each.letter.event_type,
-                "outcome": each.result.outcome,
-                "reason": each.result.reason,
-            }
-            for each in work.handed
-        ],
-    }
-
-
-def purge_document(work: Purge, spared: int) -> dict[str, Any]:
-    """Return what was written and deleted, for programs."""
-    return {
-        "file": str(work.file) if work.written else None,
-        "written": work.written,
-        "deleted": work.deleted,
-        "left": work.left,
-        "unsettled_spared": spared,
-        "unseen": work.counts.all_unseen,
-    }

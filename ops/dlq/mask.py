@@ -1,7 +1,7 @@
-"""Personal data out of what is shown: only what is known to be harmless stays.
+"""Mask personal data: only values that are known to be harmless stay.
 
-A string stays where both its key and its form are on the list; a number where its key is. So an e-mail
-address does not stay because it stands under `id`, and a date of birth not because it is a number.
+A string stays if both its key and its form are on the list, a number if its key is. So an e-mail address
+under `id` is masked, and so is a date of birth, although it is a number.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _STRINGS = {
     **_forms("region", re.compile(r"[a-z]{2}(-[a-z]+)+-\d")),
     **_forms("resources", _ARN),
     **_forms("replay-name", re.compile(r"(forced-)?replay-[a-z]+-[0-9TZ]{16}")),
-    # What EventBridge, Lambda and SQS tell about a failure.
+    # What EventBridge, Lambda and SQS report about a failure.
     **_forms("RULE_ARN TARGET_ARN functionArn DeadLetterQueueSourceArn", _ARN),
     **_forms("ERROR_CODE EXHAUSTED_RETRY_CONDITION condition errorType error functionError", _CLASS),
     **_forms("RETRY_ATTEMPTS ApproximateReceiveCount", _DIGITS),
@@ -79,9 +79,9 @@ _NUMBERS = re.compile(
     r"|[a-z_]+_(at|start|end|count|percent|attempt|anchor)|status|statusCode|approximateInvokeCount"
     r"|pending_webhooks"
 )
-# Keys are Stripe's, or somebody's own; one that is no plain word may be anything.
+# Keys are Stripe's, or somebody's own; one that is not a plain word may be anything.
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-# Below these the merchant, or his customer, has written what he liked, names of fields too.
+# Below these, merchants and customers write free text, names of fields included.
 _FREE = frozenset({"metadata", "custom_fields", "custom_text", "answer"})
 
 
@@ -90,7 +90,7 @@ class TooDeepError(ValueError):
 
 
 def masked(document: Any, *, words: Collection[str] = ()) -> Any:
-    """Return a JSON document without personal data; `words` are sentences of ours, which stay.
+    """Return a JSON document without personal data; `words` are our own sentences, which stay.
 
     Raises
     ------
@@ -101,7 +101,13 @@ def masked(document: Any, *, words: Collection[str] = ()) -> Any:
 
 
 def check_depth(document: Any) -> None:
-    """Refuse a document that can't be written as JSON again. Raises as :func:`masked` does."""
+    """Refuse a document that can't be written as JSON again.
+
+    Raises
+    ------
+    TooDeepError
+        It is nested too deeply.
+    """
     level: list[Any] = [document]
     for _ in range(DEEPEST):
         level = [below for each in level for below in _below(each)]

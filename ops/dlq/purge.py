@@ -1,41 +1,42 @@
-"""Delete chosen letters, each of which is in a file on the disk by then."""
+"""Delete the chosen messages, each of which is in a file on the disk by then."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.errors import EventError
 from functions.shared.redaction import without_client_secrets
-from ops.dlq.drain import Letters, Seen, rounds
-from ops.dlq.held import Held, operator_error
+from ops.dlq.drain import Messages, QueueCounts, Wanted, batches
+from ops.dlq.held import HeldMessages, operator_error
 from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue, is_unsettled
+from ops.dlq.session import Session
 from ops.errors import OperatorError
-from ops.progress import Steps
+from ops.progress import Step
 
 FOLDER = Path("build") / "purged"
 
 
 def default_file(environment: str, now: datetime) -> Path:
-    """Return where the letters of a purge go unless somebody names another file."""
+    """Return the file of a purge that names none."""
     return FOLDER / f"{environment}-{now.astimezone(UTC).strftime('%Y%m%dT%H%M%SZ')}.jsonl"
 
 
 def check_new(file: Path) -> None:
-    """Refuse a file that is there, or whose folder is not; the default's folder is made.
+    """Refuse a file that exists, or whose folder does not; the default folder is created.
 
     Raises
     ------
     OperatorError
-        With what to name instead.
+        The file can't be used.
     """
     if file.parent == FOLDER:
         with _file_errors(file):
@@ -43,44 +44,48 @@ def check_new(file: Path) -> None:
     try:
         str(file).encode()
     except UnicodeEncodeError:
-        raise OperatorError(f"--file {str(file)!a} is no name in UTF-8: name another", usage=True) from None
+        raise OperatorError(
+            f"invalid --file {str(file)!a}: the name is not UTF-8; use another one", usage=True
+        ) from None
     if os.path.lexists(file):
-        raise OperatorError(f"--file {file} is there already: name a new file", usage=True)
+        raise OperatorError(f"invalid --file {file}: it exists; use a new name", usage=True)
     if not file.parent.is_dir():
-        raise OperatorError(f"--file {file} is in no folder: make {file.parent} first", usage=True)
+        raise OperatorError(
+            f"invalid --file {file}: its folder does not exist; create {file.parent} first", usage=True
+        )
 
 
-class Spared:
-    """Letters that a purge leaves alone because their events have no known end.
+class Skipped:
+    """Messages that a purge leaves alone because the outcome of their events is unknown.
 
     Parameters
     ----------
     nothing
-        Whether somebody asked for them, too.
+        Whether the operator asked for them too.
     """
 
     def __init__(self, *, nothing: bool) -> None:
         self._nothing = nothing
-        self._seen: set[str] = set()
+        self._ids: set[str] = set()
 
-    def __call__(self, letter: DeadLetterMessage, queue: Queue) -> bool:
-        """Return whether a letter is left alone, and count it."""
-        spared = not self._nothing and is_unsettled(letter, queue)
-        if spared:
-            self._seen.add(letter.message_id)
-        return spared
+    def __call__(self, message: DeadLetterMessage, queue: Queue) -> bool:
+        """Return whether a message is left alone, and count it."""
+        skipped = not self._nothing and is_unsettled(message, queue)
+        if skipped:
+            self._ids.add(message.message_id)
+        return skipped
 
     @property
     def count(self) -> int:
-        """How many letters were left alone."""
-        return len(self._seen)
+        """How many messages were left alone."""
+        return len(self._ids)
 
 
 @dataclass
 class Purge:
     """What was done so far; `stopped` says why it ended early."""
 
-    counts: Seen
+    counts: QueueCounts
     file: Path
     written: int = 0
     deleted: int = 0
@@ -88,35 +93,38 @@ class Purge:
 
     @property
     def left(self) -> int:
-        """How many letters are in the file and still in their queues."""
+        """How many messages are in the file and still in their queues."""
         return self.written - self.deleted
 
+    def document(self, skipped: int) -> dict[str, Any]:
+        """Return what was written and deleted, for programs."""
+        return {
+            "file": str(self.file) if self.written else None,
+            "written": self.written,
+            "deleted": self.deleted,
+            "left": self.left,
+            "unsettled_spared": skipped,
+            "unseen": self.counts.all_unseen,
+        }
 
-def purge(
-    queues: Sequence[Queue],
-    wanted: Callable[[DeadLetterMessage, Queue], bool],
-    file: Path,
-    steps: Steps,
-    interrupted: Interruption,
-) -> Purge:
-    """Write the wanted letters whole to the new file, then delete them, and return what was done.
+
+def run(session: Session, wanted: Wanted, file: Path, interrupted: Interruption) -> Purge:
+    """Write the wanted messages to the new file, then delete them, and return what was done.
 
     Raises
     ------
     OperatorError
-        A queue can't be read, or the file not be written; nothing was deleted then.
+        A queue can't be read, or the file can't be written; nothing was deleted then.
     """
-    work = Purge(Seen({queue.name: queue.size() for queue in queues}), file)
+    work = Purge(QueueCounts.of(session.queues), file)
     try:
-        with closing(rounds(queues, wanted, steps, interrupted, work.counts)) as taken:
-            for held, letters in taken:
-                with steps.step("write the file"):
-                    write(file, letters, new=not work.written)
-                    work.written += len(letters)
-                with steps.step("delete") as step:
-                    _delete(
-                        held, letters, lambda done, total: step.advance_to(done, total), interrupted, work
-                    )
+        with closing(batches(session.queues, wanted, session.steps, interrupted, work.counts)) as received:
+            for held, messages in received:
+                with session.steps.step("write the file"):
+                    write(file, messages, new=not work.written)
+                    work.written += len(messages)
+                with session.steps.step("delete") as step:
+                    _delete(held, messages, step, interrupted, work)
                 if work.stopped:
                     break
     except OperatorError as error:
@@ -126,8 +134,8 @@ def purge(
     return work
 
 
-def write(file: Path, letters: Letters, *, new: bool) -> None:
-    """Append letters to the file, which only its owner can read, and wait until they are on the disk.
+def write(file: Path, messages: Messages, *, new: bool) -> None:
+    """Append messages to the file, which only its owner can read, and wait until they are on the disk.
 
     Raises
     ------
@@ -138,7 +146,10 @@ def write(file: Path, letters: Letters, *, new: bool) -> None:
     with _file_errors(file):
         descriptor = os.open(file, flags, 0o600)
         with os.fdopen(descriptor, "wb") as out:
-            _write(out, letters)
+            for message, queue in messages:
+                out.write(json.dumps(_whole(message, queue)).encode() + b"\n")
+            out.flush()
+            os.fsync(out.fileno())
         if new:
             folder = os.open(file.parent, os.O_RDONLY)
             try:
@@ -147,48 +158,37 @@ def write(file: Path, letters: Letters, *, new: bool) -> None:
                 os.close(folder)
 
 
-def _write(out: BinaryIO, letters: Letters) -> None:
-    for letter, queue in letters:
-        out.write(json.dumps(whole(letter, queue)).encode() + b"\n")
-    out.flush()
-    os.fsync(out.fileno())
-
-
-def whole(letter: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
-    """Return a message as SQS gave it, with nothing left out but client secrets of Stripe."""
+def _whole(message: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
+    """Return a message as SQS returned it, without client secrets of Stripe."""
     return {
-        "queue": queue.letters.name,
-        "message_id": letter.message_id,
-        "kind": letter.kind,
-        "reason": letter.reason,
-        "event_id": letter.event_id,
-        "event_type": letter.event_type,
-        "attributes": dict(letter.attributes),
-        "system_attributes": dict(letter.system_attributes),
-        "body": without_client_secrets(letter.body),
+        "queue": queue.messages.name,
+        "message_id": message.message_id,
+        "kind": message.kind,
+        "reason": message.reason,
+        "event_id": message.event_id,
+        "event_type": message.event_type,
+        "attributes": dict(message.attributes),
+        "system_attributes": dict(message.system_attributes),
+        "body": without_client_secrets(message.body),
     }
 
 
 def _delete(
-    held: Held,
-    letters: Letters,
-    told: Callable[[int, int], None],
-    interrupted: Interruption,
-    work: Purge,
+    held: HeldMessages, messages: Messages, step: Step, interrupted: Interruption, work: Purge
 ) -> None:
-    for done, (letter, queue) in enumerate(letters):
-        told(done, len(letters))
+    for done, (message, queue) in enumerate(messages):
+        step.advance_to(done, len(messages))
         if interrupted:
             return
-        held.keep()
+        held.extend()
         try:
-            queue.letters.delete(letter)
+            queue.messages.delete(message)
         except EventError as error:
-            work.stopped = operator_error(f"the queue {queue.letters.name}", error)
+            work.stopped = operator_error(f"the queue {queue.messages.name}", error)
             return
-        held.settled(letter)
+        held.forget(message)
         work.deleted += 1
-    told(len(letters), len(letters))
+    step.advance_to(len(messages), len(messages))
 
 
 @contextmanager
@@ -197,6 +197,6 @@ def _file_errors(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OperatorError(
-            f"{file} can't be written ({error.strerror}): name another with --file; nothing of what it "
-            "should hold was deleted"
+            f"can't write {file} ({error.strerror}): use another --file; the messages that it should hold "
+            "were not deleted"
         ) from error

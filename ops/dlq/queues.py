@@ -1,4 +1,4 @@
-"""The dead-letter queues of an environment, by the short names that operators type."""
+"""The dead-letter queues of an environment, by short names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ AUDIT_QUEUES = (
     *(f"audit-{lane}-dlq" for lane in (*names.HANDLERS, names.OTHER_MESSAGE_GROUP)),
     f"audit-dlq{FIFO}",
 )
-# The bus has one where it is encrypted with a key of ours, the log where the bus is logged.
+# The bus has one if it is encrypted with a key of ours, the log if the bus is logged.
 BUS_QUEUE, LOG_QUEUE = "bus-dlq", "log-dlq"
 NAMES = (*HANDLER_QUEUES, *AUDIT_QUEUES, BUS_QUEUE, LOG_QUEUE)
 OPTIONAL = (BUS_QUEUE, LOG_QUEUE)
@@ -29,43 +29,43 @@ OPTIONAL = (BUS_QUEUE, LOG_QUEUE)
 
 @dataclass(frozen=True)
 class Queue:
-    """A dead-letter queue; `name` is its short one, `letters` reads it."""
+    """A dead-letter queue; `name` is its short name, `messages` reads it."""
 
     name: str
-    letters: DeadLetterQueue
+    messages: DeadLetterQueue
 
     @property
     def fifo(self) -> bool:
-        """Whether it shows one batch of each message group at a time."""
+        """Whether it returns one batch of each message group at a time."""
         return self.name.endswith(FIFO)
 
     def size(self) -> int:
-        """How many messages it holds, hidden ones included, as far as SQS knows.
+        """Return how many messages it holds, invisible ones included, as far as SQS knows.
 
         Raises
         ------
         OperatorError
-            SQS can't be asked.
+            SQS refuses or does not answer.
         """
         wanted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        client: Any = self.letters.client
-        with aws_errors(f"the queue {self.letters.name}"):
-            answer = client.get_queue_attributes(QueueUrl=self.letters.url, AttributeNames=wanted)
+        client: Any = self.messages.client
+        with aws_errors(f"the queue {self.messages.name}"):
+            answer = client.get_queue_attributes(QueueUrl=self.messages.url, AttributeNames=wanted)
             return sum(int(answer["Attributes"][name]) for name in wanted)
 
 
-def is_unsettled(letter: DeadLetterMessage, queue: Queue) -> bool:
-    """Return whether a letter's event has no known end; the bus's log holds copies of events only."""
-    return letter.unsettled and queue.name != LOG_QUEUE
+def is_unsettled(message: DeadLetterMessage, queue: Queue) -> bool:
+    """Return whether the outcome of a message's event is unknown; the log of the bus holds only copies."""
+    return message.unsettled and queue.name != LOG_QUEUE
 
 
 def find(environment: Environment, chosen: Sequence[str]) -> list[Queue]:
-    """Return the chosen queues, or all of the environment, in the order of NAMES.
+    """Return the chosen queues, or all of the environment, in the order of `NAMES`.
 
     Raises
     ------
     OperatorError
-        A name is unknown, or a queue that must be there is not.
+        A name is unknown, or a required queue does not exist.
     """
     asked = {_short(environment, name) for name in chosen}
     client = environment.client("sqs")
@@ -86,15 +86,13 @@ def full_name(environment: Environment, name: str) -> str:
 
 
 def _short(environment: Environment, name: str) -> str:
-    """Read a queue's name; alarms tell the one that it has in AWS."""
+    """Return the short name of a queue; alarms show its name in AWS."""
     by_full = {full_name(environment, short): short for short in NAMES}
     short = by_full.get(name, name)
     if short in NAMES:
         return short
-    other = " of another environment: correct --env or" if name.startswith(PROJECT) else ":"
-    raise OperatorError(
-        f"--queue {name!r} is no dead-letter queue{other} take {', '.join(NAMES)}", usage=True
-    )
+    other = "it belongs to another environment; correct --env, or " if name.startswith(PROJECT) else ""
+    raise OperatorError(f"invalid --queue {name!r}: {other}use one of {', '.join(NAMES)}", usage=True)
 
 
 def _url(client: Any, full: str, *, optional: bool) -> str | None:

@@ -1,118 +1,175 @@
-"""Hand chosen letters back at a bounded rate, oldest first, and keep what could not be handed over."""
+"""Redrive the chosen messages at a bounded rate, oldest first, and keep those that fail."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
 
 from functions.dead_letters.message import TRANSIENT, DeadLetterMessage
-from functions.dead_letters.redrive import FAILED, PARKED, RedriveTarget, Result, redrive
+from functions.dead_letters.redrive import FAILED, PARKED, RESULTS, RedriveTarget, Result, redrive
 from functions.shared.errors import ConfigurationError, EventError
 from functions.shared.rate_limiter import RateLimiter
-from ops.dlq.drain import Letters, Seen, rounds
-from ops.dlq.held import Held, operator_error
+from ops.console import Table, styled
+from ops.dlq.drain import QueueCounts, Wanted, batches
+from ops.dlq.held import HeldMessages, operator_error
 from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import Queue
+from ops.dlq.session import Session
+from ops.dlq.tables import one_line
 from ops.errors import OperatorError
-from ops.progress import Step, Steps
 
-# After so many calls in a row that AWS did not answer, the next would meet the same.
+MEANINGS = {
+    "applied": "applied by the API",
+    "recorded": "its type needs no call",
+    "duplicate": "applied before",
+    "stale": "a newer state was applied before",
+    "queued": "sent to the audit queue",
+    "parked": "refused again; a new message holds the reason",
+    FAILED: "still in its queue",
+}
+# After so many calls in a row that AWS did not answer, the next one would not succeed either.
 ERRORS_IN_A_ROW = 3
 
 
 @dataclass(frozen=True)
-class Handed:
-    """One letter and what became of it."""
+class Redriven:
+    """One message and its outcome."""
 
-    letter: DeadLetterMessage
+    message: DeadLetterMessage
     queue: Queue
     result: Result
 
 
 @dataclass
-class Work:
-    """What was done so far; `stopped` says why it ended early."""
+class Redrive:
+    """What was done so far.
 
-    counts: Seen
-    handed: list[Handed] = field(default_factory=list)
+    Parameters
+    ----------
+    errors
+        How many calls in a row AWS has not answered.
+    stopped
+        Why it ended early.
+    """
+
+    counts: QueueCounts
+    redriven: list[Redriven] = field(default_factory=list)
     not_tried: int = 0
+    errors: int = 0
     stopped: OperatorError | None = None
 
     def outcomes(self) -> Counter[str]:
-        """Count the letters by what became of them."""
-        return Counter(each.result.outcome for each in self.handed)
+        """Count the messages by outcome."""
+        return Counter(each.result.outcome for each in self.redriven)
+
+    def failures(self) -> Counter[tuple[str, str]]:
+        """Count the failed messages by queue and reason."""
+        return Counter(
+            (each.queue.name, each.result.reason or "") for each in self.redriven if not each.result.settled
+        )
 
     @property
     def left(self) -> int:
         """How many chosen events are still in their queues, those that were parked again included."""
         return self.outcomes()[FAILED] + self.outcomes()[PARKED] + self.not_tried
 
+    def show(self, console: Console) -> None:
+        """Print the outcomes, and why messages failed."""
+        table = Table("Outcome", "Events", "Meaning", title="Redriven", text=("Meaning",), keep=("Events",))
+        outcomes = self.outcomes()
+        for outcome in RESULTS:
+            if outcomes[outcome]:
+                style = "red" if outcome in (FAILED, PARKED) else ""
+                table.add_row(styled(outcome, style), str(outcomes[outcome]), MEANINGS[outcome])
+        if self.not_tried:
+            table.add_row("not tried", str(self.not_tried), "released to its queue")
+        table.add_total("all", str(len(self.redriven) + self.not_tried), "")
+        console.print(table)
+        for (queue, reason), count in sorted(self.failures().items()):
+            console.print(f"{count} of {queue} failed: {one_line(reason)}", soft_wrap=True)
 
-def hand_back(
-    queues: Sequence[Queue],
-    wanted: Callable[[DeadLetterMessage, Queue], bool],
-    ways: Mapping[str, RedriveTarget],
+    def document(self) -> dict[str, Any]:
+        """Return the outcomes for programs."""
+        return {
+            "outcomes": {outcome: self.outcomes()[outcome] for outcome in RESULTS},
+            "not_tried": self.not_tried,
+            "left": self.left,
+            "unseen": self.counts.all_unseen,
+            "failures": [
+                {"queue": queue, "reason": reason, "letters": count}
+                for (queue, reason), count in sorted(self.failures().items())
+            ],
+            "letters": [
+                {
+                    "queue": each.queue.name,
+                    "message_id": each.message.message_id,
+                    "event_id": each.message.event_id,
+                    "event_type": each.message.event_type,
+                    "outcome": each.result.outcome,
+                    "reason": each.result.reason,
+                }
+                for each in self.redriven
+            ],
+        }
+
+
+def run(
+    session: Session,
+    targets: Mapping[str, RedriveTarget],
+    wanted: Wanted,
     per_second: float,
-    steps: Steps,
     interrupted: Interruption,
-) -> Work:
-    """Hand the wanted letters back and return what was done, also where it ended early.
+) -> Redrive:
+    """Redrive the wanted messages and return the outcomes, also if it ended early.
 
     Raises
     ------
     OperatorError
-        A queue can't be read; nothing was handed back then.
+        A queue can't be read; nothing was redriven then.
     """
-    work = Work(Seen({queue.name: queue.size() for queue in queues}))
+    work = Redrive(QueueCounts.of(session.queues))
     limiter = RateLimiter(per_second, interrupted.sleep)
     try:
-        with closing(rounds(queues, wanted, steps, interrupted, work.counts)) as taken:
-            for held, letters in taken:
-                with steps.step("hand events back") as step:
-                    _round(held, letters, ways, limiter, step, interrupted, work)
+        with closing(batches(session.queues, wanted, session.steps, interrupted, work.counts)) as received:
+            for held, messages in received:
+                with session.steps.step("redrive") as step:
+                    work.not_tried = len(messages)
+                    for message, queue in messages:
+                        done = len(messages) - work.not_tried
+                        step.advance_to(done, len(messages), f"{work.outcomes()[FAILED]} failed")
+                        held.extend()
+                        limiter.wait()
+                        if interrupted or work.stopped:
+                            break
+                        _redrive(message, queue, targets[queue.name], held, work)
+                    counts = sorted(work.outcomes().items())
+                    step.note = ", ".join(f"{count} {outcome}" for outcome, count in counts)
                 if work.stopped:
                     break
     except OperatorError as error:
-        if not work.handed:
+        if not work.redriven:
             raise
         work.stopped = error
     return work
 
 
-def _round(
-    held: Held,
-    letters: Letters,
-    ways: Mapping[str, RedriveTarget],
-    limiter: RateLimiter,
-    step: Step,
-    interrupted: Interruption,
-    work: Work,
+def _redrive(
+    message: DeadLetterMessage, queue: Queue, target: RedriveTarget, held: HeldMessages, work: Redrive
 ) -> None:
-    errors = 0
-    work.not_tried = len(letters)
-    for done, (letter, queue) in enumerate(letters):
-        step.advance_to(done, len(letters), f"{work.outcomes()[FAILED]} failed")
-        held.keep()
-        limiter.wait()
-        if interrupted:
-            break
-        try:
-            result = redrive(letter, queue.letters, ways[queue.name])
-            errors = 0
-        except EventError as error:
-            result = Result(FAILED, TRANSIENT, error.reason)
-            errors += 1
-            if isinstance(error, ConfigurationError) or errors == ERRORS_IN_A_ROW:
-                work.stopped = operator_error(f"the way back of {queue.name}", error)
-        work.handed.append(Handed(letter, queue, result))
-        work.not_tried -= 1
-        if result.settled:
-            held.settled(letter)
-        else:
-            held.give_back([letter])
-        if work.stopped:
-            break
-    step.advance_to(len(letters) - work.not_tried, len(letters))
-    step.note = ", ".join(f"{count} {outcome}" for outcome, count in sorted(work.outcomes().items()))
+    try:
+        result, work.errors = redrive(message, queue.messages, target), 0
+    except EventError as error:
+        result, work.errors = Result(FAILED, TRANSIENT, error.reason), work.errors + 1
+        if isinstance(error, ConfigurationError) or work.errors == ERRORS_IN_A_ROW:
+            work.stopped = operator_error(f"the redrive target of {queue.name}", error)
+    work.redriven.append(Redriven(message, queue, result))
+    work.not_tried -= 1
+    if result.settled:
+        held.forget(message)
+    else:
+        held.release([message])

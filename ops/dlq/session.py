@@ -1,23 +1,23 @@
-"""What the four commands have in common: the options read, the queues found, a look, a question, an end."""
+"""What the four commands have in common: the queues, a look into them, a question, an end."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import typer
 from rich.console import Console
 
 from functions.dead_letters.message import DeadLetterMessage
 from ops import environment as environments
-from ops.console import confirm, open_console, plural, print_json, require_terminal
-from ops.dlq import filters as choices
+from ops.console import confirm, open_console, plural, print_json, print_line, require_terminal
 from ops.dlq import json_output, tables
-from ops.dlq import queues as places
-from ops.dlq.drain import Letters, Seen, look
-from ops.dlq.filters import Choice
+from ops.dlq import queues as dead_letter_queues
+from ops.dlq.drain import Messages, QueueCounts, Wanted, inspect
+from ops.dlq.filters import Filters
 from ops.dlq.interrupts import Interruption, interruption
 from ops.dlq.queues import Queue, is_unsettled
 from ops.environment import Environment
@@ -25,48 +25,40 @@ from ops.errors import OperatorError
 from ops.progress import Steps
 
 FASTEST = 100.0
-# A letter is held for ten minutes, longer than the pause between two events.
+# A message is held for ten minutes, longer than the pause between two of them.
 SLOWEST = 0.01
-
-Wanted = Callable[[DeadLetterMessage, Queue], bool]
-
-
-@dataclass(frozen=True)
-class Filters:
-    """The filters as they were typed."""
-
-    queues: Sequence[str] | None
-    kinds: Sequence[str] | None
-    reason: str
-    event_types: Sequence[str] | None
-    event_ids: Sequence[str] | None
-    older_than: str
 
 
 @dataclass(frozen=True)
 class Session:
-    """One command at work; make it with :func:`begin`."""
+    """One command at work; make it with `begin`.
+
+    Parameters
+    ----------
+    now
+        When it began, in Unix seconds.
+    """
 
     environment: Environment
     queues: list[Queue]
-    choice: Choice
+    filters: Filters
     console: Console
     steps: Steps
     as_json: bool
     now: float
 
-    def look(self) -> tuple[Letters, Seen]:
-        """Return the chosen letters; they are back in their queues by then.
+    def inspect(self) -> tuple[Messages, QueueCounts]:
+        """Return the chosen messages; they are back in their queues by then.
 
         Raises
         ------
         OperatorError
             A queue can't be read.
         typer.Exit
-            Somebody interrupted.
+            A signal interrupted.
         """
         with interruption() as interrupted:
-            found = look(self.queues, self.choice, self.steps, interrupted)
+            found = inspect(self.queues, self.filters, self.steps, interrupted)
         if interrupted:
             raise typer.Exit(interrupted.exit_code)
         return found
@@ -77,109 +69,122 @@ class Session:
         *,
         dry_run: bool,
         yes: bool,
-        spared: Wanted = lambda _letter, _queue: False,
+        skipped: Wanted = lambda _message, _queue: False,
     ) -> Wanted | None:
         """Show what is chosen and ask, unless `yes`; return what may be touched, or None for nothing.
 
-        The question is told how many, for example `2 letters`, and how many of them are unsettled. Of FIFO
-        queues all that is chosen may be touched: they do not show it at once. What is `spared` is not chosen.
+        Of FIFO queues everything that is chosen may be touched, because they do not return it at once.
+
+        Parameters
+        ----------
+        question
+            Makes the question of a count, for example `2 messages`, and of how many of them have an unknown
+            outcome.
+        skipped
+            Which messages are not chosen although the filters match.
 
         Raises
         ------
         OperatorError
-            The answer is no, or nobody can be asked.
+            The answer is no, or there is no terminal to ask on.
         """
         if yes and not dry_run:
-            return lambda letter, queue: self._takes(letter) and not spared(letter, queue)
+            return lambda message, queue: self._chooses(message) and not skipped(message, queue)
         if not dry_run:
             require_terminal(as_json=self.as_json)
-        letters, counts = self.look()
-        letters = [item for item in letters if not spared(*item)]
-        tables.show_groups(self.console, letters, self.now)
+        messages, counts = self.inspect()
+        messages = [item for item in messages if not skipped(*item)]
+        tables.show_groups(self.console, messages, self.now)
         tables.show_unseen(self.console, counts, self.queues)
         if dry_run:
-            self.console.print("dry run: nothing was changed", highlight=False)
+            print_line("dry run: nothing was changed", as_json=self.as_json)
             if self.as_json:
-                begin = {"environment": self.environment.name, "dry_run": True, "letters": len(letters)}
-                groups = json_output.groups_document(letters, self.now)
-                print_json(begin | {"unseen": counts.all_unseen, "groups": groups})
+                document = {"environment": self.environment.name, "dry_run": True, "letters": len(messages)}
+                groups = json_output.groups_document(messages, self.now)
+                print_json(document | {"unseen": counts.all_unseen, "groups": groups})
             return None
-        if not letters and not counts.all_unseen:
-            return lambda _letter, _queue: False
+        if not messages and not counts.all_unseen:
+            return lambda _message, _queue: False
         least = "at least " if counts.all_unseen else ""
-        asked = question(
-            f"{least}{plural(len(letters), 'letter')}",
-            sum(is_unsettled(letter, queue) for letter, queue in letters),
-        )
-        confirm(asked, yes=False, as_json=self.as_json)
-        shown = {letter.message_id for letter, _ in letters}
-        return lambda letter, queue: (
-            self._takes(letter) and not spared(letter, queue) and (queue.fifo or letter.message_id in shown)
+        unsettled = sum(is_unsettled(message, queue) for message, queue in messages)
+        text = question(f"{least}{plural(len(messages), 'message')}", unsettled)
+        confirm(text, yes=False, as_json=self.as_json)
+        shown = {message.message_id for message, _ in messages}
+        return lambda message, queue: (
+            self._chooses(message)
+            and not skipped(message, queue)
+            and (queue.fifo or message.message_id in shown)
         )
 
-    def _takes(self, letter: DeadLetterMessage) -> bool:
-        """Whether a letter is chosen; one that came since the command began is left alone.
+    def _chooses(self, message: DeadLetterMessage) -> bool:
+        """Return whether the filters match a message that was there when the command began.
 
-        It may be one that was handed back a moment ago, and was refused again.
+        A younger one may be one that was redriven a moment ago and refused again.
         """
-        return letter.failed_at <= self.now and self.choice.takes(letter)
+        return message.failed_at <= self.now and self.filters.match(message)
 
-    def document(self, interrupted: Interruption) -> dict[str, object]:
-        """Return the begin of the document about what was done."""
-        return {"environment": self.environment.name, "dry_run": False, "interrupted": bool(interrupted)}
-
-    def end(
-        self, interrupted: Interruption, stopped: OperatorError | None, left: str | None, unseen: int
+    def finish(
+        self,
+        interrupted: Interruption,
+        document: dict[str, Any],
+        counts: QueueCounts,
+        *,
+        stopped: OperatorError | None,
+        left: str | None,
     ) -> None:
-        """End the command by what has come of it.
+        """Report what was done, and end the command.
+
+        Parameters
+        ----------
+        stopped
+            The error that ended the work early.
+        left
+            What is left to do.
 
         Raises
         ------
         OperatorError
             Something failed, is left, or was not seen.
         typer.Exit
-            Somebody interrupted.
+            A signal interrupted.
         """
+        tables.show_unseen(self.console, counts, self.queues)
+        if self.as_json:
+            begin = {"environment": self.environment.name, "dry_run": False, "interrupted": bool(interrupted)}
+            print_json(begin | document)
         if interrupted:
             raise typer.Exit(interrupted.exit_code)
         if stopped is not None:
             raise stopped
         if left is not None:
             raise OperatorError(left)
-        if unseen:
-            raise OperatorError(f"not seen: {plural(unseen, 'message')}; repeat the command in a few minutes")
+        if counts.all_unseen:
+            unseen = plural(counts.all_unseen, "message")
+            raise OperatorError(f"not seen: {unseen}; repeat the command in a few minutes")
 
 
 def begin(env: str, filters: Filters, *, as_json: bool) -> Session:
-    """Read the options and find the queues.
+    """Find the environment and the chosen queues.
 
     Raises
     ------
     OperatorError
-        An option is wrong, or a queue is not there.
+        The environment or a queue is unknown, or a queue does not exist.
     """
-    now = datetime.now(UTC)
-    choice = choices.read(
-        kinds=filters.kinds or (),
-        reason=filters.reason,
-        event_types=filters.event_types or (),
-        event_ids=filters.event_ids or (),
-        older_than=filters.older_than,
-        now=now,
-    )
+    now = datetime.now(UTC).timestamp()
     environment = environments.connect(env, bus=False)
-    queues = places.find(environment, filters.queues or ())
+    queues = dead_letter_queues.find(environment, filters.queue or ())
     console = open_console(as_json=as_json)
-    return Session(environment, queues, choice, console, Steps(console), as_json, now.timestamp())
+    return Session(environment, queues, filters, console, Steps(console), as_json, now)
 
 
-def rate(text: str) -> float:
-    """Read how many events may be handed back in a second.
+def parse_rate(text: str) -> float:
+    """Parse how many events are redriven in a second at most.
 
     Raises
     ------
     OperatorError
-        It is no number, or out of bounds.
+        It is not a number, or out of range.
     """
     try:
         per_second = float(text)
@@ -187,7 +192,6 @@ def rate(text: str) -> float:
         per_second = math.nan
     if not SLOWEST <= per_second <= FASTEST:
         raise OperatorError(
-            f"--rate {text!r} is no rate: write events in a second, from {SLOWEST:g} to {FASTEST:g}",
-            usage=True,
+            f"invalid --rate {text!r}: expected events per second, {SLOWEST:g} to {FASTEST:g}", usage=True
         )
     return per_second

@@ -1,4 +1,4 @@
-"""The way back of each dead-letter queue: to its handler, to the audit's queue, or to both."""
+"""The redrive target of each dead-letter queue: its handler, the audit queue, or both."""
 
 from __future__ import annotations
 
@@ -21,94 +21,106 @@ from functions.shared import names
 from ops.dlq.queues import AUDIT_QUEUES, BUS_QUEUE, FIFO, HANDLER_QUEUES, LOG_QUEUE, Queue
 from ops.environment import CONFIG, Environment, aws_errors
 
-NO_WAY = "the log is written by EventBridge alone: purge it, the ledger holds the event"
+ONLY_A_COPY = "only EventBridge writes to the log: purge the message, the ledger holds the event"
 
 
 @dataclass(frozen=True)
-class ToAudit:
-    """To the audit's queue, but for a record of the audit function itself, which is no event."""
+class AuditTarget:
+    """The audit queue, but not for a failure record of the audit function itself, which is not an event."""
 
     queue: AuditQueueTarget
 
-    def send(self, letter: DeadLetterMessage) -> Result:
-        """Send the envelope. Raises as :meth:`HandlerTarget.send` does."""
-        if not isinstance(letter.envelope, dict) or not isinstance(letter.envelope.get("detail"), dict):
+    def send(self, message: DeadLetterMessage) -> Result:
+        """Send the envelope.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            SQS did not answer, or refused.
+        """
+        if not isinstance(message.envelope, dict) or not isinstance(message.envelope.get("detail"), dict):
             return Result(FAILED, UNKNOWN, NO_ENVELOPE)
-        return self.queue.send(letter)
+        return self.queue.send(message)
 
 
 @dataclass(frozen=True)
-class ToAll:
-    """Where the rules would have sent an event that the bus could not take: its handler, then the audit."""
+class RulesTarget:
+    """Where the rules send an event: its handler, then the audit queue."""
 
     handlers: Mapping[str, HandlerTarget]
-    audit: ToAudit
+    audit: AuditTarget
 
-    def send(self, letter: DeadLetterMessage) -> Result:
-        """Hand the envelope to both. Raises as :meth:`HandlerTarget.send` does."""
-        route = routing_table.ROUTES.get(letter.event_type or "")
+    def send(self, message: DeadLetterMessage) -> Result:
+        """Send the envelope to both.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            Lambda or SQS did not answer, or refused.
+        """
+        route = routing_table.ROUTES.get(message.event_type or "")
         if route is None:
-            return self.audit.send(letter)
-        result = self.handlers[route.handler].send(letter)
+            return self.audit.send(message)
+        result = self.handlers[route.handler].send(message)
         if result.settled:
-            self.audit.send(letter)
+            self.audit.send(message)
         return result
 
 
 @dataclass(frozen=True)
-class Nowhere:
-    """No way back."""
+class NoTarget:
+    """For messages that can't be redriven."""
 
     reason: str
 
-    def send(self, _letter: DeadLetterMessage, /) -> Result:
+    def send(self, _message: DeadLetterMessage, /) -> Result:
         """Fail."""
         return Result(FAILED, UNKNOWN, self.reason)
 
 
-def ways(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> dict[str, RedriveTarget]:
-    """Return the way back of each queue by the queue's name; ``settle`` as for :class:`HandlerTarget`.
+def find(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> dict[str, RedriveTarget]:
+    """Return the redrive target of each queue by the queue's name; `settle` as for `HandlerTarget`.
 
     Raises
     ------
     OperatorError
-        A function or the audit's queue is not there.
+        A function or the audit queue does not exist.
     """
-    names = {queue.name for queue in queues}
-    wanted = {handler for name, handler in HANDLER_QUEUES.items() if {name, BUS_QUEUE} & names}
+    chosen = {queue.name for queue in queues}
+    wanted = {handler for name, handler in HANDLER_QUEUES.items() if {name, BUS_QUEUE} & chosen}
     handlers = _handlers(environment, wanted, settle=settle)
     found: dict[str, RedriveTarget] = {
-        name: handlers[handler] for name, handler in HANDLER_QUEUES.items() if name in names
+        name: handlers[handler] for name, handler in HANDLER_QUEUES.items() if name in chosen
     }
-    if names & {*AUDIT_QUEUES, BUS_QUEUE}:
+    if chosen & {*AUDIT_QUEUES, BUS_QUEUE}:
         audit = _audit(environment)
-        found |= {name: audit for name in AUDIT_QUEUES if name in names}
-        found[BUS_QUEUE] = ToAll(handlers, audit)
-    found[LOG_QUEUE] = Nowhere(NO_WAY)
+        found |= {name: audit for name in AUDIT_QUEUES if name in chosen}
+        found[BUS_QUEUE] = RulesTarget(handlers, audit)
+    found[LOG_QUEUE] = NoTarget(ONLY_A_COPY)
     return found
 
 
-def _handlers(environment: Environment, families: set[str], *, settle: bool) -> dict[str, HandlerTarget]:
+def _handlers(environment: Environment, handlers: set[str], *, settle: bool) -> dict[str, HandlerTarget]:
     settings = {
         names.PAYMENTS: environment.settings.payments,
         names.BILLING: environment.settings.billing,
     }
-    longest = max((settings[family].timeout_seconds for family in families), default=0)
+    longest = max((settings[handler].timeout_seconds for handler in handlers), default=0)
     # A repeated call would invoke the function a second time.
     waiting = Config(read_timeout=longest + names.START_SECONDS, retries={"total_max_attempts": 1})
     client = environment.client("lambda", CONFIG.merge(waiting))
     found = {}
-    for family in sorted(families):
-        name = environment.resource(family)
+    for handler in sorted(handlers):
+        name = environment.resource(handler)
         with aws_errors(f"the function {name}"):
             client.get_function_configuration(FunctionName=name)
-        found[family] = HandlerTarget(name, client, settle=settle)
+        found[handler] = HandlerTarget(name, client, settle=settle)
     return found
 
 
-def _audit(environment: Environment) -> ToAudit:
+def _audit(environment: Environment) -> AuditTarget:
     name = environment.resource("events") + FIFO
     client = environment.client("sqs")
     with aws_errors(f"the queue {name}"):
         url = client.get_queue_url(QueueName=name)["QueueUrl"]
-    return ToAudit(AuditQueueTarget(url, client))
+    return AuditTarget(AuditQueueTarget(url, client))

@@ -48,15 +48,20 @@ def refusals() -> Iterator[dict[str, str]]:
     [
         ("--env nowhere", {}, 2, 'no environment "nowhere"; use one of dev, prod, staging'),
         ("", {"STRIPE_EVENT_SOURCE_NAME": "ed_1"}, 2, "stripe_event_source_name = 'ed_1' has the wrong form"),
-        ("--queue mail-dlq", {}, 2, "--queue 'mail-dlq' is no dead-letter queue: take payments-dlq"),
-        ("--queue huntaze-stripe-payments-dlq-prod", {}, 2, "of another environment: correct --env"),
-        ("--kind transitory", {}, 2, "--kind 'transitory' is no kind of failure: did you mean transient?"),
-        ("--kind x", {}, 2, "is no kind of failure: take transient, permanent"),
-        ("--type Invoice!", {}, 2, "--type 'Invoice!' is no event type: write one like invoice.paid"),
-        ("--event-id évt", {}, 2, "--event-id 'évt' is no event id"),
-        ("--older-than 2", {}, 2, "--older-than '2' is no time: write for example"),
-        ("--older-than yesterday", {}, 2, "is no time"),
-        ("--older-than 2026-13-01", {}, 2, "is no time"),
+        ("--queue mail-dlq", {}, 2, "invalid --queue 'mail-dlq': use one of payments-dlq"),
+        (
+            "--queue huntaze-stripe-payments-dlq-prod",
+            {},
+            2,
+            "it belongs to another environment; correct --env",
+        ),
+        ("--kind transitory", {}, 2, "invalid --kind 'transitory': did you mean transient?"),
+        ("--kind x", {}, 2, "invalid --kind 'x': expected one of transient, permanent"),
+        ("--type Invoice!", {}, 2, "invalid --type 'Invoice!': expected an event type such as invoice.paid"),
+        ("--event-id évt", {}, 2, "invalid --event-id 'évt'"),
+        ("--older-than 2", {}, 2, "invalid --older-than '2': expected a time such as 48h"),
+        ("--older-than yesterday", {}, 2, "expected a time"),
+        ("--older-than 2026-13-01", {}, 2, "expected a time"),
         ("", {"AWS_ENDPOINT_URL": "http://127.0.0.1:{free}"}, 1, "does not answer: check the network"),
         (
             "",
@@ -137,12 +142,12 @@ def test_page_of_something_else_than_aws_is_cut_short(
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ("redrive --yes --rate fast", 2, "--rate 'fast' is no rate: write events in a second"),
-        ("redrive --yes --rate 0", 2, "is no rate"),
-        ("redrive --yes --rate -1", 2, "is no rate"),
-        ("redrive --yes --rate 101", 2, "is no rate"),
-        ("redrive --yes --rate nan", 2, "is no rate"),
-        ("redrive --yes --rate inf", 2, "is no rate"),
+        ("redrive --yes --rate fast", 2, "invalid --rate 'fast': expected events per second, 0.01 to 100"),
+        ("redrive --yes --rate 0", 2, "invalid --rate"),
+        ("redrive --yes --rate -1", 2, "invalid --rate"),
+        ("redrive --yes --rate 101", 2, "invalid --rate"),
+        ("redrive --yes --rate nan", 2, "invalid --rate"),
+        ("redrive --yes --rate inf", 2, "invalid --rate"),
         ("redrive", 2, "not a terminal: pass --yes to skip the confirmation"),
         ("redrive --json", 2, "not a terminal: pass --yes to skip the confirmation"),
         ("purge", 2, "not a terminal: pass --yes to skip the confirmation"),
@@ -157,15 +162,15 @@ def test_page_of_something_else_than_aws_is_cut_short(
             1,
             "the queue huntaze-stripe-events-prod.fifo is not there",
         ),
-        ("purge --yes --file {folder}/there", 2, "is there already: name a new file"),
-        ("purge --yes --file {folder}", 2, "is there already: name a new file"),
-        ("purge --yes --file {folder}/none/new", 2, "is in no folder: make"),
-        ("purge --yes --file {folder}/link", 2, "is there already"),
-        ("purge --yes --file {folder}/\udcff", 2, "is no name in UTF-8: name another"),
+        ("purge --yes --file {folder}/there", 2, "it exists; use a new name"),
+        ("purge --yes --file {folder}", 2, "it exists; use a new name"),
+        ("purge --yes --file {folder}/none/new", 2, "its folder does not exist; create"),
+        ("purge --yes --file {folder}/link", 2, "it exists"),
+        ("purge --yes --file {folder}/\udcff", 2, "the name is not UTF-8"),
         (
             "redrive --yes --rate 1e-12",
             2,
-            "is no rate: write events in a second, from 0.01 to 100",
+            "expected events per second, 0.01 to 100",
         ),
     ],
 )
@@ -191,7 +196,7 @@ def test_folder_that_can_not_be_made_is_told(
 ) -> None:
     person.chdir(tmp_path)
     (tmp_path / "build").touch()
-    _is_one_line(["purge", "--yes", "--include-unsettled"], 1, "can't be written", person, capsys)
+    _is_one_line(["purge", "--yes", "--include-unsettled"], 1, "can't write", person, capsys)
 
 
 @pytest.mark.parametrize("command", ["redrive --yes", "purge --yes"])
