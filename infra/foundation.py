@@ -1,4 +1,4 @@
-"""What the functions of a stack stand on: account, bus and archive, what they keep and read, their code."""
+"""What the functions of a stack share: account, bus, archive, table, ledger, secrets, code and platform."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 from constructs import Construct
 
-from functions.pipeline.route import LATEST
-from functions.pipeline.routing_table import ROUTES
 from functions.shared import names
 from infra.bundle import Bundles
 from infra.constructs.archive import Archive
 from infra.constructs.event_bus import PartnerEventBus
-from infra.constructs.idempotency import IdempotencyTable, expiry_seconds
+from infra.constructs.idempotency import IdempotencyTable
 from infra.constructs.ledger import Ledger
 from infra.constructs.secret import PipelineSecrets
 from infra.resources.account import Account
@@ -24,11 +22,10 @@ from infra.settings import Settings
 
 @dataclass(frozen=True)
 class Foundation:
-    """The parts that more than one function needs; `key` is None where AWS's own keys encrypt."""
+    """The parts that more than one function needs."""
 
     settings: Settings
     account: Account
-    key: Key | None
     bus: PartnerEventBus
     archive: Archive
     table: IdempotencyTable
@@ -54,7 +51,6 @@ class Foundation:
         return cls(
             settings=settings,
             account=account,
-            key=key,
             bus=bus,
             archive=Archive(
                 scope,
@@ -64,12 +60,7 @@ class Foundation:
                 retention_days=settings.archive_retention_days,
                 key=key,
             ),
-            table=IdempotencyTable(
-                scope,
-                "idempotency",
-                account=account,
-                key=key,
-            ),
+            table=IdempotencyTable(scope, "idempotency", account=account, key=key),
             secrets=PipelineSecrets(
                 scope,
                 "secret",
@@ -96,31 +87,7 @@ class Foundation:
                 tracing=settings.lambda_tracing,
                 log_retention_days=settings.log_retention_days,
                 max_event_age_seconds=settings.max_event_age_seconds,
+                key=key,
                 former_key_arns=settings.former_kms_key_arns,
             ),
         )
-
-    @property
-    def handlers_secrets(self) -> dict[str, tuple[str, ...]]:
-        """Which secret values each handler reads; one of states may fetch them from Stripe."""
-        fetching = {route.handler for route in ROUTES.values() if route.repeat == LATEST}
-        fetches = self.settings.order != names.OFF
-        return {
-            family: (
-                names.HUNTAZE_API_KEY,
-                *([names.STRIPE_SECRET_KEY] if fetches and family in fetching else []),
-            )
-            for family in names.HANDLERS
-        }
-
-    def variables_of(self, *keys: str) -> dict[str, str]:
-        """What a function that reads these secret values has in its environment."""
-        return {names.ENVIRONMENT: self.settings.environment, names.SECRET_IDS: self.secrets.ids(*keys)}
-
-    @property
-    def memory_variables(self) -> dict[str, str]:
-        """Where, and for how long, an applied event is remembered."""
-        return {
-            names.IDEMPOTENCY_TABLE: self.table.name,
-            names.IDEMPOTENCY_EXPIRY_SECONDS: str(expiry_seconds(self.settings.archive_retention_days)),
-        }

@@ -1,7 +1,7 @@
 """Event patterns of the rules, built from the routing table of the functions.
 
-Fails before anything is synthesised where EventBridge, or Stripe, would not know what the table
-says: a pattern that is too long, a type that is routed twice, a type that Stripe does not have.
+A table that cannot work fails the synth: a type that is routed twice, a type that Stripe does not have, or a
+pattern that is too long for EventBridge.
 """
 
 import difflib
@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from functions.shared.json_text import compact
+from functions.shared.names import OTHER_MESSAGE_GROUP
 from infra.errors import RoutingError
 
 # EventBridge quota "Event pattern size", in characters.
 MAX_PATTERN_LENGTH: Final = 2_048
-# The audit lane of all that no handler takes.
-OTHER: Final = "other"
 _STRIPE_TYPES_FILE: Final = Path(__file__).with_name("stripe_event_types.txt")
 
 
@@ -27,17 +26,17 @@ def stripe_event_types() -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
-def lanes(source: str, routed: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The patterns by lane: one per handler and one for all that none of them takes.
+def by_message_group(source: str, routed: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The patterns by message group: one for each handler and one for all other events.
 
-    They share no event type and leave none out.
+    Each event type matches exactly one.
 
     Parameters
     ----------
     source
         The partner event source, which is the `source` of each of its events.
     routed
-        Handler to the event types that it takes.
+        Event types by handler.
 
     Raises
     ------
@@ -50,17 +49,17 @@ def lanes(source: str, routed: Mapping[str, Sequence[str]]) -> dict[str, str]:
             if event_type in owner:
                 raise RoutingError(
                     f"event type {event_type} is routed twice, to {owner[event_type]} and {handler}; "
-                    "leave one route in functions/pipeline/routing_table.py"
+                    "keep one route in functions/pipeline/routing_table.py"
                 )
             _check_known(event_type)
             owner[event_type] = handler
     patterns = {handler: _rendered(handler, source, list(types)) for handler, types in routed.items()}
-    patterns[OTHER] = _rendered(OTHER, source, [{"anything-but": list(owner)}])
+    patterns[OTHER_MESSAGE_GROUP] = _rendered(OTHER_MESSAGE_GROUP, source, [{"anything-but": list(owner)}])
     return patterns
 
 
 def everything(source: str) -> str:
-    """The pattern that takes every event of the source."""
+    """The pattern that matches every event of the source."""
     return compact({"source": [source]})
 
 
@@ -72,11 +71,11 @@ def _check_known(event_type: str) -> None:
         raise RoutingError(f'event type "{event_type}" is unknown to Stripe; {advice}')
 
 
-def _rendered(lane: str, source: str, detail_types: Sequence[Any]) -> str:
+def _rendered(group: str, source: str, detail_types: Sequence[Any]) -> str:
     text = compact({"detail-type": detail_types, "source": [source]})
     if len(text) > MAX_PATTERN_LENGTH:
         raise RoutingError(
-            f"the event pattern of {lane} has {len(text):,} characters and EventBridge takes "
+            f"the event pattern of {group} has {len(text):,} characters, and EventBridge allows "
             f"{MAX_PATTERN_LENGTH:,}; split its types over two handlers in "
             "functions/pipeline/routing_table.py"
         )

@@ -11,7 +11,7 @@ from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.key import Key
 from infra.resources.policy import Statement, document
-from infra.resources.queue import Queue
+from infra.resources.queue import Queue, QueueProps
 
 _FAMILY = "log"
 
@@ -56,7 +56,7 @@ class BusLog(Capability):
             account=account,
             short_name="log-dlq",
             senders=[account.rule_arn(bus.name, rule_name)],
-            expendable=True,
+            props=QueueProps(expendable=True),
         )
         self.rule = EventRule(
             self,

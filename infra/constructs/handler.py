@@ -1,7 +1,5 @@
 """One family of events from the bus to its handler: rule, function, dead-letter queue."""
 
-from collections.abc import Mapping, Sequence
-
 from cdktf import TerraformResource
 from constructs import Construct
 
@@ -10,18 +8,16 @@ from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.rules import EventRule
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.function import Code, PipelineFunction, Platform
-from infra.resources.key import Key
+from infra.resources.function import FunctionProps, PipelineFunction
 from infra.resources.policy import Statement
 from infra.resources.queue import Queue
-from infra.settings import FunctionSettings
 
 
 class Handler(Capability):
-    """A rule that hands a family's events to its function.
+    """A rule that sends a family's events to its function.
 
-    Both exits for failures lead to one queue: EventBridge's, for what could not be handed over,
-    and Lambda's, for what the handler could not do.
+    Both kinds of failures go to one dead-letter queue: events that EventBridge could not deliver to the
+    function, and events that the function could not process.
     """
 
     def __init__(
@@ -32,12 +28,7 @@ class Handler(Capability):
         account: Account,
         bus: PartnerEventBus,
         pattern: str,
-        code: Code,
-        platform: Platform,
-        settings: FunctionSettings,
-        variables: Mapping[str, str],
-        grants: Sequence[Statement],
-        key: Key | None,
+        props: FunctionProps,
     ) -> None:
         super().__init__(scope, id_)
         self.family = family = id_
@@ -54,13 +45,8 @@ class Handler(Capability):
             f"{family}_function",
             account=account,
             family=family,
-            code=code,
-            platform=platform,
-            settings=settings,
-            variables={**variables, names.DEAD_LETTER_QUEUE_URL: self.dead_letter.url},
-            grants=grants,
+            props=props.add({names.DEAD_LETTER_QUEUE_URL: self.dead_letter.url}),
             on_failure=self.dead_letter,
-            key=key,
         )
         self.rule = EventRule(
             self,
@@ -76,13 +62,13 @@ class Handler(Capability):
 
     @property
     def parts(self) -> list[TerraformResource]:
-        """What must be there before the rule's first event."""
+        """What must exist before the rule's first event."""
         return [*self.dead_letter.parts, *self.function.parts]
 
     def grant_invoke(self) -> list[Statement]:
-        """Statements for a role that hands events to the function itself."""
+        """Statements for a role that invokes the function."""
         return [Statement(f"Invoke{self.family.title()}", ["lambda:InvokeFunction"], [self.function.arn])]
 
     def grant_redrive(self) -> list[Statement]:
-        """Statements for a role that hands events of the dead-letter queue back to the function."""
+        """Statements for a role that redrives the dead-letter queue to the function."""
         return [*self.grant_invoke(), *self.dead_letter.grant_consume(sid=f"Consume{self.family.title()}")]

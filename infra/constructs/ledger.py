@@ -7,19 +7,19 @@ from constructs import Construct
 from functions.shared import names
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.bucket import PrivateBucket
+from infra.resources.bucket import PrivateBucket, Retention
 from infra.resources.key import Key
 from infra.resources.policy import Statement
 
-# The audit function writes each object once; another version is somebody's hand at work, and
-# this is the time to notice it.
+# The audit function writes each object once. Another version was written or deleted by hand; this is the time
+# to notice that.
 _NONCURRENT_DAYS: Final = 365
 
 
 class Ledger(Capability):
-    """Where every event is kept, in storage that grows colder with its age.
+    """The bucket of every event, with colder storage for older ones.
 
-    S3 leaves objects of less than 128 KB in Standard, where they cost less than their move would.
+    S3 leaves objects of less than 128 KB in Standard, where they cost less than a transition.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class Ledger(Capability):
             self,
             "ledger_bucket",
             account=account,
-            # Bucket names are unique in all of AWS: the account makes ours so.
+            # Bucket names are unique in all of AWS.
             name=f"{account.name('ledger')}-{account.id}",
-            transitions=((infrequent_access_days, "STANDARD_IA"), (glacier_days, "GLACIER")),
-            noncurrent_days=_NONCURRENT_DAYS,
-            expiration=(names.LEDGER_PREFIX, expiration_days) if expiration_days else None,
-            object_lock_days=object_lock_days,
+            retention=Retention(
+                noncurrent_days=_NONCURRENT_DAYS,
+                transitions=((infrequent_access_days, "STANDARD_IA"), (glacier_days, "GLACIER")),
+                expiration=(names.LEDGER_PREFIX, expiration_days) if expiration_days else None,
+                object_lock_days=object_lock_days,
+            ),
             prevent_destroy=account.protected,
             emptied_on_destroy=not account.protected,
             key=key,
@@ -62,7 +64,7 @@ class Ledger(Capability):
         """Statements for a role that reads ledger objects."""
         return [
             Statement("ReadLedger", ["s3:GetObject"], [f"{self.arn}/{names.LEDGER_PREFIX}*"]),
-            # Without the right to list, S3 also refuses to say that an object is not there.
+            # Without the right to list, S3 answers 403 for an object that does not exist.
             Statement("ListLedger", ["s3:ListBucket"], [self.arn]),
             *(self._key.grant_use() if self._key else []),
         ]

@@ -1,6 +1,5 @@
-"""A function that runs by the clock: EventBridge Scheduler invokes it every so many minutes."""
+"""A scheduled function: EventBridge Scheduler invokes it at a fixed rate."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -16,14 +15,12 @@ from constructs import Construct
 
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.function import Code, PipelineFunction, Platform
-from infra.resources.key import Key
+from infra.resources.function import FunctionProps, PipelineFunction
 from infra.resources.metrics import Metric
 from infra.resources.policy import Statement, document, trust
-from infra.settings import FunctionSettings
 
 _HOUR_SECONDS: Final = 3600
-# A run that could not be started is worth a second try; the next one does the same work anyway.
+# Retries of a run that could not start; the next run does the same work anyway.
 _START_RETRIES: Final = 2
 # EventBridge Scheduler starts a run within the minute that its schedule names ("Schedule types").
 PRECISION_SECONDS: Final = 60
@@ -35,8 +32,8 @@ _MOST_AGE_SECONDS: Final = 6 * _HOUR_SECONDS
 class ScheduledFunction(Capability):
     """A handler module that Scheduler invokes every `minutes`.
 
-    Each run takes up where the last one ended, so a failed run is neither retried nor parked: an alarm
-    tells of it, and of runs that did not happen.
+    Each run continues where the last one ended, so a failed run is neither retried nor parked. Alarms report
+    failed runs and missing runs.
 
     Parameters
     ----------
@@ -51,29 +48,19 @@ class ScheduledFunction(Capability):
         *,
         account: Account,
         minutes: int,
-        code: Code,
-        platform: Platform,
-        settings: FunctionSettings,
-        variables: Mapping[str, str],
-        grants: Sequence[Statement],
-        key: Key | None,
+        props: FunctionProps,
     ) -> None:
         super().__init__(scope, id_)
         self.minutes = minutes
-        # A run that could not begin by the next one's time is not made up for: that one does its work.
+        # A run that could not start until the next one is due is dropped: the next one does its work.
         age_seconds = min(_MOST_AGE_SECONDS, max(_LEAST_AGE_SECONDS, minutes * 60))
         self.function = PipelineFunction(
             self,
             f"{id_}_function",
             account=account,
             family=id_,
-            code=code,
-            platform=replace(platform, max_event_age_seconds=age_seconds),
-            settings=settings,
-            variables=variables,
-            grants=grants,
+            props=replace(props, platform=replace(props.platform, max_event_age_seconds=age_seconds)),
             on_failure=None,
-            key=key,
         )
         name = account.name(f"{id_}-schedule")
         role = self.add(
@@ -107,13 +94,13 @@ class ScheduledFunction(Capability):
         )
 
     def metric_runs(self) -> Metric:
-        """Runs in a time in which several were due."""
+        """Runs in a period in which three were due."""
         return self.function.metric_invocations().over(period=self._period())
 
     def metric_failed_runs(self) -> Metric:
-        """Runs that failed, in the same time."""
+        """Runs that failed in the same period."""
         return self.function.metric_errors().over(period=self._period())
 
     def _period(self) -> int:
-        """Three runs, in whole hours and seconds."""
+        """Seconds of three runs, rounded up to whole hours."""
         return max(_HOUR_SECONDS, -(-3 * self.minutes * 60 // _HOUR_SECONDS) * _HOUR_SECONDS)

@@ -1,6 +1,7 @@
-"""A bucket as every bucket of ours is: versioned, encrypted, private, TLS only, and tidied up."""
+"""An S3 bucket: versioned, encrypted, private, TLS only."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from cdktf import TerraformResourceLifecycle
@@ -41,27 +42,44 @@ from infra.resources.base import Capability
 from infra.resources.key import Key
 from infra.resources.policy import deny_plain_text, document
 
-# An upload that takes longer than a week was given up.
+# An upload that takes longer than a week was abandoned.
 _ABORT_UPLOAD_DAYS: Final = 7
 
 
-class PrivateBucket(Capability):
-    """An S3 bucket that nobody reaches by accident.
+@dataclass(frozen=True)
+class Retention:
+    """How long a bucket keeps objects, and where; the defaults keep every version in Standard.
 
     Parameters
     ----------
-    transitions
-        Pairs of days and storage class, for objects to move to colder storage.
     noncurrent_days
-        Days in which an overwritten or deleted version can be restored; None keeps all of them.
+        Days in which an overwritten or deleted version can be restored; None keeps all versions.
+    transitions
+        Pairs of days and storage class; needs `noncurrent_days`.
     expiration
-        A prefix, and the days after which its objects are deleted; None deletes none.
+        A prefix, and the days after which its objects are deleted; needs `noncurrent_days`.
     object_lock_days
-        Days in which nobody, the account's owner included, can delete a version; 0 locks none.
+        Days in which nobody, the owner of the account included, can delete a version; 0 locks none.
+    """
+
+    noncurrent_days: int | None = None
+    transitions: Sequence[tuple[int, str]] = ()
+    expiration: tuple[str, int] | None = None
+    object_lock_days: int = 0
+
+
+_EVERYTHING: Final = Retention()
+
+
+class PrivateBucket(Capability):
+    """An S3 bucket without public access.
+
+    Parameters
+    ----------
     prevent_destroy
         Refuse a plan that would destroy the bucket.
     emptied_on_destroy
-        Let a destroy delete the objects as well; without it, it stops at a bucket that has some.
+        Delete the objects with the bucket; without it, a destroy fails unless the bucket is empty.
     """
 
     def __init__(
@@ -71,10 +89,7 @@ class PrivateBucket(Capability):
         *,
         account: Account,
         name: str,
-        noncurrent_days: int | None = None,
-        transitions: Sequence[tuple[int, str]] = (),
-        expiration: tuple[str, int] | None = None,
-        object_lock_days: int = 0,
+        retention: Retention = _EVERYTHING,
         prevent_destroy: bool = False,
         emptied_on_destroy: bool = False,
         key: Key | None = None,
@@ -128,27 +143,27 @@ class PrivateBucket(Capability):
             bucket=bucket.id,
             policy=document(deny_plain_text("s3", bucket_arn, f"{bucket_arn}/*")),
         )
-        if noncurrent_days:
+        if retention.noncurrent_days:
             self.add(
                 S3BucketLifecycleConfiguration,
                 "lifecycle",
                 bucket=bucket.id,
                 rule=[
-                    _lifecycle(transitions, noncurrent_days),
-                    *([_expiration(*expiration)] if expiration else []),
+                    _lifecycle(retention.transitions, retention.noncurrent_days),
+                    *([_expiration(*retention.expiration)] if retention.expiration else []),
                 ],
                 # A rule about noncurrent versions needs versioning first.
                 depends_on=[versioning],
             )
-        if object_lock_days:
-            # It turns the lock on as well; the bucket's own argument would replace a bucket that is there.
+        if retention.object_lock_days:
+            # This turns the lock on; the argument of the bucket itself would replace an existing bucket.
             self.add(
                 S3BucketObjectLockConfigurationA,
                 "object_lock",
                 bucket=bucket.id,
                 rule=S3BucketObjectLockConfigurationRuleA(
                     default_retention=S3BucketObjectLockConfigurationRuleDefaultRetentionA(
-                        mode="COMPLIANCE", days=object_lock_days
+                        mode="COMPLIANCE", days=retention.object_lock_days
                     )
                 ),
                 depends_on=[versioning],
@@ -169,13 +184,13 @@ def _lifecycle(
     return S3BucketLifecycleConfigurationRule(
         id="tidy",
         status="Enabled",
-        # An empty filter takes every object.
+        # An empty filter matches every object.
         filter=[S3BucketLifecycleConfigurationRuleFilter()],
         transition=[
             S3BucketLifecycleConfigurationRuleTransition(days=days, storage_class=storage_class)
             for days, storage_class in transitions
         ],
-        # A deletion's marker goes once no version is left that it hides. This rule deletes no object.
+        # Removes a delete marker once it hides no version. This rule deletes no object.
         expiration=[S3BucketLifecycleConfigurationRuleExpiration(expired_object_delete_marker=True)],
         noncurrent_version_expiration=[
             S3BucketLifecycleConfigurationRuleNoncurrentVersionExpiration(noncurrent_days=noncurrent_days)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cdktf import TerraformAsset
@@ -37,7 +37,7 @@ from infra.settings import FunctionSettings
 
 # Lambda's own maximum of asynchronous retries, one and two minutes after the failure.
 _ASYNC_RETRIES: Final = 2
-# A FIFO queue hands out at most 10 messages at once.
+# Lambda receives at most 10 messages at once from a FIFO queue.
 _FIFO_BATCH: Final = 10
 # The fewest concurrent batches that a mapping can be limited to.
 _LEAST_CONCURRENCY: Final = 2
@@ -49,8 +49,10 @@ class Platform:
 
     Parameters
     ----------
+    key
+        Encrypts logs and environment variables; None leaves that to keys of AWS.
     former_key_arns
-        KMS keys that encrypt nothing new, and that older objects and messages are read with.
+        KMS keys that encrypt nothing new and decrypt older objects and messages.
     """
 
     architecture: str
@@ -58,12 +60,13 @@ class Platform:
     tracing: bool
     log_retention_days: int
     max_event_age_seconds: int
+    key: Key | None
     former_key_arns: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Code:
-    """A bundle that was copied into the stack's folder, and its SHA-256 in hexadecimal."""
+    """A bundle in the stack's folder, and its SHA-256 in hexadecimal."""
 
     asset: TerraformAsset
     sha256: str
@@ -77,18 +80,42 @@ class Network:
     security_group_ids: Sequence[str]
 
 
-class PipelineFunction(Capability):
-    """One handler as a Lambda function.
+@dataclass(frozen=True)
+class FunctionProps:
+    """What a function runs, how, and with which rights.
 
-    An exception goes through Lambda's retries and then, with its reason, to `on_failure`: a
-    standard queue, which is all that a destination can be. Without one there are no retries either.
+    Parameters
+    ----------
+    variables
+        Environment variables.
+    grants
+        What its role may do besides writing its logs and sending failures to its queue.
+    network
+        None runs it outside a VPC.
+    """
+
+    code: Code
+    platform: Platform
+    settings: FunctionSettings
+    variables: Mapping[str, str]
+    grants: Sequence[Statement]
+    network: Network | None = None
+
+    def add(self, variables: Mapping[str, str], grants: Sequence[Statement] = ()) -> "FunctionProps":
+        """The same with more variables and grants."""
+        return replace(self, variables={**self.variables, **variables}, grants=[*self.grants, *grants])
+
+
+class PipelineFunction(Capability):
+    """One handler module as a Lambda function.
+
+    Lambda retries an event that failed and then sends it, with its reason, to `on_failure`: a standard queue,
+    since a destination cannot be a FIFO queue. Without one Lambda does not retry.
 
     Parameters
     ----------
     family
         Name of the handler module, for example payments.
-    grants
-        What its role may do besides writing its logs and parking failures.
     """
 
     def __init__(
@@ -98,16 +125,13 @@ class PipelineFunction(Capability):
         *,
         account: Account,
         family: str,
-        code: Code,
-        platform: Platform,
-        settings: FunctionSettings,
-        variables: Mapping[str, str],
-        grants: Sequence[Statement],
+        props: FunctionProps,
         on_failure: Queue | None,
-        key: Key | None,
-        network: Network | None = None,
     ) -> None:
         super().__init__(scope, id_)
+        settings, platform, network = props.settings, props.platform, props.network
+        key = platform.key
+        self._environment = account.environment
         self.family = family
         self.name = account.name(family)
         self.dead_letter = on_failure
@@ -130,7 +154,7 @@ class PipelineFunction(Capability):
                 *(on_failure.grant_send() if on_failure else []),
                 *(key.grant_use() if key else []),
                 *_read_with(platform.former_key_arns),
-                *grants,
+                *props.grants,
             ],
             tracing=platform.tracing,
             in_network=network is not None,
@@ -144,21 +168,21 @@ class PipelineFunction(Capability):
             handler=f"functions.{family}.handler",
             runtime=platform.runtime,
             architectures=[platform.architecture],
-            filename=code.asset.path,
-            source_code_hash=base64.b64encode(bytes.fromhex(code.sha256)).decode(),
+            filename=props.code.asset.path,
+            source_code_hash=base64.b64encode(bytes.fromhex(props.code.sha256)).decode(),
             memory_size=settings.memory_mb,
             timeout=settings.timeout_seconds,
             reserved_concurrent_executions=settings.reserved_concurrency,
             environment=LambdaFunctionEnvironment(
-                variables=dict(sorted({**variables, **_powertools(family, settings)}.items()))
+                variables=dict(sorted({**props.variables, **_powertools(family, settings)}.items()))
             ),
             kms_key_arn=key.arn if key else None,
             tracing_config=LambdaFunctionTracingConfig(mode="Active" if platform.tracing else "PassThrough"),
             logging_config=LambdaFunctionLoggingConfig(
                 log_format="JSON",
                 log_group=logs.name,
-                # Powertools drops what is below the function's log level. Lambda's own filter takes
-                # metrics, which carry no level, for INFO: at WARNING it would drop them all.
+                # Powertools drops what is below the function's log level. Lambda's own filter treats metrics,
+                # which have no level, as INFO: at WARNING it would drop them.
                 application_log_level="DEBUG" if settings.log_level == "DEBUG" else "INFO",
                 system_log_level="INFO",
             ),
@@ -169,7 +193,7 @@ class PipelineFunction(Capability):
                 if network
                 else None
             ),
-            # Lambda would make the log group itself, without retention, at the first invocation.
+            # Lambda would create the log group itself, without retention, at the first invocation.
             depends_on=[logs, role.policy],
         )
         self.arn = function.arn
@@ -193,7 +217,7 @@ class PipelineFunction(Capability):
         self.parts = (function, retries)
 
     def read_from(self, queue: Queue, *, concurrency: int) -> None:
-        """Feed the function from a FIFO queue; only the records that failed return to it.
+        """Invoke the function with messages of a FIFO queue; only those that failed return to it.
 
         `concurrency` limits the batches in flight. A FIFO queue has one per message group anyway.
         """
@@ -210,32 +234,39 @@ class PipelineFunction(Capability):
         )
 
     def metric_errors(self) -> Metric:
-        """Invocations that ended in an exception or a time-out."""
+        """Invocations that ended in an exception or a timeout."""
         return self._metric("Errors")
 
     def metric_throttles(self) -> Metric:
-        """Invocations refused for want of concurrency."""
+        """Invocations that Lambda refused because concurrency was exhausted."""
         return self._metric("Throttles")
 
     def metric_invocations(self) -> Metric:
-        """Invocations, each retry counted."""
+        """Invocations, retries included."""
         return self._metric("Invocations")
 
     def metric_duration(self) -> Metric:
-        """Milliseconds from start to end of an invocation, the slowest of a hundred."""
+        """Milliseconds from start to end of an invocation, 99th percentile."""
         return self._metric("Duration", "p99")
 
     def metric_events_dropped(self) -> Metric:
         """Asynchronous events that Lambda gave up after its retries, or as too old.
 
-        Those that it then put into the dead-letter queue are counted, too: "Types of metrics for Lambda
-        functions" in AWS Lambda's guide.
+        Events that it then sent to the dead-letter queue count too (AWS Lambda, "Types of metrics for Lambda
+        functions").
         """
         return self._metric("AsyncEventsDropped")
 
     def metric_destination_failures(self) -> Metric:
-        """Failed events that Lambda could not put into the dead-letter queue."""
+        """Failed events that Lambda could not send to the dead-letter queue."""
         return self._metric("DestinationDeliveryFailures")
+
+    def metric_published(self, name: str, statistic: str = "Sum", event_type: str | None = None) -> Metric:
+        """A metric that the handler module publishes; most of the handlers' have the event type too."""
+        dimensions = {names.DIMENSION_SERVICE: self.family, names.DIMENSION_ENVIRONMENT: self._environment}
+        if event_type:
+            dimensions[names.DIMENSION_EVENT_TYPE] = event_type
+        return Metric(names.METRICS_NAMESPACE, name, dimensions, statistic)
 
     def _metric(self, name: str, statistic: str = "Sum") -> Metric:
         return Metric("AWS/Lambda", name, {"FunctionName": self.name}, statistic)

@@ -1,6 +1,7 @@
-"""Queues: where failures are parked, and the FIFO queue that feeds the audit function."""
+"""SQS queues: the dead-letter queues, and the FIFO queue of the audit function."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cdktf import Fn
@@ -20,31 +21,51 @@ from infra.resources.policy import Statement, compact, deny_plain_text, document
 _DATA_KEY_REUSE_SECONDS: Final = 300
 
 
-class Queue(Capability):
-    """One SQS queue that carries whole events, and its policy.
+@dataclass(frozen=True)
+class QueueProps:
+    """How a queue works; the defaults make a standard queue.
 
-    Provider 5.100's own queue resource refuses messages above 256 KiB, and sets that limit where none is
-    given, so the queue is made through the Cloud Control API. Its address and ARN are read from the policy:
-    who names the queue waits until EventBridge may send to it.
+    Parameters
+    ----------
+    visibility_timeout_seconds
+        Seconds for which SQS hides a received message from other receivers.
+    dead_letter, max_receives
+        Where SQS moves a message after so many receives. A FIFO queue's is FIFO too.
+    redriven_from
+        Names of the queues that may use this one as their dead-letter queue.
+    throughput_per_group
+        Whether each message group of a FIFO queue has SQS's 300 messages a second for itself, and not all
+        groups together (Amazon SQS, "High throughput for FIFO queues").
+    expendable
+        Whether the queue may be deleted with its messages even if the environment is protected.
+    """
+
+    fifo: bool = False
+    visibility_timeout_seconds: int = 30
+    dead_letter: "Queue | None" = None
+    max_receives: int = 0
+    redriven_from: Sequence[str] = ()
+    throughput_per_group: bool = False
+    expendable: bool = False
+
+
+_STANDARD: Final = QueueProps()
+
+
+class Queue(Capability):
+    """One SQS queue of whole events, and its policy.
+
+    The queue resource of provider 5.100 sets a limit of 256 KiB a message and allows no higher one, so the
+    queue is created through the Cloud Control API. URL and ARN are references to the policy: whoever refers
+    to the queue waits until EventBridge may send to it.
 
     Parameters
     ----------
     short_name
         Name between project and environment, for example payments-dlq.
     senders
-        ARNs of the rules, or the bus, that may send to it. Literal ones: a rule's target names
-        its queue.
-    visibility_timeout_seconds
-        Seconds in which a receiver must finish a message before others see it again.
-    dead_letter, max_receives
-        Where SQS moves a message after so many receives. A FIFO queue's is FIFO too.
-    redriven_from
-        Names of the queues that may use this one as their dead-letter queue.
-    throughput_per_group
-        Whether each message group of a FIFO queue has SQS's 300 messages a second for itself, as "High
-        throughput for FIFO queues" has it, and not all groups together.
-    expendable
-        Whether what waits in it may be lost with it, also where the environment is protected.
+        ARNs of the rules, or the bus, that may send to it. They are literals, because a rule's target refers
+        to its queue.
     """
 
     def __init__(
@@ -54,41 +75,35 @@ class Queue(Capability):
         *,
         account: Account,
         short_name: str,
-        fifo: bool = False,
-        key: Key | None = None,
         senders: Sequence[str] = (),
-        visibility_timeout_seconds: int = 30,
-        dead_letter: "Queue | None" = None,
-        max_receives: int = 0,
-        redriven_from: Sequence[str] = (),
-        throughput_per_group: bool = False,
-        expendable: bool = False,
+        key: Key | None = None,
+        props: QueueProps = _STANDARD,
     ) -> None:
         super().__init__(scope, id_)
-        self.name = name = queue_name(account, short_name, fifo=fifo)
+        self.name = name = queue_name(account, short_name, fifo=props.fifo)
         self.short_name = short_name
         self._key = key
         properties: dict[str, Any] = {
             "QueueName": name,
             "MaximumMessageSize": names.EVENT_BYTES,
             "MessageRetentionPeriod": names.QUEUE_RETENTION_SECONDS,
-            "VisibilityTimeout": visibility_timeout_seconds,
-            "RedriveAllowPolicy": _sources(account, redriven_from),
-            # The provider's default tags do not reach what Cloud Control makes.
+            "VisibilityTimeout": props.visibility_timeout_seconds,
+            "RedriveAllowPolicy": _sources(account, props.redriven_from),
+            # The provider's default tags do not apply to resources of Cloud Control.
             "Tags": [
                 {"Key": key, "Value": value} for key, value in sorted(tags(account.environment).items())
             ],
             **_encryption(key),
         }
-        if fifo:
+        if props.fifo:
             # An EventBridge target sets no deduplication id.
             properties |= {"FifoQueue": True, "ContentBasedDeduplication": True}
-        if throughput_per_group:
+        if props.throughput_per_group:
             properties |= {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}
-        if dead_letter:
+        if props.dead_letter:
             properties["RedrivePolicy"] = {
-                "deadLetterTargetArn": dead_letter.arn_before_policy,
-                "maxReceiveCount": max_receives,
+                "deadLetterTargetArn": props.dead_letter.arn_before_policy,
+                "maxReceiveCount": props.max_receives,
             }
         queue = self.add(
             CloudcontrolapiResource,
@@ -96,40 +111,40 @@ class Queue(Capability):
             type_name=cloud_control.QUEUE["typeName"],
             schema=compact(cloud_control.QUEUE),
             desired_state=compact(properties),
-            lifecycle=None if expendable else account.kept,
+            lifecycle=None if props.expendable else account.kept,
         )
         policy = self.add(
             SqsQueuePolicy,
             "policy",
-            # Cloud Control identifies a queue by its address.
+            # Cloud Control identifies a queue by its URL.
             queue_url=queue.id,
             policy=document(*_policy(account.arn("sqs", name), senders)),
         )
         self.parts = (queue, policy)
         self.url: str = policy.queue_url
         self.arn: str = _arn(account, policy.queue_url)
-        # For another queue, which need not wait the provider's 25 s for a policy.
+        # For another queue, which need not wait 25 s for the provider to apply a policy.
         self.arn_before_policy: str = _arn(account, queue.id)
 
     def grant_send(self, sid: str = "SendToQueue") -> list[Statement]:
-        """Statements for a role that sends to this queue."""
+        """Statements for a role that sends to the queue."""
         send = Statement(sid, ["sqs:SendMessage"], [self.arn])
         return [send, *(self._key.grant_use() if self._key else [])]
 
     def grant_consume(self, sid: str = "ConsumeQueue", *, mapped: bool = False) -> list[Statement]:
-        """Statements for the role of a function that takes messages out of this queue.
+        """Statements for the role of a function that receives and deletes messages of the queue.
 
         Parameters
         ----------
         mapped
-            Whether Lambda's event source mapping does it for the function; it asks for attributes, too.
+            Whether Lambda's event source mapping does that for the function; it reads attributes too.
         """
         actions = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
         consume = Statement(sid, [*actions, *(["sqs:GetQueueAttributes"] if mapped else [])], [self.arn])
         return [consume, *(self._key.grant_use() if self._key else [])]
 
     def metric_visible(self) -> Metric:
-        """Messages that wait."""
+        """Messages that can be received."""
         return self._metric("ApproximateNumberOfMessagesVisible")
 
     def metric_in_flight(self) -> Metric:
@@ -137,11 +152,11 @@ class Queue(Capability):
         return self._metric("ApproximateNumberOfMessagesNotVisible")
 
     def metric_messages(self) -> MetricSum:
-        """Messages in the queue, whether or not somebody holds them just now."""
+        """All messages in the queue, received ones included."""
         return MetricSum((self.metric_visible(), self.metric_in_flight()))
 
     def metric_oldest_age(self) -> Metric:
-        """Age in seconds of the message that waits longest."""
+        """Age of the oldest message in seconds."""
         return self._metric("ApproximateAgeOfOldestMessage")
 
     def _metric(self, name: str) -> Metric:
@@ -149,18 +164,18 @@ class Queue(Capability):
 
 
 def queue_name(account: Account, short_name: str, *, fifo: bool) -> str:
-    """A queue's name in AWS; a FIFO queue's ends in `.fifo`."""
+    """The name of a queue in AWS; that of a FIFO queue ends in `.fifo`."""
     return f"{account.name(short_name)}.fifo" if fifo else account.name(short_name)
 
 
 def _arn(account: Account, url: str) -> str:
-    """The ARN of the queue at an address, which only Terraform knows and which ends in the queue's name."""
+    """The ARN of the queue at a URL, which ends in the queue's name and is known to Terraform only."""
     return account.arn("sqs", Fn.basename(url))
 
 
 def _encryption(key: Key | None) -> Mapping[str, Any]:
     if key is None:
-        # The AWS-managed SQS key would refuse EventBridge; SQS's own encryption does not.
+        # SQS's own encryption; the AWS managed key for SQS refuses EventBridge.
         return {"SqsManagedSseEnabled": True}
     return {"KmsMasterKeyId": key.arn, "KmsDataKeyReusePeriodSeconds": _DATA_KEY_REUSE_SECONDS}
 

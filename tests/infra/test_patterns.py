@@ -18,39 +18,39 @@ from tests.infra.conftest import SOURCE
 def test_type_routed_twice_is_refused() -> None:
     routed = {"payments": ["invoice.paid"], "billing": ["customer.created", "invoice.paid"]}
     with pytest.raises(RoutingError, match=r"invoice\.paid is routed twice, to payments and billing"):
-        patterns.lanes(SOURCE, routed)
+        patterns.by_message_group(SOURCE, routed)
 
 
 def test_type_twice_in_one_handler_is_refused() -> None:
     with pytest.raises(RoutingError, match="routed twice"):
-        patterns.lanes(SOURCE, {"billing": ["invoice.paid", "invoice.paid"]})
+        patterns.by_message_group(SOURCE, {"billing": ["invoice.paid", "invoice.paid"]})
 
 
 def test_type_that_stripe_does_not_have_is_refused_with_the_nearest_that_it_has() -> None:
     with pytest.raises(
         RoutingError, match=r'"invoice\.payed" is unknown to Stripe; did you mean "invoice\.paid"'
     ):
-        patterns.lanes(SOURCE, {"billing": ["invoice.payed"]})
+        patterns.by_message_group(SOURCE, {"billing": ["invoice.payed"]})
 
 
 def test_pattern_longer_than_eventbridge_takes_is_refused() -> None:
     many = sorted(patterns.stripe_event_types())
-    with pytest.raises(RoutingError, match=r"the event pattern of billing has [\d,]+ characters .* 2,048"):
-        patterns.lanes(SOURCE, {"billing": many})
+    with pytest.raises(RoutingError, match=r"the event pattern of billing has [\d,]+ characters, .* 2,048"):
+        patterns.by_message_group(SOURCE, {"billing": many})
 
 
 def test_pattern_of_exactly_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     routed = {family: routing_table.event_types(family) for family in names.HANDLERS}
-    longest = max(len(text) for text in patterns.lanes(SOURCE, routed).values())
+    longest = max(len(text) for text in patterns.by_message_group(SOURCE, routed).values())
     monkeypatch.setattr(patterns, "MAX_PATTERN_LENGTH", longest)
-    assert patterns.lanes(SOURCE, routed)
+    assert patterns.by_message_group(SOURCE, routed)
     monkeypatch.setattr(patterns, "MAX_PATTERN_LENGTH", longest - 1)
     with pytest.raises(RoutingError):
-        patterns.lanes(SOURCE, routed)
+        patterns.by_message_group(SOURCE, routed)
 
 
 def test_pattern_is_compact() -> None:
-    text = patterns.lanes(SOURCE, {"billing": ["invoice.paid"]})["billing"]
+    text = patterns.by_message_group(SOURCE, {"billing": ["invoice.paid"]})["billing"]
     assert text == json.dumps({"detail-type": ["invoice.paid"], "source": [SOURCE]}, separators=(",", ":"))
 
 

@@ -13,8 +13,7 @@ from functions.pipeline.objects import own_id
 from functions.pipeline.route import ONCE, Request, Route, post, table
 from functions.pipeline.routing_table import ROUTES, event_types, message_group
 from functions.shared.errors import InvalidEventError
-from functions.shared.names import BILLING, PAYMENTS
-from infra.patterns import OTHER
+from functions.shared.names import BILLING, OTHER_MESSAGE_GROUP, PAYMENTS
 from tests.unit import snapshots as stripe
 
 PERIOD = {"currentPeriodStart": 1_750_000_000, "currentPeriodEnd": 1_752_592_000}
@@ -482,7 +481,7 @@ def test_each_type_belongs_to_one_handler() -> None:
 
 
 def test_message_group_of_a_type_is_its_handler_or_the_one_of_the_rest() -> None:
-    assert message_group("payout.paid") == OTHER
+    assert message_group("payout.paid") == OTHER_MESSAGE_GROUP
     assert {message_group(event_type) for event_type in ROUTES} == {PAYMENTS, BILLING}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from infra.constructs.monitoring import function_alarms, queue_alarms, schedule_alarms
 from infra.constructs.monitoring.alarm import Alarm, Silence
 from infra.constructs.rules import EventRule
-from infra.inventory import Pipeline
+from infra.inventory import Inventory
 from infra.resources.metrics import MINUTE
 
 
@@ -18,22 +18,22 @@ class Thresholds:
     heartbeat_minutes: int
 
 
-def alarms(pipeline: Pipeline, thresholds: Thresholds) -> list[Alarm]:
+def alarms(inventory: Inventory, thresholds: Thresholds) -> list[Alarm]:
     """What fires by what is measured."""
     return [
-        *(alarm for short, rule in pipeline.rules.items() for alarm in _of_rule(short, rule)),
-        *function_alarms.alarms(pipeline),
-        *schedule_alarms.alarms(pipeline),
-        *queue_alarms.of_dead_letters(pipeline.dead_letters),
+        *(alarm for short, rule in inventory.rules.items() for alarm in _of_rule(short, rule)),
+        *function_alarms.alarms(inventory),
+        *schedule_alarms.alarms(inventory),
+        *queue_alarms.of_dead_letters(inventory.dead_letters),
         *queue_alarms.of_backlog(
-            pipeline.audit.queue, thresholds.audit_backlog_messages, thresholds.audit_backlog_seconds
+            inventory.audit.queue, thresholds.audit_backlog_messages, thresholds.audit_backlog_seconds
         ),
     ]
 
 
-def silences(pipeline: Pipeline, thresholds: Thresholds) -> list[Silence]:
+def silences(inventory: Inventory, thresholds: Thresholds) -> list[Silence]:
     """What must happen again and again."""
-    watched = [schedule_alarms.silence(scheduled) for scheduled in pipeline.scheduled]
+    watched = [schedule_alarms.silence(scheduled) for scheduled in inventory.scheduled]
     if thresholds.heartbeat_minutes:
         watched.append(
             Silence(
@@ -41,7 +41,7 @@ def silences(pipeline: Pipeline, thresholds: Thresholds) -> list[Silence]:
                 "heartbeat",
                 f"No event arrived from Stripe for {thresholds.heartbeat_minutes} minutes. Check the event "
                 "destination in the Stripe Dashboard and the state of its event source.",
-                pipeline.bus.metric_events().over(period=thresholds.heartbeat_minutes * MINUTE),
+                inventory.bus.metric_events().over(period=thresholds.heartbeat_minutes * MINUTE),
             )
         )
     return watched

@@ -8,7 +8,7 @@ from constructs import Construct
 
 from functions.pipeline import routing_table
 from functions.shared import names
-from infra.inventory import Pipeline
+from infra.inventory import Inventory
 from infra.resources.base import Capability
 from infra.resources.metrics import Metric
 from infra.resources.policy import compact
@@ -23,9 +23,11 @@ _ALARMS_HEIGHT: Final = 4
 class Dashboard(Capability):
     """HuntazeStripeEventBridge-{env}."""
 
-    def __init__(self, scope: Construct, id_: str, *, pipeline: Pipeline, alarm_arns: Sequence[str]) -> None:
+    def __init__(
+        self, scope: Construct, id_: str, *, inventory: Inventory, alarm_arns: Sequence[str]
+    ) -> None:
         super().__init__(scope, id_)
-        account = pipeline.account
+        account = inventory.account
         self.name = f"HuntazeStripeEventBridge-{account.environment}"
         self.url = (
             f"https://{account.region}.console.aws.amazon.com/cloudwatch/home"
@@ -33,7 +35,7 @@ class Dashboard(Capability):
         )
         graphs = [
             _graph(title, unit, metrics, account.region)
-            for title, unit, metrics in (*_deliveries(pipeline), *_queues(pipeline), *_latency(pipeline))
+            for title, unit, metrics in (*_deliveries(inventory), *_queues(inventory), *_latency(inventory))
         ]
         self.add(
             CloudwatchDashboard,
@@ -46,11 +48,11 @@ class Dashboard(Capability):
 Graph = tuple[str, str, list[Metric]]
 
 
-def _deliveries(pipeline: Pipeline) -> list[Graph]:
-    rules = pipeline.rules.items()
-    functions = pipeline.functions
+def _deliveries(inventory: Inventory) -> list[Graph]:
+    rules = inventory.rules.items()
+    functions = inventory.functions
     return [
-        ("Events from Stripe", "events", [pipeline.bus.metric_events().over(label="from Stripe")]),
+        ("Events from Stripe", "events", [inventory.bus.metric_events().over(label="from Stripe")]),
         (
             "Events matched, by rule",
             "events",
@@ -65,9 +67,9 @@ def _deliveries(pipeline: Pipeline) -> list[Graph]:
             "EventBridge failures, by rule",
             "events",
             [
-                metric.over(label=f"{short} {told}")
+                metric.over(label=f"{short} {outcome}")
                 for short, rule in rules
-                for told, metric in (
+                for outcome, metric in (
                     ("failed", rule.metric_failed()),
                     ("parked", rule.metric_sent_to_dead_letter()),
                     ("lost", rule.metric_lost()),
@@ -75,22 +77,22 @@ def _deliveries(pipeline: Pipeline) -> list[Graph]:
                 )
             ],
         ),
-        ("Throughput: events applied, by type", "events", _by_type(pipeline, names.EVENTS_APPLIED, "Sum")),
+        ("Throughput: events applied, by type", "events", _by_type(inventory, names.EVENTS_APPLIED, "Sum")),
         (
             "Recorded and skipped, by type",
             "events",
             [
-                *_by_type(pipeline, names.EVENTS_RECORDED, "Sum", told=" recorded"),
-                *_by_type(pipeline, names.DUPLICATES_SKIPPED, "Sum", told=" duplicate"),
-                *_by_type(pipeline, names.STALE_SKIPPED, "Sum", told=" stale"),
+                *_by_type(inventory, names.EVENTS_RECORDED, "Sum", suffix=" recorded"),
+                *_by_type(inventory, names.DUPLICATES_SKIPPED, "Sum", suffix=" duplicate"),
+                *_by_type(inventory, names.STALE_SKIPPED, "Sum", suffix=" stale"),
             ],
         ),
         (
             "Failed invocations and parked events, by type",
             "events",
             [
-                *_by_type(pipeline, names.EVENTS_FAILED, "Sum", told=" failed"),
-                *_by_type(pipeline, names.EVENTS_PARKED, "Sum", told=" parked"),
+                *_by_type(inventory, names.EVENTS_FAILED, "Sum", suffix=" failed"),
+                *_by_type(inventory, names.EVENTS_PARKED, "Sum", suffix=" parked"),
             ],
         ),
         (
@@ -102,9 +104,9 @@ def _deliveries(pipeline: Pipeline) -> list[Graph]:
             "Lambda errors",
             "invocations",
             [
-                metric.over(label=f"{function.family} {told}")
+                metric.over(label=f"{function.family} {outcome}")
                 for function in functions
-                for told, metric in (
+                for outcome, metric in (
                     ("errors", function.metric_errors()),
                     ("throttles", function.metric_throttles()),
                     ("events dropped", function.metric_events_dropped()),
@@ -115,16 +117,19 @@ def _deliveries(pipeline: Pipeline) -> list[Graph]:
     ]
 
 
-def _queues(pipeline: Pipeline) -> list[Graph]:
-    queue = pipeline.audit.queue
+def _queues(inventory: Inventory) -> list[Graph]:
+    queue = inventory.audit.queue
     return [
         (
             "Dead-letter queues: messages",
             "messages",
             [
-                metric.over(label=f"{dead.short_name} {told}")
-                for dead in pipeline.dead_letters
-                for told, metric in (("waiting", dead.metric_visible()), ("in hand", dead.metric_in_flight()))
+                metric.over(label=f"{dead.short_name} {state}")
+                for dead in inventory.dead_letters
+                for state, metric in (
+                    ("waiting", dead.metric_visible()),
+                    ("in hand", dead.metric_in_flight()),
+                )
             ],
         ),
         (
@@ -136,15 +141,15 @@ def _queues(pipeline: Pipeline) -> list[Graph]:
     ]
 
 
-def _latency(pipeline: Pipeline) -> list[Graph]:
+def _latency(inventory: Inventory) -> list[Graph]:
     return [
         (
             "Ingestion to invocation, p99",
             "ms",
             [
-                metric.over(label=f"{short} {told}")
-                for short, rule in pipeline.rules.items()
-                for told, metric in (
+                metric.over(label=f"{short} {outcome}")
+                for short, rule in inventory.rules.items()
+                for outcome, metric in (
                     ("start", rule.metric_start_latency()),
                     ("success", rule.metric_success_latency()),
                 )
@@ -155,18 +160,19 @@ def _latency(pipeline: Pipeline) -> list[Graph]:
             "ms",
             [
                 function.metric_duration().over(statistic=statistic, label=f"{function.family} {statistic}")
-                for function in pipeline.functions
+                for function in inventory.functions
                 for statistic in ("p50", "p99")
             ],
         ),
-        ("Event age when applied, p99, by type", "ms", _by_type(pipeline, names.EVENT_AGE, "p99")),
-        ("Huntaze API latency, p99, by type", "ms", _by_type(pipeline, names.API_LATENCY, "p99")),
+        ("Event age when applied, p99, by type", "ms", _by_type(inventory, names.EVENT_AGE, "p99")),
+        ("Huntaze API latency, p99, by type", "ms", _by_type(inventory, names.API_LATENCY, "p99")),
     ]
 
 
-def _by_type(pipeline: Pipeline, name: str, statistic: str, told: str = "") -> list[Metric]:
+def _by_type(inventory: Inventory, name: str, statistic: str, suffix: str = "") -> list[Metric]:
+    functions = {handler.family: handler.function for handler in inventory.handlers}
     return [
-        pipeline.custom(route.handler, name, statistic, event_type).over(label=f"{event_type}{told}")
+        functions[route.handler].metric_published(name, statistic, event_type).over(label=event_type + suffix)
         for event_type, route in routing_table.ROUTES.items()
     ]
 

@@ -6,7 +6,7 @@ from functions.shared import names
 from infra.constructs.audit import Audit
 from infra.constructs.handler import Handler
 from infra.constructs.monitoring.alarm import Alarm
-from infra.inventory import Pipeline
+from infra.inventory import Inventory
 from infra.resources.function import PipelineFunction
 from infra.resources.metrics import MINUTE
 from infra.resources.queue import Queue
@@ -20,23 +20,23 @@ _THROTTLED_PERIODS: Final = 3
 _NEAR_TIMEOUT: Final = 0.8
 
 
-def alarms(pipeline: Pipeline) -> list[Alarm]:
+def alarms(inventory: Inventory) -> list[Alarm]:
     """Of handlers and audit; of a scheduled function only its throttles, its runs are watched elsewhere."""
-    handlers, audit = pipeline.handlers, pipeline.audit
+    handlers, audit = inventory.handlers, inventory.audit
     on_events = [*(handler.function for handler in handlers), audit.function]
     return [
         *(_of_handler(handler) for handler in handlers),
         _of_audit(audit),
         *(_of_duration(function) for function in on_events),
-        *(_of_throttles(function) for function in pipeline.functions),
+        *(_of_throttles(function) for function in inventory.functions),
         *(
             alarm
             for function in on_events
             if function.dead_letter
             for alarm in _of_parking(function, function.dead_letter)
         ),
-        *(_of_authentication(pipeline, family) for family in names.HANDLERS),
-        *(_of_parked(pipeline, function.family) for function in on_events),
+        *(_of_authentication(handler.function) for handler in handlers),
+        *(_of_parked(function) for function in on_events),
     ]
 
 
@@ -108,24 +108,24 @@ def _of_parking(function: PipelineFunction, queue: Queue) -> list[Alarm]:
     ]
 
 
-def _of_authentication(pipeline: Pipeline, family: str) -> Alarm:
+def _of_authentication(function: PipelineFunction) -> Alarm:
     return Alarm(
         "authentication-refused",
-        f"The Huntaze API rejects the key of the {family} function. Write a valid HUNTAZE_API_KEY to the "
-        "secret. Until then, failed events go to the dead-letter queue.",
-        pipeline.custom(family, names.AUTHENTICATION_REFUSED, "Sum").over(period=MINUTE),
+        f"The Huntaze API rejects the key of the {function.family} function. Write a valid HUNTAZE_API_KEY "
+        "to the secret. Until then, failed events go to the dead-letter queue.",
+        function.metric_published(names.AUTHENTICATION_REFUSED).over(period=MINUTE),
         1,
-        of=family,
+        of=function.family,
     )
 
 
-def _of_parked(pipeline: Pipeline, family: str) -> Alarm:
+def _of_parked(function: PipelineFunction) -> Alarm:
     # It clears after its period and fires again, while the alarm on the queue just stays on.
     return Alarm(
         "parked",
-        f"The {family} function parked an event that no retry can fix in its dead-letter queue. "
+        f"The {function.family} function parked an event that no retry can fix in its dead-letter queue. "
         "`huntaze-stripe dlq list` shows the reason.",
-        pipeline.custom(family, names.MESSAGES_PARKED, "Sum"),
+        function.metric_published(names.MESSAGES_PARKED),
         1,
-        of=family,
+        of=function.family,
     )

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from functions.shared import names
 from infra.constructs.monitoring.alarm import Alarm, Silence
 from infra.constructs.monitoring.queue_alarms import AGE_ADVICE
 from infra.constructs.reconciliation import Reconciliation
+from infra.constructs.redrive import Redrive
 from infra.constructs.schedule import ScheduledFunction
-from infra.inventory import Pipeline
+from infra.inventory import Inventory
 from infra.resources.metrics import MINUTE
 
 # A failed run is made up for by the next; two of three are no accident.
@@ -16,15 +16,15 @@ _FAILED_RUNS: Final = 2
 _OLD_DAYS: Final = 10
 _HOUR_SECONDS: Final = 3600
 _DAY_SECONDS: Final = 24 * _HOUR_SECONDS
-_REDRIVE: Final = "redrive"
 
 
-def alarms(pipeline: Pipeline) -> list[Alarm]:
-    """Of the scheduled functions that are deployed."""
-    found = [alarm for scheduled in pipeline.scheduled for alarm in _of_schedule(scheduled)]
-    if any(scheduled.function.family == _REDRIVE for scheduled in pipeline.scheduled):
-        found += _of_redrive(pipeline)
-    return found
+def alarms(inventory: Inventory) -> list[Alarm]:
+    """Alarms on failed runs, and on what the runs report."""
+    return [
+        *(_of_runs(scheduled) for scheduled in inventory.scheduled),
+        *(_of_reconciliation(inventory.reconciliation) if inventory.reconciliation else []),
+        *(_of_redrive(inventory.redrive) if inventory.redrive else []),
+    ]
 
 
 def silence(scheduled: ScheduledFunction) -> Silence:
@@ -40,45 +40,44 @@ def silence(scheduled: ScheduledFunction) -> Silence:
     )
 
 
-def _of_schedule(scheduled: ScheduledFunction) -> list[Alarm]:
+def _of_runs(scheduled: ScheduledFunction) -> Alarm:
     family = scheduled.function.family
-    watched = [
+    return Alarm(
+        "failing",
+        f"The {family} function failed twice in the time of three runs. Its log shows the error.",
+        scheduled.metric_failed_runs(),
+        _FAILED_RUNS,
+        of=family,
+    )
+
+
+def _of_reconciliation(reconciliation: Reconciliation) -> list[Alarm]:
+    return [
         Alarm(
-            "failing",
-            f"The {family} function failed twice in the time of three runs. Its log shows the error.",
-            scheduled.metric_failed_runs(),
-            _FAILED_RUNS,
-            of=family,
+            "events-missing",
+            "Events that Stripe created were not in the ledger. `huntaze-stripe reconcile` lists them, "
+            'and --heal sends them. With reconcile = "heal" the function has sent them already.',
+            reconciliation.metric_missing(),
+            1,
+        ),
+        Alarm(
+            "events-unhandled",
+            "Events reached the bus but no handler. `huntaze-stripe reconcile` lists them, and --heal "
+            'sends them. With reconcile = "heal" the function has sent them already. Check the rules of '
+            "the handlers.",
+            reconciliation.metric_unhandled(),
+            1,
         ),
     ]
-    if isinstance(scheduled, Reconciliation):
-        watched += [
-            Alarm(
-                "events-missing",
-                "Events that Stripe created were not in the ledger. `huntaze-stripe reconcile` lists them, "
-                'and --heal sends them. With reconcile = "heal" the function has sent them already.',
-                scheduled.metric_missing(),
-                1,
-            ),
-            Alarm(
-                "events-unhandled",
-                "Events reached the bus but no handler. `huntaze-stripe reconcile` lists them, and --heal "
-                'sends them. With reconcile = "heal" the function has sent them already. Check the rules of '
-                "the handlers.",
-                scheduled.metric_unhandled(),
-                1,
-            ),
-        ]
-    return watched
 
 
-def _of_redrive(pipeline: Pipeline) -> list[Alarm]:
+def _of_redrive(redrive: Redrive) -> list[Alarm]:
     return [
         Alarm(
             "redrive-oldest-letter",
             f"An event that the redrive function read has waited {_OLD_DAYS} days in a dead-letter queue. "
             f"{AGE_ADVICE}",
-            pipeline.custom(_REDRIVE, names.OLDEST_MESSAGE_AGE, "Maximum"),
+            redrive.metric_oldest_age(),
             _OLD_DAYS * _DAY_SECONDS,
         ),
         Alarm(
@@ -86,14 +85,14 @@ def _of_redrive(pipeline: Pipeline) -> list[Alarm]:
             "The redrive function gave up on an event that kept failing while others of its type were "
             "applied. `huntaze-stripe dlq list` shows the reason. Fix the API, then run "
             "`huntaze-stripe dlq redrive --event-id`.",
-            pipeline.custom(_REDRIVE, names.EVENTS_GIVEN_UP, "Sum").over(period=MINUTE),
+            redrive.metric_given_up().over(period=MINUTE),
             1,
         ),
         Alarm(
             "redrive-left",
             "Each run of the redrive function in the last hour left transient failures in the dead-letter "
             "queues. `huntaze-stripe dlq list` shows which: the API keeps failing, or there are too many.",
-            pipeline.custom(_REDRIVE, names.EVENTS_LEFT, "Minimum").over(period=_HOUR_SECONDS),
+            redrive.metric_left().over(period=_HOUR_SECONDS),
             1,
         ),
     ]
