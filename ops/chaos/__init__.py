@@ -1,5 +1,5 @@
-"""The chaos suite: histories of customers, a pipeline whose parts fail meanwhile, and a verdict with figures.
+"""The chaos suite: customer histories, a pipeline in which every part fails in turn, and a checked result.
 
-Read `history.py` (what is sent), `phases.py` (what fails meanwhile), `seen.py` and `observe.py` (what every
-part recorded), `verdict.py` (whether the promise was kept) and `run.py` in this order.
+Read `history.py` (what is sent), `phases.py` (what fails meanwhile), `verdict.py` (whether the promise was
+kept) and `run.py`, in this order. What each part recorded is read by `ops/local/observer.py`.
 """

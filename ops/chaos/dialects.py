@@ -18,8 +18,8 @@ from typing import Any
 
 from functions.dead_letters.message import DOUBTFUL, TRANSIENT
 from ops import ROOT
-from ops.chaos.faults import Order, seeded
-from ops.chaos.history import Sending, payment
+from ops.chaos.faults import FaultSpec, with_seed
+from ops.chaos.history import Planned, payment
 from ops.chaos.stage import Stage
 from ops.errors import OperatorError
 from ops.local.deployment import shell_exports
@@ -30,7 +30,7 @@ from ops.reference.huntaze.dialects import CODED, DIALECTS
 WORK_SECONDS = 1.5
 UNTIL_SETTLED = 5
 # By their name in the report.
-FAILURES: Mapping[str, Order] = {
+FAILURES: Mapping[str, FaultSpec] = {
     "API applies a call after it was cut off": {"reset": True, "applies": True, "work": WORK_SECONDS},
     "API rolls back a call that was cut off": {"reset": True, "work": WORK_SECONDS},
     "API rolls back a call after a gateway's 504": {"status": 504, "work": WORK_SECONDS},
@@ -52,42 +52,42 @@ def play_codeless(stage: Stage) -> None:
     for place, name in enumerate(names, 1):
         _play(stage, name, len(stage.pending) // (len(names) - place + 1))
         _settle(stage)
-    stage.world.speak(CODED.name)
+    stage.servers.use_dialect(CODED.name)
 
 
 def _play(stage: Stage, dialect: str, count: int) -> None:
     """Send `count` events; one of them loses every answer and is then sent again with another body."""
-    stage.world.speak(dialect)
+    stage.servers.use_dialect(dialect)
     lost = payment(f"{dialect} {stage.pending[0].event.id}")
     stage.pending[:2] = [lost]
-    stage.world.fail_api(
+    stage.servers.inject_api_fault(
         {"reset": True, "applies": True, "idempotency_key": lost.event.id},
     )
-    for order in FAILURES.values():
-        stage.world.fail_api({**order, "times": 1})
-        stage.world.fail_api(seeded({**order, "probability": SHARE}, len(stage.sent)))
+    for fault in FAILURES.values():
+        stage.servers.inject_api_fault({**fault, "times": 1})
+        stage.servers.inject_api_fault(with_seed({**fault, "probability": SHARE}, len(stage.sent)))
     stage.send(count - 1)
     stage.wait_until_ended()
-    (_, *struck), _ = stage.world.lift_faults()
+    (_, *struck), _ = stage.servers.remove_faults()
     for name, once, by_chance in zip(FAILURES, struck[::2], struck[1::2], strict=True):
-        stage.mark(name, once + by_chance)
+        stage.add_injected(name, once + by_chance)
     stage.pending.insert(0, with_other_body(lost))
     stage.send(1)
-    stage.mark(ANOTHER_BODY)
+    stage.add_injected(ANOTHER_BODY)
     stage.wait_until_ended()
 
 
-def with_other_body(sending: Sending) -> Sending:
+def with_other_body(delivery: Planned) -> Planned:
     """Return the same event with a body that the API rejects unless it has applied the event before."""
-    detail: dict[str, Any] = copy.deepcopy(sending.detail)
+    detail: dict[str, Any] = copy.deepcopy(delivery.detail)
     detail["data"]["object"]["currency"] = "xts"
-    return replace(sending, detail=detail)
+    return replace(delivery, detail=detail)
 
 
 def _settle(stage: Stage) -> None:
     """Redrive each event in doubt by id, as an operator does after checking it at the API."""
     doubtful = _in_doubt(stage)
-    stage.mark(WAITING, len(doubtful))
+    stage.add_injected(WAITING, len(doubtful))
     for _ in range(UNTIL_SETTLED):
         if not doubtful:
             return

@@ -13,55 +13,62 @@ from functions.pipeline.route import Route
 from functions.pipeline.routing_table import ROUTES
 
 Repeat = Literal["once", "latest", "each"]
-Fate = Literal["applied", "recorded", "unrouted", "parked"]
+ExpectedOutcome = Literal["applied", "recorded", "unrouted", "parked"]
 
 PAYMENTS = "payments"
 BILLING = "billing"
 
 
 @dataclass(frozen=True)
-class Kind:
-    """An event type: who handles it (None: no rule routes it), and what a repeat of its effect means.
+class Expected:
+    """What an event of a type must lead to.
 
-    ``ends`` tells that after it no state of its object may be applied.
+    Parameters
+    ----------
+    handler
+        None if no rule routes the type.
+    repeat
+        What a repeat of the effect means.
+    ends
+        Whether the event ends its object: no state of the object may be applied after it.
     """
 
     handler: str | None
     repeat: Repeat
-    fate: Fate = "applied"
+    outcome: ExpectedOutcome = "applied"
     ends: bool = False
 
 
 # By the shipped sample's name, which holds the mode of a checkout session.
-WRITTEN: dict[str, Kind] = {
-    "payment_intent.succeeded": Kind(PAYMENTS, "once"),
-    "payment_intent.payment_failed": Kind(PAYMENTS, "each"),
-    "payment_intent.canceled": Kind(PAYMENTS, "once"),
-    "charge.succeeded": Kind(PAYMENTS, "once", "recorded"),
-    "charge.failed": Kind(PAYMENTS, "each"),
-    "checkout.session.completed--subscription": Kind(PAYMENTS, "once"),
-    "checkout.session.completed--payment": Kind(PAYMENTS, "once"),
-    "checkout.session.completed--setup": Kind(PAYMENTS, "once", "recorded"),
-    "checkout.session.expired": Kind(PAYMENTS, "once"),
-    "customer.subscription.created": Kind(BILLING, "once"),
-    "customer.subscription.updated": Kind(BILLING, "latest"),
-    "customer.subscription.deleted": Kind(BILLING, "once", ends=True),
-    "customer.subscription.trial_will_end": Kind(BILLING, "each"),
-    "invoice.paid": Kind(BILLING, "once"),
-    "invoice.payment_failed": Kind(BILLING, "each"),
-    "invoice.payment_action_required": Kind(BILLING, "each"),
-    "customer.created": Kind(BILLING, "once"),
-    "customer.updated": Kind(BILLING, "latest"),
-    "customer.deleted": Kind(BILLING, "once", ends=True),
-    "payout.paid": Kind(None, "each", "unrouted"),
-    "product.created": Kind(None, "each", "unrouted"),
+WRITTEN: dict[str, Expected] = {
+    "payment_intent.succeeded": Expected(PAYMENTS, "once"),
+    "payment_intent.payment_failed": Expected(PAYMENTS, "each"),
+    "payment_intent.canceled": Expected(PAYMENTS, "once"),
+    "charge.succeeded": Expected(PAYMENTS, "once", "recorded"),
+    "charge.failed": Expected(PAYMENTS, "each"),
+    "checkout.session.completed--subscription": Expected(PAYMENTS, "once"),
+    "checkout.session.completed--payment": Expected(PAYMENTS, "once"),
+    "checkout.session.completed--setup": Expected(PAYMENTS, "once", "recorded"),
+    "checkout.session.expired": Expected(PAYMENTS, "once"),
+    "customer.subscription.created": Expected(BILLING, "once"),
+    "customer.subscription.updated": Expected(BILLING, "latest"),
+    "customer.subscription.deleted": Expected(BILLING, "once", ends=True),
+    "customer.subscription.trial_will_end": Expected(BILLING, "each"),
+    "invoice.paid": Expected(BILLING, "once"),
+    "invoice.payment_failed": Expected(BILLING, "each"),
+    "invoice.payment_action_required": Expected(BILLING, "each"),
+    "customer.created": Expected(BILLING, "once"),
+    "customer.updated": Expected(BILLING, "latest"),
+    "customer.deleted": Expected(BILLING, "once", ends=True),
+    "payout.paid": Expected(None, "each", "unrouted"),
+    "product.created": Expected(None, "each", "unrouted"),
 }
 
 
-def routed(routes: Iterable[Route]) -> dict[str, Kind]:
+def routed(routes: Iterable[Route]) -> dict[str, Expected]:
     """Return what the routing table says of each sample's event."""
     return {
-        f"{route.event_type}--{variant}" if variant else route.event_type: Kind(
+        f"{route.event_type}--{variant}" if variant else route.event_type: Expected(
             route.handler,
             cast(Repeat, route.repeat),
             "applied" if call else "recorded",
@@ -72,16 +79,16 @@ def routed(routes: Iterable[Route]) -> dict[str, Kind]:
     }
 
 
-KINDS: dict[str, Kind] = routed(ROUTES.values()) | WRITTEN
+EXPECTED: dict[str, Expected] = routed(ROUTES.values()) | WRITTEN
 
 
-# The class of a refusal that ends no doubt of an earlier call: its answer has no code that says more.
+# The error class of a refusal that leaves the outcome of an earlier call unknown: its answer has no code.
 DOUBTFUL = "DoubtfulRefusalError"
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why an event must be parked: the error's class, and the API's status where it is asked."""
+class ExpectedRefusal:
+    """Why an event must be parked: the error class, and the API's status if the API is called."""
 
     error: str
     status: int | None = None
@@ -89,39 +96,39 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a history, and what must become of it.
+    """One event of a history, and its expected outcome.
 
     Parameters
     ----------
     created
         Unix seconds; they order the states of one object.
     refusal
-        Why it must be parked; None for one that must not.
+        Why it must be parked; None if it must not be.
     storable
-        Whether PostgreSQL can hold it.
+        Whether PostgreSQL can store it.
     """
 
     id: str
     type: str
     object_id: str
     created: int
-    kind: Kind
-    refusal: Refusal | None = None
+    expected: Expected
+    refusal: ExpectedRefusal | None = None
     storable: bool = True
 
     @property
-    def fate(self) -> Fate:
-        """What must become of it."""
-        return "parked" if self.refusal else self.kind.fate
+    def outcome(self) -> ExpectedOutcome:
+        """The expected outcome."""
+        return "parked" if self.refusal else self.expected.outcome
 
     @property
     def rank(self) -> int | None:
-        """Its place among the states of its object, whose end is newer than all of the same second."""
-        if self.kind.ends:
+        """Its place among its object's states; the object's end comes after a state of the same second."""
+        if self.expected.ends:
             return self.created + 1
-        return self.created if self.kind.repeat == "latest" else None
+        return self.created if self.expected.repeat == "latest" else None
 
     @property
     def effect(self) -> tuple[str, str]:
-        """What may happen once, where a repeat means so."""
+        """What may happen only once if `repeat` is `once`."""
         return self.type, self.object_id

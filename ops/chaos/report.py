@@ -1,4 +1,4 @@
-"""The report of a chaos run: `report.json` for machines, tables for people. Pure but for `write`."""
+"""The report of a chaos run: `report.json` for programs, tables for people. Pure but for `write`."""
 
 from __future__ import annotations
 
@@ -12,29 +12,19 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from ops.chaos.fuzz.run import Fuzzed
 from ops.chaos.verdict import Verdict, Violation
+from ops.local.report import BAD, GOOD
 
-# Figures of the table, in the order in which an event passes the places that count it.
-COLUMNS = (
-    "deliveries",
-    "calls applied",
-    "applied",
-    "recorded",
-    "duplicate",
-    "stale",
-    "parked",
-    "in DLQ for now",
-    "unrouted",
-    "in S3",
-    "in PostgreSQL",
-)
+# The figures that say how deliveries ended; the table shows those that occurred, as words.
+OUTCOMES = ("applied", "recorded", "duplicate", "stale", "parked", "in DLQ for now", "unrouted")
 
 
 @dataclass(frozen=True)
 class PhaseReport:
-    """One phase: its verdict about everything sent until then, and how often each failure struck."""
+    """One phase: the verdict about everything sent so far, and how often each failure struck."""
 
     name: str
     title: str
@@ -68,13 +58,13 @@ class Report:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """Every violation, named once however many phases saw it."""
+        """Every violation once, even if several phases found it."""
         judged = [one for phase in self.phases for one in phase.verdict.violations]
         return tuple(dict.fromkeys([*judged, *(one for part in self.fuzzed for one in part.violations)]))
 
     @property
     def passed(self) -> bool:
-        """Whether every phase's verdict was good."""
+        """Whether no phase and no fuzzing found a violation."""
         return bool(self.phases) and not self.violations
 
     def as_json(self) -> dict[str, Any]:
@@ -92,7 +82,7 @@ class Report:
 
 
 def write(report: Report, path: Path) -> None:
-    """Write `report.json` whole or not at all: a run that is killed leaves the one before it."""
+    """Write `report.json` atomically: a run that is killed leaves the previous report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(report.as_json(), indent=2) + "\n")
@@ -100,33 +90,47 @@ def write(report: Report, path: Path) -> None:
 
 
 def figures_table(report: Report) -> Table:
-    """Return a table with one line per phase; the figures count everything since the start."""
-    # Fifteen columns fit into a log's width without lines between them.
+    """Return a table with one line per phase; the figures count everything since the start.
+
+    It fits into 80 columns: outcomes are words, so one that did not occur takes no room.
+    """
     table = Table(
         title="Since the start, after each phase",
         title_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=0,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
     )
     table.add_column("phase", no_wrap=True)
-    table.add_column("strikes", justify="right")
-    for heading in COLUMNS:
-        table.add_column(heading, justify="right", overflow="fold")
-    table.add_column("seconds", justify="right")
-    table.add_column("verdict")
+    for heading in ("strikes", "sent", "calls", "S3", "PgSQL"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("outcome", overflow="fold")
+    table.add_column("result", no_wrap=True)
     for phase in report.phases:
+        figures = phase.verdict.figures
+        counts = [figures.get(name, "") for name in ("deliveries", "calls applied", "in S3", "in PostgreSQL")]
+        broken = len(phase.verdict.violations)
         table.add_row(
             phase.name,
             str(sum(phase.strikes.values()) or ""),
-            *(str(phase.verdict.figures.get(name, "")) for name in COLUMNS),
-            f"{phase.seconds:.0f}",
-            "kept" if phase.verdict.passed else f"{len(phase.verdict.violations)} broken",
+            *map(str, counts),
+            ", ".join(f"{figures[name]} {name}" for name in OUTCOMES if figures.get(name)),
+            Text(f"{broken} broken", BAD) if broken else Text("kept", GOOD),
         )
     return table
 
 
+def verdict_line(report: Report) -> Text:
+    """Return the last line of the run, green or red."""
+    verdict = "passed" if report.passed else f"FAILED, {len(report.violations)} promises broken"
+    return Text.assemble(
+        (verdict, GOOD if report.passed else BAD), f": seed {report.seed}, {report.events} deliveries"
+    )
+
+
 def strikes_table(phases: Sequence[PhaseReport]) -> Table:
-    """Return a table of the failures that were injected, with how often each struck."""
+    """Return a table of the injected failures, with how often each struck."""
     table = Table(title="Injected failures", title_justify="left")
     table.add_column("failure", no_wrap=True)
     table.add_column("strikes", justify="right")

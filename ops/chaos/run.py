@@ -1,4 +1,4 @@
-"""`make chaos`: deploy to an embedded AWS, let everything fail in phases, judge what became of the events."""
+"""`make chaos`: deploy to an embedded AWS, inject failures in phases, check every event's outcome."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from pathlib import Path
 from rich.console import Console
 
 from ops import ROOT
-from ops.chaos.faults import seeded
+from ops.chaos.faults import with_seed
 from ops.chaos.fuzz.run import Fuzzed, fuzz
-from ops.chaos.history import Sending, plan, two_states_each, unstorable
+from ops.chaos.history import Planned, plan, two_states_each, unstorable
 from ops.chaos.phases import PHASES, Phase
-from ops.chaos.report import PhaseReport, Report, figures_table, strikes_table, violations_table, write
-from ops.chaos.servers import World, running_world
+from ops.chaos.report import (
+    PhaseReport,
+    Report,
+    figures_table,
+    strikes_table,
+    verdict_line,
+    violations_table,
+    write,
+)
+from ops.chaos.servers import Servers, running_servers
 from ops.chaos.stage import SILENCE_SECONDS, Stage
 from ops.chaos.verdict import Violation
 from ops.errors import OperatorError
@@ -28,9 +36,9 @@ from ops.progress import Steps
 
 REPORT_PATH = ROOT / "build" / "chaos" / "report.json"
 MILLISECONDS = 1000
-# A phase of fewer events meets some of its failures by luck only.
+# With fewer events in a phase, some of its failures may never strike.
 LEAST_EVENTS_PER_PHASE = 10
-# Outages heal themselves, as they do in prod; here within a minute of the end.
+# The pipeline recovers from outages automatically, as in prod; here within a minute.
 SETTINGS = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1", "AUTO_REDRIVE_PER_SECOND": "50"}
 
 
@@ -45,26 +53,27 @@ class Options:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        """The phases to play, in their order.
+        """The phases to play, in order.
 
         Raises
         ------
         OperatorError
-            No phase has such a name, or there are too few events for the phases.
+            A phase name is unknown, or there are too few events for the phases.
         """
         known = {phase.name: phase for phase in PHASES}
         unknown = sorted(set(self.only) - known.keys())
         if unknown:
             raise OperatorError(
-                f"no phase is called {', '.join(unknown)}; there are {', '.join(known)}", usage=True
+                f"unknown phase {', '.join(unknown)}: expected some of {', '.join(known)}", usage=True
             )
         chosen = tuple(phase for phase in PHASES if not self.only or phase.name in self.only)
         if self.examples < 0:
-            raise OperatorError(f"{self.examples} examples can't be tried: give 0 or more", usage=True)
+            raise OperatorError(f"invalid --examples {self.examples}: expected 0 or more", usage=True)
         least = LEAST_EVENTS_PER_PHASE * len(chosen)
         if self.events < least:
             raise OperatorError(
-                f"{self.events} events are too few for {len(chosen)} phases: give {least} or more", usage=True
+                f"--events {self.events} is too few for {len(chosen)} phases: expected {least} or more",
+                usage=True,
             )
         return chosen
 
@@ -75,7 +84,7 @@ def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> 
     Raises
     ------
     OperatorError
-        When an option is wrong (before anything starts), or a step fails.
+        An option is invalid (before anything starts), or a step fails.
     """
     phases = options.phases
     slices = planned(options.seed, options.events, phases)
@@ -85,16 +94,16 @@ def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> 
     with ExitStack() as running:
         folder = running.enter_context(run_folder())
         with steps.step("start the servers") as step:
-            world = running.enter_context(running_world(folder))
-            drive.register_source(world.services.aws, EVENT_SOURCE)
+            servers = running.enter_context(running_servers(folder))
+            drive.register_source(servers.services.aws, EVENT_SOURCE)
             step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
-        running.enter_context(world.services.watch.guarding("during the chaos run"))
-        deployment = deploy(world.services, steps, SETTINGS)
-        observer = Observer(world.services, deployment.outputs, time.time() * MILLISECONDS)
-        stage = Stage(world, deployment, observer)
+        running.enter_context(servers.services.watch.guarding("during the chaos run"))
+        deployment = deploy(servers.services, steps, SETTINGS)
+        observer = Observer(servers.services, deployment.outputs, time.time() * MILLISECONDS)
+        stage = Stage(servers, deployment, observer)
         reports = []
-        for phase, sendings in zip(phases, slices, strict=True):
-            reports.append(_play(phase, sendings, stage, options.seed, steps))
+        for phase, deliveries in zip(phases, slices, strict=True):
+            reports.append(_play(phase, deliveries, stage, options.seed, steps))
     fuzzed = _fuzz(options, steps)
     steps.timings["total"] = time.monotonic() - started
     report = Report(options.seed, options.events, tuple(reports), fuzzed, steps.timings)
@@ -104,46 +113,46 @@ def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> 
     return report
 
 
-def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[Sending]]:
+def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[Planned]]:
     """Return the deliveries of each phase.
 
-    The poison phase has one that PostgreSQL can't hold, the doubt phase customers with two states each.
+    The poison phase has one event that PostgreSQL can't store, the doubt phase customers with two states.
     """
     each, rest = divmod(events, len(phases))
     slices = plan(seed, [each + (number < rest) for number in range(len(phases))])
-    for phase, sendings in zip(phases, slices, strict=True):
+    for phase, deliveries in zip(phases, slices, strict=True):
         if phase.name == "doubt":
-            sendings[:] = two_states_each(seed, sendings)
+            deliveries[:] = two_states_each(seed, deliveries)
         if phase.name == "poison":
-            sendings[len(sendings) // 2] = unstorable(seed)
+            deliveries[len(deliveries) // 2] = unstorable(seed)
     return slices
 
 
-def _play(phase: Phase, sendings: list[Sending], stage: Stage, seed: int, steps: Steps) -> PhaseReport:
+def _play(phase: Phase, deliveries: list[Planned], stage: Stage, seed: int, steps: Steps) -> PhaseReport:
     started = time.monotonic()
     with steps.step(phase.name) as step:
-        stage.progress, stage.marks = step.advance_to, {}
+        stage.progress, stage.injected = step.advance_to, {}
         if phase.cold:
-            stage.world.restart_emulator()
-            stage.mark("embedded AWS restarts")
+            stage.servers.restart_emulator()
+            stage.add_injected("embedded AWS restarts")
         stage.limit_handlers(phase.timeout_seconds)
-        _order(phase, stage.world, seed)
-        stage.pending = list(sendings)
+        _inject(phase, stage.servers, seed)
+        stage.pending = list(deliveries)
         phase.play(stage)
         silence = phase.silence_seconds or SILENCE_SECONDS
         verdict = stage.settle(healed=phase.healed, silence=silence)
-        strikes = {**_strikes(phase, stage.world), **stage.marks}
-        more = (*_idle(phase, strikes), *phase.judge(stage))
+        strikes = {**_strikes(phase, stage.servers), **stage.injected}
+        more = (*_never_struck(phase, strikes), *phase.check(stage))
         verdict = replace(verdict, violations=(*verdict.violations, *more))
-        told = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
-        step.note = f"{phase.title}: {told}"
+        promises = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
+        step.note = f"{phase.title}: {promises}"
     if not verdict.passed:
         steps.console.print(violations_table(verdict.violations))
-    return PhaseReport(phase.name, phase.title, len(sendings), strikes, verdict, time.monotonic() - started)
+    return PhaseReport(phase.name, phase.title, len(deliveries), strikes, verdict, time.monotonic() - started)
 
 
 def _fuzz(options: Options, steps: Steps) -> tuple[Fuzzed, ...]:
-    """Fuzz the functions alone on the machine, with an embedded AWS of their own."""
+    """Fuzz the functions after the phases, with an embedded AWS of their own."""
     if not options.examples:
         return ()
     with run_folder() as folder, steps.step("fuzz the functions") as step:
@@ -154,26 +163,26 @@ def _fuzz(options: Options, steps: Steps) -> tuple[Fuzzed, ...]:
     return fuzzed
 
 
-def _order(phase: Phase, world: World, seed: int) -> None:
+def _inject(phase: Phase, servers: Servers, seed: int) -> None:
     for failure in phase.failures:
-        order = world.fail_api if failure.at == "api" else world.fail_aws
-        for one in failure.orders:
-            order(seeded(one, seed))
+        inject = servers.inject_api_fault if failure.target == "api" else servers.inject_aws_fault
+        for fault in failure.faults:
+            inject(with_seed(fault, seed))
 
 
-def _strikes(phase: Phase, world: World) -> dict[str, int]:
-    """Lift the phase's failures and count how often each struck."""
-    api, aws = (iter(struck) for struck in world.lift_faults())
+def _strikes(phase: Phase, servers: Servers) -> dict[str, int]:
+    """Remove the phase's faults and count how often each failure struck."""
+    api, aws = (iter(struck) for struck in servers.remove_faults())
     return {
-        failure.name: sum(next(api if failure.at == "api" else aws) for _ in failure.orders)
+        failure.name: sum(next(api if failure.target == "api" else aws) for _ in failure.faults)
         for failure in phase.failures
     }
 
 
-def _idle(phase: Phase, strikes: dict[str, int]) -> list[Violation]:
-    """A failure that never struck proves nothing."""
+def _never_struck(phase: Phase, strikes: dict[str, int]) -> list[Violation]:
+    """A failure that never struck proves nothing, so it counts as a violation."""
     return [
-        Violation("idle", phase.name, "", f"never happened: {name}")
+        Violation("idle", phase.name, "", f"never struck: {name}")
         for name, count in strikes.items()
         if not count
     ]
@@ -185,5 +194,4 @@ def _print(report: Report, console: Console) -> None:
     console.print(strikes_table(report.phases))
     if report.violations:
         console.print(violations_table(report.violations))
-    verdict = "passed" if report.passed else f"FAILED, {len(report.violations)} promises broken"
-    console.print(f"{verdict}: seed {report.seed}, {report.events} deliveries", highlight=False)
+    console.print(verdict_line(report))

@@ -1,4 +1,4 @@
-"""The servers of a chaos run: each can be stopped and started again on its port, with what it remembers."""
+"""The servers of a chaos run: each can be stopped, and started again on its port with its data."""
 
 from __future__ import annotations
 
@@ -16,80 +16,80 @@ from ops.local.postgres import running_postgres
 from ops.local.services import REGION, Secrets, Services, running_emulator, running_reference_api
 from ops.local.watch import Watch
 
-# Lambda retries after one and two minutes; here after two and four seconds, a thirtieth of it. A killed
-# handler's record stays in progress until its function's time-out: of four seconds, where handlers are
-# killed, as in AWS it is over before the last retry.
+# Lambda retries after one and two minutes; here after two and four seconds, a thirtieth of that. The record
+# of a killed handler stays in progress until the function's time-out. In the phase that kills handlers that
+# is four seconds, so as in AWS it has passed before the last retry.
 RETRY_BASE_SECONDS = "2"
 CONTROL_SECONDS = 30.0
 
 
 class Server:
-    """One server: runs from `start` to `stop`, any number of times."""
+    """One server that can be started and stopped any number of times."""
 
     def __init__(self, run: Callable[[], AbstractContextManager[str]]) -> None:
         self._run = run
         self._running: ExitStack | None = None
 
     def start(self) -> str:
-        """Start it and return its URL; what runs goes on."""
+        """Start it and return its URL."""
         if self._running is not None:
-            raise RuntimeError("the server runs already")
+            raise RuntimeError("the server is already running")
         running = ExitStack()
         url = running.enter_context(self._run())
         self._running = running
         return url
 
     def stop(self) -> None:
-        """End it as SIGTERM does; nothing happens where it does not run."""
+        """Stop it with SIGTERM; do nothing if it isn't running."""
         running, self._running = self._running, None
         if running is not None:
             running.close()
 
 
 @dataclass(frozen=True)
-class World:
-    """The three servers, and the faults that can be ordered from two of them."""
+class Servers:
+    """The three servers; faults can be injected into two of them."""
 
     services: Services
     emulator: Server
     api: Server
     postgres: Server
 
-    def fail_api(self, fault: Mapping[str, Any]) -> None:
-        """Order a failure from the reference API; see `ops.reference.huntaze.Fault`."""
-        _ask("POST", self.services.api_control, fault)
+    def inject_api_fault(self, fault: Mapping[str, Any]) -> None:
+        """FaultSpec a failure from the reference API; see `ops.reference.huntaze.Fault`."""
+        _control("POST", self.services.api_control, fault)
 
-    def fail_aws(self, fault: Mapping[str, Any]) -> None:
-        """Order a failure from the embedded AWS; see `ops.emulator.faults.AwsFault`."""
-        _ask("POST", self.services.aws.control, fault)
+    def inject_aws_fault(self, fault: Mapping[str, Any]) -> None:
+        """FaultSpec a failure from the embedded AWS; see `ops.emulator.faults.AwsFault`."""
+        _control("POST", self.services.aws.control, fault)
 
-    def speak(self, dialect: str) -> None:
-        """Let the reference API answer in a dialect; see `ops.reference.huntaze.dialects`."""
-        _ask("PUT", self.services.api_control, {"dialect": dialect}, "dialect")
+    def use_dialect(self, dialect: str) -> None:
+        """Let the reference API use an idempotency dialect; see `ops.reference.huntaze.dialects`."""
+        _control("PUT", self.services.api_control, {"dialect": dialect}, "dialect")
 
-    def lift_faults(self) -> tuple[list[int], list[int]]:
-        """Lift all faults; return how often each of the API and each of the AWS struck, in their order."""
+    def remove_faults(self) -> tuple[list[int], list[int]]:
+        """Remove all faults; return how often each struck, in order: those of the API, those of the AWS."""
         struck = []
         for control in (self.services.api_control, self.services.aws.control):
-            listed = _ask("GET", control).json()["faults"]
+            listed = _control("GET", control).json()["faults"]
             struck.append([entry["struck"] for entry in listed])
-            _ask("DELETE", control)
+            _control("DELETE", control)
         return struck[0], struck[1]
 
     def restart_emulator(self) -> None:
-        """Stop the embedded AWS, which keeps its state, and start it again: every function starts cold."""
+        """Restart the embedded AWS, which keeps its state: every function starts cold."""
         self.emulator.stop()
         self.emulator.start()
 
 
 @contextmanager
-def running_world(folder: Path) -> Iterator[World]:
-    """Start PostgreSQL, the embedded AWS and the reference API; end what still runs afterwards.
+def running_servers(folder: Path) -> Iterator[Servers]:
+    """Start PostgreSQL, the embedded AWS and the reference API; stop what still runs afterwards.
 
     Raises
     ------
     OperatorError
-        When one of them does not start.
+        One of them does not start.
     """
     made_up, watch = Secrets(), Watch()
     ports = {name: free_port() for name in ("postgres", "aws", "api")}
@@ -101,16 +101,16 @@ def running_world(folder: Path) -> Iterator[World]:
             stack.callback(server.stop)
         database_url = postgres.start()
         services = Services(folder, Aws(emulator.start(), REGION), api.start(), database_url, made_up, watch)
-        yield World(services, emulator, api, postgres)
+        yield Servers(services, emulator, api, postgres)
 
 
-def _ask(
-    method: str, control: Control, order: Mapping[str, Any] | None = None, about: str = "faults"
+def _control(
+    method: str, control: Control, body: Mapping[str, Any] | None = None, path: str = "faults"
 ) -> httpx.Response:
     return httpx.request(
         method,
-        f"{control.url}/_control/{about}",
-        json=order,
+        f"{control.url}/_control/{path}",
+        json=body,
         headers=control.headers,
         trust_env=False,
         timeout=CONTROL_SECONDS,

@@ -9,20 +9,21 @@ from dataclasses import dataclass, field
 
 from functions.dead_letters.lease import event_key
 from functions.shared import names
-from ops.chaos.history import Sending
-from ops.chaos.servers import World
+from ops.chaos.history import Planned
+from ops.chaos.servers import Servers
 from ops.chaos.verdict import Sent, Verdict, check
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, Deployment
 from ops.local.observer import Observer
 
 POLL_SECONDS = 1.0
-# The longest silence of a run in which everything comes to its end by itself: a killed handler's record
-# stays in progress for the function's 30 s, and the last retry comes 4 s after the one before.
+# The longest time without any change in a healthy run: a killed handler's record stays in progress for the
+# function's 30 s, and the last retry comes 4 s after the one before.
 SILENCE_SECONDS = 60.0
 
 REDRIVE = "redrive"
 RUN_ENDED = "dead-letter queues seen"
+AUDIT_QUEUE = "-events-dev.fifo"
 NOTHING = {"left": 0}
 
 Progress = Callable[[int, int, str], None]
@@ -35,61 +36,60 @@ class Stage:
     Parameters
     ----------
     sent
-        What was sent so far, in order; the verdicts are about all of it.
+        What was sent so far, in order; each verdict covers all of it.
     poison
-        Ids of the messages that were put into the audit queue and are no envelopes.
-    marks
-        What the phase did itself, and how often; it counts among the injected failures.
+        Ids of the messages that were put into the audit queue and are not envelopes.
+    pending
+        The phase's deliveries that are not sent yet.
+    injected
+        The failures that the phase caused without a fault, and how often.
     attempts_spent
-        How many attempts of redrives the phase's failures cost.
+        How many redrive attempts the phase's failures used up.
     healthy_since
-        When the phase ended its failures, in Unix seconds.
+        When the phase removed its faults, in Unix seconds.
     """
 
-    world: World
+    servers: Servers
     deployment: Deployment
     observer: Observer
     sent: list[Sent] = field(default_factory=list)
     poison: set[str] = field(default_factory=set)
-    pending: list[Sending] = field(default_factory=list)
-    marks: dict[str, int] = field(default_factory=dict)
+    pending: list[Planned] = field(default_factory=list)
+    injected: dict[str, int] = field(default_factory=dict)
     attempts_spent: int = 0
     healthy_since: float = 0.0
     progress: Progress = lambda _done, _total, _note: None
 
-    def mark(self, name: str, count: int = 1) -> None:
-        """Count something that the phase did itself."""
-        self.marks[name] = self.marks.get(name, 0) + count
+    def add_injected(self, name: str, count: int = 1) -> None:
+        """Count a failure that the phase caused without a fault."""
+        self.injected[name] = self.injected.get(name, 0) + count
 
     def send(self, count: int | None = None) -> None:
-        """Put so many of the phase's events on the bus; None is all that are left."""
+        """Put `count` of the phase's events on the bus; None puts all that are left."""
         taken = self.pending[:count]
         del self.pending[: len(taken)]
-        envelopes = [{"detail": sending.detail} for sending in taken]
-        deliveries = drive.send(self.world.services.aws, EVENT_SOURCE, envelopes)
-        self.sent += [
-            Sent(sending.event, delivery.envelope_id)
-            for sending, delivery in zip(taken, deliveries, strict=True)
-        ]
+        envelopes = [{"detail": delivery.detail} for delivery in taken]
+        sent = drive.send(self.servers.services.aws, EVENT_SOURCE, envelopes)
+        self.sent += [Sent(planned.event, one.envelope_id) for planned, one in zip(taken, sent, strict=True)]
 
     def send_poison(self, body: str) -> None:
-        """Put a message that is no envelope into the audit queue, among those of the payments lane."""
-        sqs = self.world.services.aws.client("sqs")
+        """Put a message that is not an envelope into the audit queue, in the message group of payments."""
+        sqs = self.servers.services.aws.client("sqs")
         url = next(url for name, url in self.deployment.outputs.queues.items() if name.endswith(AUDIT_QUEUE))
         answer = sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=names.HANDLERS[0])
         self.poison.add(answer["MessageId"])
 
     def limit_handlers(self, seconds: int) -> None:
-        """Give the functions that apply events another time-out."""
-        client = self.world.services.aws.client("lambda")
+        """Set the time-out of the functions that apply events."""
+        client = self.servers.services.aws.client("lambda")
         for handler in names.HANDLERS:
             client.update_function_configuration(
                 FunctionName=self.deployment.outputs.functions[handler], Timeout=seconds
             )
 
     def redrive_attempts(self, events: Sequence[str]) -> int:
-        """Return how many attempts of the events the redrive function has counted as failed."""
-        item = self.world.services.aws.client("dynamodb").get_item(
+        """Return how many redrive attempts of the events the redrive function has counted as failed."""
+        item = self.servers.services.aws.client("dynamodb").get_item(
             TableName=self.deployment.outputs.idempotency_table,
             Key={names.IDEMPOTENCY_KEY_ATTRIBUTE: {"S": names.REDRIVE_RUN}},
         )
@@ -98,10 +98,10 @@ class Stage:
         return sum(int(value["L"][0]["N"]) for key, value in failed.items() if key in known)
 
     def redrive_runs(self, since: float) -> int:
-        """Return how many runs of the redrive function that found something have ended since a Unix time."""
+        """Return how many runs of the redrive function found a message since a Unix time."""
         name = self.deployment.outputs.functions[REDRIVE].rpartition(":")[2]
         pages = (
-            self.world.services.aws.client("logs")
+            self.servers.services.aws.client("logs")
             .get_paginator("filter_log_events")
             .paginate(logGroupName=f"/aws/lambda/{name}", startTime=int(since * 1000))
         )
@@ -111,26 +111,26 @@ class Stage:
     def wait_until_ended(self) -> None:
         """Wait until each delivery has ended in a handler's closing line or in a dead-letter queue.
 
-        Where the API is away, that is when every retry is used up. Gives up after SILENCE_SECONDS without
-        any change; the verdict then names the deliveries that are open.
+        While the API is away, that is when every retry is used up. It gives up after SILENCE_SECONDS without
+        any change; the verdict then names the open deliveries.
         """
         last, deadline = -1, time.monotonic() + SILENCE_SECONDS
         while time.monotonic() < deadline:
-            verdict = self._judge(healed=False)
+            verdict = self._check(healed=False)
             self.progress(len(self.sent) - verdict.open, len(self.sent), "ended")
             if not verdict.open:
-                self.mark("deliveries in dead-letter queues", verdict.figures["in DLQ for now"])
+                self.add_injected("deliveries in dead-letter queues", verdict.figures["in DLQ for now"])
                 return
             if verdict.open != last:
                 last, deadline = verdict.open, time.monotonic() + SILENCE_SECONDS
             time.sleep(POLL_SECONDS)
 
     def settle(self, *, healed: bool, silence: float = SILENCE_SECONDS) -> Verdict:
-        """Look until the promise is kept, or nothing has moved for `silence` seconds; return the verdict."""
+        """Look until the promise is kept, or nothing changes for `silence` seconds; return the verdict."""
         last: object = None
         deadline = time.monotonic() + silence
         while True:
-            verdict = self._judge(healed=healed)
+            verdict = self._check(healed=healed)
             open_events = {violation.subject for violation in verdict.violations}
             total = len({one.event.id for one in self.sent})
             self.progress(max(0, total - len(open_events)), total, "kept")
@@ -141,8 +141,5 @@ class Stage:
                 return verdict
             time.sleep(POLL_SECONDS)
 
-    def _judge(self, *, healed: bool) -> Verdict:
+    def _check(self, *, healed: bool) -> Verdict:
         return check(self.sent, self.observer.look(), poison=frozenset(self.poison), healed=healed)
-
-
-AUDIT_QUEUE = "-events-dev.fifo"

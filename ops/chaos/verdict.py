@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from functions.dead_letters.message import PERMANENT, TRANSIENT
-from ops.chaos.expectations import DOUBTFUL, Event, Refusal
+from ops.chaos.expectations import DOUBTFUL, Event, ExpectedRefusal
 from ops.local.observations import AppliedCall, Observations, ParkedMessage
 
 # The dead-letter queue of the audit queue, and those of the audit as a whole.
@@ -139,19 +139,21 @@ class _Checks:
 
     def _check_applied(self, event: Event) -> Iterator[Violation]:
         calls = self._calls_for(event)
-        if event.fate != "applied":
+        if event.outcome != "applied":
             if calls:
                 yield _violation("foreign", event, "was applied at the API, and should not have been")
         elif len(calls) > 1:
             yield _violation("twice", event, f"was applied {len(calls)} times at the API")
         elif not calls and not self._parked[event.id] and not self._superseded(event):
             yield _violation("lost", event, "was not applied at the API and is in no dead-letter queue")
-        if event.fate == "recorded" and not (self._outcomes[event.id]["recorded"] or self._parked[event.id]):
+        if event.outcome == "recorded" and not (
+            self._outcomes[event.id]["recorded"] or self._parked[event.id]
+        ):
             yield _violation("lost", event, "was not recorded and is in no dead-letter queue")
 
     def _calls_for(self, event: Event) -> Sequence[AppliedCall]:
         """Return the event's calls, or those of all events with its effect if that happens once."""
-        if event.kind.repeat == "once" and not event.refusal:
+        if event.expected.repeat == "once" and not event.refusal:
             return self._effects.get(event.effect, ())
         return self._calls.get(event.id, ())
 
@@ -163,7 +165,7 @@ class _Checks:
         newer = self._newest.get(event.object_id, event.created) > event.created
         outcomes = self._outcomes[event.id]
         skipped = outcomes["stale"] + outcomes["duplicate"] > 0 and not outcomes["applied"]
-        return event.kind.repeat == "latest" and newer and skipped
+        return event.expected.repeat == "latest" and newer and skipped
 
     def _check_parked(self, event: Event) -> Iterator[Violation]:
         messages = self._parked[event.id]
@@ -183,7 +185,7 @@ class _Checks:
 
     def _check_count(self, event: Event) -> Iterator[Violation]:
         """Each delivery to a handler ends in one closing log line or in one dead-letter message."""
-        if event.kind.handler is None:
+        if event.expected.handler is None:
             return
         sent = len(self._envelopes[event.id])
         finished = self._outcomes[event.id].total()
@@ -216,7 +218,7 @@ class _Checks:
         newest: dict[str, int] = {}
         for event in self._applied_states():
             rank = event.rank or 0
-            if not event.kind.ends and rank < newest.get(event.object_id, rank):
+            if not event.expected.ends and rank < newest.get(event.object_id, rank):
                 yield _violation("out of order", event, "was applied over a newer state")
             newest[event.object_id] = max(rank, newest.get(event.object_id, 0))
 
@@ -258,7 +260,9 @@ class _Checks:
             "parked": kinds[PERMANENT],
             "in DLQ for now": kinds[TRANSIENT],
             "unrouted": sum(
-                len(self._envelopes[event.id]) for event in self._events.values() if event.fate == "unrouted"
+                len(self._envelopes[event.id])
+                for event in self._events.values()
+                if event.outcome == "unrouted"
             ),
             "in S3": len(self._seen.archived.keys() & set[str]().union(*self._envelopes.values())),
             "in PostgreSQL": sum(self._seen.ledger.values()),
@@ -270,7 +274,7 @@ def _violation(kind: str, event: Event, what: str) -> Violation:
     return Violation(kind, event.id, event.type, what)
 
 
-def _errors(refusal: Refusal) -> tuple[str, ...]:
+def _errors(refusal: ExpectedRefusal) -> tuple[str, ...]:
     """Return the error classes that a refused event may be parked with.
 
     One phase garbles the API's answers. An answer without its code refuses the event, but does not settle

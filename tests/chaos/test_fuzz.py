@@ -1,4 +1,4 @@
-"""The fuzzing of the handlers, and that it would notice what it looks for."""
+"""The fuzzing of the handlers, and that it notices what it looks for."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_no_envelope_breaks_a_handler(fuzzed: tuple[Fuzzed, ...]) -> None:
     assert [one.violations for one in fuzzed] == [(), (), ()]
 
 
-def test_the_envelopes_reach_each_end(fuzzed: tuple[Fuzzed, ...]) -> None:
+def test_the_envelopes_reach_each_outcome(fuzzed: tuple[Fuzzed, ...]) -> None:
     assert [one.handler for one in fuzzed] == ["payments", "billing", "audit"]
     for one in fuzzed:
         assert sum(one.outcomes.values()) == EXAMPLES // 3
@@ -50,7 +50,7 @@ def call(path: str = "/api/billing/customer-updated", **changes: Any) -> Recorde
     return Recorded(path, "evt_1", headers, body, 200, 0.0, applied=True, injected=False)
 
 
-def test_a_call_with_the_right_types_is_right() -> None:
+def test_a_call_with_the_right_types_passes() -> None:
     assert wrong_types(call()) == []
     assert wrong_types(call(customerId="any text")) == []
 
@@ -83,7 +83,7 @@ def test_planted_values_are_found_however_they_are_written(planted: str) -> None
 
 @pytest.fixture
 def handle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Make a target of a function that stands in for a handler; its output is this process's."""
+    """Make a target of a function in place of a handler."""
 
     def make(function: Any, api: ReferenceApi) -> Target:
         monkeypatch.setitem(sys.modules, "functions.stand_in", cast(Any, SimpleNamespace(handler=function)))
@@ -103,7 +103,7 @@ def unclassified_failure(_envelope: Any, _context: Any) -> Any:
 
 
 def planted_output(_envelope: Any, _context: Any) -> Any:
-    print(PERSON[1])  # noqa: T201 - what a handler must not do
+    print(PERSON[1])  # noqa: T201 - a handler must not do this
     return {"outcome": "applied"}
 
 
@@ -112,7 +112,7 @@ def no_outcome(_envelope: Any, _context: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("function", "told"),
+    ("function", "what"),
     [
         (planted_failure, "planted"),
         (unclassified_failure, "unclassified KeyError"),
@@ -120,8 +120,8 @@ def no_outcome(_envelope: Any, _context: Any) -> Any:
         (no_outcome, "no outcome"),
     ],
 )
-def test_a_handler_that_breaks_a_promise_is_noticed(handle: Any, function: Any, told: str) -> None:
-    with ReferenceApi(API_KEY) as api, pytest.raises(Broken, match=told):
+def test_a_handler_that_breaks_a_promise_is_noticed(handle: Any, function: Any, what: str) -> None:
+    with ReferenceApi(API_KEY) as api, pytest.raises(Broken, match=what):
         handle(function, api).try_envelope("{}")
 
 

@@ -1,4 +1,4 @@
-"""The histories that the chaos suite sends: by seed, with their share of repetitions, in any order."""
+"""The histories that the chaos suite sends: by seed, shuffled, with a fixed share of repetitions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections import Counter
 import pytest
 
 from functions.pipeline.routing_table import ROUTES
-from ops.chaos.expectations import KINDS
-from ops.chaos.history import Sending, plan, two_states_each, unstorable
+from ops.chaos.expectations import EXPECTED
+from ops.chaos.history import Planned, plan, two_states_each, unstorable
+from ops.errors import OperatorError
 from ops.local.envelopes import GENERATIONS, SAMPLES
 
 
-def texts(slices: list[list[Sending]]) -> list[str]:
-    return [json.dumps(sending.detail) for one in slices for sending in one]
+def texts(slices: list[list[Planned]]) -> list[str]:
+    return [json.dumps(delivery.detail) for one in slices for delivery in one]
 
 
 def test_the_same_seed_gives_the_same_deliveries() -> None:
@@ -22,7 +23,7 @@ def test_the_same_seed_gives_the_same_deliveries() -> None:
 
 
 def test_another_seed_gives_other_events() -> None:
-    ids = [{sending.event.id for sending in plan(seed, [40])[0]} for seed in (1, 2)]
+    ids = [{delivery.event.id for delivery in plan(seed, [40])[0]} for seed in (1, 2)]
     assert not ids[0] & ids[1]
 
 
@@ -31,16 +32,16 @@ def test_a_slice_has_exactly_as_many_deliveries_as_asked_for() -> None:
 
 
 def test_a_fifth_are_repeated_deliveries_and_a_tenth_are_second_events() -> None:
-    (sendings,) = plan(1, [1000])
-    events = {sending.event.id: sending.event for sending in sendings}
-    assert len(sendings) - len(events) == 200
-    effects = Counter(event.effect for event in events.values() if event.kind.repeat == "once")
+    (deliveries,) = plan(1, [1000])
+    events = {delivery.event.id: delivery.event for delivery in deliveries}
+    assert len(deliveries) - len(events) == 200
+    effects = Counter(event.effect for event in events.values() if event.expected.repeat == "once")
     assert sum(count - 1 for count in effects.values()) == 100
 
 
 def test_the_order_of_a_customers_events_is_shuffled() -> None:
-    (sendings,) = plan(1, [300])
-    created = [sending.event.created for sending in sendings if sending.event.type == "customer.updated"]
+    (deliveries,) = plan(1, [300])
+    created = [delivery.event.created for delivery in deliveries if delivery.event.type == "customer.updated"]
     assert created != sorted(created)
 
 
@@ -51,10 +52,10 @@ def test_some_deliveries_repeat_events_of_the_slice_before() -> None:
 
 @pytest.mark.parametrize("count", [10, 14, 200])
 def test_customers_with_two_states_have_the_older_ones_first(count: int) -> None:
-    sendings = two_states_each(3, plan(3, [count])[0])
-    assert len(sendings) == count
+    deliveries = two_states_each(3, plan(3, [count])[0])
+    assert len(deliveries) == count
     customers = count // 3
-    older, newer = sendings[:customers], sendings[-customers:]
+    older, newer = deliveries[:customers], deliveries[-customers:]
     assert [one.event.object_id for one in older] == [one.event.object_id for one in newer]
     assert all(one.event.created < two.event.created for one, two in zip(older, newer, strict=True))
     assert len({one.event.object_id for one in older}) == customers
@@ -64,24 +65,34 @@ def test_customers_with_two_states_have_the_older_ones_first(count: int) -> None
 @pytest.mark.parametrize("count", [10, 200])
 def test_each_slice_has_events_that_must_be_parked(count: int) -> None:
     for one in plan(3, [count, count]):
-        errors = {sending.event.refusal.error for sending in one if sending.event.refusal}
+        errors = {delivery.event.refusal.error for delivery in one if delivery.event.refusal}
         assert "PermanentError" in errors
         assert errors & {"InvalidEventError", "LivemodeMismatchError"}
 
 
-def test_every_shipped_sample_has_its_facts() -> None:
+def test_every_shipped_sample_has_an_expectation() -> None:
     names = {path.stem for generation in GENERATIONS for path in (SAMPLES / generation).glob("*.json")}
-    assert names == set(KINDS)
+    assert names == set(EXPECTED)
 
 
-def test_the_facts_and_the_routing_table_agree() -> None:
-    for name, kind in KINDS.items():
+def test_the_expectations_and_the_routing_table_agree() -> None:
+    for name, kind in EXPECTED.items():
         route = ROUTES.get(name.partition("--")[0])
         assert (route and route.handler) == kind.handler, name
         assert route is None or route.repeat == kind.repeat, name
 
 
 def test_the_unstorable_event_holds_a_nul_character() -> None:
-    sending = unstorable(1)
-    assert "\\u0000" in json.dumps(sending.detail)
-    assert not sending.event.storable
+    delivery = unstorable(1)
+    assert "\\u0000" in json.dumps(delivery.detail)
+    assert not delivery.event.storable
+
+
+def test_a_sample_without_an_expectation_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(EXPECTED, "payout.paid")
+    with pytest.raises(OperatorError) as failed:
+        plan(1, [40])
+    assert str(failed.value) == (
+        "no expectation for the sample 'payout.paid': add a row to WRITTEN in ops/chaos/expectations.py, or "
+        "route its type"
+    )

@@ -1,4 +1,4 @@
-"""The report's tables and exit code: a broken promise is shown with its event, and fails the command."""
+"""The report's tables and exit code: a broken promise is shown with its event and fails the command."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def report(*violations: Violation, fuzzed: tuple[Fuzzed, ...] = ()) -> Report:
     return Report(9, 10, phases, fuzzed, {"total": 3.0})
 
 
-def printed(*tables: object) -> str:
-    console = Console(file=io.StringIO(), width=200)
+def printed(*tables: object, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
     for table in tables:
         console.print(table)
     assert isinstance(console.file, io.StringIO)
@@ -57,8 +57,37 @@ def test_the_tables_show_figures_strikes_and_each_event() -> None:
         reports.strikes_table(broken.phases),
         reports.violations_table(broken.violations),
     )
-    for told in ("errors", "1 broken", "kept", "API answers 5xx", "evt_lost", "was not applied"):
-        assert told in text
+    for shown in ("errors", "1 broken", "kept", "API answers 5xx", "evt_lost", "was not applied"):
+        assert shown in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_the_table_shows_every_figure_whole_at_any_width(width: int) -> None:
+    counts = {
+        "deliveries": 12345,
+        "calls applied": 10001,
+        "in S3": 12345,
+        "in PostgreSQL": 12344,
+        "applied": 10001,
+        "duplicate": 2340,
+        "in DLQ for now": 4,
+        "stale": 0,
+    }
+    phase = PhaseReport("restarted", "5xx", 5, {"API answers 5xx": 3210}, Verdict(counts, ()), 1.0)
+    text = printed(reports.figures_table(Report(9, 10, (phase,), (), {})), width=width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for figure in ("restarted", "3210", "12345", "10001 applied", "12344", "kept"):
+        assert figure in text
+    assert "stale" not in text
+    assert " ".join(["10001", "applied,", "2340", "duplicate,", "4", "in", "DLQ", "for", "now"]) in " ".join(
+        text.replace("  kept", "").split()
+    )
+
+
+def test_the_last_line_says_whether_every_promise_was_kept() -> None:
+    assert printed(reports.verdict_line(report())) == "passed: seed 9, 10 deliveries\n"
+    assert printed(reports.verdict_line(report(LOST))).startswith("FAILED, 1 promises broken: seed 9")
 
 
 @pytest.mark.parametrize(("violations", "code"), [((), 0), ((LOST,), 1)])

@@ -1,4 +1,4 @@
-"""The small run of the chaos suite, on a pipeline that it deploys itself, and what it refuses to begin."""
+"""A small run of the chaos suite on a pipeline of its own, and the options that it refuses."""
 
 from __future__ import annotations
 
@@ -50,30 +50,30 @@ def test_the_report_holds_the_figures(report: Report, report_path: Path) -> None
     assert totals["deliveries"] == EVENTS
     assert totals["in S3"] == EVENTS
     assert totals["in DLQ for now"] == 0
-    # The event with the NUL character is the one that PostgreSQL can't hold.
+    # PostgreSQL can't store the event with the NUL character.
     assert totals["in PostgreSQL"] == EVENTS - 1
     ended = sum(totals[name] for name in ("applied", "recorded", "duplicate", "stale", "unrouted"))
-    # A handler that died just after it had parked an event parks it again.
+    # A handler that is killed just after it parked an event parks it again.
     assert ended + totals["parked"] in range(EVENTS, EVENTS + 5)
 
 
 def test_the_same_seed_plans_the_same_events() -> None:
     first, second = (
-        [[sending.detail for sending in one] for one in planned(5, EVENTS, PHASES)] for _ in range(2)
+        [[delivery.detail for delivery in one] for one in planned(5, EVENTS, PHASES)] for _ in range(2)
     )
     assert first == second
     assert sum(map(len, first)) == EVENTS
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        (Options(events=12), "too few"),
-        (Options(only=("calm", "storm")), "no phase is called storm"),
-        (Options(examples=-1), "examples"),
+        (Options(events=12), "--events 12 is too few for 16 phases: expected 160 or more"),
+        (Options(only=("calm", "storm")), "unknown phase storm: expected some of calm, "),
+        (Options(examples=-1), "invalid --examples -1: expected 0 or more"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_before_anything_starts(options: Options, told: str) -> None:
-    with pytest.raises(OperatorError, match=told) as refused:
+def test_invalid_options_are_refused_before_anything_starts(options: Options, message: str) -> None:
+    with pytest.raises(OperatorError, match=message) as refused:
         run(options, Console(file=io.StringIO()))
     assert refused.value.usage

@@ -6,26 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from ops.chaos.expectations import BILLING, PAYMENTS, Event, Kind, Refusal
+from ops.chaos.expectations import BILLING, PAYMENTS, Event, Expected, ExpectedRefusal
 from ops.chaos.verdict import Sent, Verdict, check
 from ops.local.observations import AppliedCall, FinishedEvent, Observations, Outcome, ParkedMessage
 
-ONCE = Event("evt_once", "invoice.paid", "in_1", 100, Kind(BILLING, "once"))
+ONCE = Event("evt_once", "invoice.paid", "in_1", 100, Expected(BILLING, "once"))
 SECOND = replace(ONCE, id="evt_second", created=101)
-EACH = Event("evt_each", "charge.failed", "ch_1", 100, Kind(PAYMENTS, "each"))
-OLD = Event("evt_old", "customer.updated", "cus_1", 100, Kind(BILLING, "latest"))
+EACH = Event("evt_each", "charge.failed", "ch_1", 100, Expected(PAYMENTS, "each"))
+OLD = Event("evt_old", "customer.updated", "cus_1", 100, Expected(BILLING, "latest"))
 NEW = replace(OLD, id="evt_new", created=200)
-RECORDED = Event("evt_recorded", "charge.succeeded", "ch_2", 100, Kind(PAYMENTS, "once", "recorded"))
-UNROUTED = Event("evt_unrouted", "payout.paid", "po_1", 100, Kind(None, "each", "unrouted"))
+RECORDED = Event("evt_recorded", "charge.succeeded", "ch_2", 100, Expected(PAYMENTS, "once", "recorded"))
+UNROUTED = Event("evt_unrouted", "payout.paid", "po_1", 100, Expected(None, "each", "unrouted"))
 REFUSED = Event(
     "evt_refused",
     "payment_intent.succeeded",
     "pi_1",
     100,
-    Kind(PAYMENTS, "once"),
-    Refusal("PermanentError", 422),
+    Expected(PAYMENTS, "once"),
+    ExpectedRefusal("PermanentError", 422),
 )
-UNSTORABLE = Event("evt_nul", "charge.failed", "ch_3", 100, Kind(PAYMENTS, "each"), storable=False)
+UNSTORABLE = Event("evt_nul", "charge.failed", "ch_3", 100, Expected(PAYMENTS, "each"), storable=False)
 POISON = frozenset({"message-poison"})
 AUDIT_DLQ = "huntaze-stripe-audit-dlq-dev.fifo"
 PAYMENTS_DLQ = "huntaze-stripe-payments-dlq-dev"
@@ -265,7 +265,7 @@ def test_a_state_that_is_said_to_be_applied_and_was_not_is_named() -> None:
     assert found(with_old("applied")) == {("lost", "evt_old")}
 
 
-END = Event("evt_end", "customer.deleted", "cus_1", 200, Kind(BILLING, "once", ends=True))
+END = Event("evt_end", "customer.deleted", "cus_1", 200, Expected(BILLING, "once", ends=True))
 
 
 def with_end(*applied: Event, outcome: Outcome) -> set[tuple[str, str]]:

@@ -41,7 +41,7 @@ def missing() -> Iterator[str]:
         if not (SAMPLES / NEWEST / f"{name}.json").exists():
             yield f"ops/local/events/{NEWEST}/{name}.json: write one envelope as EventBridge delivers it"
         elif f"{NEWEST}/{name}.json" not in EXPECTED_CALLS:
-            call = "null, as it is only recorded" if kind.fate == "recorded" else '{"path": …, "body": …}'
+            call = "null, as it is only recorded" if kind.outcome == "recorded" else '{"path": …, "body": …}'
             yield f'ops/local/expected_bodies.json: write "{NEWEST}/{name}.json": {call}'
         if (written := expectations.WRITTEN.get(name, kind)) != kind:
             yield f"ops/chaos/expectations.py: {name} is {written}, and the routing table says {kind}"

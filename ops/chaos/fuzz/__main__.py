@@ -1,9 +1,7 @@
 """Fuzz one handler, or the audit function: `python -m ops.chaos.fuzz payments --examples N --seed S`.
 
-In a function's environment.
-
-Writes JSON lines to standard output: `{"done": N}` on the way, and at the end how often each outcome came,
-and the smallest envelope that broke a promise, if one did.
+Runs in a function's environment. Writes JSON lines to standard output: `{"done": N}` as progress, and at the
+end the count of each outcome and, if a promise was broken, the smallest envelope that breaks it.
 """
 
 from __future__ import annotations
@@ -29,18 +27,18 @@ from ops.local.clients import Aws, Credentials
 from ops.local.fresh_ids import FreshIds
 from ops.reference.huntaze import Fault, ReferenceApi
 
-TELL_EVERY = 50
-# The dead-letter queue is emptied so often; nobody reads it.
+PROGRESS_EVERY = 50
+# How often the dead-letter queue is emptied; nothing reads it.
 PURGE_EVERY = 500
-# The API repeats what it was sent in one answer of so many.
+# The share of answers in which the API repeats planted data.
 ECHO_SHARE = 0.05
 
 
 def main() -> None:
-    """Fuzz, and tell."""
+    """Fuzz and write the results."""
     options = _options()
-    told = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    complaints = sys.stderr
+    results = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    standard_error = sys.stderr
     with ReferenceApi(API_KEY) as api:
         api.fail(
             Fault(status=400, body=" ".join(PERSON) + API_KEY, probability=ECHO_SHARE, seed=options.seed)
@@ -55,15 +53,15 @@ def main() -> None:
         outcomes: Counter[str] = Counter()
         problem: dict[str, str] = {}
 
-        def tell(**line: Any) -> None:
-            print(json.dumps(line), file=told, flush=True)
+        def write(**line: Any) -> None:
+            print(json.dumps(line), file=results, flush=True)
 
         def attempt(envelope: Any) -> None:
             number = outcomes.total()
             fresh = FreshIds(f"fuzz {options.handler} {number}")
             try:
                 if audited and isinstance(envelope, str) and SENDABLE.fullmatch(envelope):
-                    sent = envelope  # a message may hold any text, JSON or not
+                    sent = envelope  # a message may be any text, JSON or not
                 else:
                     sent = json.dumps(fresh.rewritten(envelope))
             except RecursionError:
@@ -74,8 +72,8 @@ def main() -> None:
             except Broken as broken:
                 problem.update(what=str(broken), envelope=sent)
                 raise
-            if number % TELL_EVERY == 0:
-                tell(done=number)
+            if number % PROGRESS_EVERY == 0:
+                write(done=number)
             if number % PURGE_EVERY == 0:
                 sqs.purge_queue(QueueUrl=queue)
 
@@ -85,13 +83,13 @@ def main() -> None:
         try:
             hypothesis.seed(options.seed)(_settings(options.examples)(check))()
         except Exception:
-            # hypothesis may wrap it: a shrunk envelope has other ids, and may fail by luck only.
+            # hypothesis may wrap it: a shrunk envelope has other ids and may not fail again.
             if not problem:
-                sys.stderr = complaints  # the handler's output went to memory
+                sys.stderr = standard_error  # until now the handler's output went to memory
                 raise
-            tell(outcomes=dict(outcomes), **problem)
+            write(outcomes=dict(outcomes), **problem)
         else:
-            tell(outcomes=dict(outcomes))
+            write(outcomes=dict(outcomes))
 
 
 def _settings(examples: int) -> hypothesis.settings:
@@ -109,7 +107,7 @@ def _settings(examples: int) -> hypothesis.settings:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.chaos.fuzz", description=__doc__)
     parser.add_argument("handler", choices=(*names.HANDLERS, AUDIT))
-    parser.add_argument("--examples", type=int, required=True, help="how many envelopes")
+    parser.add_argument("--examples", type=int, required=True, help="the number of envelopes")
     parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same envelopes")
     return parser.parse_args()
 

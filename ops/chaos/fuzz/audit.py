@@ -1,4 +1,4 @@
-"""The audit function in this process: each envelope between two good ones, in one batch of its queue."""
+"""The audit function in this process: each envelope is sent between two valid ones, in one batch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ops.reference.huntaze import ReferenceApi
 
 AUDIT: Final = "audit"
 STORED, PARKED = "stored", "parked"
-# What a message of SQS may hold (Amazon SQS API, SendMessage).
+# The characters that SQS accepts in a message (Amazon SQS API, SendMessage).
 SENDABLE: Final = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 _NEIGHBOUR: Final = SAMPLES / GENERATIONS[0] / "invoice.paid.json"
 _COUNT: Final = "SELECT count(*) FROM stripe_event_ledger WHERE event_id = ANY(%s)"
 
 
 class AuditTarget(Target):
-    """The audit function with the ledger that its environment names; nothing of it is ever away."""
+    """The audit function with the ledger of its environment, which is always available."""
 
     def __init__(self, api: ReferenceApi, database_url: str) -> None:
         super().__init__(AUDIT, api)
@@ -53,7 +53,7 @@ class AuditTarget(Target):
 
 
 def _message(body: str) -> dict[str, Any]:
-    """Return a message as Lambda hands it over."""
+    """Return a message as Lambda passes it to the function."""
     sent = str(int(time.time() * 1000))
     return {
         "messageId": str(uuid.uuid4()),

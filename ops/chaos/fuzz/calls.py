@@ -21,19 +21,19 @@ INTEGERS = (AMOUNT, INTEGER, TIME)
 
 
 def wrong_types(call: Recorded) -> list[str]:
-    """Return what is wrong with a call; an object's id may have any form, but must be a text."""
+    """Return what is wrong with a call; an object's id may be any string."""
     event_type = call.header("X-Stripe-Event-Type") or ""
     expected = CONTRACT.get(call.path, {}).get(event_type)
     if expected is None:
-        return [f"{event_type!r} is no type of {call.path}"]
+        return [f"{event_type!r} is not a type of {call.path}"]
     if not isinstance(call.body, dict):
-        return ["the body is no JSON object"]
+        return ["the body is not a JSON object"]
     return [*_wrong_headers(call), *_wrong_values(expected, call.body)]
 
 
 def _wrong_headers(call: Recorded) -> Iterator[str]:
     if not (call.header("X-Stripe-Event-Created") or "").isdecimal():
-        yield "X-Stripe-Event-Created is no number"
+        yield "X-Stripe-Event-Created is not a number"
     yield from (
         f"{name} is empty" for name in ("Idempotency-Key", "X-Stripe-Api-Version") if not call.header(name)
     )

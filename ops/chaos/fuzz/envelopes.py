@@ -14,11 +14,11 @@ from ops.chaos.fuzz.planted import PERSON
 from ops.local.envelopes import GENERATIONS, SAMPLES
 
 MOST_MUTATIONS = 4
-# The last ones are about as deep as Python reads in a function.
+# The last ones are close to the depth that Python can parse inside a function.
 DEPTHS = (30, 400, 900, 940, 960, 970, 980, 990)
-# Large numbers, times before 1970, what other languages read as a number or as nothing.
+# Large numbers, times before 1970, and values that other languages read differently.
 NUMBERS = (0, -1, 1.5, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**40, 1e308, float("inf"))
-# What JSON holds and PostgreSQL does not: a NUL, and half a surrogate pair.
+# Valid in JSON but not in PostgreSQL: a NUL, and half a surrogate pair.
 UNSTORABLE = ("\u0000", "\ud800")
 WORDS = ("", " ", "null", "0", "true", "subscription", "payment", "setup", "xts", "EUR", "evt_1", *UNSTORABLE)
 
@@ -26,13 +26,13 @@ Path_ = tuple[str | int, ...]
 
 
 def samples(handler_types: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
-    """Return the shipped samples of the types that a handler takes."""
+    """Return the shipped samples of a handler's types."""
     paths = [path for generation in GENERATIONS for path in sorted((SAMPLES / generation).glob("*.json"))]
     return tuple(_load(path) for path in paths if path.stem.partition("--")[0] in handler_types)
 
 
 def junk() -> st.SearchStrategy[Any]:
-    """Draw a JSON value of any kind, personal data and halves of characters among it."""
+    """Draw any JSON value, including personal data and half surrogate pairs."""
     text = st.one_of(
         st.sampled_from(PERSON),
         st.sampled_from(WORDS),
@@ -61,15 +61,15 @@ def mutated(draw: st.DrawFn, bases: tuple[dict[str, Any], ...]) -> Any:
 
 
 def anything(bases: tuple[dict[str, Any], ...]) -> st.SearchStrategy[Any]:
-    """Draw what a handler may be invoked with: a mutated sample nine times of ten, else any JSON."""
+    """Draw the input of a handler: nine times out of ten a mutated sample, else any JSON."""
     wrapped = junk().map(lambda detail: {"source": "aws.partner/stripe.com/ed_1", "detail": detail})
     return st.integers(0, 9).flatmap(lambda n: st.one_of(junk(), wrapped) if n == 0 else mutated(bases))
 
 
 def _mutate(draw: st.DrawFn, envelope: dict[str, Any], place: Path_) -> None:
-    *way, last = place
+    *path, last = place
     parent: Any = envelope
-    for step in way:
+    for step in path:
         parent = parent[step]
     match draw(st.sampled_from(("replace", "replace", "remove", "wrap", "name"))):
         case "replace":
@@ -87,27 +87,27 @@ def _mutate(draw: st.DrawFn, envelope: dict[str, Any], place: Path_) -> None:
 
 
 def _near(envelope: dict[str, Any]) -> list[Path_]:
-    """Return the places that the handlers read most: the envelope's, the event's and the object's own."""
-    ways: tuple[Path_, ...] = ((), ("detail",), ("detail", "data"), ("detail", "data", "object"))
+    """Return the places that handlers read most: the envelope's, the event's and the object's own."""
+    paths: tuple[Path_, ...] = ((), ("detail",), ("detail", "data"), ("detail", "data", "object"))
     places: list[Path_] = []
-    for way in ways:
+    for path in paths:
         value: Any = envelope
-        for step in way:
+        for step in path:
             value = value.get(step) if isinstance(value, dict) else None
-        places += [(*way, key) for key in value] if isinstance(value, dict) else []
+        places += [(*path, key) for key in value] if isinstance(value, dict) else []
     return places
 
 
-def _places(value: Any, way: Path_ = ()) -> Iterator[Path_]:
+def _places(value: Any, path: Path_ = ()) -> Iterator[Path_]:
     if isinstance(value, dict):
         items: Iterator[tuple[str | int, Any]] = iter(value.items())
-    elif isinstance(value, list) and len(way) < min(DEPTHS):
+    elif isinstance(value, list) and len(path) < min(DEPTHS):
         items = iter(enumerate(value))
     else:
         return
     for key, item in items:
-        yield (*way, key)
-        yield from _places(item, (*way, key))
+        yield (*path, key)
+        yield from _places(item, (*path, key))
 
 
 def _deep(depth: int) -> Any:

@@ -1,6 +1,6 @@
-"""Personal data and secrets that are planted in envelopes and settings, to be searched for in what is logged.
+"""Personal data and secrets that are planted in envelopes and settings, and must not appear in any log.
 
-Each value holds the mark, which nothing else does; and none can be taken for an id or a type, which are
+Each value contains the mark, which appears nowhere else. None looks like an id or an event type, which are
 logged.
 """
 
@@ -19,6 +19,6 @@ SEARCHED = (MARK, MARK.lower(), MARK.encode("unicode_escape").decode(), API_KEY)
 
 
 def found_in(text: str) -> list[str]:
-    """Return which planted values a text holds; JSON may have escaped them."""
+    """Return the planted values in a text, escaped ones included."""
     folded = text.replace("\\u00e9", "é").replace("\\xe9", "é")
     return [value for value in SEARCHED if value in folded]

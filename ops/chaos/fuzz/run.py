@@ -1,4 +1,4 @@
-"""Fuzz both handlers and the audit function at once: an embedded AWS for all, and a process for each."""
+"""Fuzz both handlers and the audit function at once: one embedded AWS for all, one process for each."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ops.local.services import REGION, isolated_environment, running_emulator
 FUZZED = (*names.HANDLERS, AUDIT)
 TABLE = BUCKET = "fuzz"
 SECONDS_OF_AN_HOUR = "3600"
-# Of an envelope that broke a promise, what a report shows.
+# How much of an envelope that broke a promise is shown.
 SHOWN_CHARACTERS = 2000
 
 
 @dataclass(frozen=True)
 class Fuzzed:
-    """What became of one handler's examples: how often each outcome came, and what broke."""
+    """The results of one handler: the count of each outcome, and the broken promise if there is one."""
 
     handler: str
     outcomes: Mapping[str, int]
@@ -39,26 +39,26 @@ class Fuzzed:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """The broken promise, if there is one, with the smallest envelope that breaks it."""
+        """The broken promise with the smallest envelope that breaks it."""
         if not self.what:
             return ()
         return (Violation("fuzz", self.handler, "", f"{self.what}: {self.envelope[:SHOWN_CHARACTERS]}"),)
 
 
 def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]) -> tuple[Fuzzed, ...]:
-    """Try `examples` envelopes, a third of them, rounded up, with each function.
+    """Try `examples` envelopes, with each function a third of them, rounded up.
 
     Parameters
     ----------
     folder
-        Takes what the embedded AWS and the handlers write.
+        Where the embedded AWS and the handlers write.
     progress
         Called with the number of envelopes tried so far.
 
     Raises
     ------
     OperatorError
-        When a process ends without a result; the message is its last line.
+        A process ends without a result; the message is its last line.
     """
     done = dict.fromkeys(FUZZED, 0)
 
@@ -85,15 +85,15 @@ def fuzz(folder: Path, seed: int, examples: int, progress: Callable[[int], None]
         environments = {handler: _environment(folder, aws, handler) for handler in names.HANDLERS}
         environments[AUDIT] = _environment(folder, aws, AUDIT) | {names.DATABASE_URL: database_url}
         started = [
-            (handler, processes.enter_context(_started(handler, environment, seed, share)))
+            (handler, processes.enter_context(_start(handler, environment, seed, share)))
             for handler, environment in environments.items()
         ]
         with ThreadPoolExecutor(len(FUZZED)) as pool:
-            running = [pool.submit(_followed, *one, share, advance) for one in started]
+            running = [pool.submit(_follow, *one, share, advance) for one in started]
             try:
                 return tuple(one.result() for one in running)
             finally:
-                # Whoever is interrupted does not wait for the rest of the examples.
+                # An interrupt does not wait for the remaining examples.
                 for _, process in started:
                     process.kill()
 
@@ -122,7 +122,7 @@ def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
     }
 
 
-def _started(handler: str, environment: Mapping[str, str], seed: int, examples: int) -> subprocess.Popen[str]:
+def _start(handler: str, environment: Mapping[str, str], seed: int, examples: int) -> subprocess.Popen[str]:
     command = ["-m", "ops.chaos.fuzz", handler, "--examples", str(examples), "--seed", str(seed)]
     return subprocess.Popen(
         [sys.executable, *command],
@@ -135,17 +135,17 @@ def _started(handler: str, environment: Mapping[str, str], seed: int, examples: 
     )
 
 
-def _followed(
+def _follow(
     handler: str, process: subprocess.Popen[str], examples: int, advance: Callable[[str, int], None]
 ) -> Fuzzed:
-    """Read what a process tells until its end."""
+    """Read what a process writes until it ends."""
     assert process.stdout is not None
     assert process.stderr is not None
     last: dict[str, Any] = {}
     for line in process.stdout:
         last = json.loads(line)
         advance(handler, last.get("done", examples))
-    complaints = process.stderr.read().strip().splitlines() or ["it said nothing"]
+    errors = process.stderr.read().strip().splitlines() or ["it wrote nothing"]
     if "outcomes" not in last:
-        raise OperatorError(f"fuzzing {handler} broke off: {complaints[-1]}")
+        raise OperatorError(f"fuzzing {handler} failed: {errors[-1]}")
     return Fuzzed(handler, last["outcomes"], last.get("what", ""), last.get("envelope", ""))

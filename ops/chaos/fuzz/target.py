@@ -1,4 +1,4 @@
-"""One handler in this process, and what it wrote, called and raised for one envelope."""
+"""One handler in this process: what it writes, calls and raises for one envelope."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ops.reference.huntaze import ReferenceApi
 
 OUTCOMES = ("applied", "recorded", "duplicate", "stale", "parked")
 UNREADABLE = "unreadable"
-# Python's own.
+# Python's default.
 RECURSION_LIMIT = 1000
-# Too little for another attempt inside the invocation: a fuzzed envelope is worth one.
+# Too short for a second attempt inside the invocation: one per envelope is enough.
 REMAINING_SECONDS = 8.0
 
 
 @dataclass
 class Context:
-    """Lambda's context object, as far as the handlers use it."""
+    """The part of Lambda's context object that the handlers use."""
 
     deadline: float = field(default_factory=lambda: time.monotonic() + REMAINING_SECONDS)
     function_name: str = "huntaze-stripe-fuzz"
@@ -38,7 +38,7 @@ class Context:
     client_context: None = None
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
+        """Return the time left to the invocation."""
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
@@ -47,7 +47,7 @@ class Broken(AssertionError):  # noqa: N818 - what hypothesis reports, by its me
 
 
 class Target:
-    """A handler whose output goes to memory from the moment of its import.
+    """A handler whose output goes to memory from its import on.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Target:
         Parameters
         ----------
         payload
-            The envelope as JSON; one that Python can't read never reaches a handler, and is `UNREADABLE`.
+            The envelope as JSON; one that Python can't parse never reaches a handler and is `UNREADABLE`.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class Target:
         try:
             result = self._invoke_as_lambda(payload)
         except EventError as error:
-            # More than Lambda writes: all causes, too.
+            # With all causes, which is more than Lambda writes.
             self._output.write("".join(traceback.format_exception(error)))
             return type(error).__name__
         except Exception as error:
@@ -105,7 +105,7 @@ class Target:
         return str(result["outcome"])
 
     def _invoke_as_lambda(self, payload: str) -> Any:
-        """Read the payload and run the handler with Lambda's depth of calls: hypothesis allows far more."""
+        """Parse the payload and run the handler with Python's default recursion limit, not hypothesis's."""
 
         def invocation() -> Any:
             before = sys.getrecursionlimit()
