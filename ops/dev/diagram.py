@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infra import settings
 from infra.app import synthesise
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def svg() -> str:
-    """The diagram; the same stack gives the same text."""
+    """The diagram of prod; the same stack gives the same text."""
     with tempfile.TemporaryDirectory() as folder:
         bundle = _NoBundle(Path(folder) / "none.zip")
         bundle.path.touch()
@@ -83,7 +83,12 @@ def svg() -> str:
         document = json.loads(
             (Path(folder) / "stacks" / stack_name(ENVIRONMENT) / "cdk.tf.json").read_bytes()
         )
-    return _Drawing(read(document, ENVIRONMENT)).text()
+    return draw(document, ENVIRONMENT)
+
+
+def draw(document: dict[str, Any], environment: str) -> str:
+    """Draw a `cdk.tf.json`."""
+    return _Drawing(read(document, environment)).text()
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,11 @@ class _Drawing:
         stripe, bus = self._at(0, self.topology.source, middle), self._at(1, self.topology.bus, middle)
         self._flow(stripe.right, middle, bus.x, middle)
         self._trunk([bus], rules)
+        if dead := self.topology.bus_failures:
+            above = bus.y - 2 * _ROW - _height(dead)
+            queue = self._put(_Placed(dead, bus.x, above, bus.width))
+            self._line("fail", f"M{bus.centre:g} {bus.y:g}V{queue.bottom + 5:g}")
+            self._tip("fail-tip", queue.centre, queue.bottom, "up")
         archive = self._put(_Placed(self.topology.archive, bus.x, bus.bottom + 2 * _ROW, bus.width))
         self._line("flow", f"M{bus.centre:g} {bus.bottom:g}V{archive.y - 5:g}")
         self._tip("tip", archive.centre, archive.y, "down")
@@ -279,7 +289,7 @@ class _Drawing:
         self._tip("fail-tip", x, dead.middle, to)
 
     def _tip(self, style: str, x: float, y: float, to: str) -> None:
-        corners = {"right": "-7 -4v8", "left": "7 -4v8", "down": "-4 -7h8"}[to]
+        corners = {"right": "-7 -4v8", "left": "7 -4v8", "down": "-4 -7h8", "up": "-4 7h8"}[to]
         self._shapes.append(f'<path class="{style}" d="M{x:g} {y:g}l{corners}z"/>')
 
     def _line(self, style: str, path: str) -> None:

@@ -66,6 +66,7 @@ class Topology:
 
     source: Box
     bus: Box
+    bus_failures: Box | None
     archive: Box
     lanes: list[Lane]
     runs: list[Run]
@@ -98,17 +99,18 @@ class _Reader:
     def topology(self) -> Topology:
         ((_, archive),) = [found for found in self._state.values() if found[0] == "AWS::Events::Archive"]
         (topic,) = self._of("aws_sns_topic").values()
-        alarms = len(self._of("aws_cloudwatch_metric_alarm")) + len(
-            self._of("aws_cloudwatch_composite_alarm")
-        )
+        (bus,) = self._of("aws_cloudwatch_event_bus").values()
         subscriptions = self._of("aws_sns_topic_subscription")
         return Topology(
             source=Box((_STRIPE,), "event source"),
             bus=Box(("partner bus",), "EventBridge"),
+            bus_failures=self._queues[dead[0]]
+            if (dead := _addresses(bus.get("dead_letter_config")))
+            else None,
             archive=Box(("archive",), f"kept {archive['RetentionDays']} days"),
             lanes=sorted(self._lanes(), key=lambda lane: _order(lane.function.names[0])),
             runs=list(self._runs()),
-            alarms=Box((f"{alarms} alarms",), "CloudWatch"),
+            alarms=Box(("alarms",), "CloudWatch"),
             topic=Box((self._short(topic["name"]),), "SNS topic"),
             subscribers=Box(
                 ("on call",), ", ".join(sorted({each["protocol"] for each in subscriptions.values()}))
@@ -120,6 +122,8 @@ class _Reader:
         parked: dict[str, Box] = {}
         for each in self._of("aws_cloudwatch_event_target").values():
             (target,), (dead,) = _addresses(each["arn"]), _addresses(each["dead_letter_config"])
+            if target not in self._queues and target not in self._functions:
+                continue  # the log of the bus, which handles no event
             (rule,) = _addresses(each["rule"])
             box = Box((self._short(self._of("aws_cloudwatch_event_rule")[rule]["name"]),), "EventBridge rule")
             rules[target] = rules[target] + box if target in rules else box
