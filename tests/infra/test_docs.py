@@ -22,6 +22,7 @@ from ops import ROOT
 from ops import environment as ops_environment
 from ops.dlq import held
 from ops.local import envelopes
+from ops.local.observations import OUTCOMES
 from tests.infra.documented import check_name, check_ours
 from tests.infra.terraform_json import Stack, metrics_of
 from tests.unit.test_docs import DOCUMENTS, IDS, OUTPUT, commands
@@ -116,16 +117,21 @@ def test_the_sample_of_make_local_counts_the_shipped_events() -> None:
     sent = Counter(str(each.envelope["detail-type"]) for each in envelopes.default_set())
     total = sum(sent.values())
     assert re.findall(r"(\d+) of (\d+) deliveries", sample()) == [(str(total), str(total))]
-    rows = dict(re.findall(r"^\W*([a-z_]+(?:\.[a-z_]+)+|all) +\W? *(\d+) ", sample(), flags=re.MULTILINE))
+    rows = re.findall(r"^([a-z_]+(?:\.[a-z_]+)+|all) +(\d+)  (\d.*?)  +\d", sample(), flags=re.MULTILINE)
     assert len(rows) >= 3
-    for row, number in rows.items():
-        assert int(number) == (total if row == "all" else sent[row]), row
+    for row, number, outcomes in rows:
+        counts = {word: int(count) for count, word in re.findall(r"(\d+) (\w+)", outcomes)}
+        assert counts.keys() <= set(OUTCOMES)
+        assert int(number) == sum(counts.values()) == (total if row == "all" else sent[row]), row
 
 
 def test_the_sample_of_make_local_counts_the_resources(stack_of: Callable[[str], Stack]) -> None:
-    numbers = {int(number) for number in re.findall(r"\b(\d+) (?:to add|resources)", sample())}
-    resources = sum(len(found) for found in stack_of("dev").document["resource"].values())
-    assert numbers == {resources}
+    shown = re.findall(
+        r"^(?:plan|apply) (\w+) +\S+ s +(\d+) (?:to add|resources)", sample(), flags=re.MULTILINE
+    )
+    assert len(shown) >= 2
+    for name, number in shown:
+        assert int(number) == sum(len(found) for found in stack_of(name).document["resource"].values())
 
 
 def test_the_sample_of_make_local_shows_steps_that_a_run_has() -> None:
