@@ -19,7 +19,10 @@ from ops.emulator.fixes import Fix
 SUPPORTED_VERSION = "1.5.33"
 LOOPBACK = "127.0.0.1"
 DEFAULT_REGION = "eu-west-1"
-KEEP_ALIVE_SECONDS = 75.0
+# Longer than any client keeps an idle connection (Terraform's provider: 90 s), so that the client closes it. A
+# request that arrives while hypercorn closes an idle connection is done, but its answer is lost; the SDK repeats
+# it, and a repeated CreateEventBus is refused because the bus already exists.
+KEEP_ALIVE_SECONDS = 24 * 3600.0
 # How long requests in flight may go on after SIGTERM.
 SHUTDOWN_SECONDS = 1.0
 
