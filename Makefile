@@ -61,8 +61,9 @@ test-one: setup ## Run the tests of T: paths, a node id, or words of their names
 test: setup check ## Run every check and every test
 	@$(VENV)/python -m pytest -n 2 --no-loadscope-reorder
 
-check: setup ## Run the linters, the type checker, the import contracts, the workflow audit and the policy scan
+check: setup ## Run the linters, the spell checker, the type checker, the import contracts, the workflow audit and the policy scan
 	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --quiet --check .
+	@$(VENV)/codespell
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
 	@$(VENV)/zizmor --offline --quiet .github/workflows

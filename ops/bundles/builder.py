@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ops import ROOT
-from ops.bundles import archive
 from ops.bundles.contents import BUNDLES, PACKAGE, Locked, distributions
 from ops.bundles.interpreter import find_interpreter
 from ops.bundles.target import Target
@@ -30,6 +30,12 @@ MANIFEST = "manifest.json"
 SCRATCH = ".building-"
 # Where Lambda unpacks a bundle: the path that tracebacks show.
 LAMBDA_TASK_ROOT = "/var/task"
+# The zip's bytes depend on names and contents only. This is the earliest time that a zip can hold.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+FILE_MODE = 0o100644
+LIBRARY_MODE = 0o100755
+COMPRESSION_LEVEL = 9
+UNIX = 3
 LEFT_OUT_SUFFIXES = (".pyi", ".pyc", "py.typed")
 # swagger_ui: a web page of Powertools' API router, a quarter of its bytes, which no event handler serves.
 LEFT_OUT_FOLDERS = frozenset({"tests", "__pycache__", "swagger_ui"})
@@ -92,7 +98,7 @@ def _build(
         for item in items:
             files |= owned[item.name]
         draft = scratch / f"{name}.zip"
-        archive.write(draft, _with_bytecode(files, site))
+        _write_zip(draft, _with_bytecode(files, site))
         bundles[name] = Bundle(name, folder / f"{name}.zip", _sha256(draft))
     (folder / MANIFEST).unlink(missing_ok=True)
     for name, bundle in bundles.items():
@@ -192,6 +198,17 @@ def _with_bytecode(files: Mapping[str, Path], site: Path) -> dict[str, Path]:
             for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.cpython-*.pyc"):
                 result[compiled.relative_to(site).as_posix()] = compiled
     return result
+
+
+def _write_zip(path: Path, files: Mapping[str, Path]) -> None:
+    """Write files into a zip, in the order of their names in it."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.create_system = UNIX
+            entry.external_attr = (LIBRARY_MODE if ".so" in name else FILE_MODE) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[name].read_bytes(), compresslevel=COMPRESSION_LEVEL)
 
 
 def _digest(target: Target) -> str:

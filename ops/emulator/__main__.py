@@ -1,6 +1,6 @@
 """Run the embedded AWS: `python -m ops.emulator --port N --state-dir DIR [--without FIX]...`.
 
-It serves the access key that AWS_ACCESS_KEY_ID holds, and no other.
+It accepts the access key in AWS_ACCESS_KEY_ID and no other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from ops.emulator.errors import EmulatorError
+from ops.emulator import EmulatorError
 from ops.emulator.fixes import FIXES, selected
-from ops.emulator.server import Server
+from ops.emulator.server import EmulatorServer
 
 ACCESS_KEY = "AWS_ACCESS_KEY_ID"
 
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         fixes = selected(options.without)
-        Server(options.port, options.state_dir.resolve(), _access_key_id(), fixes).run()
+        EmulatorServer(options.port, options.state_dir.resolve(), _access_key_id(), fixes).run()
     except EmulatorError as exc:
         print(f"error: {exc}", file=sys.stderr)  # noqa: T201 - a server process without the CLI's console
         return 1
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _access_key_id() -> str:
     value = os.environ.get(ACCESS_KEY, "")
     if not value:
-        raise EmulatorError(f"no access key: export {ACCESS_KEY}, which callers must use too")
+        raise EmulatorError(f"no access key: export {ACCESS_KEY}, and use the same one in clients")
     return value
 
 
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, required=True, help="TCP port on 127.0.0.1")
-    parser.add_argument("--state-dir", type=Path, required=True, help="folder for all that it writes")
+    parser.add_argument("--state-dir", type=Path, required=True, help="folder for everything that it writes")
     parser.add_argument("--without", action="append", default=[], metavar="FIX", help="leave a fix out")
     return parser
 

@@ -1,4 +1,4 @@
-"""Whether an alarm fires, from its metrics' measurements.
+"""The state of an alarm, from the measurements of its metrics.
 
 Source: CloudWatch user guide, "Alarm evaluation" and "Configuring how CloudWatch alarms treat missing data".
 CloudWatch also looks at some periods before those that an alarm evaluates, and takes the latest that have
@@ -16,7 +16,7 @@ from ministack.services import cloudwatch
 from ops.emulator import metric_math
 
 Data = dict[str, Any]
-# The measurements of a metric, which its namespace, name and dimensions name.
+# Returns the measurements of a metric by its namespace, name and dimensions.
 Read = Callable[[str, str, Mapping[str, str]], Sequence[Data]]
 DEFAULT_PERIOD_SECONDS = 60
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -28,7 +28,7 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 def state(alarm: Data, read: Read, now: float) -> str:
-    """Return the state that measurements put a metric alarm into: OK, ALARM or INSUFFICIENT_DATA.
+    """Return the state of a metric alarm by its measurements: OK, ALARM or INSUFFICIENT_DATA.
 
     The latest period is the one that ends now.
 

@@ -21,17 +21,17 @@ Function = dict[str, Any]
 # Lambda's defaults (developer guide, "Configuring error handling for asynchronous invocation").
 DEFAULT_RETRIES = 2
 DEFAULT_EVENT_AGE_SECONDS = 21_600.0
-# Executions at a time per function on this machine; the reserved concurrency may lower it.
+# Concurrent executions per function on this machine; the reserved concurrency can lower it.
 MAX_EXECUTIONS = 4
-# A throttled event goes back to the queue, and its attempt doesn't count.
+# A throttled event returns to the queue, and its attempt doesn't count.
 THROTTLE_DELAY_SECONDS = 0.25
-# A thread without work ends after this time.
+# An idle thread ends after this time.
 IDLE_SECONDS = 2.0
 
 
 @dataclass(order=True)
 class Invocation:
-    """One event on its way to one function; ordered by the monotonic time at which it is due."""
+    """One event for one function, ordered by the monotonic time at which it is due."""
 
     due: float
     number: int
@@ -47,7 +47,7 @@ class AsyncInvocations:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._queues: dict[str, _FunctionQueue] = {}
         self._numbers = itertools.count()
 
     def submit(self, function: Function, event: Any) -> None:
@@ -56,9 +56,9 @@ class AsyncInvocations:
         self._push(Invocation(now, next(self._numbers), function, event, contextvars.copy_context(), now))
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """Return what is queued or running, for `restore` in another process."""
+        """Return the queued and running invocations, for `restore` in another process."""
         with self._lock:
-            lanes = dict(self._lanes)
+            queues = dict(self._queues)
         now = time.monotonic()
         return [
             {
@@ -67,12 +67,12 @@ class AsyncInvocations:
                 "age": now - invocation.accepted,
                 "attempts": invocation.attempts,
             }
-            for arn, lane in lanes.items()
-            for invocation in lane.pending()
+            for arn, queue in queues.items()
+            for invocation in queue.pending()
         ]
 
     def restore(self, snapshot: list[dict[str, Any]]) -> None:
-        """Queue what another process left undone; functions that are gone are left out."""
+        """Queue the invocations of another process, except those of functions that no longer exist."""
         for entry in snapshot:
             spec = parse_arn(entry["function"])
             name = spec.resource.removeprefix("function:")
@@ -86,12 +86,12 @@ class AsyncInvocations:
     def _push(self, invocation: Invocation) -> None:
         arn = _config(invocation.function).get("FunctionArn", "")
         with self._lock:
-            lane = self._lanes.setdefault(arn, _Lane())
-        lane.push(invocation)
+            queue = self._queues.setdefault(arn, _FunctionQueue())
+        queue.push(invocation)
 
 
-class _Lane:
-    """The queue of one function and the threads that work on it."""
+class _FunctionQueue:
+    """The queue of one function and the threads that process it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -116,7 +116,7 @@ class _Lane:
             try:
                 again = invocation.context.run(_attempt, invocation)
             except Exception:
-                # A destination that takes no record must not cost the function its thread.
+                # A destination that refuses the record must not end the thread.
                 logger.exception("the failure of an asynchronous invocation could not be recorded")
                 again = False
             with self._changed:
@@ -129,7 +129,7 @@ class _Lane:
             return [*self._waiting, *self._running.values()]
 
     def _next(self) -> Invocation | None:
-        """Return the next invocation that is due, or None (and count this thread out) after an idle time."""
+        """Return the next invocation that is due, or None after an idle time, which ends this thread."""
         with self._changed:
             self._idle += 1
             try:
@@ -149,11 +149,11 @@ class _Lane:
 
 
 def _attempt(invocation: Invocation) -> bool:
-    """Invoke once; return whether to try again, with `due` set, or send a final failure on."""
+    """Invoke once; return whether to retry, with `due` set. Report a final failure to the destinations."""
     account, region = lambda_svc._account_region_from_function_config(_config(invocation.function))
     responses.set_request_account_id(account)
     responses.set_request_region(region)
-    function = _today(invocation.function)
+    function = _current(invocation.function)
     config = _config(function)
     settings = _invoke_config(function)
     try:
@@ -180,12 +180,12 @@ def _attempt(invocation: Invocation) -> bool:
         invocation.due = now + delay
         return True
     result = result | {"attempts": invocation.attempts, "too_old": too_old}
-    _failed_for_good(settings, config, invocation.event, result)
+    _report_failure(settings, config, invocation.event, result)
     return False
 
 
-def _today(function: Function) -> Function:
-    """Return the function as it is now: code, concurrency and destinations may have changed since."""
+def _current(function: Function) -> Function:
+    """Return the function as it is now: its code, concurrency and destinations may have changed."""
     record, config, _name = lambda_svc._get_func_record_for_ref(_config(function).get("FunctionArn", ""))
     if not record or not config:
         return function
@@ -193,10 +193,10 @@ def _today(function: Function) -> Function:
     return current
 
 
-def _failed_for_good(settings: Function, config: Function, event: Any, result: Function) -> None:
+def _report_failure(settings: Function, config: Function, event: Any, result: Function) -> None:
     """Send the event to the on-failure destination and to the function's dead-letter queue.
 
-    Lambda counts it as dropped in any case (developer guide, "Asynchronous invocation metrics").
+    Lambda counts it as dropped in both cases (developer guide, "Asynchronous invocation metrics").
     """
     name = config.get("FunctionName", "")
     cloudwatch.record_metric("AWS/Lambda", "AsyncEventsDropped", 1, "Count", {"FunctionName": name})
@@ -224,5 +224,5 @@ def _invoke_config(function: Function) -> Function:
 
 def _executions(function: Function) -> int:
     reserved = lambda_svc._reserved_concurrency(function, _config(function))
-    # A reserved concurrency of 0 turns the function off; one thread then sees its throttles.
+    # A reserved concurrency of 0 disables the function; one thread then reports the throttles.
     return MAX_EXECUTIONS if reserved is None else max(1, min(MAX_EXECUTIONS, int(reserved)))

@@ -1,4 +1,4 @@
-"""What Cloud Control manages here as the resource that it is: archives of EventBridge and queues of SQS.
+"""The types that Cloud Control manages here as real resources: EventBridge archives and SQS queues.
 
 Sources: CloudFormation resource reference, AWS::Events::Archive (identified by ArchiveName) and
 AWS::SQS::Queue (identified by QueueUrl).
@@ -14,7 +14,7 @@ from ministack.services import eventbridge, sqs
 
 Data = dict[str, Any]
 
-# Cloud Control's name of an archive's property, and EventBridge's.
+# A property of an archive: its name in Cloud Control, and in EventBridge.
 _OF_ARCHIVE: Mapping[str, str] = {
     "SourceArn": "EventSourceArn",
     "Description": "Description",
@@ -33,7 +33,7 @@ _NUMBERS = (
 _SWITCHES = ("ContentBasedDeduplication", "FifoQueue", "SqsManagedSseEnabled")
 _DOCUMENTS = ("RedriveAllowPolicy", "RedrivePolicy")
 _TEXTS = ("DeduplicationScope", "FifoThroughputLimit", "KmsMasterKeyId")
-# What a property that is taken out becomes again (Amazon SQS API reference, CreateQueue).
+# The value of a property that is removed (Amazon SQS API reference, CreateQueue).
 _DEFAULTS: Mapping[str, str] = {
     "DelaySeconds": "0",
     "KmsDataKeyReusePeriodSeconds": "300",
@@ -46,8 +46,8 @@ _DEFAULTS: Mapping[str, str] = {
 }
 
 
-class RefusedError(Exception):
-    """Why a request fails; the code is one of Cloud Control's HandlerErrorCode."""
+class HandlerError(Exception):
+    """A request fails; the code is one of Cloud Control's HandlerErrorCode values."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -55,26 +55,26 @@ class RefusedError(Exception):
 
 
 class ControlledType(Protocol):
-    """One type of resource. Each operation raises RefusedError where the service refuses it."""
+    """One type of resource. Each operation raises HandlerError if the service refuses it."""
 
     @property
     def create_only(self) -> tuple[str, ...]:
         """Properties that can't be changed."""
 
     def create(self, properties: Data) -> str:
-        """Make the resource and return its identifier."""
+        """Create the resource and return its identifier."""
 
     def read(self, identifier: str) -> Data | None:
-        """Return the properties of the resource as it is now, or None where there is none."""
+        """Return the current properties of the resource, or None if it doesn't exist."""
 
     def update(self, identifier: str, before: Data, after: Data) -> None:
-        """Change what differs."""
+        """Update the properties that differ."""
 
     def delete(self, identifier: str) -> None:
-        """Delete the resource, which is there."""
+        """Delete the resource, which exists."""
 
     def identifiers(self) -> list[str]:
-        """Return what there is."""
+        """Return the identifiers of the existing resources."""
 
 
 class Archive:
@@ -83,7 +83,7 @@ class Archive:
     create_only = ("ArchiveName", "SourceArn")
 
     def create(self, properties: Data) -> str:
-        """Make an archive; see ControlledType."""
+        """Create an archive; see ControlledType."""
         name: str = properties["ArchiveName"]
         _accepted(eventbridge._create_archive(_archive(properties)))
         return name
@@ -100,7 +100,7 @@ class Archive:
         return properties
 
     def update(self, identifier: str, before: Data, after: Data) -> None:
-        """Change an archive; see ControlledType."""
+        """Update an archive; see ControlledType."""
         del before
         _accepted(eventbridge._update_archive(_archive(after)))
         if "KmsKeyIdentifier" not in after:
@@ -122,16 +122,16 @@ class Queue:
     create_only = ("QueueName", "FifoQueue")
 
     def create(self, properties: Data) -> str:
-        """Make a queue; see ControlledType."""
+        """Create a queue; see ControlledType."""
         name = properties["QueueName"]
         if sqs._queue_name_to_url.get(name):
-            raise RefusedError("AlreadyExists", f"the queue {name} already exists")
+            raise HandlerError("AlreadyExists", f"the queue {name} already exists")
         try:
             made = sqs._act_create_queue(
                 {"QueueName": name, "Attributes": _attributes(properties), "tags": _tags(properties)}, ""
             )
         except sqs._Err as error:
-            raise RefusedError("InvalidRequest", error.message) from error
+            raise HandlerError("InvalidRequest", error.message) from error
         url: str = sqs._externalize_url(made["QueueUrl"])
         return url
 
@@ -153,7 +153,7 @@ class Queue:
         return properties
 
     def update(self, identifier: str, before: Data, after: Data) -> None:
-        """Change a queue; see ControlledType."""
+        """Update a queue; see ControlledType."""
         was, will_be = _attributes(before), _attributes(after)
         changed = {name: value for name, value in will_be.items() if was.get(name) != value}
         removed = {name: _DEFAULTS.get(name, "") for name in was if name not in will_be}
@@ -162,7 +162,7 @@ class Queue:
         try:
             sqs._act_set_queue_attributes({"QueueUrl": queue["url"], "Attributes": changed | removed}, "")
         except sqs._Err as error:
-            raise RefusedError("InvalidRequest", error.message) from error
+            raise HandlerError("InvalidRequest", error.message) from error
         queue["tags"].clear()
         queue["tags"].update(_tags(after))
 
@@ -189,9 +189,9 @@ def _archive(properties: Data) -> Data:
 
 def _accepted(answer: tuple[int, dict[str, str], bytes]) -> None:
     if answer[0] != 200:
-        told = json.loads(answer[2])
-        exists = "AlreadyExists" in told.get("__type", "")
-        raise RefusedError("AlreadyExists" if exists else "InvalidRequest", told.get("message", ""))
+        error = json.loads(answer[2])
+        exists = "AlreadyExists" in error.get("__type", "")
+        raise HandlerError("AlreadyExists" if exists else "InvalidRequest", error.get("message", ""))
 
 
 def _queue(identifier: str) -> Data | None:
@@ -207,7 +207,7 @@ def _is_true(value: str) -> bool:
 
 
 def _attributes(properties: Data) -> dict[str, str]:
-    """Write a queue's properties as attributes of SQS."""
+    """Return a queue's properties as SQS attributes."""
     attributes = {}
     for name in (*_NUMBERS, *_SWITCHES, *_DOCUMENTS, *_TEXTS):
         value = properties.get(name)

@@ -1,18 +1,18 @@
-"""Failures of the embedded AWS on order: which calls of functions fail, how, and how often.
+"""Faults that a test or the chaos run injects into the embedded AWS: which calls fail, how, and how often.
 
-Only what a function calls can fail: Terraform, the AWS command line and the tools always get through. The
-caller is told by the user agent, in which botocore names the execution environment.
+Only calls of functions can fail: those of Terraform, the AWS CLI and the tools never do. The user agent shows
+who calls, since botocore names the execution environment in it.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from ops.faults import FaultPlan
 
 FUNCTION_AGENT = "exec-env/AWS_Lambda"
 CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
@@ -22,8 +22,8 @@ When = Literal["before", "after"]
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request of a function: `subject` is the key of the item it is about, of several the first one's."""
+class AwsCall:
+    """One request of a function; `subject` is the key of its item, or of the first of several."""
 
     service: str
     operation: str
@@ -38,26 +38,26 @@ class AwsFault:
     Parameters
     ----------
     service
-        Service as in a signature's scope: dynamodb, secretsmanager, sqs, s3.
+        Service as in the scope of a signature: dynamodb, secretsmanager, sqs, s3.
     operation
-        Operation; None is each of the service.
+        The operation; None is every operation of the service.
     containing
-        A text that the call's body holds.
+        A text in the body of the call.
     probability, seed
-        The share of them that fails, drawn from the seed, what the call is about, and which attempt it is.
+        The share of the calls that fails; see `ops.faults.FaultPlan`.
     times
-        How often at most; None is until the faults are cleared.
+        The maximum number of failures; None has no limit.
     status, code
-        HTTP status and AWS's error code of the answer.
+        HTTP status and AWS error code of the response.
     kill
-        End the calling function's process instead, "before" the call is done or "after" it.
+        Kill the process of the calling function instead, "before" or "after" the call takes effect.
     applies
-        Whether the call is done before the failure shows.
+        Whether the call takes effect before it fails.
 
     Raises
     ------
     ValueError
-        When the values make no sense together.
+        The values contradict each other.
     """
 
     service: str
@@ -70,6 +70,7 @@ class AwsFault:
     code: str = "InternalServerError"
     kill: When | None = None
     applies: bool = False
+    every: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.probability <= 1:
@@ -83,7 +84,7 @@ class AwsFault:
         if self.kill not in (None, "before", "after"):
             raise ValueError("kill must be before or after")
 
-    def matches(self, call: Call) -> bool:
+    def matches(self, call: AwsCall) -> bool:
         """Return whether a call meets the conditions."""
         return (
             self.service == call.service
@@ -93,29 +94,35 @@ class AwsFault:
 
 
 def fault_from_json(data: Any) -> AwsFault:
-    """Return the fault that a JSON object describes; raises ValueError when it is none."""
+    """Return the fault that a JSON object describes.
+
+    Raises
+    ------
+    ValueError
+        It does not describe a fault.
+    """
     if not isinstance(data, dict):
-        raise ValueError("a fault is a JSON object")  # noqa: TRY004 - one error class for bad input
+        raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - one error class for bad input
     try:
         return AwsFault(**data)
     except TypeError as error:
         raise ValueError(str(error)) from error
 
 
-def read_call(headers: Mapping[str, str], method: str, body: bytes) -> Call | None:
-    """Return the call that a request is, or None for one that no function makes.
+def read_call(headers: Mapping[str, str], method: str, body: bytes) -> AwsCall | None:
+    """Return the call that a request makes, or None if it does not come from a function.
 
     Parameters
     ----------
     headers
-        By lower-case name.
+        Their names are in lower case.
     """
     scope = CREDENTIAL.search(headers.get("authorization", ""))
     if FUNCTION_AGENT not in headers.get("user-agent", "") or scope is None:
         return None
     operation = headers.get("x-amz-target", "").rpartition(".")[2] or method
     text = body.decode(errors="replace")
-    return Call(scope[1], operation, text, _subject(text))
+    return AwsCall(scope[1], operation, text, _subject(text))
 
 
 def _subject(body: str) -> str:
@@ -129,49 +136,6 @@ def _subject(body: str) -> str:
         return ""
 
 
-class FaultPlan:
-    """The faults in force, in the order of their arrival."""
-
-    def __init__(self) -> None:
-        self._faults: list[_Active] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._faults)
-
-    def add(self, fault: AwsFault) -> None:
-        """Put a fault into force, after those that already are."""
-        self._faults.append(_Active(fault, len(self._faults)))
-
-    def clear(self) -> int:
-        """Lift every fault; return how many there were."""
-        count = len(self._faults)
-        self._faults.clear()
-        return count
-
-    def listed(self) -> list[tuple[AwsFault, int]]:
-        """Return each fault and how often it struck."""
-        return [(active.fault, active.struck) for active in self._faults]
-
-    def strike(self, call: Call) -> AwsFault | None:
-        """Return the first fault that hits this call, and count it."""
-        return next((active.fault for active in self._faults if active.hits(call)), None)
-
-
-class _Active:
-    def __init__(self, fault: AwsFault, place: int) -> None:
-        self.fault = fault
-        self.struck = 0
-        self._place = place
-        self._attempts: Counter[str] = Counter()
-
-    def hits(self, call: Call) -> bool:
-        fault = self.fault
-        if not fault.matches(call) or self.struck == fault.times:
-            return False
-        about = f"{call.operation}:{call.subject}"
-        self._attempts[about] += 1
-        source = f"{fault.seed}:{self._place}:{about}:{self._attempts[about]}"
-        # Not for secrecy: the draw must be the same in every run.
-        hit = random.Random(source).random() < fault.probability  # noqa: S311
-        self.struck += hit
-        return hit
+def fault_plan() -> FaultPlan[AwsFault, AwsCall]:
+    """Return a plan without faults; a call is about its operation and its item."""
+    return FaultPlan(lambda call: f"{call.operation}:{call.subject}")

@@ -1,4 +1,4 @@
-"""The embedded AWS's HTTP front: MiniStack behind a place where calls of functions can be made to fail."""
+"""The HTTP front of the embedded AWS: it checks the access key and injects faults into calls of functions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import psutil
 
-from ops.emulator.faults import FaultPlan, fault_from_json, read_call
+from ops.emulator.faults import fault_from_json, fault_plan, read_call
 from ops.local import loopback
 
 CONTROL_PATH = "/_control/faults"
-# MiniStack's own control paths among them, also under the name that it has them from.
+# MiniStack's own control paths too, also under the prefix of LocalStack, which it imitates.
 CONTROL_PREFIXES = ("/_control/", "/_ministack/", "/_localstack/")
 FORBIDDEN = 403
 REFUSED = "UnrecognizedClientException"
@@ -30,24 +30,24 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 class Front:
     """An ASGI application around MiniStack's.
 
-    Only what the run itself started is served: what shows the run's access key, by a signature or, for the
-    control paths, as a bearer.
+    It serves only clients that the run itself started: they sign with the run's access key, or send it as a
+    bearer token to the control paths.
 
-    `POST /_control/faults` orders a failure, `GET` lists the failures with how often each struck, and
-    `DELETE` lifts them all. See :class:`ops.emulator.faults.AwsFault`.
+    `POST /_control/faults` adds a fault, `GET` lists the faults and how many calls each failed, and `DELETE`
+    removes all. See `ops.emulator.faults.AwsFault`.
     """
 
     def __init__(self, inner: Application, access_key_id: str) -> None:
         self._inner = inner
         self._access_key_id = access_key_id
-        self._plan = FaultPlan()
+        self._plan = fault_plan()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "lifespan":
             await self._inner(scope, receive, send)
         elif scope["type"] != "http":
-            # Closed before it is accepted: nothing here speaks WebSocket.
+            # Close it before it is accepted: WebSocket is not supported.
             await send({"type": "websocket.close"})
         elif refusal := self._refusal(scope):
             await _refuse(send, refusal, speaks_xml=_speaks_xml(_headers(scope)))
@@ -69,7 +69,7 @@ class Front:
         else:
             query = scope["query_string"].decode("latin-1")
             known = loopback.is_signed_by(authorization, query, self._access_key_id)
-        return None if known else "the access key is not this run's"
+        return None if known else "the access key is not the one of this run"
 
     async def _failing(self, scope: Message, receive: Receive, send: Send) -> None:
         body = await _whole(receive)
@@ -83,7 +83,7 @@ class Front:
         if fault.kill is not None:
             _kill_caller(scope["client"][1])
         else:
-            error = {"__type": fault.code, "message": "a failure on order"}
+            error = {"__type": fault.code, "message": "injected fault"}
             await _answer(send, fault.status or 0, error, JSON_1_0)
 
     def _control(self, method: str, body: bytes) -> tuple[int, Any]:
@@ -94,7 +94,7 @@ class Front:
         if method == "DELETE":
             return 200, {"cleared": self._plan.clear()}
         if method != "POST":
-            return 405, {"error": "known are GET, POST and DELETE"}
+            return 405, {"error": "expected GET, POST or DELETE"}
         try:
             self._plan.add(fault_from_json(json.loads(body)))
         except ValueError as error:
@@ -117,7 +117,7 @@ async def _whole(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """Return a receiver that gives a body which was already read, then what the connection says next."""
+    """Return a receiver of a body that was already read, and then of what the connection sends."""
     given = False
 
     async def receive_again() -> Message:
@@ -131,11 +131,11 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 
 async def _nowhere(_message: Message) -> None:
-    """Swallow an answer."""
+    """Drop a response."""
 
 
 def _speaks_xml(headers: dict[str, str]) -> bool:
-    """Whether a client of AWS reads XML: of the query protocol, and of S3, which its signature names."""
+    """Return whether an AWS client reads XML: one of the query protocol, or of S3 by its signature."""
     form = "application/x-www-form-urlencoded" in headers.get("content-type", "")
     return form or "/s3/aws4_request" in headers.get("authorization", "")
 
@@ -143,7 +143,7 @@ def _speaks_xml(headers: dict[str, str]) -> bool:
 async def _refuse(send: Send, why: str, *, speaks_xml: bool) -> None:
     if speaks_xml:
         error = f"<Error><Code>{REFUSED}</Code><Message>{why}</Message></Error>"
-        # S3's own error has no frame, and its parsers look below one too.
+        # S3's own error has no outer element, but parsers of S3 errors also look below one.
         await _send(send, FORBIDDEN, f"<ErrorResponse>{error}</ErrorResponse>".encode(), "text/xml")
     else:
         await _answer(send, FORBIDDEN, {"__type": REFUSED, "message": why}, JSON_1_0)
@@ -160,7 +160,7 @@ async def _send(send: Send, status: int, content: bytes, media_type: str) -> Non
 
 
 def _kill_caller(port: int) -> None:
-    """Kill the function's process that holds the other end of a connection, as an out-of-memory kill does."""
+    """Kill the function process at the other end of a connection, as an out-of-memory kill does."""
     for process in psutil.Process(os.getpid()).children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if any(held.laddr and held.laddr.port == port for held in process.net_connections("inet")):

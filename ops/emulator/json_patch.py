@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902), as far as Cloud Control takes it: add, replace, remove, in objects and lists."""
+"""The operations of JSON Patch (RFC 6902) that Cloud Control accepts: add, replace and remove."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 
 
 def patched(document: Any, operations: Sequence[dict[str, Any]]) -> Any:
-    """Return the document with the operations done in their order; what was given stays as it is.
+    """Return a copy of the document after the operations, in their order.
 
     Raises
     ------
     ValueError, KeyError, IndexError
-        An operation is unknown, or its path leads nowhere.
+        An operation is unknown, or its path doesn't exist.
     """
     document = copy.deepcopy(document)
     for operation in operations:
-        *way, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        *parents, last = [
+            part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]
+        ]
         place = document
-        for part in way:
+        for part in parents:
             place = place[int(part)] if isinstance(place, list) else place[part]
         _do(operation, place, last)
     return document

@@ -1,4 +1,4 @@
-"""Metric math as far as the stack's alarms use it: sums, differences, products and quotients of metrics.
+"""The metric math that the stack's alarms use: sums, differences, products and quotients of metrics.
 
 Source: CloudWatch user guide, "Using math expressions with CloudWatch metrics".
 """
@@ -19,13 +19,13 @@ _OPERATORS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] 
 
 
 class UnknownMathError(Exception):
-    """An expression holds what this module does not evaluate."""
+    """An expression uses something that this module does not evaluate."""
 
 
 def value(expression: str, metrics: Mapping[str, float | None]) -> float | None:
-    """Return an expression's value in one period, from the values of the metrics that it names.
+    """Return the value of an expression in one period, from the values of its metrics.
 
-    There is none where a metric has none in this period, nor a quotient by zero.
+    It is None if a metric has no value in this period, or for a division by zero.
 
     Raises
     ------

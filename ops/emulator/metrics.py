@@ -1,4 +1,4 @@
-"""Names under which AWS services publish metrics, and metrics that functions write into their log."""
+"""The dimensions under which AWS publishes metrics, and the metrics that functions write to their logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_BUS = "default"
 
 @dataclass(frozen=True)
 class Measurement:
-    """One value of one metric, with the dimensions under which it is published."""
+    """One value of one metric, with its dimensions."""
 
     namespace: str
     name: str
@@ -22,14 +22,14 @@ class Measurement:
 
 
 def rule_dimensions(rule: dict[str, Any]) -> dict[str, str]:
-    """Return the dimensions of a rule's metrics; only a rule of the default bus goes by its name alone."""
+    """Return the dimensions of a rule's metrics; a rule of the default bus has only its name."""
     bus = rule.get("EventBusName", DEFAULT_BUS)
     dimensions = {"RuleName": rule["Name"]}
     return dimensions if bus == DEFAULT_BUS else {"EventBusName": bus, **dimensions}
 
 
 def embedded(line: str) -> Iterator[Measurement]:
-    """Yield the measurements of a log line in CloudWatch's embedded metric format; none, if it is no such.
+    """Yield the measurements of a log line, if it has CloudWatch's embedded metric format.
 
     Source: CloudWatch user guide, "Specification: Embedded metric format".
     """

@@ -1,11 +1,11 @@
-"""Replace parts of MiniStack, and notice when the part isn't there."""
+"""Replace parts of MiniStack; a missing part is an error."""
 
 from __future__ import annotations
 
 from types import ModuleType
 from typing import Any
 
-from ops.emulator.errors import EmulatorError
+from ops.emulator import EmulatorError
 
 
 def original(owner: ModuleType | type, name: str) -> Any:
@@ -14,7 +14,7 @@ def original(owner: ModuleType | type, name: str) -> Any:
     Raises
     ------
     EmulatorError
-        When it doesn't exist: the fix was written for another release.
+        It doesn't exist: the fix is written for another release.
     """
     try:
         return getattr(owner, name)
@@ -26,7 +26,13 @@ def original(owner: ModuleType | type, name: str) -> Any:
 
 
 def replace(owner: ModuleType | type, name: str, replacement: Any) -> Any:
-    """Set the attribute and return what was there before; raises as `original` does."""
+    """Set the attribute and return its former value.
+
+    Raises
+    ------
+    EmulatorError
+        It doesn't exist: the fix is written for another release.
+    """
     before = original(owner, name)
     setattr(owner, name, replacement)
     return before

@@ -1,4 +1,4 @@
-"""Runs a Python function's invocations, in a process of its own, the way Lambda's runtime does.
+"""Run the invocations of a Python function in its own process, as Lambda's runtime does.
 
 Started as `python -I -S python_worker.py`: the standard library alone can be imported, then the function's
 code, then the few packages that Lambda's runtime has. Speaks MiniStack's protocol: one line of JSON each for
@@ -21,14 +21,14 @@ from typing import Any, TextIO
 
 END_OF_LOG = "\x1eend of log\x1e"
 ORPHAN_CHECK_SECONDS = 1.0
-# Among the values of a durable execution, which are all that MiniStack lets through beside the event.
+# One of the values of a durable execution: MiniStack passes on nothing else beside the event.
 CLIENT_CONTEXT = "client_context"
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 
 
 @dataclass(frozen=True)
 class ClientContext:
-    """What the caller of a synchronous invocation gave besides the event."""
+    """What the caller of a synchronous invocation sent besides the event."""
 
     custom: Any
     env: Any
@@ -51,7 +51,7 @@ class Context:
     identity: None = None
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds before the invocation is ended."""
+        """Return the milliseconds until the invocation times out."""
         return max(0, int((self.deadline - time.time()) * 1000))
 
 
@@ -111,7 +111,7 @@ def _invoke(handler: Any, event: Any, ctx: dict[str, Any]) -> dict[str, Any]:
         json.dumps(result)
     except Exception as exc:  # noqa: BLE001 - every exception of a handler is its failure
         traceback.print_exc()
-        # "ok" for MiniStack, which would end this process on "error": Lambda keeps it, with its state.
+        # "ok" for MiniStack, which ends this process on "error"; Lambda keeps the process and its state.
         failure = {
             "errorMessage": str(exc),
             "errorType": type(exc).__name__,
@@ -130,7 +130,7 @@ def _client_context(text: str | None) -> ClientContext | None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process, whatever it does, once the emulator is gone."""
+    """End this process when the emulator has ended."""
     while os.getppid() == parent:
         time.sleep(ORPHAN_CHECK_SECONDS)
     os._exit(1)

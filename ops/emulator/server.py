@@ -1,4 +1,4 @@
-"""Serve MiniStack with fixes, and leave nothing behind."""
+"""Serve MiniStack with fixes, and leave nothing behind at the end."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from ops.emulator.errors import EmulatorError
+from ops.emulator import EmulatorError
 from ops.emulator.fixes import Fix
 
 SUPPORTED_VERSION = "1.5.33"
 LOOPBACK = "127.0.0.1"
 DEFAULT_REGION = "eu-west-1"
-# Longer than any client keeps an idle connection (Terraform's provider: 90 s), so that the client closes it. A
-# request that arrives while hypercorn closes an idle connection is done, but its answer is lost; the SDK repeats
-# it, and a repeated CreateEventBus is refused because the bus already exists.
+# Longer than any client keeps an idle connection (Terraform's provider: 90 s), so that the client closes it.
+# Of a request that arrives while hypercorn closes an idle connection, the response is lost. The SDK then
+# repeats the request, and a repeated CreateEventBus fails because the bus already exists.
 KEEP_ALIVE_SECONDS = 24 * 3600.0
-# How long requests in flight may go on after SIGTERM.
+# The time that requests in flight get after SIGTERM.
 SHUTDOWN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Server:
+class EmulatorServer:
     """One embedded AWS.
 
     Parameters
@@ -36,11 +36,11 @@ class Server:
     port
         TCP port on loopback.
     state_dir
-        Absolute folder for everything that it writes: state, S3 objects, code of functions.
+        Absolute path of the folder for everything that it writes: state, S3 objects, code of functions.
     access_key_id
-        The only one that is served.
+        The only access key that it accepts.
     fixes
-        What to change in MiniStack before it serves.
+        The fixes that it applies to MiniStack first.
     """
 
     port: int
@@ -54,7 +54,7 @@ class Server:
         Raises
         ------
         EmulatorError
-            When another MiniStack is installed, a fix doesn't fit it, or the port is taken.
+            Another version of MiniStack is installed, a fix doesn't fit it, or the port is in use.
         """
         check_version()
         self._configure()
@@ -69,8 +69,8 @@ class Server:
             self._discard_temporary()
 
     def _configure(self) -> None:
-        """Set what MiniStack reads from its environment when its modules load."""
-        # The state holds secrets.
+        """Set the variables that MiniStack reads when its modules load."""
+        # The state contains secrets.
         os.umask(0o077)
         self._discard_temporary()
         temporary = self._temporary
@@ -95,7 +95,7 @@ class Server:
 
     @property
     def _temporary(self) -> Path:
-        """Code of functions and what their processes write; an ended server leaves none of it."""
+        """The folder of the functions' code and of what their processes write; deleted at the end."""
         return self.state_dir / "workers"
 
     def _discard_temporary(self) -> None:
@@ -126,12 +126,12 @@ class Server:
 
 
 def check_version() -> None:
-    """Raise EmulatorError unless the MiniStack is installed for which the fixes were written."""
+    """Raise EmulatorError unless the installed MiniStack is the version that the fixes are written for."""
     try:
         version = importlib.metadata.version("ministack")
     except importlib.metadata.PackageNotFoundError:
         version = "none"
     if version != SUPPORTED_VERSION:
         raise EmulatorError(
-            f"MiniStack {SUPPORTED_VERSION} is needed and {version} is installed: run `make setup`"
+            f"MiniStack {version} is installed, and the fixes need {SUPPORTED_VERSION}: run `make setup`"
         )

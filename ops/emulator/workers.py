@@ -1,4 +1,4 @@
-"""Worker processes of Python functions: what `python_worker.py` needs around it, in MiniStack's terms."""
+"""Worker processes of Python functions: MiniStack's interface to `python_worker.py`."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ from ops.emulator.python_worker import END_OF_LOG
 from ops.local.clients import Credentials
 
 SCRIPT = Path(__file__).with_name("python_worker.py")
-# Python packages that Lambda's own runtime brings (developer guide, "Runtime-included SDK versions").
+# Python packages that Lambda's runtime includes (developer guide, "Runtime-included SDK versions").
 RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
-# After an invocation, its log is complete within this time, or the process is in trouble.
+# The log of an invocation is complete within this time after its end, unless the process hangs.
 LOG_SECONDS = 2.0
-DEFAULT_TIMEOUT_SECONDS = 3
 DEFAULT_MEMORY_MB = 128
-# MiniStack's words for a process that ended in mid-invocation.
+# MiniStack's message for a process that ended during an invocation.
 PROCESS_DIED = "Worker process died"
 
 _code_lock = threading.Lock()
 
 
 class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has no type information
-    """A process that sees what a Lambda function sees: its own code and environment, and nothing of ours."""
+    """A process that sees what a Lambda function sees: its own code and environment, and nothing else."""
 
     def _spawn(self) -> None:
         config = self.config
@@ -66,7 +65,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has
         self._start_time = time.time()
 
     def _read_stderr(self) -> None:
-        # Both are replaced when the process is: this thread belongs to the one it began with.
+        # Both are replaced together with the process, and this thread belongs to the first one.
         lines, stream = self._stderr_queue, self._proc.stderr
         with stream:
             for line in stream:
@@ -74,7 +73,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has
         lines.put(END_OF_LOG)
 
     def _drain_stderr_bounded(self, *_arguments: float) -> str:
-        """Return what the invocation wrote, up to the line that ends its part."""
+        """Return what the invocation wrote, up to the line that ends its log."""
         lines: list[str] = []
         deadline = time.monotonic() + LOG_SECONDS
         while True:
@@ -87,7 +86,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has
             lines.append(line)
 
     def invoke(self, event: Any, request_id: str, **options: Any) -> dict[str, Any]:
-        """Run one invocation; a failure carries the error as Lambda reports it, under `failure`."""
+        """Run one invocation; the result of a failure has the error under `failure`, as Lambda reports it."""
         try:
             result: dict[str, Any] = super().invoke(event, request_id, **options)
         except RuntimeError as exc:
@@ -109,7 +108,7 @@ class PythonWorker(lambda_runtime.Worker):  # type: ignore[misc] # MiniStack has
 
 
 def _code_folder(code_zip: bytes) -> Path:
-    """Return the folder with the contents of the zip; all workers of a function share it."""
+    """Return the folder with the unpacked zip, which all workers of a function share."""
     folder = Path(tempfile.gettempdir()) / "code" / hashlib.sha256(code_zip).hexdigest()
     with _code_lock:
         if not folder.exists():
@@ -122,7 +121,7 @@ def _code_folder(code_zip: bytes) -> Path:
 
 
 def _runtime_folder() -> Path:
-    """Return a folder with links to the packages of Lambda's runtime, out of ours."""
+    """Return a folder with links to the packages of Lambda's runtime."""
     folder = Path(tempfile.gettempdir()) / "runtime"
     with _code_lock:
         if not folder.exists():
@@ -139,7 +138,7 @@ def _runtime_folder() -> Path:
 
 
 def _environment(config: dict[str, Any], code: Path) -> dict[str, str]:
-    """Return the environment of an execution environment; nothing is inherited but the PATH.
+    """Return the variables of an execution environment; only PATH is inherited.
 
     Source: Lambda developer guide, "Defined runtime environment variables".
     """
@@ -162,7 +161,7 @@ def _environment(config: dict[str, Any], code: Path) -> dict[str, str]:
         "AWS_LAMBDA_LOG_STREAM_NAME": responses.new_uuid(),
         "LAMBDA_TASK_ROOT": str(code),
         "_HANDLER": config["Handler"],
-        # Lambda serves these two in other ways; the SDK must not look for them elsewhere.
+        # On Lambda the SDK finds both in other ways; here it must not look elsewhere.
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
     }
@@ -173,5 +172,5 @@ def _environment(config: dict[str, Any], code: Path) -> dict[str, str]:
     reserved = lambda_runtime._RESERVED_RUNTIME_ENV_VARS
     environment |= {key: value for key, value in own.items() if key not in reserved}
     credentials: dict[str, str] = lambda_runtime.execution_credentials(config)
-    # MiniStack's access key is the account's number, which anybody knows, and its front refuses it.
+    # MiniStack's access key is the account number, which everybody knows, and the front refuses it.
     return environment | credentials | Credentials.of(os.environ).environment()

@@ -94,9 +94,9 @@ def test_bytecode_is_of_the_target_and_never_checked_against_its_source(
         pytest.skip("no interpreter to compile with")
     tag = host_target().runtime.removeprefix("python").replace(".", "")
     with zipfile.ZipFile(built[host_target()]["handlers"].path) as archive:
-        compiled = archive.read(f"functions/pipeline/__pycache__/routing.cpython-{tag}.pyc")
+        compiled = archive.read(f"functions/pipeline/__pycache__/routing_table.cpython-{tag}.pyc")
     assert int.from_bytes(compiled[4:8], "little") == UNCHECKED_HASH
-    assert b"/var/task/functions/pipeline/routing.py" in compiled
+    assert b"/var/task/functions/pipeline/routing_table.py" in compiled
 
 
 def run_from(bundle: Bundle, folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -49,7 +49,7 @@ def test_run_itself_is_served(emulator: Emulator, path: str) -> None:
 def test_unknown_access_key_is_refused(emulator: Emulator, path: str, key: str) -> None:
     answer = ask(emulator, path, key=key)
     assert answer.status_code == 403
-    assert answer.json()["message"] == "the access key is not this run's"
+    assert answer.json()["message"] == "the access key is not the one of this run"
 
 
 @pytest.mark.parametrize("path", [*CONTROL, FUNCTIONS])
@@ -91,7 +91,7 @@ def test_presigned_address_is_served_to_whoever_has_it(emulator: Emulator) -> No
 )
 def test_sdk_with_other_credentials_is_told_so(emulator: Emulator, service: str, operation: str) -> None:
     other = Aws(emulator.aws.url, emulator.aws.region, Credentials.made_up())
-    with pytest.raises(ClientError, match="the access key is not this run's") as refused:
+    with pytest.raises(ClientError, match="the access key is not the one of this run") as refused:
         getattr(other.client(service), operation)()
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
@@ -135,7 +135,7 @@ def test_start_without_an_access_key_ends_with_one_line(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (
         1,
-        "error: no access key: export AWS_ACCESS_KEY_ID, which callers must use too\n",
+        "error: no access key: export AWS_ACCESS_KEY_ID, and use the same one in clients\n",
     )
 
 

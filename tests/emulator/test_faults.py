@@ -10,7 +10,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.emulator.faults import AwsFault, Call, FaultPlan, fault_from_json, read_call
+from ops.emulator.faults import AwsCall, AwsFault, fault_from_json, fault_plan, read_call
 from tests.emulator.process import Emulator
 from tests.emulator.resources import function, invoke, queue, unique
 
@@ -25,7 +25,7 @@ def handler(event, context):
         return {"failed": error.response["Error"]["Code"]}
     return {"failed": None}
 """
-PUT = Call("dynamodb", "PutItem", "{}", "a")
+PUT = AwsCall("dynamodb", "PutItem", "{}", "a")
 
 
 @pytest.fixture
@@ -126,9 +126,9 @@ def test_no_object_is_no_fault() -> None:
 
 def test_draws_follow_the_seed_the_item_and_the_attempt() -> None:
     def struck(seed: int) -> list[bool]:
-        plan = FaultPlan()
+        plan = fault_plan()
         plan.add(AwsFault("dynamodb", status=500, probability=0.5, seed=seed))
-        return [plan.strike(Call("dynamodb", "PutItem", "", str(n % 9))) is not None for n in range(40)]
+        return [plan.strike(AwsCall("dynamodb", "PutItem", "", str(n % 9))) is not None for n in range(40)]
 
     assert struck(1) == struck(1)
     assert struck(1) != struck(2)
@@ -137,11 +137,15 @@ def test_draws_follow_the_seed_the_item_and_the_attempt() -> None:
 
 
 def test_a_fault_waits_for_its_service_operation_and_text() -> None:
-    plan = FaultPlan()
+    plan = fault_plan()
     plan.add(AwsFault("dynamodb", "UpdateItem", "COMPLETED", status=500))
-    for call in (PUT, Call("sqs", "UpdateItem", "COMPLETED", ""), Call("dynamodb", "UpdateItem", "", "")):
+    for call in (
+        PUT,
+        AwsCall("sqs", "UpdateItem", "COMPLETED", ""),
+        AwsCall("dynamodb", "UpdateItem", "", ""),
+    ):
         assert plan.strike(call) is None
-    assert plan.strike(Call("dynamodb", "UpdateItem", '"COMPLETED"', "")) is not None
+    assert plan.strike(AwsCall("dynamodb", "UpdateItem", '"COMPLETED"', "")) is not None
 
 
 def test_a_call_is_read_from_its_headers_and_body() -> None:
@@ -153,7 +157,7 @@ def test_a_call_is_read_from_its_headers_and_body() -> None:
     body = json.dumps({"Key": {"id": {"S": "payments#1"}}}).encode()
     call = read_call(headers, "POST", body)
     assert call is not None
-    assert call == Call("dynamodb", "UpdateItem", body.decode(), "{'S': 'payments#1'}")
+    assert call == AwsCall("dynamodb", "UpdateItem", body.decode(), "{'S': 'payments#1'}")
     several = {"TransactItems": [{"Update": json.loads(body)}, {"Delete": {"Key": {"id": {"S": "other"}}}}]}
     transaction = read_call(headers, "POST", json.dumps(several).encode())
     assert transaction is not None

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ops.emulator import EmulatorError
 from ops.emulator.__main__ import main
-from ops.emulator.errors import EmulatorError
 from ops.emulator.patching import replace
 from ops.emulator.server import check_version
 from tests.emulator.process import Emulator, running, wait_until
@@ -109,7 +109,7 @@ def test_a_message_that_was_out_comes_back_after_a_restart(tmp_path: Path) -> No
 
 def test_an_unknown_fix_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["--port", "1", "--state-dir", str(tmp_path), "--without", "rules"]) == 1
-    assert "no fix is called rules; there are: rule-arns" in capsys.readouterr().err
+    assert "unknown fix rules: expected rule-arns" in capsys.readouterr().err
 
 
 def test_another_release_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

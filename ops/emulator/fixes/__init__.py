@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 
-from ops.emulator.errors import EmulatorError
+from ops.emulator import EmulatorError
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,13 @@ class Fix:
     reason: str
 
     def apply(self) -> None:
-        """Replace the functions that are wrong; raises EmulatorError when one of them is missing."""
+        """Replace the functions that are wrong.
+
+        Raises
+        ------
+        EmulatorError
+            One of them doesn't exist in the installed MiniStack.
+        """
         importlib.import_module(f"{__name__}.{self.name.replace('-', '_')}").apply()
 
 
@@ -31,32 +37,34 @@ FIXES = (
     Fix("queues", "queues lose messages between threads, and EventBridge's are not deduplicated"),
     Fix(
         "target-dlq",
-        "an event that can't be handed to a target is dropped, whatever the target's policy says",
+        "an event that can't be delivered to a target is dropped, even if the target has a dead-letter queue",
     ),
     Fix("metrics", "no metrics of rules, queues, async functions and logs; alarms ignore dimensions"),
     Fix("replays", "a replay reaches every rule, whatever its FilterArns"),
     Fix("function-dlq", "a function's dead-letter queue gets the destination's record, which lacks members"),
-    Fix("workers", "functions see the emulator's packages and environment, and restart at every exception"),
+    Fix(
+        "workers", "functions see the emulator's packages and environment, and restart after every exception"
+    ),
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
     Fix("logs", "FilterLogEvents cuts a long answer off, and ignores JSON filter patterns"),
-    Fix("cloud-control", "an archive or a queue made with Cloud Control is none"),
-    Fix("sizes", "entries, messages, payloads and batches may be of any size"),
-    Fix("schedules", "a schedule is taken for a rule, fails for want of a bus, and loses its input"),
+    Fix("cloud-control", "an archive or a queue made with Cloud Control does not work as one"),
+    Fix("sizes", "entries, messages, payloads and batches have no size limit"),
+    Fix("schedules", "a schedule is treated as a rule, fails because it has no bus, and loses its input"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
     Fix("insights", "CloudWatch Logs Insights ignores most commands and the fields of JSON lines"),
 )
 
 
 def selected(without: list[str]) -> tuple[Fix, ...]:
-    """Return the fixes but those named.
+    """Return all fixes except those named.
 
     Raises
     ------
     EmulatorError
-        When a name is no fix's.
+        No fix has one of the names.
     """
     unknown = sorted(set(without) - {fix.name for fix in FIXES})
     if unknown:
         known = ", ".join(fix.name for fix in FIXES)
-        raise EmulatorError(f"no fix is called {', '.join(unknown)}; there are: {known}")
+        raise EmulatorError(f"unknown fix {', '.join(unknown)}: expected {known}")
     return tuple(fix for fix in FIXES if fix.name not in without)

@@ -14,7 +14,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudcontrol, sqs
 
-from ops.emulator.controlled import TYPES, ControlledType, RefusedError
+from ops.emulator.controlled import TYPES, ControlledType, HandlerError
 from ops.emulator.json_patch import patched
 from ops.emulator.patching import original, replace
 
@@ -84,7 +84,7 @@ def _told_its_host(handle: Handler) -> Handler:
 def _create(served: ControlledType, data: Data) -> Answer:
     try:
         identifier = served.create(json.loads(data["DesiredState"]))
-    except RefusedError as refusal:
+    except HandlerError as refusal:
         return _ended(data, "CREATE", None, refusal)
     return _ended(data, "CREATE", identifier)
 
@@ -105,13 +105,13 @@ def _update(served: ControlledType, data: Data) -> Answer:
     try:
         after = patched(before, json.loads(data["PatchDocument"]))
     except (KeyError, IndexError, ValueError) as error:
-        return _ended(data, "UPDATE", identifier, RefusedError("InvalidRequest", f"the patch: {error}"))
+        return _ended(data, "UPDATE", identifier, HandlerError("InvalidRequest", f"the patch: {error}"))
     changed = ", ".join(name for name in served.create_only if before.get(name) != after.get(name))
     if changed:
-        return _ended(data, "UPDATE", identifier, RefusedError("NotUpdatable", f"{changed} can't be changed"))
+        return _ended(data, "UPDATE", identifier, HandlerError("NotUpdatable", f"{changed} can't be changed"))
     try:
         served.update(identifier, before, after)
-    except RefusedError as refusal:
+    except HandlerError as refusal:
         return _ended(data, "UPDATE", identifier, refusal)
     return _ended(data, "UPDATE", identifier)
 
@@ -119,7 +119,7 @@ def _update(served: ControlledType, data: Data) -> Answer:
 def _delete(served: ControlledType, data: Data) -> Answer:
     identifier = data["Identifier"]
     if served.read(identifier) is None:
-        return _ended(data, "DELETE", identifier, RefusedError("NotFound", f"{identifier} was not found"))
+        return _ended(data, "DELETE", identifier, HandlerError("NotFound", f"{identifier} was not found"))
     served.delete(identifier)
     return _ended(data, "DELETE", identifier)
 
@@ -131,7 +131,7 @@ def _list(served: ControlledType, data: Data) -> Answer:
     return _answered({"TypeName": data["TypeName"], "ResourceDescriptions": found})
 
 
-def _ended(data: Data, operation: str, identifier: str | None, refusal: RefusedError | None = None) -> Answer:
+def _ended(data: Data, operation: str, identifier: str | None, refusal: HandlerError | None = None) -> Answer:
     event = cloudcontrol._progress_event(
         operation,
         "FAILED" if refusal else "SUCCESS",

@@ -31,7 +31,7 @@ PRINCIPAL = "events.amazonaws.com"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class DeliveryFailure:
     """Why a target takes no events; the code is one of those that EventBridge documents."""
 
     code: str
@@ -59,28 +59,30 @@ def apply() -> None:
         try:
             dispatch(spec, payload, parameters)
         except sqs._Err as exc:
-            last.refusal = Refusal("SDK_CLIENT_ERROR", exc.message)
+            last.failure = DeliveryFailure("SDK_CLIENT_ERROR", exc.message)
 
     def dispatch_to_lambda(arn: str, payload: str) -> None:
         if len(compact(json.loads(payload)).encode()) > EVENT_BYTES:
-            last.refusal = Refusal("SDK_CLIENT_ERROR", f"the payload is longer than {EVENT_BYTES} bytes")
+            last.failure = DeliveryFailure(
+                "SDK_CLIENT_ERROR", f"the payload is longer than {EVENT_BYTES} bytes"
+            )
         else:
             invoke_function(arn, payload)
 
     def invoke_target(target: Data, event: Data, rule: Data, view: Any = None) -> None:
         view = view or eventbridge._pattern_event_view(event)
-        last.refusal = target_refusal(target, rule["Arn"])
-        if last.refusal is None:
+        last.failure = delivery_failure(target, rule["Arn"])
+        if last.failure is None:
             invoke(target, event, rule, view)
-        refusal: Refusal | None = last.refusal
-        if refusal is None:
+        failure: DeliveryFailure | None = last.failure
+        if failure is None:
             return
-        logger.warning("rule %s, target %s: %s", rule["Arn"], target["Arn"], refusal.message)
+        logger.warning("rule %s, target %s: %s", rule["Arn"], target["Arn"], failure.message)
         _count("FailedInvocations", rule)
         dead_letter = (target.get("DeadLetterConfig") or {}).get("Arn")
         if dead_letter:
             body = compact(view.event_with_detail())
-            sent = _send(dead_letter, body, target["Arn"], rule["Arn"], refusal)
+            sent = _send(dead_letter, body, target["Arn"], rule["Arn"], failure)
             _count("InvocationsSentToDlq" if sent else "InvocationsFailedToBeSentToDlq", rule)
 
     replace(eventbridge, "_dispatch_to_sqs", dispatch_to_sqs)
@@ -88,38 +90,40 @@ def apply() -> None:
     replace(eventbridge, "_invoke_target", invoke_target)
 
 
-def target_refusal(target: Data, rule_arn: str) -> Refusal | None:
+def delivery_failure(target: Data, rule_arn: str) -> DeliveryFailure | None:
     """Return why the target takes no event of the rule, or None when it does."""
     arn = target["Arn"]
     service = parse_arn(arn).service
     if service == "lambda":
         function, config, _name = lambda_svc._get_func_record_for_ref(arn)
         if not function or not config:
-            return Refusal("NO_RESOURCE", f"Function not found: {arn}")
-        return _policy_refusal(function.get("policy"), "lambda:InvokeFunction", arn, rule_arn)
+            return DeliveryFailure("NO_RESOURCE", f"Function not found: {arn}")
+        return _policy_failure(function.get("policy"), "lambda:InvokeFunction", arn, rule_arn)
     if service == "sqs":
         queue = sqs._queue_by_arn(arn)
         if queue is None:
-            return Refusal("NO_RESOURCE", f"The specified queue does not exist: {arn}")
-        return _fifo_refusal(queue, target) or _policy_refusal(
+            return DeliveryFailure("NO_RESOURCE", f"The specified queue does not exist: {arn}")
+        return _fifo_failure(queue, target) or _policy_failure(
             queue["attributes"].get("Policy"), "sqs:SendMessage", arn, rule_arn
         )
     if service == "sns" and arn not in sns._topics:
-        return Refusal("NO_RESOURCE", f"Topic does not exist: {arn}")
+        return DeliveryFailure("NO_RESOURCE", f"Topic does not exist: {arn}")
     return None
 
 
-def _fifo_refusal(queue: Data, target: Data) -> Refusal | None:
+def _fifo_failure(queue: Data, target: Data) -> DeliveryFailure | None:
     if not queue["is_fifo"]:
         return None
     if not (target.get("SqsParameters") or {}).get("MessageGroupId"):
-        return Refusal("INVALID_PARAMETER", "The request must contain the parameter MessageGroupId.")
+        return DeliveryFailure("INVALID_PARAMETER", "The request must contain the parameter MessageGroupId.")
     if queue["attributes"].get("ContentBasedDeduplication") != "true":
-        return Refusal("INVALID_PARAMETER", "The queue should have ContentBasedDeduplication enabled.")
+        return DeliveryFailure(
+            "INVALID_PARAMETER", "The queue should have ContentBasedDeduplication enabled."
+        )
     return None
 
 
-def _policy_refusal(policy: Any, action: str, arn: str, rule_arn: str) -> Refusal | None:
+def _policy_failure(policy: Any, action: str, arn: str, rule_arn: str) -> DeliveryFailure | None:
     account = responses.get_account_id()
     context = iam_evaluator.EvalContext(
         principal_arn="*",
@@ -135,24 +139,26 @@ def _policy_refusal(policy: Any, action: str, arn: str, rule_arn: str) -> Refusa
     decision = iam_evaluator.evaluate_resource_policy(policy, context, service=PRINCIPAL).decision
     if decision == "Allow":
         return None
-    return Refusal("NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {action} on resource {arn}")
+    return DeliveryFailure(
+        "NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {action} on resource {arn}"
+    )
 
 
 def _count(metric: str, rule: Data) -> None:
     cloudwatch.record_metric("AWS/Events", metric, 1, "Count", rule_dimensions(rule))
 
 
-def _send(queue_arn: str, body: str, target_arn: str, rule_arn: str, refusal: Refusal) -> bool:
+def _send(queue_arn: str, body: str, target_arn: str, rule_arn: str, failure: DeliveryFailure) -> bool:
     queue = sqs._queue_by_arn(queue_arn)
     policy = (queue or {}).get("attributes", {}).get("Policy")
-    if queue is None or _policy_refusal(policy, "sqs:SendMessage", queue_arn, rule_arn):
+    if queue is None or _policy_failure(policy, "sqs:SendMessage", queue_arn, rule_arn):
         logger.error("rule %s: no event can be sent to the dead-letter queue %s", rule_arn, queue_arn)
         return False
     attributes = {
         "RULE_ARN": rule_arn,
         "TARGET_ARN": target_arn,
-        "ERROR_CODE": refusal.code,
-        "ERROR_MESSAGE": refusal.message,
+        "ERROR_CODE": failure.code,
+        "ERROR_MESSAGE": failure.message,
         "RETRY_ATTEMPTS": "0",
     }
     message = {

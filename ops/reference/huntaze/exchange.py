@@ -71,7 +71,7 @@ class ApiExchange(Exchange):
                 reply = fault.reply(reply)
                 if call is not None and fault.work:
                     done = self._begin(call, fault)
-                    reply = reply if fault.tells else replace(reply, after=done)
+                    reply = reply if fault.responds else replace(reply, after=done)
                     call = None
             assert reply is not None
             now_applied = None if call is None else _applied(call)

@@ -8,10 +8,10 @@ import json
 from ops.reference.huntaze.dialects import dialect_from
 from ops.reference.huntaze.exchange import ApiExchange
 from ops.reference.server.messages import Received, Reply, json_reply
-from ops.reference.server.server import CONTROL_PREFIX, Server
+from ops.reference.server.server import CONTROL_PREFIX, ReferenceServer
 
 
-class ApiServer(Server):
+class ApiServer(ReferenceServer):
     """Serve one exchange on a loopback port, and close it at the end; port 0 is any free one."""
 
     controls = "requests, applied, dialect and faults"

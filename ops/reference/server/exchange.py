@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 
-from ops.reference.server.faults import Fault, FaultPlan
+from ops.reference.server.faults import Fault, fault_plan
 from ops.reference.server.messages import Received, Recorded, Refusal, Reply
 
 
@@ -21,7 +21,7 @@ class Exchange(ABC):
     def __init__(self, key: str) -> None:
         self.key = key
         self._lock = threading.Lock()
-        self._faults = FaultPlan()
+        self._faults = fault_plan()
         self._requests: list[Recorded] = []
 
     @abstractmethod

@@ -1,13 +1,12 @@
-"""Failures on order: which requests of a reference API go wrong, how, and how often."""
+"""Faults that a test or a run injects into a reference API: which requests fail, how, and how often."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ops.faults import FaultPlan
 from ops.reference.server.messages import NO_ANSWER, Received, Reply
 
 
@@ -18,32 +17,30 @@ class Fault:
     Parameters
     ----------
     path, event_type, idempotency_key
-        Conditions on the request; a key also matches by its event id alone.
+        Conditions on the request; the event id alone matches any key of that event.
     every
-        Only each nth of the requests that match.
+        Fail only each nth of the matching requests.
     probability, seed
-        Only this share of them, drawn from the seed, the fault's place among those in force, the
-        idempotency key and the attempt with that key: the same requests fail in each run, in whatever
-        order they arrive, and faults of one seed strike independently of each other.
+        Fail only this share of them; see `ops.faults.FaultPlan`.
     times
-        How often at most; None is until the faults are cleared.
+        The maximum number of failures; None has no limit.
     applies
-        Whether the request is judged and applied as usual before the failure shows.
+        Whether the request is checked and applied as usual before it fails.
     status, headers, body
-        The answer. Without a status it is the usual one, which needs `applies`.
+        The response. Without a status it is the usual one, which needs `applies`.
     header_delay, body_delay
-        Seconds of silence before the answer's head, and in the middle of its body.
+        Seconds of silence before the response, and in the middle of its body.
     reset
-        Reset the connection instead of answering.
+        Reset the connection instead of responding.
     work
-        Seconds for which the call stays in progress, of the Huntaze API alone: its key is taken meanwhile,
-        and at the end it is applied (`applies`) or rolled back. A status or a reset comes at once, the usual
-        answer at the end.
+        Seconds for which the call stays in progress (Huntaze API only). Its key is in use meanwhile. At the
+        end the call is applied (`applies`) or rolled back. A status or a reset comes at once, the usual
+        response at the end.
 
     Raises
     ------
     ValueError
-        When the conditions or the action make no sense together.
+        The conditions or the action contradict each other.
     """
 
     path: str | None = None
@@ -73,25 +70,25 @@ class Fault:
             raise ValueError("delays and work must not be negative")
         if self.body_delay and self.status is not None and not self.body:
             raise ValueError("body_delay needs a body that can be slow")
-        if not self.tells and not self.applies:
-            raise ValueError("a fault without status or reset gives the usual answer: set applies")
+        if not self.responds and not self.applies:
+            raise ValueError("a fault without status or reset sends the usual response: set applies")
 
     @property
-    def tells(self) -> bool:
-        """Whether the answer is the fault's own, and not the usual one."""
+    def responds(self) -> bool:
+        """Whether the response is the fault's own, not the usual one."""
         return self.status is not None or self.reset
 
-    def matches(self, request: Received) -> bool:
+    def matches(self, call: Received) -> bool:
         """Return whether a request meets the conditions on its path, type and key."""
-        key = request.header("Idempotency-Key") or ""
+        key = call.header("Idempotency-Key") or ""
         return (
-            self.path in (None, request.path)
-            and self.event_type in (None, request.header("X-Stripe-Event-Type"))
+            self.path in (None, call.path)
+            and self.event_type in (None, call.header("X-Stripe-Event-Type"))
             and self.idempotency_key in (None, key, key.partition(":")[0])
         )
 
     def reply(self, usual: Reply | None) -> Reply:
-        """Return the failing answer, made from the usual one where the request was judged."""
+        """Return the failing response, made from the usual one if the request was processed."""
         answer = usual or Reply(NO_ANSWER, b"")
         if self.reset:
             return replace(answer, status=NO_ANSWER, header_delay=self.header_delay, reset=True)
@@ -131,10 +128,10 @@ def fault_from_json(data: Any) -> Fault:
     Raises
     ------
     ValueError
-        When it is no such object; the message names what is wrong.
+        It does not describe a fault; the message names what is wrong.
     """
     if not isinstance(data, dict):
-        raise ValueError("a fault is a JSON object")  # noqa: TRY004 - one error class for bad input
+        raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - one error class for bad input
     if unknown := sorted(set(data) - set(JSON_TYPES)):
         raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(JSON_TYPES)}")
     for name, value in data.items():
@@ -151,49 +148,6 @@ def _is_a(value: Any, types: type | tuple[type, ...]) -> bool:
     return isinstance(value, types)
 
 
-class FaultPlan:
-    """The faults in force, in the order of their arrival. Not thread safe: its owner locks."""
-
-    def __init__(self) -> None:
-        self._faults: list[_Active] = []
-
-    def add(self, fault: Fault) -> None:
-        """Put a fault into force, after those that already are."""
-        self._faults.append(_Active(fault, len(self._faults)))
-
-    def clear(self) -> int:
-        """Lift every fault; return how many there were."""
-        count = len(self._faults)
-        self._faults.clear()
-        return count
-
-    def listed(self) -> list[tuple[Fault, int]]:
-        """Return each fault and how often it struck."""
-        return [(active.fault, active.struck) for active in self._faults]
-
-    def strike(self, request: Received) -> Fault | None:
-        """Return the first fault that hits this request, and count it."""
-        return next((active.fault for active in self._faults if active.hits(request)), None)
-
-
-class _Active:
-    def __init__(self, fault: Fault, place: int) -> None:
-        self.fault = fault
-        self._place = place
-        self.struck = 0
-        self._matched = 0
-        self._attempts: Counter[str | None] = Counter()
-
-    def hits(self, request: Received) -> bool:
-        fault = self.fault
-        if not fault.matches(request) or self.struck == fault.times:
-            return False
-        self._matched += 1
-        key = request.header("Idempotency-Key")
-        self._attempts[key] += 1
-        source = f"{fault.seed}:{self._place}:{key}:{self._attempts[key]}"
-        # Not for secrecy: the draw must be the same in every run.
-        draw = random.Random(source).random()  # noqa: S311
-        hit = self._matched % fault.every == 0 and draw < fault.probability
-        self.struck += hit
-        return hit
+def fault_plan() -> FaultPlan[Fault, Received]:
+    """Return a plan without faults; a request is about its idempotency key."""
+    return FaultPlan(lambda request: request.header("Idempotency-Key"))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from ops.reference.server.server import Server
+from ops.reference.server.server import ReferenceServer
 
 
 def parser(module: str, description: str | None) -> argparse.ArgumentParser:
@@ -20,7 +20,9 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     return options
 
 
-def serve(name: str, key_name: str, options: argparse.Namespace, make: Callable[[str], Server]) -> int:
+def serve(
+    name: str, key_name: str, options: argparse.Namespace, make: Callable[[str], ReferenceServer]
+) -> int:
     """Serve what `make` makes of the key; return 1 with one line where it can't be made."""
     try:
         key = options.key_file.read_text().strip()

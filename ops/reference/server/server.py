@@ -30,7 +30,7 @@ LENGTH_DIGITS = 20
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Server(ThreadingHTTPServer):
+class ReferenceServer(ThreadingHTTPServer):
     """Serve one exchange on a loopback port; port 0 is any free one."""
 
     daemon_threads = True
@@ -122,7 +122,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: ReferenceServer
     protocol_version = "HTTP/1.1"
     server_version = "huntaze-reference-api"
     sys_version = ""

@@ -8,7 +8,7 @@ from typing import Self
 
 from ops.reference.server.faults import Fault
 from ops.reference.server.messages import Recorded
-from ops.reference.server.server import Server
+from ops.reference.server.server import ReferenceServer
 
 SHUTDOWN_POLL_SECONDS = 0.02
 
@@ -16,7 +16,7 @@ SHUTDOWN_POLL_SECONDS = 0.02
 class InThread:
     """A server in a thread, for the time of a `with` block."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ReferenceServer) -> None:
         self._server = server
         self._thread = threading.Thread(
             target=server.serve_forever, args=(SHUTDOWN_POLL_SECONDS,), daemon=True

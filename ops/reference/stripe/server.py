@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from ops.reference.server.messages import Received, Reply, json_reply
-from ops.reference.server.server import CONTROL_PREFIX, Server
+from ops.reference.server.server import CONTROL_PREFIX, ReferenceServer
 from ops.reference.stripe.exchange import StripeExchange
 
 
-class StripeServer(Server):
+class StripeServer(ReferenceServer):
     """Serve one exchange on a loopback port; port 0 is any free one."""
 
     controls = "requests, faults, events, objects and account"
