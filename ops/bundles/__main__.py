@@ -1,4 +1,4 @@
-"""`python -m ops.bundles`: build the function bundles for one target and print what they are."""
+"""`python -m ops.bundles`: build the function bundles for one target and print their digests."""
 
 from __future__ import annotations
 

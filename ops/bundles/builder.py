@@ -1,4 +1,4 @@
-"""Build the zips that Lambda runs: our functions, the locked packages they need, and bytecode of both."""
+"""Build the zips that Lambda runs: our functions, the packages that they need, and bytecode of both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ops.errors import OperatorError
 OUTPUT = ROOT / "build" / "bundles"
 MANIFEST = "manifest.json"
 SCRATCH = ".building-"
-# Where Lambda unpacks a bundle: the path that tracebacks show.
+# Where Lambda unpacks a bundle: the path in tracebacks.
 LAMBDA_TASK_ROOT = "/var/task"
 # The zip's bytes depend on names and contents only. This is the earliest time that a zip can hold.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -56,18 +56,18 @@ class Bundle:
 def build(target: Target, progress: Callable[[str], None] = lambda _: None) -> Mapping[str, Bundle]:
     """Return the target's bundles by name, building them unless they are up to date.
 
-    Same inputs give the same bytes: our sources, the lock, the target and the version of the interpreter
-    that compiles. Safe to call from two processes at once, and after one that was killed.
+    The same sources, lock, target and version of the compiling interpreter give the same bytes. Safe to call
+    from two processes at once, and after one that was killed.
 
     Raises
     ------
     OperatorError
-        When pip can't install the locked packages for the target.
+        Pip can't install the locked packages for the target.
     """
     folder = OUTPUT / target.name
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / ".lock"):
-        # Under the lock nobody else builds here: these are of a build that was killed.
+        # Under the lock no other process builds here: a killed build left these.
         for left in folder.glob(f"{SCRATCH}*"):
             shutil.rmtree(left)
         digest = _digest(target)
@@ -108,7 +108,7 @@ def _build(
 
 
 def bytecode_line(target: Target, interpreter: Path | None) -> str:
-    """Say whether bytecode is compiled in."""
+    """Return the line that says whether the bundle has bytecode."""
     if interpreter is None:
         return (
             f"no {target.runtime} on this machine: the bundle has no bytecode, "
@@ -144,19 +144,19 @@ def _install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
         )
 
 
-def _reason(said: str) -> str:
-    """Return why pip failed, from what it said: an index that is down reads like one without the package."""
-    if "Retrying (" in said:
+def _reason(output: str) -> str:
+    """Return why pip failed, from its output: an index that is down looks like one without the package."""
+    if "Retrying (" in output:
         return "the package index does not answer"
-    errors = [line for line in said.splitlines() if line.startswith("ERROR")]
-    return errors[-1] if errors else " ".join(said.split())
+    errors = [line for line in output.splitlines() if line.startswith("ERROR")]
+    return errors[-1] if errors else " ".join(output.split())
 
 
 def _compile(interpreter: Path, site: Path) -> None:
-    """Compile everything, with paths as they will be in Lambda; one process, so that the bytes repeat."""
+    """Compile everything with the paths on Lambda, in one process, so that the bytes are reproducible."""
     command = [str(interpreter), "-I", "-m", "compileall", "-q", "-j", "1"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", str(site), "-p", LAMBDA_TASK_ROOT, str(site)]
-    # A package may carry a file for other versions of Python; ours must compile.
+    # A package may include a file for other versions of Python; ours must compile.
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     for source in (site / PACKAGE).rglob("*.py"):
         if not list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")):
@@ -166,7 +166,7 @@ def _compile(interpreter: Path, site: Path) -> None:
 
 
 def _files_by_distribution(site: Path) -> dict[str, dict[str, Path]]:
-    """Return each distribution's files by their names in the zip."""
+    """Return the files of each distribution by their names in the zip."""
     found: dict[str, dict[str, Path]] = {}
     for distribution in metadata.distributions(path=[str(site)]):
         names = [str(file) for file in distribution.files or []]
@@ -190,7 +190,7 @@ def _is_needed(name: str) -> bool:
 
 
 def _with_bytecode(files: Mapping[str, Path], site: Path) -> dict[str, Path]:
-    """Add the compiled form of each source file, where there is one."""
+    """Add the bytecode of each source file that has one."""
     result = dict(files)
     for name in files:
         path = site / name
@@ -212,7 +212,7 @@ def _write_zip(path: Path, files: Mapping[str, Path]) -> None:
 
 
 def _digest(target: Target) -> str:
-    """Return the SHA-256 of all that decides the bundles' bytes, except the compiling interpreter."""
+    """Return the SHA-256 of everything that decides the bundles' bytes, except the compiling interpreter."""
     digest = hashlib.sha256(repr(target).encode())
     lock = json.loads((ROOT / "Pipfile.lock").read_text())[PACKAGE]
     digest.update(json.dumps(lock, sort_keys=True).encode())

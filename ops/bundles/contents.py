@@ -1,4 +1,4 @@
-"""Which locked distributions a handler needs, found by following its imports."""
+"""The locked distributions that a handler needs, found by following its imports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ops.bundles.target import Target
 from ops.errors import OperatorError
 
 PACKAGE = "functions"
-# The handlers of each bundle: in the first what calls an HTTP API, in the other what needs PostgreSQL.
+# The handlers of each bundle: the first calls HTTP APIs, the other needs PostgreSQL.
 BUNDLES: Mapping[str, tuple[str, ...]] = {
     "handlers": ("functions.payments", "functions.billing", "functions.reconcile", "functions.redrive"),
     "audit": ("functions.audit",),
@@ -39,7 +39,7 @@ class Locked:
     extras: tuple[str, ...]
 
     def requirement(self) -> str:
-        """Return it as a line of a requirements file, with its hashes."""
+        """Return its line of a requirements file, with its hashes."""
         hashes = "".join(f" --hash={value}" for value in self.hashes)
         return f"{self.name}{self.version}{hashes}"
 
@@ -59,12 +59,12 @@ def locked() -> dict[str, Locked]:
 
 
 def distributions(handlers: Sequence[str], target: Target) -> list[Locked]:
-    """Return what the handlers import, and what that requires on the target, by name.
+    """Return the distributions that the handlers import and their requirements on the target, sorted by name.
 
     Raises
     ------
     OperatorError
-        When a handler imports a package that the lock's `functions` category does not hold.
+        A handler imports a package that is not in the `functions` category of the lock.
     """
     lock = locked()
     providers = metadata.packages_distributions()
@@ -76,7 +76,7 @@ def distributions(handlers: Sequence[str], target: Target) -> list[Locked]:
         found = sorted(names & set(lock))
         if not found:
             raise OperatorError(
-                f"{module} imports {package}, which Pipfile's [functions] does not hold: "
+                f"{module} imports {package}, which is not in [functions] of Pipfile: "
                 "add it and run `make lock`"
             )
         wanted.update(found)
@@ -84,7 +84,7 @@ def distributions(handlers: Sequence[str], target: Target) -> list[Locked]:
 
 
 def _closed(wanted: set[str], lock: Mapping[str, Locked], target: Target) -> set[str]:
-    """Add all that the wanted distributions require, transitively."""
+    """Add everything that the wanted distributions require, transitively."""
     environment: dict[str, str] = {**cast("dict[str, str]", default_environment()), **target.markers()}
     closed: set[str] = set()
     pending = sorted(wanted)
@@ -115,7 +115,7 @@ def _requirements(name: str) -> list[str]:
 
 
 def third_party(handlers: Sequence[str]) -> set[tuple[str, str]]:
-    """Return pairs of a module of ours and a top-level package that it imports, from the handlers on."""
+    """Return pairs of one of our modules and a top-level package that it imports, from the handlers on."""
     found: set[tuple[str, str]] = set()
     seen: set[str] = set()
     pending = list(handlers)
@@ -135,7 +135,7 @@ def third_party(handlers: Sequence[str]) -> set[tuple[str, str]]:
 
 
 def _imports(module: str) -> Iterator[str]:
-    """Yield every module that a module imports, also inside its functions, but not for type checking only."""
+    """Yield every module that a module imports, also inside its functions, except for type checking."""
     file = _file(module)
     assert file is not None
     pending: list[ast.AST] = [ast.parse(file.read_text())]

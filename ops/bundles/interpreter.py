@@ -1,4 +1,4 @@
-"""An interpreter of the target's version on this machine, to compile bytecode with."""
+"""Find an interpreter of the target's version on this machine, which compiles the bytecode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PLACES = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/opt/*/bin", "/usr
 def find_interpreter(target: Target) -> Path | None:
     """Return an interpreter of the target's minor version, or None.
 
-    Each candidate is run, because a `python3.13` on PATH may be a version manager's shim without one behind.
+    It runs each candidate: a `python3.13` on PATH may be a version manager's shim without that version.
     """
     return next((path for path in _candidates(target) if _is_version(path, target.python)), None)
 

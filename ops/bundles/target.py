@@ -1,4 +1,4 @@
-"""What a bundle is built for: a processor architecture and a Python runtime of Lambda."""
+"""The target of a bundle: a processor architecture and a Python runtime of Lambda."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 import sys
 from dataclasses import dataclass
 
-# Oldest first, so that pip takes the wheel that runs on most systems. Lambda's Python 3.12 and later have
+# Oldest first, so that pip selects the wheel that runs on most systems. Lambda's Python 3.12 and later have
 # glibc 2.34 (Amazon Linux 2023), Python 3.11 has 2.26.
 GLIBC_TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -17,8 +17,8 @@ LINUX = "linux"
 class Target:
     """A Lambda architecture (`arm64`, `x86_64`) and runtime (`python3.13`).
 
-    `system` differs from Lambda's own, `linux`, only where functions run on a machine of another kind: there
-    it names that kind, and pip takes what it would take for itself.
+    `system` differs from Lambda's `linux` only if the functions run on a machine of another kind. Pip then
+    selects the wheels of that machine.
     """
 
     architecture: str
@@ -32,12 +32,12 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The name of the folder that takes the target's bundles."""
+        """The name of the folder for the target's bundles."""
         name = f"{self.architecture}-{self.runtime}"
         return name if self.system == LINUX else f"{name}-{self.system}"
 
     def pip_options(self) -> list[str]:
-        """Return the options with which pip picks wheels for it, the same on every machine."""
+        """Return the options with which pip selects the target's wheels on every machine."""
         if self.system != LINUX:
             return []
         options = ["--implementation", "cp", "--python-version", self.python]
@@ -46,7 +46,7 @@ class Target:
         return options
 
     def markers(self) -> dict[str, str]:
-        """Return what differs from this interpreter where a requirement's marker is evaluated."""
+        """Return the marker variables that differ from those of this interpreter."""
         if self.system != LINUX:
             return {}
         return {

@@ -1,6 +1,6 @@
 """Rewrite Pipfile.lock from Pipfile, without the addresses that pipenv writes into it.
 
-No package index is named in the repository: every machine's own pip configuration decides.
+The repository names no package index: the pip configuration of each machine decides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def main() -> int:
     except SetupError as error:
         sys.stderr.write(f"lock: {error}\n")
         return 1
-    # pipenv itself is locked with its hashes, as all that it locks.
+    # pipenv itself is locked with its hashes, too.
     subprocess.run([programs / "pipenv", "lock"], cwd=ROOT, check=True, env=clean_environment())
     path = ROOT / "Pipfile.lock"
     lock = json.loads(path.read_text())

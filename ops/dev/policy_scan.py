@@ -1,7 +1,7 @@
-"""The policy scan of `make check`: checkov over every stack as it is synthesised.
+"""The policy scan of `make check`: checkov over every synthesised stack.
 
-Two things are judged that a plain scan with a skip list leaves out: a skipped check that no longer fails is
-stale, and with `create_kms_key` nothing may be left without the key but what the exceptions name.
+It reports two things that a plain scan with a skip list does not: a skipped check that no longer fails, and,
+with `create_kms_key`, a resource without the key that is not one of the exceptions.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ops.console import print_error
 from ops.dev.install import SetupError, install_tool
 
 CONFIGURATION = ROOT / ".checkov.yaml"
-# Any name of an event source: the scan asks nobody whether it is there.
+# Any name of an event source: the scan does not check that it exists.
 SOURCE = "aws.partner/stripe.com/ed_policy_scan"
-# What the shipped files leave to each operator.
+# Settings that each operator must add to the shipped files.
 OWN = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "oncall@huntaze.com"}
-# Whether a resource is encrypted with a key of our own.
+# The checks for encryption with a key of our own.
 KEY_CHECKS = frozenset({f"CKV_AWS_{number}" for number in (26, 119, 145, 149, 158, 173)})
-# An alarm must be published when the key is gone, and it names no event. The state's bucket is made before
-# any key, and holds no value of a secret.
+# An alarm must be published even if the key is gone, and it names no event. The state's bucket is created
+# before any key, and contains no value of a secret.
 WITHOUT_THE_KEY = frozenset({("CKV_AWS_26", "alerts"), ("CKV_AWS_145", "state_bucket")})
 
 # A check, and the resource that fails it.
@@ -48,19 +48,21 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="huntaze-policy-") as folder:
         plain = scan(checkov, synthesise(Path(folder, "plain"), {}))
         keyed = scan(checkov, synthesise(Path(folder, "keyed"), {"CREATE_KMS_KEY": "true"}))
-    faults = judge(plain, keyed, skipped)
+    faults = find_faults(plain, keyed, skipped)
     for fault in faults:
         print_error(f"policy: {fault}")
     return 1 if faults else 0
 
 
-def judge(plain: Collection[Failure], keyed: Collection[Failure], skipped: Collection[str]) -> list[str]:
-    """List the faults of a scan, one sentence each.
+def find_faults(
+    plain: Collection[Failure], keyed: Collection[Failure], skipped: Collection[str]
+) -> list[str]:
+    """Return the faults of a scan, one sentence each.
 
     Parameters
     ----------
     plain, keyed
-        Failed checks with the resource that fails, as the environments are, and with a key of our own.
+        Failed checks with the resource that fails, with the shipped settings and with a key of our own.
     skipped
         The checks that `.checkov.yaml` skips.
     """
@@ -72,11 +74,11 @@ def judge(plain: Collection[Failure], keyed: Collection[Failure], skipped: Colle
             if check not in skipped
         ),
         *(
-            f"{check} no longer fails anywhere: take it out of .checkov.yaml"
+            f"{check} no longer fails: remove it from .checkov.yaml"
             for check in sorted(set(skipped) - failing)
         ),
         *(
-            f"{resource} is left without the key that create_kms_key makes ({check})"
+            f"{resource} does not use the key of create_kms_key ({check}): encrypt it with that key"
             for check, resource in sorted(keyed)
             if check in KEY_CHECKS and (check, resource) not in WITHOUT_THE_KEY
         ),
@@ -84,7 +86,7 @@ def judge(plain: Collection[Failure], keyed: Collection[Failure], skipped: Colle
 
 
 def synthesise(folder: Path, settings: Mapping[str, str]) -> Path:
-    """Write every environment's stack, and without settings the state bucket's, as Terraform JSON."""
+    """Write every environment's stack as Terraform JSON, and without settings the state bucket's too."""
     environment = {**os.environ, **OWN, **settings}
     command = [sys.executable, "main.py", *infra_settings.environments(), "--outdir", str(folder)]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
@@ -93,8 +95,7 @@ def synthesise(folder: Path, settings: Mapping[str, str]) -> Path:
 
 def scan(checkov: Path, folder: Path) -> set[Failure]:
     """Return the failed checks of the stacks in a folder, each with the resource that fails it."""
-    # Started in the scanned folder, it finds no configuration: what is skipped is decided here. It asks
-    # nothing of its maker.
+    # In the scanned folder it finds no configuration: this program decides what to skip.
     done = subprocess.run(
         [
             *(checkov, "--directory", ".", "--framework", "terraform_json", "--output", "json"),
@@ -107,7 +108,7 @@ def scan(checkov: Path, folder: Path) -> set[Failure]:
     )
     report: dict[str, Any] = json.loads(done.stdout)
     if not report["summary"]["passed"]:
-        raise ValueError(f"checkov saw no resource in {folder}: {report['summary']}")
+        raise ValueError(f"checkov found no resource in {folder}: {report['summary']}")
     return {
         (found["check_id"], found["resource"].rpartition(".")[2])
         for found in report["results"]["failed_checks"]

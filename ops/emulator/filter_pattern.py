@@ -36,12 +36,12 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 CONSTANTS = {"NULL": None, "TRUE": True, "FALSE": False}
-# The value of a property that a log event doesn't have.
+# Stands for a property that a log event doesn't have.
 MISSING = object()
 
 
 class PatternError(ValueError):
-    """A filter pattern is wrong or not supported here; the message names the part."""
+    """A filter pattern is invalid or not supported here; the message names the part."""
 
 
 def compiled(pattern: str) -> Matches:
@@ -50,7 +50,7 @@ def compiled(pattern: str) -> Matches:
     Raises
     ------
     PatternError
-        The pattern is wrong or not supported here.
+        The pattern is invalid or not supported here.
     """
     pattern = pattern.strip()
     if pattern.startswith("{"):
@@ -68,7 +68,7 @@ def _terms(pattern: str) -> Matches:
         term = TERM.match(pattern, position)
         if term is None:
             raise PatternError(
-                f"{pattern[position:]!r}: put a term in double quotes unless it is letters, digits and _"
+                f"{pattern[position:]!r}: put a term with other characters than A-Z, 0-9 and _ in quotes"
             )
         mark, quoted, word = term.groups()
         terms[mark].append(word or re.sub(r"\\(.)", r"\1", quoted))
@@ -95,7 +95,7 @@ class _JsonPattern:
         self._test = self._either()
         self._expect("}")
         if self._kind != "end":
-            self._refuse("the pattern goes on after its }")
+            self._refuse("expected nothing after }")
 
     def matches(self, message: str) -> bool:
         try:
@@ -105,7 +105,7 @@ class _JsonPattern:
         return isinstance(document, dict) and self._test(document)
 
     def _next(self) -> str:
-        """Read on, and return the token before."""
+        """Advance, and return the token before."""
         token = self._part
         found = TOKEN.match(self._pattern, self._position)
         if found is None:

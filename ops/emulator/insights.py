@@ -47,7 +47,7 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 class QueryError(ValueError):
-    """A query is wrong, or uses what isn't supported here; the message names the part."""
+    """A query is invalid, or uses something that is not supported here; the message names the part."""
 
 
 class Time(int):
@@ -89,7 +89,7 @@ def discovered(message: str) -> Row:
         document = json.loads(message)
     except ValueError:
         return {}
-    # A name of the line's own that starts with @ gets another one.
+    # Logs Insights adds a second @ to a name in the line that starts with one.
     return (
         {f"@{name}" if name.startswith("@") else name: value for name, value in _leaves(document)}
         if isinstance(document, dict)
@@ -142,7 +142,7 @@ def parsed(text: str) -> Query:
     Raises
     ------
     QueryError
-        The text is no query, or uses what isn't supported here.
+        The text is not a query, or uses something that is not supported here.
     """
     return _Parser(text).query()
 
@@ -168,7 +168,7 @@ class _Parser:
             self._expect("|")
 
     def _next(self) -> str:
-        """Read on, and return the token before."""
+        """Advance, and return the token before."""
         token = self._part
         found = TOKEN.match(self._text, self._position)
         if found is None:

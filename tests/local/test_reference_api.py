@@ -91,7 +91,7 @@ def test_wrong_header_is_refused_and_named(
         ({"amountPaid": 24.9}, "amountPaid must be an integer"),
         ({"amountPaid": True}, "amountPaid must be an integer"),
         ({"currency": "EUR"}, "currency must be a lower-case"),
-        ({"currency": "xts"}, "no account takes xts"),
+        ({"currency": "xts"}, "no account has xts"),
         ({"invoiceId": None}, "invoiceId must be a string that begins with in_"),
         ({"invoiceId": "pi_1"}, "invoiceId must be a string that begins with in_"),
         ({"customerId": {"id": "cus_1"}}, "customerId must be a non-empty string or null"),

@@ -214,7 +214,7 @@ def test_faults_are_ordered_listed_and_lifted_over_http(
     [
         (b"{", "Expecting"),
         (b"[]", "JSON object"),
-        (b'{"state": 500}', "unknown state; known are path"),
+        (b'{"state": 500}', "unknown state: expected path"),
         (b'{"status": "500"}', "status has the wrong type"),
         (b'{"status": 500, "times": true}', "times has the wrong type"),
         (b'{"status": 500, "headers": {"Retry-After": 1}}', "headers has the wrong type"),

@@ -68,7 +68,7 @@ def test_journal_cut_short_by_a_kill_is_read_up_to_its_last_whole_line(tmp_path:
 
 @pytest.mark.parametrize(
     ("key", "port", "told"),
-    [("", "0", "holds no API key"), (None, "0", "No such file"), (API_KEY, "99999", "port 99999")],
+    [("", "0", "write the API key into it"), (None, "0", "No such file"), (API_KEY, "99999", "port 99999")],
 )
 def test_start_that_can_not_work_ends_with_one_line(
     tmp_path: Path, key: str | None, port: str, told: str

@@ -186,4 +186,4 @@ def test_start_without_a_key_ends_with_one_line(tmp_path: Path) -> None:
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert "holds no secret key" in done.stderr
+    assert "write the secret key into it" in done.stderr

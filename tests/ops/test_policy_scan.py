@@ -1,4 +1,4 @@
-"""The policy scan judges what a skip list hides."""
+"""The policy scan find_faultss what a skip list hides."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import pytest
 import yaml
 
 from infra import settings
-from ops.dev.policy_scan import CONFIGURATION, KEY_CHECKS, OWN, judge
+from ops.dev.policy_scan import CONFIGURATION, KEY_CHECKS, OWN, find_faults
 
 PLAIN = {("CKV_AWS_18", "ledger"), ("CKV_AWS_158", "logs")}
 
 
-def test_failed_checks_that_are_skipped_are_no_fault() -> None:
-    assert judge(PLAIN, set(), ["CKV_AWS_18", "CKV_AWS_158"]) == []
+def test_failed_checks_that_are_skipped_are_not_faults() -> None:
+    assert find_faults(PLAIN, set(), ["CKV_AWS_18", "CKV_AWS_158"]) == []
 
 
 def test_failed_check_that_is_not_skipped_names_the_resource_and_the_next_step() -> None:
-    (fault,) = judge(PLAIN, set(), ["CKV_AWS_158"])
+    (fault,) = find_faults(PLAIN, set(), ["CKV_AWS_158"])
     assert fault == "ledger fails CKV_AWS_18: fix it, or skip the check in .checkov.yaml with its reason"
 
 
 def test_skipped_check_that_no_longer_fails_is_stale() -> None:
-    (fault,) = judge(PLAIN, set(), ["CKV_AWS_18", "CKV_AWS_158", "CKV_AWS_300"])
-    assert fault == "CKV_AWS_300 no longer fails anywhere: take it out of .checkov.yaml"
+    (fault,) = find_faults(PLAIN, set(), ["CKV_AWS_18", "CKV_AWS_158", "CKV_AWS_300"])
+    assert fault == "CKV_AWS_300 no longer fails: remove it from .checkov.yaml"
 
 
-def test_resource_that_create_kms_key_forgets_is_a_fault_although_the_check_is_skipped() -> None:
+def test_resource_without_the_key_of_create_kms_key_is_a_fault_although_the_check_is_skipped() -> None:
     keyed = {("CKV_AWS_158", "logs"), ("CKV_AWS_26", "alerts"), ("CKV_AWS_18", "ledger")}
-    (fault,) = judge(PLAIN, keyed, ["CKV_AWS_18", "CKV_AWS_158"])
-    assert fault == "logs is left without the key that create_kms_key makes (CKV_AWS_158)"
+    (fault,) = find_faults(PLAIN, keyed, ["CKV_AWS_18", "CKV_AWS_158"])
+    assert fault == "logs does not use the key of create_kms_key (CKV_AWS_158): encrypt it with that key"
 
 
 def test_every_check_of_the_key_is_skipped_by_default() -> None:

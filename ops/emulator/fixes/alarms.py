@@ -1,7 +1,7 @@
-"""Alarms read back as they were written, over the query protocol too, which is the one that Terraform speaks.
+"""Alarms read back as they were written, also over the query protocol, which Terraform uses.
 
-MiniStack's JSON operations keep nearly everything; its query operations leave members out of both the
-request and the answer. So a query request is turned into JSON's form, and the answer into XML.
+MiniStack's JSON operations keep nearly everything; its query operations drop members of both the request and
+the response. So the fix converts a query request to the JSON form, and the response to XML.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Operation = Callable[..., Answer]
 
 BOOLEANS = ("ActionsEnabled", "ReturnData")
 TIMES = ("StateUpdatedTimestamp", "StateTransitionedTimestamp", "AlarmConfigurationUpdatedTimestamp")
-# What MiniStack drops from a metric alarm, whatever the protocol.
+# What MiniStack drops from a metric alarm with any protocol.
 DROPPED = ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile")
 # And from a composite alarm.
 SUPPRESSOR = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 
 
 def apply() -> None:
-    """Put the translation around the three operations."""
+    """Wrap the three operations with the conversion."""
     put_metric = original(cloudwatch, "_put_metric_alarm")
     put_composite = original(cloudwatch, "_put_composite_alarm")
     describe = original(cloudwatch, "_describe_alarms")
@@ -85,7 +85,7 @@ def _keeping_suppressor(put: Operation) -> Operation:
 
 
 def _nested(params: Data) -> Data:
-    """Turn `Dimensions.member.1.Name=x` into `{"Dimensions": [{"Name": "x"}]}`."""
+    """Convert `Dimensions.member.1.Name=x` to `{"Dimensions": [{"Name": "x"}]}`."""
     root: Data = {}
     for name in params:
         value = cloudwatch._p(params, name)
@@ -108,7 +108,7 @@ def _lists(node: Any) -> Any:
 
 
 def _element(name: str, value: Any) -> str:
-    """Write a JSON value as the query protocol's XML; absent members are left out."""
+    """Return a JSON value as XML of the query protocol, without absent members."""
     if value is None or (name == "AlarmDescription" and not value):
         return ""
     if isinstance(value, dict):

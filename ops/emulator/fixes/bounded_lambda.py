@@ -1,8 +1,8 @@
 """Events reach functions over Lambda's asynchronous path, on a bounded number of threads.
 
-EventBridge invokes a function asynchronously: Lambda queues the event, retries a failure, and sends what
-failed for good to the function's destination (Lambda developer guide, "Error handling for asynchronous
-invocation"). MiniStack starts a thread and a worker process per event instead, and tries once.
+EventBridge invokes a function asynchronously: Lambda queues the event, retries a failure, and sends an event
+whose retries are exhausted to the function's destination (Lambda developer guide, "Error handling for
+asynchronous invocation"). MiniStack starts a thread and a worker process per event instead, and tries once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STATE_KEY = "asynchronous_invocations"
 
 
 def apply() -> None:
-    """Queue asynchronous invocations per function, those of EventBridge among them, and keep the queues."""
+    """Queue asynchronous invocations per function, also those of EventBridge, and persist the queues."""
     for name in ("_execute_function", "_route_async_failure", "_account_region_from_function_config"):
         original(lambda_svc, name)
     invocations = AsyncInvocations()

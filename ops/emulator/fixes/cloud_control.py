@@ -1,8 +1,8 @@
-"""What is made with Cloud Control is there: an archive archives, and a queue takes messages.
+"""Resources made with Cloud Control work: an archive archives, and a queue accepts messages.
 
-MiniStack stores the properties of any type and makes nothing of them. Types that this project uses are
-served by their own services here; what a request asks for that can't be done fails as AWS's do, in the
-request's status (Cloud Control API reference, "ProgressEvent").
+MiniStack stores the properties of any type and creates no resource. Here the services create the types that
+this project uses. A request that can't be fulfilled fails as on AWS, in its status (Cloud Control API
+reference, "ProgressEvent").
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Handler = Callable[..., Awaitable[Answer]]
 
 
 def apply() -> None:
-    """Serve the operations on known types here, and leave the others to what is there."""
+    """Serve the operations on known types here, and leave the others to MiniStack."""
     for name in ("_record_request", "_progress_event"):
         original(cloudcontrol, name)
     operations: dict[str, Callable[[ControlledType, Data], Answer]] = {
@@ -37,7 +37,7 @@ def apply() -> None:
     }
     for name, operation in operations.items():
         replace(cloudcontrol, name, _for_known_types(operation, original(cloudcontrol, name)))
-    replace(cloudcontrol, "handle_request", _told_its_host(original(cloudcontrol, "handle_request")))
+    replace(cloudcontrol, "handle_request", _with_host(original(cloudcontrol, "handle_request")))
 
 
 def _for_known_types(known: Callable[[ControlledType, Data], Answer], other: Operation) -> Operation:
@@ -51,7 +51,7 @@ def _for_known_types(known: Callable[[ControlledType, Data], Answer], other: Ope
 def _once(
     operation: Callable[[ControlledType, Data], Answer],
 ) -> Callable[[ControlledType, Data], Answer]:
-    """Do a request once, whose answer may be lost and which is then sent again with its token.
+    """Do a request once: after a lost response the client sends it again with the same token.
 
     Source: Cloud Control API reference, CreateResource, ClientToken.
     """
@@ -68,8 +68,8 @@ def _once(
     return once
 
 
-def _told_its_host(handle: Handler) -> Handler:
-    """Let a queue's address have the host at which the caller reached the emulator, as SQS itself does."""
+def _with_host(handle: Handler) -> Handler:
+    """Return queue URLs with the host of the request, as SQS does."""
 
     async def handle_request(method: str, path: str, headers: Data, *rest: Any) -> Answer:
         token = sqs._request_host.set(headers.get("host", ""))

@@ -1,8 +1,8 @@
-"""A function's dead-letter queue receives the event; an on-failure destination a complete record.
+"""A function's dead-letter queue receives the event, an on-failure destination a complete record.
 
 Source: Lambda developer guide, "Capturing records of Lambda asynchronous invocations": a dead-letter queue
-gets the event as it came with the error in attributes, a destination gets a record around it. What the queue
-does not take is lost, and counted ("Asynchronous invocation metrics").
+gets the unchanged event with the error in attributes, a destination gets a record that contains it. An event
+that the queue refuses is lost and counted ("Asynchronous invocation metrics").
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
 DEFAULT_ATTEMPTS = 3
-# The attribute holds the first kibibyte of the error message.
+# The attribute has the first kibibyte of the error message.
 ERROR_MESSAGE_LIMIT = 1024
 
 
 def apply() -> None:
-    """Write both kinds of message to queues ourselves; leave other destinations to MiniStack."""
+    """Send both kinds of message to queues here; leave other destinations to MiniStack."""
     route: Callable[[str, str, Any, Data], None] = original(lambda_svc, "_route_async_failure")
     original(sqs, "_act_send_message")
 

@@ -1,6 +1,6 @@
 """CloudWatch Logs Insights runs a query or refuses it.
 
-MiniStack leaves out what it doesn't understand, and finds none of the fields of JSON lines.
+MiniStack ignores what it doesn't understand, and does not discover the fields of JSON lines.
 
 Source: CloudWatch Logs API reference, StartQuery, MalformedQueryException.
 """
@@ -21,7 +21,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 def apply() -> None:
-    """Replace the operation; MiniStack's GetQueryResults reads what it leaves."""
+    """Replace StartQuery; MiniStack's GetQueryResults returns its results."""
     for name in ("_resolve_query_log_groups", "_collect_query_records", "_log_groups", "_queries"):
         original(cloudwatch_logs, name)
     replace(cloudwatch_logs, "_start_query", _start_query)

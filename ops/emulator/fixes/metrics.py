@@ -1,7 +1,7 @@
 """Services publish their metrics, functions' log lines become metrics, and alarms follow their own metric.
 
-Sources: the monitoring chapters of the user guides of EventBridge, Lambda and SQS. Alarms are evaluated, and
-queues measured, when somebody looks at the alarms.
+Sources: the monitoring chapters of the user guides of EventBridge, Lambda and SQS. DescribeAlarms
+evaluates the alarms and measures the queues.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Data = dict[str, Any]
 
 
 def apply() -> None:
-    """Publish where things happen, and evaluate alarms before they are described."""
+    """Publish each metric where its service does, and evaluate alarms before DescribeAlarms returns them."""
     replace(eventbridge, "_invoke_target", _counting_targets(original(eventbridge, "_invoke_target")))
     replace(eventbridge, "_dispatch_event", _counting_events(original(eventbridge, "_dispatch_event")))
     replace(lambda_svc, "_emit_lambda_metrics", _count_throttle)
@@ -52,9 +52,9 @@ def _counting_targets(invoke: Callable[..., None]) -> Callable[..., None]:
 
 
 def _count_throttle(function_name: str, duration_ms: float, error: bool, throttle: bool) -> None:
-    """Count a throttled invocation; MiniStack reports each twice, the second time with a duration.
+    """Count a throttled invocation once; MiniStack reports it twice, the second time with a duration.
 
-    What ran is counted where it ran.
+    Executions are counted where they run.
     """
     del error
     if throttle and not duration_ms:
@@ -112,9 +112,9 @@ def _evaluating(describe: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _evaluate_alarm(alarm: Data) -> None:
-    """Move a metric alarm to its state; one on a band stays as it is.
+    """Set the state of a metric alarm; an alarm on a band keeps its state.
 
-    One on an expression is evaluated when somebody looks: MiniStack adds its metrics after it was written.
+    For one on an expression only DescribeAlarms has an effect: MiniStack adds the metrics after its creation.
     """
     if alarm.get("ComparisonOperator") not in COMPARISONS or not (
         alarm.get("MetricName") or alarm.get("Metrics")

@@ -1,7 +1,7 @@
-"""Partner event sources have a state, and what a partner publishes reaches the bus of the source.
+"""Partner event sources have a state, and events of a partner reach the bus of their source.
 
 Source of the rules: EventBridge API reference, CreatePartnerEventSource, CreateEventBus, PutPartnerEvents and
-ListEventSources. A source is PENDING until its bus is made, and again once the bus is deleted.
+ListEventSources. A source is PENDING while it has no bus.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
 MAX_ENTRIES = 20
-# Amazon deletes a source that no bus is associated with after that time.
+# AWS deletes a source without a bus after this time.
 ASSOCIATION_SECONDS = 7 * 24 * 3600
 PARTNER_PREFIX = "aws.partner/"
 REQUIRED_FIELDS = ("Source", "DetailType", "Detail")
 
 
 def apply() -> None:
-    """Replace the operations on partner event sources, and the two on buses that touch them."""
+    """Replace the operations on partner event sources, and the two on buses that involve them."""
     for name, operation in {
         "_describe_event_source": _describe_event_source,
         "_list_event_sources": _list_event_sources,

@@ -1,12 +1,12 @@
-"""Queues lose nothing between threads; EventBridge's messages are deduplicated; failures come back soon.
+"""Threads lose no messages, EventBridge's messages are deduplicated, and failed batches return soon.
 
-MiniStack changes a queue's list of messages from the server's thread, the event source mapping's and those
-of asynchronous invocations, most of the time without its lock, so that a message can be lost. And EventBridge
-puts messages past a FIFO queue's content-based deduplication.
+In MiniStack the threads of the server, event source mappings and asynchronous invocations change a
+queue's list of messages, mostly without its lock, so that a message can be lost. And EventBridge's messages
+bypass the content-based deduplication of a FIFO queue.
 
-A batch that a function failed is visible again after the queue's visibility timeout; that is minutes for a
-queue set up as Lambda asks for. It is compressed as the delays of asynchronous retries are, and so it is for
-messages that were out when the emulator stopped: whoever held them is gone.
+A failed batch is visible again after the queue's visibility timeout, minutes for a queue that follows
+Lambda's recommendation. The fix shortens it like the delays of asynchronous retries, also for messages that
+were in flight when the emulator stopped: their receivers ended with it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
 
-# The functions that read or write a queue's messages.
+# The functions that access a queue's messages.
 CRITICAL = (
     "_act_send_message",
     "_act_delete_message",
@@ -42,7 +42,7 @@ CRITICAL = (
 
 
 def apply() -> None:
-    """Lock what touches messages, and send EventBridge's over the queue's own operation."""
+    """Lock every access to messages, and send EventBridge's with the operation of the queue."""
     lock = threading.RLock()
     replace(sqs, "_queues_lock", lock)
     for name in CRITICAL:
@@ -75,11 +75,11 @@ def _dispatch_to_sqs(spec: Any, payload: str, parameters: Data | None = None) ->
 
 
 def _as_delivered(payload: str) -> str:
-    """Write an event as EventBridge does: without spaces and escapes, which SQS would count."""
+    """Return an event as EventBridge writes it: without spaces and escapes, which SQS would count."""
     try:
         return json.dumps(json.loads(payload), separators=(",", ":"), ensure_ascii=False)
     except ValueError:
-        # What an input transformer makes need not be JSON.
+        # The output of an input transformer may be plain text.
         return payload
 
 
@@ -101,7 +101,7 @@ def _compressed(run: Callable[..., None], lock: threading.RLock) -> Callable[...
         soon = time.time() + lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS
         handles = {message["receipt_handle"] for message in batch}
         with lock:
-            # What is still in the queue with this receipt failed; the rest is deleted.
+            # Messages that are still in the queue with this receipt failed; the others are deleted.
             for message in (sqs._queues.get(url) or {"messages": []})["messages"]:
                 if message["receipt_handle"] in handles:
                     message["visible_at"] = min(message["visible_at"], soon)

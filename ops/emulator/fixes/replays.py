@@ -1,4 +1,4 @@
-"""A replay reaches only the rules that it names, can be cancelled, and says how far it came.
+"""A replay reaches only the rules that it names, can be cancelled, and reports its progress.
 
 Source: EventBridge API reference, ReplayDestination ("FilterArns: a list of ARNs for rules to replay events
 to"), DescribeReplay, Replay (what ListReplays lists) and DescribeArchive.
@@ -18,12 +18,12 @@ from ops.emulator.patching import original, replace
 Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
-# What a list tells of a replay besides its name, source and state.
+# What ListReplays returns of a replay besides its name, source and state.
 TIMES = ("EventStartTime", "EventEndTime", "EventLastReplayedTime", "ReplayEndTime")
 
 
 def apply() -> None:
-    """Stand between a replay and the rules, and between an archive's record and its description."""
+    """Filter what replays deliver, and correct the descriptions of replays and archives."""
     dispatch: Callable[..., None] = original(eventbridge, "_dispatch_event")
     invoke: Callable[..., None] = original(eventbridge, "_invoke_target")
     describe: Callable[[Data], Answer] = original(eventbridge, "_describe_archive")
@@ -46,7 +46,7 @@ def apply() -> None:
     def describe_archive(data: Data) -> Answer:
         status, headers, body = describe(data)
         description = json.loads(body)
-        # The events themselves are no part of the description.
+        # The description doesn't include the events.
         events = description.pop("Events", [])
         if status == 200:
             description["SizeBytes"] = sum(len(json.dumps(event)) for event in events)
@@ -57,7 +57,7 @@ def apply() -> None:
     def cancel_replay(data: Data) -> Answer:
         answer = cancel(data)
         if answer[0] == 200:
-            # The replay's thread ends by writing COMPLETED into the record that it began with.
+            # At its end the replay's thread writes COMPLETED into the record that it started with.
             replays[data["ReplayName"]] = dict(replays[data["ReplayName"]])
         return answer
 

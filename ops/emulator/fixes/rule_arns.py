@@ -1,6 +1,6 @@
 """Rules on a bus whose name has slashes can be tagged.
 
-The resource of such an ARN is `rule/<bus name, which may have slashes>/<rule name, which has none>`.
+The resource of such an ARN is `rule/<bus name>/<rule name>`, and only the bus name can have slashes.
 MiniStack splits it at every slash, and Terraform reads the tags of every rule.
 """
 
@@ -14,7 +14,7 @@ from ops.emulator.patching import original, replace
 
 
 def apply() -> None:
-    """Find a rule by the ARN that it was made with."""
+    """Find a rule by its own ARN."""
     resolve = original(eventbridge, "_resolve_taggable_events_arn")
     rules = original(eventbridge, "_rules")
 

@@ -24,7 +24,7 @@ STATE_KEY = "query_definitions"
 
 
 def apply() -> None:
-    """Answer the three operations, and keep the queries with the service's state."""
+    """Serve the three operations, and persist the queries with the state of the service."""
     definitions = responses.AccountRegionScopedDict()
     operations: dict[str, Callable[[Any, Data], Data]] = {
         "PutQueryDefinition": _put,

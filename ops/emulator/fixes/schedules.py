@@ -1,8 +1,8 @@
-"""Schedules invoke their functions with their own input, by their role and not by a rule.
+"""Schedules invoke their functions with their own input and role, not as a rule does.
 
-MiniStack hands a schedule to the code that serves rules; a schedule has no bus, its target's input is the
-whole payload, and no resource policy of the function names it (EventBridge Scheduler user guide, "Setting up
-the execution role").
+MiniStack runs a schedule with the code for rules. But a schedule has no bus, its target's input is the whole
+payload, and it needs no resource policy of the function (EventBridge Scheduler user guide, "Setting up the
+execution role").
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
 NO_INPUT = "{}"
-# Seconds between two looks for schedules that are due.
+# The interval of the checks for due schedules.
 TICK_SECONDS = 1
 
 
 def apply() -> None:
-    """Serve schedules here, and leave rules to what is there."""
+    """Invoke the targets of schedules here, and leave those of rules to MiniStack."""
     original(scheduler, "_tick_schedules")
     replace(scheduler, "_SCHEDULE_TICK_INTERVAL", TICK_SECONDS)
     invoke: Callable[..., None] = original(eventbridge, "_invoke_target")
@@ -41,6 +41,6 @@ def apply() -> None:
 
 def _invoke_scheduled(target: Data, schedule: Data) -> None:
     if parse_arn(target["Arn"]).service != "lambda":
-        logger.warning("schedule %s: only functions are served as targets", schedule.get("Name"))
+        logger.warning("schedule %s: only functions are supported as targets", schedule.get("Name"))
         return
     eventbridge._dispatch_to_lambda(target["Arn"], target.get("Input") or NO_INPUT)

@@ -1,4 +1,4 @@
-"""Nothing carries more than AWS does: entries, messages with their attributes, payloads, batches.
+"""AWS's size limits apply: to entries, messages with their attributes, payloads and batches.
 
 Sources: EventBridge quotas ("PutEvents entry size") and user guide ("Calculating PutEvents event entry
 size"); SQS quotas ("Message quotas") and API reference (SendMessageBatch); Lambda quotas ("Invocation
@@ -23,16 +23,16 @@ Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
 SYNCHRONOUS_BYTES: Final = 6 * 1024 * 1024
-# PutEvents counts 14 bytes for the time where it is given.
+# PutEvents counts 14 bytes for a time.
 TIME_BYTES: Final = 14
-# What a record of a batch holds besides its body.
+# The size of a batch record without its body.
 RECORD_BYTES: Final = 1024
 TOO_LARGE: Final = "Total size of the entries in the request is over the limit."
 INVOCATIONS: Final = "/invocations"
 
 
 def apply() -> None:
-    """Measure before each is taken."""
+    """Check the size before each operation."""
     _replace_action("SendMessage", "_act_send_message", _measured_message)
     _replace_action("SendMessageBatch", "_act_send_message_batch", _measured_batch)
     for name in ("_put_events", "_put_partner_events"):
@@ -43,7 +43,7 @@ def apply() -> None:
 
 
 def message_bytes(message: Mapping[str, Any]) -> int:
-    """Return what SQS counts of a message: its body, and name, type and value of each attribute."""
+    """Return the size of a message as SQS counts it: its body, and name, type and value of each attribute."""
     size = _length(message.get("MessageBody") or "")
     for name, attribute in (message.get("MessageAttributes") or {}).items():
         value = attribute.get("StringValue") or attribute.get("BinaryValue") or ""
@@ -52,7 +52,7 @@ def message_bytes(message: Mapping[str, Any]) -> int:
 
 
 def entry_bytes(entry: Mapping[str, Any]) -> int:
-    """Return what PutEvents counts of an entry."""
+    """Return the size of an entry as PutEvents counts it."""
     texts = [str(entry.get(name) or "") for name in ("Source", "DetailType", "Detail")]
     size = sum(map(_length, (*texts, *(entry.get("Resources") or []))))
     return size + TIME_BYTES if entry.get("Time") else size
@@ -83,8 +83,8 @@ def _measured_batch(send: Callable[[Data, str], Data]) -> Callable[[Data, str], 
     def act_send_message_batch(data: Data, url: str) -> Data:
         size = sum(map(message_bytes, data.get("Entries", [])))
         if size > EVENT_BYTES:
-            told = f"Batch requests cannot be longer than {EVENT_BYTES} bytes. You have sent {size} bytes."
-            raise sqs._Err("BatchRequestTooLong", told)
+            message = f"Batch requests cannot be longer than {EVENT_BYTES} bytes. You have sent {size} bytes."
+            raise sqs._Err("BatchRequestTooLong", message)
         return send(data, url)
 
     return act_send_message_batch
@@ -105,10 +105,10 @@ def _measured_payload(handle: Callable[..., Awaitable[Answer]]) -> Callable[...,
         kind = headers.get("x-amz-invocation-type", "RequestResponse")
         most = EVENT_BYTES if kind == "Event" else SYNCHRONOUS_BYTES
         if path.endswith(INVOCATIONS) and len(body) > most:
-            told = (
+            message = (
                 f"{len(body)} byte payload is too large for the {kind} invocation type (limit {most} bytes)"
             )
-            answer: Answer = responses.error_response_json("RequestTooLargeException", told, 413)
+            answer: Answer = responses.error_response_json("RequestTooLargeException", message, 413)
             return answer
         return await handle(method, path, headers, body, query)
 
@@ -123,7 +123,7 @@ def _within_a_payload(
             batch = receive(url, most)
             taken = _fitting(batch)
             for message in batch[taken:]:
-                # It was not handed out: the next batch begins with it.
+                # It is not delivered now: the next batch starts with it.
                 message |= {"visible_at": time.time(), "receive_count": message["receive_count"] - 1}
         return batch[:taken]
 
@@ -131,7 +131,7 @@ def _within_a_payload(
 
 
 def _fitting(batch: Sequence[Data]) -> int:
-    """Return how many messages one synchronous payload carries, in which each body is a JSON string."""
+    """Return how many messages fit into one synchronous payload, in which each body is a JSON string."""
     size = 0
     for number, message in enumerate(batch):
         size += len(json.dumps(message["body"], ensure_ascii=False).encode()) + RECORD_BYTES

@@ -1,9 +1,8 @@
-"""An event that can't be handed to a target goes to the target's dead-letter queue, with the reason.
+"""An event that can't be delivered to a target goes to the target's dead-letter queue, with the reason.
 
-Source: EventBridge user guide, "Using dead-letter queues to process undelivered events". A target that is
-gone, that doesn't let the rule in, or that takes nothing so large, isn't tried again: the event goes to the
-queue at once. Those are the only failures that the emulator has, so the target's retry policy never comes
-into play here.
+Source: EventBridge user guide, "Using dead-letter queues to process undelivered events". EventBridge
+doesn't retry if the target doesn't exist, doesn't permit the rule or refuses the size: the event goes to the
+queue at once. The emulator has no other failures, so the target's retry policy has no effect here.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ PRINCIPAL = "events.amazonaws.com"
 
 @dataclass(frozen=True)
 class DeliveryFailure:
-    """Why a target takes no events; the code is one of those that EventBridge documents."""
+    """Why a target refuses an event; the code is one of those that EventBridge documents."""
 
     code: str
     message: str
 
 
 def apply() -> None:
-    """Look at each target before the event is handed over, and divert the event when it would be lost."""
+    """Check each target before delivery, and send an event that would be lost to the dead-letter queue."""
     invoke: Callable[..., None] = original(eventbridge, "_invoke_target")
     for owner, name in (
         (lambda_svc, "_get_func_record_for_ref"),
@@ -91,7 +90,7 @@ def apply() -> None:
 
 
 def delivery_failure(target: Data, rule_arn: str) -> DeliveryFailure | None:
-    """Return why the target takes no event of the rule, or None when it does."""
+    """Return why the target refuses events of the rule, or None if it accepts them."""
     arn = target["Arn"]
     service = parse_arn(arn).service
     if service == "lambda":
@@ -132,7 +131,7 @@ def _policy_failure(policy: Any, action: str, arn: str, rule_arn: str) -> Delive
         action=action,
         resource_arn=arn,
         region=responses.get_region(),
-        # AWS services speak to each other over TLS.
+        # AWS services call each other over TLS.
         secure_transport=True,
         service_context={"aws:sourcearn": rule_arn, "aws:sourceaccount": account},
     )
@@ -152,7 +151,7 @@ def _send(queue_arn: str, body: str, target_arn: str, rule_arn: str, failure: De
     queue = sqs._queue_by_arn(queue_arn)
     policy = (queue or {}).get("attributes", {}).get("Policy")
     if queue is None or _policy_failure(policy, "sqs:SendMessage", queue_arn, rule_arn):
-        logger.error("rule %s: no event can be sent to the dead-letter queue %s", rule_arn, queue_arn)
+        logger.error("rule %s: can't send events to the dead-letter queue %s", rule_arn, queue_arn)
         return False
     attributes = {
         "RULE_ARN": rule_arn,

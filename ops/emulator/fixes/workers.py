@@ -1,8 +1,8 @@
 """Functions run as in Lambda: own code and environment only, failures with their type, bounded processes.
 
-MiniStack's workers import from the emulator's own packages, inherit its environment, end at every exception
-of the handler, report each as `Runtime.HandlerError`, cut the log of a slow pipe, have no upper limit, and
-drop the caller's client context.
+MiniStack's workers import the emulator's packages, inherit its environment, end after every exception of the
+handler, report each as `Runtime.HandlerError`, truncate the log of a slow pipe, have no upper limit, and drop
+the client context.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_WORKERS = 8
 
 
 def apply() -> None:
-    """Use our worker for Python functions without layers; others keep MiniStack's."""
+    """Use our worker for Python functions without layers, and MiniStack's for others."""
     worker_class: Callable[[Data], type] = original(lambda_runtime, "_worker_class_for")
     execute: Callable[[Data, Any, str], Data] = original(lambda_svc, "_execute_function_warm")
     for name in ("_spawn", "_read_stderr", "_drain_stderr_bounded", "invoke"):
@@ -34,12 +34,12 @@ def apply() -> None:
     client_context: ContextVar[str | None] = ContextVar("client_context", default=None)
 
     async def invoke(name: str, event: Any, headers: Data, *rest: Any, **options: Any) -> Any:
-        # Inherited by the thread of a synchronous invocation; asynchronous ones have threads of their own.
+        # The thread of a synchronous invocation inherits it; asynchronous ones have their own threads.
         client_context.set(headers.get("x-amz-client-context"))
         return await invoke_function(name, event, headers, *rest, **options)
 
     class RememberingWorker(PythonWorker):
-        """Tells the caller's thread how the invocation failed, which MiniStack passes on in part."""
+        """Keeps the failure for the calling thread: MiniStack passes on only a part of it."""
 
         def invoke(self, event: Any, request_id: str, **options: Any) -> Data:
             options["durable"] = {**options["durable"], CLIENT_CONTEXT: client_context.get()}

@@ -1,7 +1,7 @@
-"""The reference Huntaze API: a real HTTP server that keeps the contract, remembers, and can be told to fail.
+"""The reference Huntaze API: a real HTTP server that keeps the contract, has a memory and injects faults.
 
 Read `contract.py` first, then `checks.py`, `dialects.py`, `exchange.py` and `server.py`, in the order of a
-request. The server itself, its memory and its faults are those of `ops/reference/server`.
+request. The HTTP server, its memory and its faults are in `ops/reference/server`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["NO_ANSWER", "Applied", "Fault", "Recorded", "ReferenceApi"]
 
 
 class ReferenceApi(InThread):
-    """The reference API in a thread of this process, for the time of a `with` block.
+    """The reference API in a thread of this process, within a `with` block.
 
     Parameters
     ----------
     api_key
         The bearer key that callers must present.
     journal
-        A file that lets a later instance know what this one was told.
+        A file from which a later instance restores what this one received.
     port
         A loopback port; 0 is any free one.
     dialect
@@ -49,5 +49,5 @@ class ReferenceApi(InThread):
         return self._exchange.state()
 
     def speak(self, dialect: str) -> None:
-        """Answer in another dialect from now on; see `dialects.DIALECTS`."""
+        """Switch to another dialect; see `dialects.DIALECTS`."""
         self._exchange.dialect = DIALECTS[dialect]

@@ -12,11 +12,13 @@ from ops.reference.server import foreground
 
 
 def main() -> int:
-    """Serve; return 1 with one line where the key, the journal or the port can't be used."""
+    """Serve; return 1 after one line if the key, the journal or the port can't be used."""
     parser = foreground.parser("ops.reference.huntaze", __doc__)
-    parser.add_argument("--journal", type=Path, help="JSON lines that let a restarted server remember")
     parser.add_argument(
-        "--dialect", choices=DIALECTS, default=CODED.name, help="how repeated and busy keys are answered"
+        "--journal", type=Path, help="file of JSON lines from which a restarted server restores its state"
+    )
+    parser.add_argument(
+        "--dialect", choices=DIALECTS, default=CODED.name, help="how it responds to repeated and busy keys"
     )
     options = parser.parse_args()
     dialect = DIALECTS[options.dialect]

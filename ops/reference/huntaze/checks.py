@@ -1,4 +1,4 @@
-"""Judge one request by the contract, without looking at what came before it."""
+"""Check one request against the contract, whatever came before it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ EVENT_KEY = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
 API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}([.;][!-~ ]*)?")
 USER_AGENT = re.compile(r"huntaze-stripe-eventbridge/\S+")
 UNIX_SECONDS = re.compile(r"\d{1,11}")
-# The contract's deepest body has two levels. What is nested beyond this could not be written down again.
+# The deepest body of the contract has two levels. Much deeper JSON could not be recorded.
 MAXIMUM_NESTING = 32
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose frame keeps the contract: key, path, headers and JSON; `check_body` judges the rest."""
+    """A request whose key, path, headers and JSON keep the contract; `check_body` checks the rest."""
 
     path: str
     event_type: str
@@ -36,7 +36,7 @@ class Call:
 
 
 def read(request: Received, api_key: str) -> Call:
-    """Return the call that a request makes; whether its body keeps the contract, `check_body` tells.
+    """Return the call that a request makes, without the checks of `check_body`.
 
     Raises
     ------
@@ -45,9 +45,9 @@ def read(request: Received, api_key: str) -> Call:
     """
     _authenticate(request, api_key)
     if request.path not in CONTRACT:
-        raise Refusal(404, "not_found", f"there is no {request.path[:200]}")
+        raise Refusal(404, "not_found", f"{request.path[:200]} does not exist")
     if request.method != "POST":
-        raise Refusal(405, "method_not_allowed", f"{request.path} takes POST, not {request.method}")
+        raise Refusal(405, "method_not_allowed", f"{request.path} accepts POST, not {request.method}")
     media_type = (request.header("Content-Type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Refusal(415, "unsupported_media_type", "Content-Type must be application/json")
@@ -63,12 +63,12 @@ def read(request: Received, api_key: str) -> Call:
 
 
 def check_body(call: Call) -> None:
-    """Judge the body of a call.
+    """Check the body of a call.
 
     Raises
     ------
     Refusal
-        A key is missing, unknown, or has a value of another type, or the API takes no such event.
+        A key is missing, unknown, or has a value of another type, or the API refuses the event.
     """
     expected = CONTRACT[call.path][call.event_type]
     problems = [f"{name} is missing" for name in expected if name not in call.body]
@@ -80,13 +80,13 @@ def check_body(call: Call) -> None:
         elif call.body.get(name) is not None and not kind.accepts(call.body[name]):
             problems.append(f"{name} must be {kind.name} or null")
     if call.body.get("currency") == REFUSED_CURRENCY:
-        problems.append(f"no account takes {REFUSED_CURRENCY}, a test currency")
+        problems.append(f"no account has {REFUSED_CURRENCY}, a test currency")
     if problems:
         raise Refusal(422, EVENT_REJECTED, "; ".join(problems))
 
 
 def readable(content: bytes) -> Any:
-    """Return a body for the record: the JSON if it is some, else the text."""
+    """Return a body for the record: its JSON, or its text if it is not JSON."""
     try:
         return _shallow(json.loads(content))
     except (ValueError, RecursionError):
@@ -133,4 +133,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,11 +1,10 @@
-"""What the Huntaze API accepts and answers: paths, event types, the keys and JSON types of bodies, codes.
+"""What the Huntaze API accepts and returns: paths, event types, keys and JSON types of bodies, codes.
 
 The contract itself is `docs/huntaze-api.md`; `openapi.py` writes its OpenAPI file from this module.
-Nothing here comes from the routing table of the functions: two readings of one contract that agree are worth
-more than one reading used twice. The body of an event type that is not written here is read from what is
-expected of its sample.
+Nothing here comes from the routing table of the functions: two independent readings of one contract check
+each other. For an event type without an entry here, the body comes from the expected call of its sample.
 
-What Stripe left out comes as null: every value but the object's own id may be null.
+Every value except the object's own id may be null: Stripe did not send it.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from typing import Any
 
 from ops.local.envelopes import EXPECTED_CALLS
 
-# ISO 4217's code for tests. No account has it, so this API refuses it for good: the one honest way to
-# see a permanent refusal without a switch in the pipeline.
+# ISO 4217's code for tests. No account has it, so this API refuses it permanently. It shows a permanent
+# refusal without a switch in the pipeline.
 REFUSED_CURRENCY = "xts"
 
 FAILURE_KEYS = ("code", "declineCode", "message", "type")
 
-# The codes of an answer's body that the pipeline knows; see docs/huntaze-api.md.
+# The codes in response bodies that the pipeline knows; see docs/huntaze-api.md.
 ALREADY_APPLIED = "already_applied"
 REQUEST_IN_PROGRESS = "request_in_progress"
 EVENT_REJECTED = "event_rejected"
@@ -37,7 +36,7 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Kind:
-    """A JSON type: how it is called in an error, whether a value is one, and its JSON Schema (2020-12)."""
+    """A JSON type: its name in errors, a test for its values, and its JSON Schema (2020-12)."""
 
     name: str
     accepts: Callable[[Any], bool]
@@ -242,14 +241,14 @@ def kind_of(value: Any) -> Kind:
 def complete(
     written: Mapping[str, Mapping[str, Body]], calls: Mapping[str, Mapping[str, Any] | None]
 ) -> dict[str, dict[str, Body]]:
-    """Add the event types of expected calls that the contract does not spell out.
+    """Add the event types of expected calls that the contract does not list.
 
     Parameters
     ----------
     written
-        Path, event type and body of each call that is spelled out.
+        Path, event type and body of each listed call.
     calls
-        The expected call of each sample, by `generation/event.type--variant.json`; None where there is none.
+        The expected call of each sample, by `generation/event.type--variant.json`; None if nothing is sent.
     """
     contract = {path: dict(types) for path, types in written.items()}
     for name, call in calls.items():

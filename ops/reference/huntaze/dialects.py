@@ -1,8 +1,8 @@
-"""The dialects of idempotency that APIs speak: how a repeated, a reused or a busy key is answered.
+"""Dialects of idempotency: how an API responds to a repeated, a reused or a busy key.
 
-`contract` is the one that `docs/huntaze-api.md` asks for. In every other one some status has two meanings and
-no code tells them apart, and yet none of them applies a key twice. They are there to show that the pipeline
-is safe with them.
+`contract` is the dialect of `docs/huntaze-api.md`. In each of the others some status has two meanings, and no
+code distinguishes them; still none of them applies a key twice. They show that the pipeline is safe with such
+APIs.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ PROBLEM = "application/problem+json"
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way to answer.
+    """One way to respond.
 
     Parameters
     ----------
     name
-        One word, for orders.
+        One word, for options and control requests.
     codes
-        Whether a refusal's body tells its code.
+        Whether the body of an error has its code.
     key_first
-        Whether the key is looked at before the body is judged.
+        Whether the key is checked before the body.
     replays
-        Whether a repeated call gets its first answer again, instead of 409.
+        Whether a repeated call gets its first response again, instead of 409.
     in_progress
-        Status for a key whose first call is not done.
+        Status for a key whose first call is in progress.
     reused
-        Status for a key that came with another body before.
+        Status for a key that was used with another body.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Dialect:
     reused: int = 422
 
     def refused(self, refusal: Refusal, idempotency_key: str | None = None) -> Reply:
-        """Return the reply to a request that is not applied, now or at all."""
+        """Return the reply to a request that is not applied."""
         if refusal.code == ALREADY_APPLIED and self.replays:
             return applied(idempotency_key)
         own = {REQUEST_IN_PROGRESS: self.in_progress, IDEMPOTENCY_KEY_REUSED: self.reused}
@@ -67,9 +67,9 @@ DIALECTS: Mapping[str, Dialect] = {
         CODED,
         # 409 for an applied key and for one in progress, 422 for a refused event and for a reused key.
         Dialect("no-codes"),
-        # IETF draft "The Idempotency-Key HTTP Header Field": a repeat gets the first answer again.
+        # IETF draft "The Idempotency-Key HTTP Header Field": a repeat gets the first response again.
         Dialect("in-progress-409", replays=True),
-        # Judges the body first, whatever became of the key, and answers a busy key like an invalid event.
+        # Checks the body before the key, and responds to a busy key as to an invalid event.
         Dialect("422-for-everything", key_first=False, replays=True, in_progress=422),
         Dialect("409-for-everything", reused=409),
     )
@@ -82,8 +82,8 @@ def dialect_from(name: object) -> Dialect:
     Raises
     ------
     ValueError
-        There is none; the message lists those that there are.
+        The name is unknown; the message lists the known names.
     """
     if not isinstance(name, str) or name not in DIALECTS:
-        raise ValueError(f"there is no dialect {name!r}; known are {', '.join(DIALECTS)}")
+        raise ValueError(f"unknown dialect {name!r}: expected {', '.join(DIALECTS)}")
     return DIALECTS[name]

@@ -1,4 +1,4 @@
-"""How the reference Huntaze API answers: what is applied, once, now or later, and what the journal keeps."""
+"""How the reference Huntaze API responds: what it applies, when, and what it writes to the journal."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class _Work:
 
 
 class ApiExchange(Exchange):
-    """Answer requests one at a time, so that two equal ones can never both be applied.
+    """Process requests one at a time, so that two equal ones are never both applied.
 
     Parameters
     ----------
     api_key
         The bearer key that callers must present.
     journal
-        A file of JSON lines that outlives the process. What it holds is known again after a restart.
+        A file of JSON lines from which the state is restored after a restart.
     dialect
-        How repeated, reused and busy keys are answered; may be changed at any time.
+        How it responds to repeated, reused and busy keys; can be changed at any time.
     """
 
     def __init__(self, api_key: str, journal: Path | None = None, dialect: Dialect = CODED) -> None:
@@ -59,7 +59,7 @@ class ApiExchange(Exchange):
     def answer(self, request: Received) -> Reply:
         """Return the reply to a request, after recording both.
 
-        The record and its journal line are written before the caller can know the answer.
+        The record and its journal line are written before the caller gets the response.
         """
         with self._lock:
             fault = self._faults.strike(request)
@@ -79,7 +79,7 @@ class ApiExchange(Exchange):
         return reply
 
     def refuse(self, request: Received, refusal: Refusal) -> Reply:
-        """Return the reply to a request whose body is not to be read, after recording both."""
+        """Return the reply to a request whose body is not read, after recording both."""
         reply = self.dialect.refused(refusal)
         with self._lock:
             self._keep(request, reply, None, injected=False)
@@ -91,11 +91,11 @@ class ApiExchange(Exchange):
             return tuple(self._applied.values())
 
     def state(self) -> dict[str, Applied]:
-        """Return the last applied call of each object: what the API now believes about it."""
+        """Return the last applied call of each object: the object's state in the API."""
         return {call.object_id: call for call in self.applied()}
 
     def close(self) -> None:
-        """Roll back what is in progress, as the end of a process does, and close the journal."""
+        """Roll back calls in progress, as the end of a process does, and close the journal."""
         with self._lock:
             works = list(self._in_progress.values())
             self._in_progress.clear()
@@ -106,18 +106,18 @@ class ApiExchange(Exchange):
             self._journal.close()
 
     def _usual(self, request: Received) -> tuple[Call | None, Reply]:
-        """Return the call that is to be applied, if any, and the reply."""
+        """Return the call to apply, if any, and the reply."""
         try:
             call = read(request, self.key)
             if not self.dialect.key_first:
                 check_body(call)
-            self._look_at_key(call)
+            self._check_key(call)
             check_body(call)
         except Refusal as refusal:
             return None, self.dialect.refused(refusal, request.header("Idempotency-Key"))
         return call, applied(call.idempotency_key)
 
-    def _look_at_key(self, call: Call) -> None:
+    def _check_key(self, call: Call) -> None:
         if call.idempotency_key in self._in_progress:
             raise _refusal(REQUEST_IN_PROGRESS, "a call with this Idempotency-Key is in progress")
         earlier = self._applied.get(call.idempotency_key)
@@ -128,7 +128,7 @@ class ApiExchange(Exchange):
         raise _refusal(IDEMPOTENCY_KEY_REUSED, "the Idempotency-Key was applied with another call")
 
     def _begin(self, call: Call, fault: Fault) -> threading.Event:
-        """Let a call be in progress for the fault's time."""
+        """Keep a call in progress for the time of the fault."""
         timer = threading.Timer(fault.work, self._end, (call, fault.applies))
         timer.daemon = True
         work = self._in_progress[call.idempotency_key] = _Work(timer, threading.Event())

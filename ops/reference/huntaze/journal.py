@@ -1,4 +1,4 @@
-"""What outlives the reference Huntaze API: each request, and each call that was applied, as JSON lines."""
+"""The reference Huntaze API's file: each request and each applied call, as JSON lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ops.reference.server.messages import Recorded
 
 @dataclass(frozen=True)
 class Applied:
-    """A call that changed the API's state. `created` is the event's time, `at` the change's: Unix seconds."""
+    """A call that changed the API's state; `created` (of the event) and `at` are Unix seconds."""
 
     path: str
     event_type: str
@@ -26,14 +26,14 @@ class Applied:
 
 
 class Journal:
-    """A file of JSON lines; each has the request, or null where a call was applied after its answer."""
+    """A file of JSON lines; the request is null for a call that was applied after its response."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[str] | None = None
 
     def read(self) -> Iterator[tuple[Recorded | None, Applied | None]]:
-        """Yield what it holds. A last line that a kill cut short was never answered, and is left out."""
+        """Yield its lines, except a last line that a kill cut short: its request got no response."""
         if not self._path.exists():
             return
         for line in self._path.read_text(encoding="utf-8").splitlines(keepends=True):
@@ -46,7 +46,7 @@ class Journal:
                 )
 
     def open(self) -> None:
-        """Open it for appending, without the torn line that a kill may have left."""
+        """Open it for appending, and remove a line that a kill cut short."""
         if self._path.exists():
             content = self._path.read_bytes()
             whole = content.rfind(b"\n") + 1
@@ -56,7 +56,7 @@ class Journal:
         self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, recorded: Recorded | None, applied: Applied | None) -> None:
-        """Write one line, and let it reach the file."""
+        """Write one line and flush it."""
         assert self._file is not None
         line = {
             "request": None if recorded is None else dataclasses.asdict(recorded),

@@ -12,7 +12,7 @@ from ops.reference.server.server import CONTROL_PREFIX, ReferenceServer
 
 
 class ApiServer(ReferenceServer):
-    """Serve one exchange on a loopback port, and close it at the end; port 0 is any free one."""
+    """Serve one exchange on a loopback port, and close it at the end; port 0 selects a free one."""
 
     controls = "requests, applied, dialect and faults"
 
@@ -23,7 +23,7 @@ class ApiServer(ReferenceServer):
     def control(self, request: Received) -> Reply:
         """Answer a request of the test or tool that runs this server.
 
-        GET applied lists the applied calls; GET and PUT dialect tell and set `{"dialect": NAME}`.
+        GET applied lists the applied calls; GET and PUT dialect return and set `{"dialect": NAME}`.
         """
         match request.method, request.path.partition("?")[0].removeprefix(CONTROL_PREFIX):
             case "GET", "applied":

@@ -1,4 +1,4 @@
-"""A reference API's memory: every request in order, and the faults in force."""
+"""The memory of a reference API: every request in order, and the faults in force."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ops.reference.server.messages import Received, Recorded, Refusal, Reply
 
 
 class Exchange(ABC):
-    """Answer requests one at a time, and remember them.
+    """Process requests one at a time, and record them.
 
     Parameters
     ----------
     key
-        The bearer key that callers must present, for the control paths too.
+        The bearer key of the API and of the control paths.
     """
 
     def __init__(self, key: str) -> None:
@@ -30,10 +30,10 @@ class Exchange(ABC):
 
     @abstractmethod
     def refuse(self, request: Received, refusal: Refusal) -> Reply:
-        """Return the reply to a request whose body is not to be read, after recording both."""
+        """Return the reply to a request whose body is not read, after recording both."""
 
     def requests(self, since: int = 0) -> tuple[Recorded, ...]:
-        """Return the requests from position `since` on, in the order in which they were decided."""
+        """Return the requests from position `since` on, in the order in which they were processed."""
         with self._lock:
             return tuple(self._requests[since:])
 
@@ -43,11 +43,11 @@ class Exchange(ABC):
             self._faults.add(fault)
 
     def clear_faults(self) -> int:
-        """Lift every fault; return how many there were."""
+        """Remove every fault; return how many there were."""
         with self._lock:
             return self._faults.clear()
 
     def faults(self) -> list[tuple[Fault, int]]:
-        """Return each fault in force and how often it struck."""
+        """Return each fault in force and how many requests it failed."""
         with self._lock:
             return self._faults.listed()

@@ -133,7 +133,7 @@ def fault_from_json(data: Any) -> Fault:
     if not isinstance(data, dict):
         raise ValueError("a fault must be a JSON object")  # noqa: TRY004 - one error class for bad input
     if unknown := sorted(set(data) - set(JSON_TYPES)):
-        raise ValueError(f"unknown {', '.join(unknown)}; known are {', '.join(JSON_TYPES)}")
+        raise ValueError(f"unknown {', '.join(unknown)}: expected {', '.join(JSON_TYPES)}")
     for name, value in data.items():
         if not _is_a(value, JSON_TYPES[name]):
             raise ValueError(f"{name} has the wrong type")

@@ -13,21 +13,21 @@ from ops.reference.server.server import ReferenceServer
 
 
 def parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """Return a parser of the options that each reference API has."""
+    """Return a parser of the common options of the reference APIs."""
     options = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     options.add_argument("--port", type=int, required=True, help="loopback port to listen on")
-    options.add_argument("--key-file", type=Path, required=True, help="file that holds the bearer key")
+    options.add_argument("--key-file", type=Path, required=True, help="file with the bearer key")
     return options
 
 
 def serve(
     name: str, key_name: str, options: argparse.Namespace, make: Callable[[str], ReferenceServer]
 ) -> int:
-    """Serve what `make` makes of the key; return 1 with one line where it can't be made."""
+    """Serve the server that `make` returns for the key; return 1 after one line if it can't start."""
     try:
         key = options.key_file.read_text().strip()
         if not key:
-            return _fail(f"{options.key_file} holds no {key_name}")
+            return _fail(f"{options.key_file} is empty: write the {key_name} into it")
         server = make(key)
     except (OSError, ValueError, OverflowError) as error:
         return _fail(f"the {name} can't start on port {options.port}: {error}")

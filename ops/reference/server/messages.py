@@ -1,4 +1,4 @@
-"""What passes through a reference API: a request as received, the reply to it, and its record."""
+"""The messages of a reference API: a request as received, the reply to it, and the record of both."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# The recorded status of a request whose connection was reset instead of answered.
+# The recorded status of a request that got no response: its connection was reset.
 NO_ANSWER = 0
 
 
 @dataclass(frozen=True)
 class Received:
-    """One HTTP request. Header names are as sent; look them up with `header`. `at` is Unix seconds."""
+    """One HTTP request; `at` is Unix seconds. `header` looks a header up."""
 
     method: str
     path: str
@@ -29,7 +29,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and how it is delivered: `after` something is done, then after a delay in seconds."""
+    """A response, and when it is sent: `after` an event, then after a delay in seconds."""
 
     status: int
     body: bytes
@@ -42,22 +42,22 @@ class Reply:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request that the API received, refused ones included.
+    """A request that the API received, also a refused one.
 
     Parameters
     ----------
     headers
         As sent, without Authorization.
     body
-        The JSON that was sent; text that is no JSON stays text.
+        The JSON of the body, or its text if it is not JSON.
     status
-        What was answered; NO_ANSWER for a reset connection.
+        The status of the response; NO_ANSWER for a reset connection.
     received_at
         Unix seconds.
     applied
         Whether this request changed the API's state.
     injected
-        Whether a fault made the answer.
+        Whether a fault changed the response.
     """
 
     path: str
@@ -74,17 +74,17 @@ class Recorded:
         return next((value for key, value in self.headers.items() if key.lower() == name.lower()), None)
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of this program
-    """The API's answer to a request that it does not apply.
+class Refusal(Exception):  # noqa: N818 - a response of the API, not a failure of this program
+    """The API's error response to a request that it does not apply.
 
     Parameters
     ----------
     status
         HTTP status.
     code
-        A word for programs.
+        The error code, for programs.
     message
-        A sentence for people. Never the value of a body's field.
+        A sentence for people, which never contains a value of the body.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:

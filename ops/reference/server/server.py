@@ -1,4 +1,4 @@
-"""A reference API's HTTP/1.1 server: keep-alive, one thread per connection, loopback only."""
+"""The HTTP/1.1 server of a reference API: keep-alive, one thread per connection, loopback only."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from ops.reference.server.faults import fault_from_json
 from ops.reference.server.messages import Received, Refusal, Reply, json_reply
 
 CONTROL_PREFIX = "/_control/"
-# Above any body of the contract: EventBridge itself carries no more than half of it.
+# More than any body of the contract: an event of EventBridge has at most half of it.
 MAXIMUM_BODY_BYTES = 2 * 1024 * 1024
-# Longer numbers are not worth parsing.
+# Longer numbers are not parsed.
 LENGTH_DIGITS = 20
-# SO_LINGER switched on with no time to linger: close() then sends a reset.
+# SO_LINGER with a time of zero: close() sends a reset.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class ReferenceServer(ThreadingHTTPServer):
-    """Serve one exchange on a loopback port; port 0 is any free one."""
+    """Serve one exchange on a loopback port; port 0 selects a free one."""
 
     daemon_threads = True
-    # As many connections may wait as Lambda workers start at once in a local run, with room to spare.
+    # More than the Lambda workers that start at once in a local run.
     request_queue_size = 256
-    # What `control` knows, as it tells someone who asks for something else.
+    # What `control` serves, for its error message.
     controls = "requests and faults"
 
     def __init__(self, exchange: Exchange, port: int = 0) -> None:
@@ -53,7 +53,7 @@ class ReferenceServer(ThreadingHTTPServer):
         return f"http://{LOOPBACK}:{self.server_address[1]}"
 
     def control(self, request: Received) -> Reply:
-        """Answer a request of the test or tool that runs this server, and knows its key."""
+        """Answer a control request; the test or tool that runs this server has its key."""
         target = urlsplit(request.path)
         match request.method, target.path.removeprefix(CONTROL_PREFIX):
             case "GET", "requests":
@@ -77,24 +77,24 @@ class ReferenceServer(ThreadingHTTPServer):
             case "DELETE", "faults":
                 return json_reply(200, {"cleared": self.exchange.clear_faults()})
             case _:
-                return json_reply(404, {"error": f"known are {self.controls}"})
+                return json_reply(404, {"error": f"unknown control path: expected {self.controls}"})
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Keep track of the connection, then serve it in its own thread."""
+        """Register the connection, then serve it in its own thread."""
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def reset(self, connection: socket.socket) -> None:
-        """Let a connection end in a reset as soon as its thread closes it."""
+        """Reset a connection when its thread closes it."""
         with self._connections_lock:
             self._to_reset.add(connection)
-        # A client that is gone already has no use for a reset.
+        # The client may have closed it already.
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection that is done; one to be reset must not be ended politely before."""
+        """Close a finished connection; one that is to be reset must not be shut down before."""
         with self._connections_lock:
             self._connections.discard(request)
             resets = request in self._to_reset
@@ -105,18 +105,18 @@ class ReferenceServer(ThreadingHTTPServer):
             super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Close the listening socket and every connection that a client keeps open."""
+        """Close the listening socket and every open connection."""
         self.closing.set()
         super().server_close()
         with self._connections_lock:
             open_connections = list(self._connections)
         for connection in open_connections:
-            # Wakes the connection's thread, which then closes the socket.
+            # Wakes the thread of the connection, which then closes the socket.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing about a client that went away, as killed and timed-out functions do."""
+        """Ignore a client that disconnected, as killed and timed-out functions do."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "huntaze-reference-api"
     sys_version = ""
     disable_nagle_algorithm = True
-    # Head and body leave in one packet; a delayed acknowledgement between them would cost 40 ms.
+    # Headers and body leave in one packet; a delayed acknowledgement between them would take 40 ms.
     wbufsize = -1
 
     def _serve(self) -> None:
@@ -140,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             received = dataclasses.replace(received, content=self.rfile.read(int(length)))
             if len(received.content) < int(length):
-                self.close_connection = True  # the client went away in mid-body: nobody asked anything
+                self.close_connection = (
+                    True  # the client disconnected within the body: there is nothing to answer
+                )
             elif self.path.startswith(CONTROL_PREFIX):
                 self._send(self._control_refusal() or self.server.control(received))
             else:
@@ -149,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - named by http.server
 
     def _control_refusal(self) -> Reply | None:
-        """Refuse a control request of a web page, for another host, or without the key."""
+        """Refuse a control request from a web page, for another host, or without the key."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         refusal = loopback.refusal(headers)
         if refusal is None and not loopback.has_bearer(
@@ -159,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         return json_reply(403, {"error": refusal}) if refusal else None
 
     def _refuse_unread(self, received: Received, status: HTTPStatus) -> None:
-        """Refuse a body that can't be read; the connection can't be used again after it."""
+        """Refuse a body that can't be read; the connection can't be used again."""
         self.close_connection = True
         if self.path.startswith(CONTROL_PREFIX):
             self._send(json_reply(status, {"error": status.phrase}))
@@ -168,8 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(self.server.exchange.refuse(received, refusal))
 
     def _send(self, reply: Reply) -> None:
-        if self._waits_in_vain(reply):
-            # A process that ends answers nobody.
+        if self._closed_while_waiting(reply):
+            # A process that ends sends no response.
             self.close_connection = True
             return
         if reply.reset:
@@ -190,8 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(reply.body)
 
-    def _waits_in_vain(self, reply: Reply) -> bool:
-        """Wait as long as the reply says; return whether the server was closed meanwhile."""
+    def _closed_while_waiting(self, reply: Reply) -> bool:
+        """Wait as long as the reply requires; return whether the server closed meanwhile."""
         if reply.after is None and not reply.header_delay:
             return False
         if reply.after is not None:
@@ -199,4 +201,4 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server.closing.wait(reply.header_delay)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Write no access log: the record of requests is the log."""
+        """Write no access log: the recorded requests are the log."""

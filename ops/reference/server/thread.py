@@ -14,7 +14,7 @@ SHUTDOWN_POLL_SECONDS = 0.02
 
 
 class InThread:
-    """A server in a thread, for the time of a `with` block."""
+    """A server in a thread, within a `with` block."""
 
     def __init__(self, server: ReferenceServer) -> None:
         self._server = server
@@ -38,13 +38,13 @@ class InThread:
         self._server.server_close()
 
     def requests(self) -> tuple[Recorded, ...]:
-        """Return every request so far, refused ones included, in order."""
+        """Return every request so far in order, also refused ones."""
         return self._server.exchange.requests()
 
     def fail(self, fault: Fault) -> None:
-        """Let the requests that match a fault go wrong from now on."""
+        """Fail the requests that match a fault from now on."""
         self._server.exchange.fail(fault)
 
     def clear_faults(self) -> None:
-        """Let everything go right again."""
+        """Remove all faults."""
         self._server.exchange.clear_faults()

@@ -1,8 +1,8 @@
-"""The reference Stripe API: a real HTTP server with Stripe's paging, errors and rate limit.
+"""The reference Stripe API: a real HTTP server with Stripe's pagination, errors and rate limit.
 
-It serves what the functions read: `/v1/events`, `/v1/customers/{id}` and `/v1/subscriptions/{id}`. Read
-`store.py` first, then `listing.py`, `exchange.py` and `server.py`. Faults are those of
-`ops/reference/server`, matched by the path without its query.
+It serves the paths that the functions read: `/v1/events`, `/v1/customers/{id}` and `/v1/subscriptions/{id}`.
+Read `store.py` first, then `listing.py`, `exchange.py` and `server.py`. Faults are those of
+`ops/reference/server`; their path has no query.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["Fault", "Recorded", "ReferenceStripe"]
 
 
 class ReferenceStripe(InThread):
-    """The reference Stripe API in a thread of this process, for the time of a `with` block.
+    """The reference Stripe API in a thread of this process, within a `with` block.
 
     Parameters
     ----------
     secret_key
         The bearer key that callers must present.
     reads_per_second
-        What is asked more often is answered with 429; None sets no limit.
+        More requests per second get 429; None sets no limit.
     port
         A loopback port; 0 is any free one.
     """
@@ -37,16 +37,16 @@ class ReferenceStripe(InThread):
         super().__init__(StripeServer(StripeExchange(secret_key, self._store, reads_per_second), port))
 
     def add_events(self, *events: dict[str, Any]) -> None:
-        """Let Stripe have made these events: the `detail` of envelopes."""
+        """Add events to the account: the `detail` of envelopes."""
         self._store.add_events(events)
 
     def put(
         self, stripe_object: dict[str, Any], *, api_version: str | None = None, account: str | None = None
     ) -> None:
-        """Set an object's present state, in one API version or in all that have none of their own."""
+        """Set an object's current state, for one API version or for all that have no state of their own."""
         self._store.put(stripe_object, api_version=api_version, account=account)
 
     def clear(self) -> None:
-        """Forget all events, objects and faults."""
+        """Remove all events, objects and faults."""
         self._store.clear()
         self.clear_faults()

@@ -11,9 +11,9 @@ from ops.reference.stripe.store import Store
 
 
 def main() -> int:
-    """Serve; return 1 with one line where the key or the port can't be used."""
+    """Serve; return 1 after one line if the key or the port can't be used."""
     parser = foreground.parser("ops.reference.stripe", __doc__)
-    parser.add_argument("--reads-per-second", type=int, help="answer 429 to what is asked more often")
+    parser.add_argument("--reads-per-second", type=int, help="return 429 for more requests per second")
     options = parser.parse_args()
     return foreground.serve(
         "reference Stripe API",

@@ -1,4 +1,4 @@
-"""How the reference Stripe API answers: key, rate limit and path."""
+"""How the reference Stripe API responds: key, rate limit and path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVENTS_PATH = "/v1/events"
 
 
 class StripeExchange(Exchange):
-    """Answer requests one at a time, and remember them, their paths with their queries."""
+    """Process requests one at a time, and record them, their paths with their queries."""
 
     def __init__(self, secret_key: str, store: Store, reads_per_second: int | None = None) -> None:
         super().__init__(secret_key)
@@ -40,7 +40,7 @@ class StripeExchange(Exchange):
         return reply
 
     def refuse(self, request: Received, refusal: Refusal) -> Reply:
-        """Return the reply to a request whose body is not to be read, after recording both."""
+        """Return the reply to a request whose body is not read, after recording both."""
         reply = _error(refusal.status, str(refusal))
         with self._lock:
             self._requests.append(record(request, reply, injected=False))
@@ -52,7 +52,7 @@ class StripeExchange(Exchange):
             return _error(401, "You did not provide an API key.")
         if not hmac.compare_digest(key.encode(), self.key.encode()):
             return _error(401, "Invalid API Key provided.")
-        if self._is_too_much(request.at):
+        if self._exceeds_limit(request.at):
             return _error(429, "Request rate limit exceeded.", code="rate_limit")
         account = request.header("Stripe-Account")
         if request.method == "GET" and path == EVENTS_PATH:
@@ -64,7 +64,7 @@ class StripeExchange(Exchange):
                 )
         return _error(404, f"Unrecognized request URL ({request.method}: {path}).")
 
-    def _is_too_much(self, now: float) -> bool:
+    def _exceeds_limit(self, now: float) -> bool:
         if self._limit is None:
             return False
         while self._recent and self._recent[0] <= now - 1:

@@ -26,7 +26,7 @@ _BOUNDS: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-class BadParameter(Exception):  # noqa: N818 - an answer of the API, not a failure of this program
+class BadParameter(Exception):  # noqa: N818 - a response of the API, not a failure of this program
     """A parameter that Stripe refuses with 400."""
 
     def __init__(self, parameter: str, message: str, code: str | None = None) -> None:
@@ -62,7 +62,7 @@ def parse(query_string: str) -> Query:
     Raises
     ------
     BadParameter
-        A parameter is unknown, given with another that it excludes, or has a wrong value.
+        A parameter is unknown, excludes another one, or has an invalid value.
     """
     query = Query()
     for name, value in parse_qsl(query_string, keep_blank_values=True):
@@ -88,14 +88,14 @@ def parse(query_string: str) -> Query:
 
 
 def page(events: Sequence[dict[str, Any]], query: Query) -> dict[str, Any]:
-    """Return a page of events that come newest first.
+    """Return a page of events, which are sorted newest first.
 
-    `ending_before` gives the page just before the cursor, which is newer, in the same order.
+    `ending_before` selects the page just before the cursor, which is newer, in the same order.
 
     Raises
     ------
     BadParameter
-        The cursor is no event of the list.
+        The cursor is not an event of the list.
     """
     before, after = events, events
     if query.ending_before is not None:

@@ -1,4 +1,4 @@
-"""The reference Stripe API's HTTP server, which can be told what is in Stripe's account."""
+"""The HTTP server of the reference Stripe API; control requests fill its Stripe account."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ops.reference.stripe.exchange import StripeExchange
 
 
 class StripeServer(ReferenceServer):
-    """Serve one exchange on a loopback port; port 0 is any free one."""
+    """Serve one exchange on a loopback port; port 0 selects a free one."""
 
     controls = "requests, faults, events, objects and account"
 
@@ -20,10 +20,10 @@ class StripeServer(ReferenceServer):
         super().__init__(exchange, port)
 
     def control(self, request: Received) -> Reply:
-        """Answer a request of the test or tool that runs this server; besides requests and faults:
+        """Answer a control request.
 
-        POST events takes a list of events, POST objects a list of `{object, api_version, account}`, and
-        DELETE account forgets both.
+        Besides requests and faults, POST events adds a list of events, POST objects adds a list of
+        `{object, api_version, account}`, and DELETE account removes both.
         """
         try:
             match request.method, request.path.removeprefix(CONTROL_PREFIX):
@@ -49,5 +49,5 @@ class StripeServer(ReferenceServer):
 def _list(content: bytes) -> list[dict[str, Any]]:
     document = json.loads(content)
     if not isinstance(document, list):
-        raise ValueError("a JSON list is needed")  # noqa: TRY004 - one error class for bad input
+        raise ValueError("expected a JSON list")  # noqa: TRY004 - one error class for bad input
     return document

@@ -1,4 +1,4 @@
-"""What the reference Stripe API knows: events in the order in which they were made, and objects by id."""
+"""The data of the reference Stripe API: events in the order of their creation, and objects by id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EVENTS_KEPT_SECONDS = 30 * 24 * 3600
 
 
 class Store:
-    """Events and objects of one Stripe account and its connected accounts. Safe between threads."""
+    """Events and objects of one Stripe account and its connected accounts. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,17 +20,17 @@ class Store:
         self._objects: dict[tuple[str | None, str, str | None], dict[str, Any]] = {}
 
     def add_events(self, events: Iterable[dict[str, Any]]) -> None:
-        """Add events; one whose id is known replaces the earlier one in its place.
+        """Add events; an event with a known id replaces the earlier one in its place.
 
         Raises
         ------
         ValueError
-            One is no event: it lacks an id, a type, or a time.
+            One is not an event: it has no id, type or time.
         """
         new = list(events)
         for event in new:
             if not (isinstance(event, dict) and event.get("object") == "event"):
-                raise ValueError("an event is a JSON object whose object is event")
+                raise ValueError("an event must be a JSON object whose `object` is event")
             for name, kind in (("id", str), ("type", str), ("created", int)):
                 if not isinstance(event.get(name), kind):
                     raise ValueError(f"an event's {name} is missing or has the wrong type")  # noqa: TRY004
@@ -38,7 +38,7 @@ class Store:
             self._events.update({event["id"]: event for event in new})
 
     def put(self, stripe_object: dict[str, Any], *, api_version: str | None, account: str | None) -> None:
-        """Set an object's present state, for one API version or for all without a state of their own.
+        """Set an object's current state, for one API version or for all that have no state of their own.
 
         Raises
         ------
@@ -46,14 +46,14 @@ class Store:
             It has no id.
         """
         if not (isinstance(stripe_object, dict) and isinstance(stripe_object.get("id"), str)):
-            raise ValueError("an object is a JSON object with an id")  # noqa: TRY004
+            raise ValueError("an object must be a JSON object with an id")  # noqa: TRY004
         with self._lock:
             self._objects[account, stripe_object["id"], api_version] = stripe_object
 
     def object(
         self, kind: str, object_id: str, *, api_version: str | None, account: str | None
     ) -> dict[str, Any] | None:
-        """Return an object of a kind as an API version renders it, or None where there is none."""
+        """Return an object of a kind as an API version renders it, or None if it doesn't exist."""
         with self._lock:
             own = self._objects.get((account, object_id, api_version))
             found = own if own is not None else self._objects.get((account, object_id, None))
@@ -66,12 +66,12 @@ class Store:
             kept = [
                 e for e in self._events.values() if e["created"] >= oldest and e.get("account") == account
             ]
-        # Of one second, what was made later comes first.
+        # Within one second, the later event comes first.
         kept.reverse()
         return sorted(kept, key=lambda event: -int(event["created"]))
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         with self._lock:
             self._events.clear()
             self._objects.clear()
