@@ -123,8 +123,8 @@ def _of_parked(function: PipelineFunction) -> Alarm:
     # It clears after its period and fires again, while the alarm on the queue just stays on.
     return Alarm(
         "parked",
-        f"The {function.family} function parked an event that no retry can fix in its dead-letter queue. "
-        "`huntaze-stripe dlq list` shows the reason.",
+        f"The {function.family} function put an event into its dead-letter queue because no retry can "
+        "succeed. `huntaze-stripe dlq list` shows the reason.",
         function.metric_published(names.MESSAGES_PARKED),
         1,
         of=function.family,

@@ -13,7 +13,9 @@ _HOUR_SECONDS: Final = 3600
 # lack data, or the alarm would start over.
 _WEEK_HOURS: Final = 7 * 24
 _WEEK_HOURS_WITH_MESSAGES: Final = _WEEK_HOURS - 8
-AGE_ADVICE: Final = "SQS deletes it after 14 days: redrive it, or purge it, which saves it to a file first."
+AGE_ADVICE: Final = (
+    "SQS deletes a message after 14 days: redrive it, or purge it, which saves it to a file first."
+)
 
 
 def of_dead_letters(queues: Iterable[Queue]) -> list[Alarm]:
