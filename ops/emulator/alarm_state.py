@@ -35,7 +35,7 @@ def state(alarm: Data, read: Read, now: float) -> str:
     Raises
     ------
     metric_math.UnknownMathError
-        The alarm's expression is none that is evaluated here.
+        The alarm's expression is not supported here.
     """
     periods = alarm.get("EvaluationPeriods") or 1
     compare = COMPARISONS[alarm["ComparisonOperator"]]
