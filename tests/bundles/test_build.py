@@ -1,4 +1,4 @@
-"""The bundles hold what the handlers need and nothing else, and repeat byte by byte."""
+"""The bundles contain what the handlers need and nothing else, and are reproducible."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ops.bundles.interpreter import find_interpreter
 from ops.errors import OperatorError
 from ops.reference.stripe import ReferenceStripe
 
-# The budget of the design: a bundle with bytecode inside.
+# The maximum size of a bundle with bytecode.
 MAXIMUM_BYTES = 7_000_000
 UNCHECKED_HASH = 0b01
 IMPORT = """
@@ -58,7 +58,7 @@ def test_a_bundle_for_lambda_stays_within_its_budget(
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-def test_a_bundle_holds_no_botocore_tests_metadata_or_stubs(
+def test_a_bundle_contains_no_botocore_tests_metadata_or_stubs(
     built: Mapping[Target, Mapping[str, Bundle]], bundle: str
 ) -> None:
     for target in built:
@@ -69,7 +69,7 @@ def test_a_bundle_holds_no_botocore_tests_metadata_or_stubs(
         assert "functions/payments.py" in held
 
 
-def test_only_the_audit_bundle_holds_the_database_driver(
+def test_only_the_audit_bundle_contains_the_database_driver(
     built: Mapping[Target, Mapping[str, Bundle]],
 ) -> None:
     held = {bundle: {name.partition("/")[0] for name in names(built[LAMBDA][bundle])} for bundle in BUNDLES}
@@ -100,7 +100,7 @@ def test_bytecode_is_of_the_target_and_never_checked_against_its_source(
 
 
 def run_from(bundle: Bundle, folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Unpack a bundle and run code with nothing but it and what every Lambda runtime brings."""
+    """Unpack a bundle and run code with only it and the packages of every Lambda runtime."""
     with zipfile.ZipFile(bundle.path) as archive:
         archive.extractall(folder)
     lent = folder.with_name("runtime")
@@ -114,7 +114,7 @@ def run_from(bundle: Bundle, folder: Path, code: str, *arguments: str) -> subpro
         "AWS_DEFAULT_REGION": "eu-west-1",
         "POWERTOOLS_SERVICE_NAME": "payments",
     }
-    # -S leaves the virtual environment's packages out.
+    # -S hides the packages of the virtual environment.
     return subprocess.run(
         [sys.executable, "-S", "-c", code, *arguments],
         env=environment,
@@ -149,7 +149,7 @@ def test_objects_are_fetched_from_stripe_by_the_bundle_alone(
     assert done.stdout.split() == ["active", str(tmp_path / "unpacked" / "stripe" / "__init__.py")]
 
 
-def test_building_again_gives_the_same_bytes(
+def test_a_second_build_gives_the_same_bytes(
     built: Mapping[Target, Mapping[str, Bundle]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(building, "OUTPUT", tmp_path / "elsewhere")
@@ -161,7 +161,7 @@ def test_building_again_gives_the_same_bytes(
         assert all(again[name].path.read_bytes() == built[target][name].path.read_bytes() for name in again)
 
 
-def test_a_bundle_holds_nothing_of_the_environment_in_which_it_is_built(
+def test_a_bundle_contains_nothing_of_its_build_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planted = "planted-value-of-the-builder"
@@ -176,7 +176,7 @@ def test_a_bundle_holds_nothing_of_the_environment_in_which_it_is_built(
         assert found == []
 
 
-def test_what_is_up_to_date_is_not_built_again(
+def test_an_up_to_date_bundle_is_not_rebuilt(
     built: Mapping[Target, Mapping[str, Bundle]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert built
@@ -184,7 +184,7 @@ def test_what_is_up_to_date_is_not_built_again(
     assert build(LAMBDA) == built[LAMBDA]
 
 
-def test_a_damaged_bundle_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_bundle_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "OUTPUT", tmp_path)
     first = build(host_target())
     first["audit"].path.write_bytes(b"half a zip")
@@ -200,13 +200,13 @@ def test_two_builds_at_once_give_one_result(tmp_path: Path, monkeypatch: pytest.
     assert not list(tmp_path.rglob(".building-*"))
 
 
-def test_a_machine_without_the_runtime_is_told_what_it_costs() -> None:
+def test_a_machine_without_the_runtime_reports_the_slower_cold_start() -> None:
     line = building.bytecode_line(LAMBDA, None)
     assert "no python3.13 on this machine" in line
     assert "1.6 times" in line
 
 
-def test_a_shim_that_fails_is_no_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_shim_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shim = tmp_path / "python3.99"
     shim.write_text("#!/bin/sh\nexit 127\n")
     shim.chmod(0o755)
@@ -220,7 +220,9 @@ def test_an_import_that_is_not_locked_names_the_module(monkeypatch: pytest.Monke
         distributions(("functions.payments",), LAMBDA)
 
 
-def test_an_index_that_is_out_of_reach_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_index_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(building, "OUTPUT", tmp_path)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")

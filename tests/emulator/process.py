@@ -1,4 +1,4 @@
-"""Start the embedded AWS as a process of its own, with or without fixes."""
+"""Start the embedded AWS in its own process, with or without fixes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def running(folder: Path, without: Sequence[str] = ()) -> Iterator[Emulator]:
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
-        wait_until(lambda: answers(url), f"{folder / 'server.log'} tells why it doesn't answer")
+        wait_until(lambda: answers(url), f"{folder / 'server.log'} says why it does not start")
         yield Emulator(Aws(url, REGION), process, folder)
     finally:
         process.terminate()

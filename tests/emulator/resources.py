@@ -1,4 +1,4 @@
-"""Make what a scenario needs; every name is new, so that scenarios share an emulator."""
+"""Create what a scenario needs; every name is unique, so that scenarios share an emulator."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _numbers = itertools.count(1)
 
 
 def unique(prefix: str) -> str:
-    """Return a name that nothing else has."""
+    """Return a unique name."""
     return f"{prefix}-{next(_numbers)}"
 
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue that AWS services may send to, and its client."""
+    """A queue to which AWS services can send, and its client."""
 
     sqs: Any
     url: str
     arn: str
 
     def messages(self) -> list[dict[str, Any]]:
-        """Take what is there now out of the queue."""
+        """Receive and delete the messages that are visible now."""
         found: list[dict[str, Any]] = []
         while batch := self._receive():
             for message in batch:
@@ -42,7 +42,7 @@ class Queue:
         return found
 
     def wait(self, count: int = 1) -> list[dict[str, Any]]:
-        """Take messages until there were so many."""
+        """Receive and delete messages until there were `count`."""
         found: list[dict[str, Any]] = []
 
         def complete() -> bool:
@@ -64,7 +64,7 @@ class Queue:
 
 
 def queue(aws: Aws, *, fifo: bool = False, **attributes: str) -> Queue:
-    """Make a queue that any AWS service may send to."""
+    """Create a queue to which any AWS service can send."""
     sqs = aws.client("sqs")
     name = unique("queue") + (".fifo" if fifo else "")
     arn = f"arn:aws:sqs:{aws.region}:{ACCOUNT}:{name}"
@@ -81,14 +81,14 @@ def queue(aws: Aws, *, fifo: bool = False, **attributes: str) -> Queue:
 
 
 def bus(aws: Aws) -> str:
-    """Make an event bus, with slashes in its name as a partner's has."""
+    """Create an event bus, with slashes in its name as a partner's has."""
     name = f"bus/{unique('of')}/tests"
     aws.client("events").create_event_bus(Name=name)
     return name
 
 
 def rule(aws: Aws, bus_name: str, target_arn: str, **target: Any) -> str:
-    """Make a rule that sends every event of the bus to the target; return its ARN."""
+    """Create a rule that sends every event of the bus to the target; return its ARN."""
     events = aws.client("events")
     name = unique("rule")
     pattern = json.dumps({"account": [ACCOUNT]})
@@ -100,7 +100,7 @@ def rule(aws: Aws, bus_name: str, target_arn: str, **target: Any) -> str:
 
 
 def permit(aws: Aws, function_arn: str, rule_arn: str) -> None:
-    """Let a rule invoke a function, if there is one."""
+    """Permit a rule to invoke a function, if the function exists."""
     functions = aws.client("lambda")
     if function_arn in (one["FunctionArn"] for one in functions.list_functions()["Functions"]):
         functions.add_permission(
@@ -122,7 +122,7 @@ def send(aws: Aws, bus_name: str, *details: Any) -> None:
 
 
 def function(aws: Aws, code: str, name: str | None = None, **settings: Any) -> str:
-    """Make a function, under a new name unless given, of code that defines `handler`; return its ARN."""
+    """Create a function from code that defines `handler`; return its ARN. The default name is unique."""
     functions = aws.client("lambda")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

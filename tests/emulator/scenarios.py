@@ -1,4 +1,4 @@
-"""What each fix is for: a scenario holds with the fix, and doesn't without it."""
+"""One scenario per fix, which passes with the fix and fails without it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.emulator.process import wait_until
 from tests.emulator.resources import ACCOUNT, bus, function, invoke, queue, rule, send, unique
 
 HOUR_SECONDS = 3600
-# MiniStack looks for schedules that are due every 10 s.
+# MiniStack checks for due schedules every 10 s.
 SCHEDULE_SECONDS = 12.0
 RECORDS_ITS_PROCESS = """
 import os, pathlib, time
@@ -28,7 +28,7 @@ FAILS = """
 def handler(event, context):
     raise ValueError("refused")
 """
-TELLS_WHAT_IT_SEES = """
+RETURNS_WHAT_IT_SEES = """
 import importlib.util, os
 count = 0
 def handler(event, context):
@@ -86,7 +86,7 @@ def partner_events_reach_the_bus_of_their_source(aws: Aws) -> bool:
     ] == [(put["Entries"][0]["EventId"], source, "made", {"n": 1}, ["r"])]
 
 
-def a_burst_of_events_shares_a_few_processes(aws: Aws) -> bool:
+def many_events_share_a_few_processes(aws: Aws) -> bool:
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
@@ -123,7 +123,7 @@ def an_undeliverable_event_goes_to_the_targets_queue(aws: Aws) -> bool:
     ]
 
 
-def a_replay_reaches_the_rules_that_it_names(aws: Aws) -> bool:
+def a_replay_reaches_only_the_rules_that_it_names(aws: Aws) -> bool:
     events = aws.client("events")
     name, named, other = bus(aws), queue(aws), queue(aws)
     named_rule = rule(aws, name, named.arn)
@@ -169,8 +169,8 @@ def events_for_a_fifo_queue_are_deduplicated(aws: Aws) -> bool:
     return [message["Attributes"]["MessageGroupId"] for message in taker.messages()] == ["lane"]
 
 
-def a_function_sees_its_own_world_and_survives_its_errors(aws: Aws) -> bool:
-    arn = function(aws, TELLS_WHAT_IT_SEES)
+def a_function_sees_only_its_own_environment_and_survives_its_errors(aws: Aws) -> bool:
+    arn = function(aws, RETURNS_WHAT_IT_SEES)
     failure = invoke(aws, arn, {"fail": True})
     seen = invoke(aws, arn, {})
     return (
@@ -254,7 +254,7 @@ def filtering_logs_gives_every_page(aws: Aws) -> bool:
     ]
 
 
-def what_cloud_control_makes_is_there(aws: Aws) -> bool:
+def resources_of_cloud_control_work(aws: Aws) -> bool:
     return _an_archive_archives(aws) and _a_queue_takes_messages(aws)
 
 
@@ -269,8 +269,8 @@ def _a_queue_takes_messages(aws: Aws) -> bool:
     return True
 
 
-def nothing_is_larger_than_aws_takes(aws: Aws) -> bool:
-    """Whether a message is refused whose attributes alone take it beyond its queue's limit."""
+def size_limits_of_aws_apply(aws: Aws) -> bool:
+    """Return whether a message is refused that exceeds its queue's limit only with its attributes."""
     small = queue(aws, MaximumMessageSize="2048")
     attributes = {"reason": {"DataType": "String", "StringValue": "y" * 100}}
     try:
@@ -352,17 +352,17 @@ def a_schedule_invokes_its_function_with_its_input(aws: Aws) -> bool:
 SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "rule-arns": rules_on_a_bus_with_slashes_have_tags,
     "partner-events": partner_events_reach_the_bus_of_their_source,
-    "bounded-lambda": a_burst_of_events_shares_a_few_processes,
+    "bounded-lambda": many_events_share_a_few_processes,
     "target-dlq": an_undeliverable_event_goes_to_the_targets_queue,
-    "replays": a_replay_reaches_the_rules_that_it_names,
+    "replays": a_replay_reaches_only_the_rules_that_it_names,
     "function-dlq": a_functions_dead_letter_queue_gets_the_event,
     "queues": events_for_a_fifo_queue_are_deduplicated,
-    "workers": a_function_sees_its_own_world_and_survives_its_errors,
+    "workers": a_function_sees_only_its_own_environment_and_survives_its_errors,
     "alarms": an_alarm_written_by_terraform_reads_back_complete,
     "metrics": an_alarm_follows_its_own_metric,
     "logs": filtering_logs_gives_every_page,
-    "cloud-control": what_cloud_control_makes_is_there,
-    "sizes": nothing_is_larger_than_aws_takes,
+    "cloud-control": resources_of_cloud_control_work,
+    "sizes": size_limits_of_aws_apply,
     "schedules": a_schedule_invokes_its_function_with_its_input,
     "saved-queries": a_query_can_be_saved,
     "insights": a_query_finds_the_fields_of_json_lines,

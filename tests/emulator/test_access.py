@@ -25,7 +25,7 @@ FUNCTIONS = "/2015-03-31/functions"
 def ask(
     emulator: Emulator, path: str, method: str = "GET", *, key: str | None = None, **headers: str
 ) -> httpx.Response:
-    """Ask with the run's own key in the two forms that there are, unless another one is given."""
+    """Send a request with the run's key in both forms, or with another key."""
     key = emulator.aws.credentials.access_key_id if key is None else key
     signed = f"AWS4-HMAC-SHA256 Credential={key}/20260401/eu-west-1/lambda/aws4_request, SignedHeaders=host"
     authorization = f"Bearer {key}" if path in CONTROL else signed
@@ -39,7 +39,7 @@ def ask(
 
 
 @pytest.mark.parametrize("path", [*CONTROL, FUNCTIONS])
-def test_run_itself_is_served(emulator: Emulator, path: str) -> None:
+def test_the_run_itself_is_served(emulator: Emulator, path: str) -> None:
     assert ask(emulator, path).status_code == 200
     assert ask(emulator, path, Host=f"localhost:{emulator.aws.url.rpartition(':')[2]}").status_code == 200
 
@@ -65,11 +65,11 @@ def test_web_page_is_refused_and_may_read_nothing(
 
 @pytest.mark.parametrize("path", [*CONTROL, FUNCTIONS])
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "", "[::2]:80", "10.0.0.1"])
-def test_name_that_somebody_lets_point_here_is_refused(emulator: Emulator, path: str, host: str) -> None:
+def test_another_host_name_is_refused(emulator: Emulator, path: str, host: str) -> None:
     assert ask(emulator, path, Host=host).status_code == 403
 
 
-def test_presigned_address_is_served_to_whoever_has_it(emulator: Emulator) -> None:
+def test_a_presigned_url_is_served_without_credentials(emulator: Emulator) -> None:
     s3 = emulator.aws.client("s3")
     s3.create_bucket(Bucket="presigned", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_object(Bucket="presigned", Key="a", Body=b"content")
@@ -89,7 +89,7 @@ def test_presigned_address_is_served_to_whoever_has_it(emulator: Emulator) -> No
         ("cloudwatch", "describe_alarms"),
     ],
 )
-def test_sdk_with_other_credentials_is_told_so(emulator: Emulator, service: str, operation: str) -> None:
+def test_sdk_with_other_credentials_gets_the_error(emulator: Emulator, service: str, operation: str) -> None:
     other = Aws(emulator.aws.url, emulator.aws.region, Credentials.made_up())
     with pytest.raises(ClientError, match="the access key is not the one of this run") as refused:
         getattr(other.client(service), operation)()
@@ -103,7 +103,7 @@ def test_s3_client_with_other_credentials_is_refused(emulator: Emulator) -> None
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
-def test_functions_have_the_runs_credentials(emulator: Emulator) -> None:
+def test_functions_have_the_credentials_of_the_run(emulator: Emulator) -> None:
     code = """
 import boto3, os
 def handler(event, context):
@@ -114,7 +114,7 @@ def handler(event, context):
     assert answer == {"account": "000000000000", "key": emulator.aws.credentials.access_key_id}
 
 
-def test_each_run_has_credentials_of_its_own() -> None:
+def test_each_run_has_its_own_credentials() -> None:
     first, second = Credentials.made_up(), Credentials.made_up()
     assert first.access_key_id != second.access_key_id
     assert first.secret_access_key not in repr(first)

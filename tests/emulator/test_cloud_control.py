@@ -1,4 +1,4 @@
-"""Cloud Control makes, reads, changes and deletes queues and archives, which are the services' own."""
+"""Cloud Control creates, reads, updates and deletes real queues and archives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def aws(emulator: Emulator) -> Aws:
 
 
 def make(aws: Aws, kind: str, **properties: Any) -> dict[str, Any]:
-    """Make a resource and return what became of the request."""
+    """Create a resource and return the status of the request."""
     answer = aws.client("cloudcontrol").create_resource(TypeName=kind, DesiredState=json.dumps(properties))
     event: dict[str, Any] = answer["ProgressEvent"]
     return event
@@ -43,7 +43,7 @@ def read(aws: Aws, kind: str, identifier: str) -> dict[str, Any]:
     return properties
 
 
-def test_a_queue_is_made_with_its_settings_and_reads_back_as_it_was_wanted(aws: Aws) -> None:
+def test_a_created_queue_reads_back_with_its_settings(aws: Aws) -> None:
     name = unique("queue") + ".fifo"
     wanted = {
         "QueueName": name,
@@ -72,7 +72,7 @@ def test_a_queue_is_made_with_its_settings_and_reads_back_as_it_was_wanted(aws: 
     }
 
 
-def test_a_queue_is_changed_in_place(aws: Aws) -> None:
+def test_a_queue_is_updated_in_place(aws: Aws) -> None:
     tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
     limited = {"MaximumMessageSize": 262144, "KmsMasterKeyId": "alias/key", "Tags": tags}
     url = make(aws, QUEUE, QueueName=unique("queue"), **limited)["Identifier"]
@@ -95,20 +95,20 @@ def test_a_queue_is_changed_in_place(aws: Aws) -> None:
     assert len(aws.client("sqs").receive_message(QueueUrl=url)["Messages"]) == 1
 
 
-def test_what_a_queues_own_service_changed_is_read(aws: Aws) -> None:
+def test_changes_made_with_sqs_are_read(aws: Aws) -> None:
     url = make(aws, QUEUE, QueueName=unique("queue"))["Identifier"]
     aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "90"})
     assert read(aws, QUEUE, url)["VisibilityTimeout"] == 90
 
 
-def test_a_queue_that_is_there_is_not_made_again(aws: Aws) -> None:
+def test_an_existing_queue_is_not_created_again(aws: Aws) -> None:
     name = unique("queue")
     make(aws, QUEUE, QueueName=name)
     again = make(aws, QUEUE, QueueName=name)
     assert (again["OperationStatus"], again["ErrorCode"]) == ("FAILED", "AlreadyExists")
 
 
-def test_a_request_that_is_sent_again_with_its_token_is_done_once(aws: Aws) -> None:
+def test_a_request_repeated_with_its_token_is_done_once(aws: Aws) -> None:
     control, name = aws.client("cloudcontrol"), unique("queue")
     request = {"TypeName": QUEUE, "ClientToken": name, "DesiredState": json.dumps({"QueueName": name})}
     first, again = (control.create_resource(**request)["ProgressEvent"] for _ in range(2))
@@ -116,13 +116,13 @@ def test_a_request_that_is_sent_again_with_its_token_is_done_once(aws: Aws) -> N
     assert again["OperationStatus"] == "SUCCESS"
 
 
-def test_what_sqs_refuses_fails_with_its_reason(aws: Aws) -> None:
+def test_a_refusal_of_sqs_fails_with_its_reason(aws: Aws) -> None:
     refused = make(aws, QUEUE, QueueName=unique("queue"), MaximumMessageSize=1)
     assert (refused["OperationStatus"], refused["ErrorCode"]) == ("FAILED", "InvalidRequest")
     assert "MaximumMessageSize" in refused["StatusMessage"]
 
 
-def test_a_queues_name_is_for_ever(aws: Aws) -> None:
+def test_the_name_of_a_queue_cannot_change(aws: Aws) -> None:
     url = make(aws, QUEUE, QueueName=unique("queue"))["Identifier"]
     refused = change(aws, QUEUE, url, {"op": "replace", "path": "/QueueName", "value": "other"})
     assert (refused["OperationStatus"], refused["ErrorCode"]) == ("FAILED", "NotUpdatable")
@@ -131,7 +131,7 @@ def test_a_queues_name_is_for_ever(aws: Aws) -> None:
 @pytest.mark.parametrize(
     "operation", [{"op": "replace", "path": "/Tags/7/Value", "value": "3"}, {"op": "move", "path": "/Tags"}]
 )
-def test_a_patch_that_leads_nowhere_is_refused(aws: Aws, operation: dict[str, Any]) -> None:
+def test_a_patch_with_an_unknown_path_is_refused(aws: Aws, operation: dict[str, Any]) -> None:
     url = make(aws, QUEUE, QueueName=unique("queue"), Tags=[{"Key": "a", "Value": "1"}])["Identifier"]
     assert change(aws, QUEUE, url, operation)["ErrorCode"] == "InvalidRequest"
 
@@ -153,7 +153,7 @@ def test_a_deleted_queue_is_gone(aws: Aws) -> None:
         change(aws, QUEUE, url)
 
 
-def test_an_archive_is_changed_and_read(aws: Aws) -> None:
+def test_an_archive_is_updated_and_read(aws: Aws) -> None:
     events, name = aws.client("events"), unique("archive")
     source = events.describe_event_bus(Name=bus(aws))["Arn"]
     wanted = {
@@ -171,13 +171,13 @@ def test_an_archive_is_changed_and_read(aws: Aws) -> None:
     assert back == wanted | {"RetentionDays": 9}
 
 
-def test_another_type_is_only_remembered(aws: Aws) -> None:
+def test_another_type_is_only_stored(aws: Aws) -> None:
     name = unique("other")
     make(aws, "Tests::Other::Thing", Name=name)
     assert read(aws, "Tests::Other::Thing", name) == {"Name": name}
 
 
-def test_a_patch_leaves_what_it_was_given() -> None:
+def test_a_patch_does_not_change_its_input() -> None:
     document = {"a~/b": [1, 3]}
     added = [{"op": "add", "path": "/a~0~1b/1", "value": 2}, {"op": "add", "path": "/a~0~1b/-", "value": 4}]
     assert patched(document, added) == {"a~/b": [1, 2, 3, 4]}

@@ -1,4 +1,4 @@
-"""How events travel in the embedded AWS once all fixes are in."""
+"""How the embedded AWS delivers events with all fixes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def handler(event, context):
     failed = [one["messageId"] for one in event["Records"] if json.loads(one["body"])["detail"].get("bad")]
     return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 """
-TELLS_WHAT_ITS_CALLER_SAID = """
+RETURNS_ITS_CLIENT_CONTEXT = """
 def handler(event, context):
     return {"said": context.client_context and context.client_context.custom}
 """
@@ -67,7 +67,7 @@ def test_a_partner_event_is_refused_with_a_reason(aws: Aws, changes: dict[str, s
     assert answer["Entries"][1]["ErrorCode"] == code
 
 
-def test_a_partner_bus_needs_its_source_and_takes_no_put_events(aws: Aws) -> None:
+def test_a_partner_bus_needs_its_source_and_refuses_put_events(aws: Aws) -> None:
     events = aws.client("events")
     source = f"{SOURCE}/{unique('source')}"
     with pytest.raises(ClientError, match="does not exist"):
@@ -143,7 +143,7 @@ def test_a_rule_without_permission_parks_the_event(aws: Aws) -> None:
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
 
 
-def test_an_event_is_tried_three_times_and_then_sent_to_the_destination(aws: Aws) -> None:
+def test_an_event_is_sent_to_the_destination_after_three_attempts(aws: Aws) -> None:
     name, parked = bus(aws), queue(aws)
     arn = function(aws, FAILS)
     _destination(aws, arn, parked.arn)
@@ -173,10 +173,10 @@ def test_a_throttled_event_waits_for_concurrency(aws: Aws) -> None:
     assert json.loads(message["Body"])["requestContext"]["approximateInvokeCount"] == 1
 
 
-def test_an_event_that_is_too_old_is_not_tried_again(aws: Aws) -> None:
+def test_an_event_that_is_too_old_is_not_retried(aws: Aws) -> None:
     parked = queue(aws)
     arn = function(aws, FAILS)
-    # An age that is over before the first retry; Lambda's own minimum is 60 s, which the SDK checks.
+    # Less than the delay of the first retry; the SDK refuses less than Lambda's minimum of 60 s.
     settings = {
         "MaximumEventAgeInSeconds": 0.01,
         "DestinationConfig": {"OnFailure": {"Destination": parked.arn}},
@@ -191,13 +191,13 @@ def test_an_event_that_is_too_old_is_not_tried_again(aws: Aws) -> None:
     assert (context["condition"], context["approximateInvokeCount"]) == ("EventAgeExceeded", 1)
 
 
-def test_the_time_out_of_a_function_is_enforced(aws: Aws) -> None:
+def test_the_timeout_of_a_function_is_enforced(aws: Aws) -> None:
     error = invoke(aws, function(aws, SLEEPS, Timeout=1), {})
     assert error["errorType"] == "Sandbox.Timedout"
     assert "timed out after 1.00 seconds" in error["errorMessage"]
 
 
-def test_a_record_that_fails_for_good_is_redriven_and_the_rest_of_its_batch_is_not(aws: Aws) -> None:
+def test_only_the_record_of_a_batch_that_fails_permanently_is_redriven(aws: Aws) -> None:
     name, parked = bus(aws), queue(aws, fifo=True)
     redrive = json.dumps({"deadLetterTargetArn": parked.arn, "maxReceiveCount": "2"})
     source = queue(aws, fifo=True, RedrivePolicy=redrive, VisibilityTimeout="600")
@@ -214,16 +214,16 @@ def test_a_record_that_fails_for_good_is_redriven_and_the_rest_of_its_batch_is_n
     assert source.messages() == []
 
 
-def test_a_synchronous_callers_context_reaches_its_invocation_alone(aws: Aws) -> None:
+def test_a_client_context_reaches_only_its_own_invocation(aws: Aws) -> None:
     functions = aws.client("lambda")
-    arn = function(aws, TELLS_WHAT_ITS_CALLER_SAID)
+    arn = function(aws, RETURNS_ITS_CLIENT_CONTEXT)
     context = base64.b64encode(b'{"custom": {"settle": true}}').decode()
     answer = functions.invoke(FunctionName=arn, Payload=b"{}", ClientContext=context)
     assert json.loads(answer["Payload"].read()) == {"said": {"settle": True}}
     assert invoke(aws, arn, {}) == {"said": None}
 
 
-def test_every_line_of_a_log_is_there(aws: Aws) -> None:
+def test_a_log_has_every_line(aws: Aws) -> None:
     arn = function(aws, PRINTS)
     assert invoke(aws, arn, {"lines": 5000}) is None
     group = "/aws/lambda/" + arn.rpartition(":")[2]

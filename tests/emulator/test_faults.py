@@ -1,4 +1,4 @@
-"""Failures on order: functions' calls of AWS fail, functions die, and nobody else notices."""
+"""Injected faults: AWS calls of functions fail, functions die, and other clients see nothing of it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_function_is_killed_before_or_after_its_call(
     assert invoke(emulator.aws, arn, {"table": table, "id": key}) == {"failed": None}
 
 
-def test_nobody_but_functions_meets_a_fault(emulator: Emulator, orders: Any, table: str) -> None:
+def test_a_fault_fails_only_calls_of_functions(emulator: Emulator, orders: Any, table: str) -> None:
     orders(service="dynamodb", status=500)
     orders(service="sqs", status=500)
     assert not is_stored(emulator, table, "nothing")
@@ -90,7 +90,9 @@ def test_nobody_but_functions_meets_a_fault(emulator: Emulator, orders: Any, tab
         emulator.aws.client("dynamodb").describe_table(TableName="not-there")
 
 
-def test_faults_are_listed_with_their_strikes_and_lifted(emulator: Emulator, orders: Any, table: str) -> None:
+def test_faults_are_listed_with_their_failures_and_removed(
+    emulator: Emulator, orders: Any, table: str
+) -> None:
     url = f"{emulator.aws.url}/_control/faults"
     arn = function(emulator.aws, CALLS_DYNAMODB, Timeout=20)
     orders(service="dynamodb", status=500, times=1)
@@ -115,11 +117,11 @@ def test_faults_are_listed_with_their_strikes_and_lifted(emulator: Emulator, ord
     ],
     ids=str,
 )
-def test_a_fault_that_makes_no_sense_is_refused(orders: Any, fault: dict[str, Any]) -> None:
+def test_a_contradictory_fault_is_refused(orders: Any, fault: dict[str, Any]) -> None:
     assert orders(**fault).status_code == 400
 
 
-def test_no_object_is_no_fault() -> None:
+def test_a_fault_must_be_an_object() -> None:
     with pytest.raises(ValueError, match="JSON object"):
         fault_from_json([])
 
@@ -136,7 +138,7 @@ def test_draws_follow_the_seed_the_item_and_the_attempt() -> None:
     assert not all(struck(1))
 
 
-def test_a_fault_waits_for_its_service_operation_and_text() -> None:
+def test_a_fault_fails_only_its_service_operation_and_text() -> None:
     plan = fault_plan()
     plan.add(AwsFault("dynamodb", "UpdateItem", "COMPLETED", status=500))
     for call in (

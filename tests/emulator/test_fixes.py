@@ -1,4 +1,4 @@
-"""Every fix is needed, and does what it is for."""
+"""Every fix is needed, and works."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def test_every_fix_has_a_scenario() -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_with_the_fixes_the_scenario_holds(emulator: Emulator, name: str) -> None:
+def test_the_scenario_passes_with_the_fixes(emulator: Emulator, name: str) -> None:
     assert SCENARIOS[name](emulator.aws)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_without_the_fix_the_scenario_does_not_hold(tmp_path: Path, name: str) -> None:
+def test_the_scenario_fails_without_the_fix(tmp_path: Path, name: str) -> None:
     with running(tmp_path, without=[name]) as emulator:
         assert not SCENARIOS[name](emulator.aws)

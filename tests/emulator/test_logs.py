@@ -210,7 +210,7 @@ def test_insights_runs_a_query(aws: Aws, group: str, query: str, rows: list[dict
         ("fields a + b", "unexpected '+'"),
     ],
 )
-def test_another_query_is_refused_with_the_part(aws: Aws, group: str, query: str, part: str) -> None:
+def test_other_queries_are_refused_with_the_part(aws: Aws, group: str, query: str, part: str) -> None:
     with pytest.raises(ClientError) as refused:
         _query(aws, group, query)
     assert refused.value.response["Error"]["Code"] == "MalformedQueryException"

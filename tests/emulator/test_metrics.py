@@ -1,4 +1,4 @@
-"""What an alarm's state follows from."""
+"""The state of an alarm follows its measurements."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALARM = {
 
 
 def points(*values: tuple[float, float]) -> list[dict[str, Any]]:
-    """Return measurements, each given by its age in seconds and its value."""
+    """Return measurements from pairs of age in seconds and value."""
     return [{"Timestamp": NOW - age, "Value": value, "Unit": "Count"} for age, value in values]
 
 
@@ -50,7 +50,7 @@ def test_enough_periods_must_breach(measured: list[dict[str, Any]], expected: st
     ("treatment", "expected"),
     [("missing", "INSUFFICIENT_DATA"), ("notBreaching", "OK"), ("breaching", "ALARM"), ("ignore", "OK")],
 )
-def test_missing_data_is_treated_as_asked(treatment: str, expected: str) -> None:
+def test_missing_data_is_treated_as_the_alarm_says(treatment: str, expected: str) -> None:
     assert state(ALARM | {"TreatMissingData": treatment}, lambda *_: [], NOW) == expected
 
 
@@ -97,12 +97,12 @@ def test_a_sum_breaches_in_the_periods_in_which_each_of_its_metrics_has_data(
     ("expression", "expected"),
     [("m1 + m2", 5.0), ("m1 - m2 * 2", -4.0), ("m1 / 4", 0.5), ("m1 / none", None), ("m1 / 0", None)],
 )
-def test_metric_math_reckons_as_cloudwatch_does(expression: str, expected: float | None) -> None:
+def test_metric_math_computes_as_cloudwatch_does(expression: str, expected: float | None) -> None:
     assert metric_math.value(expression, {"m1": 2.0, "m2": 3.0, "none": None}) == expected
 
 
 @pytest.mark.parametrize("expression", ["FILL(m1, 0)", "m9", "m1 +", "m1 ** 2"])
-def test_metric_math_that_is_not_evaluated_here_is_refused(expression: str) -> None:
+def test_unsupported_metric_math_is_refused(expression: str) -> None:
     with pytest.raises(metric_math.UnknownMathError):
         metric_math.value(expression, {"m1": 1.0})
 
@@ -123,10 +123,10 @@ def test_embedded_metrics_are_read_with_their_dimensions() -> None:
 @pytest.mark.parametrize(
     "line", ["", "plain", '{"_aws": 1}', '{"_aws": {"CloudWatchMetrics": ', '{"message": "x"}']
 )
-def test_other_log_lines_hold_no_metrics(line: str) -> None:
+def test_other_log_lines_have_no_metrics(line: str) -> None:
     assert list(embedded(line)) == []
 
 
-def test_only_a_rule_of_the_default_bus_goes_by_its_name_alone() -> None:
+def test_only_a_rule_of_the_default_bus_has_no_bus_dimension() -> None:
     assert rule_dimensions({"Name": "r", "EventBusName": "default"}) == {"RuleName": "r"}
     assert rule_dimensions({"Name": "r", "EventBusName": "b"}) == {"EventBusName": "b", "RuleName": "r"}

@@ -19,7 +19,7 @@ from ops.emulator.server import check_version
 from tests.emulator.process import Emulator, running, wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send
 
-TELLS_ITS_PROCESS = """
+RETURNS_ITS_PROCESS = """
 import os
 def handler(event, context):
     return {"pid": os.getpid()}
@@ -40,16 +40,16 @@ def handler(event, context):
 """
 
 
-def test_stopped_it_leaves_neither_processes_nor_unpacked_code(tmp_path: Path) -> None:
+def test_a_stop_leaves_neither_processes_nor_unpacked_code(tmp_path: Path) -> None:
     with running(tmp_path) as emulator:
-        arn = function(emulator.aws, TELLS_ITS_PROCESS)
+        arn = function(emulator.aws, RETURNS_ITS_PROCESS)
         worker = psutil.Process(invoke(emulator.aws, arn, {})["pid"])
         assert (tmp_path / "workers" / "code").is_dir()
     assert not worker.is_running()
     assert not (tmp_path / "workers").exists()
 
 
-def test_killed_its_functions_end_too_even_busy_ones(tmp_path: Path) -> None:
+def test_functions_end_with_a_killed_emulator_even_busy_ones(tmp_path: Path) -> None:
     with _killed(tmp_path) as emulator:
         arn = function(emulator.aws, SLEEPS, Timeout=60)
         emulator.aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload="{}")
@@ -63,7 +63,7 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         aws = emulator.aws
         name, taker = bus(aws), queue(aws)
         rule(aws, name, taker.arn)
-        arn = function(aws, TELLS_ITS_PROCESS)
+        arn = function(aws, RETURNS_ITS_PROCESS)
         logs = aws.client("logs")
         logs.put_query_definition(name="kept", queryString="fields @message")
         aws.client("s3").create_bucket(

@@ -1,4 +1,4 @@
-"""What the embedded AWS does where a step is refused, called off or left out."""
+"""What the embedded AWS does if a step is refused, cancelled or skipped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.emulator.resources import ACCOUNT, Queue, bus, function, queue, rule,
 
 EVERYTHING = {"EventStartTime": 0, "EventEndTime": 4102444800}
 RULES = 30
-# More failures than the threads that a function's queue may have.
+# More failures than the maximum of threads of a function's queue.
 FAILURES = 6
 FAILS_ON_REQUEST = """
 import os, boto3
@@ -39,7 +39,7 @@ def _archive(aws: Aws, bus_name: str) -> tuple[str, str]:
     return bus_arn, archive["ArchiveArn"]
 
 
-def test_an_event_that_a_queue_refuses_is_parked(aws: Aws) -> None:
+def test_an_event_that_a_queue_refuses_goes_to_the_dead_letter_queue(aws: Aws) -> None:
     name, small, parked = bus(aws), queue(aws, MaximumMessageSize="1024"), queue(aws)
     rule(aws, name, small.arn, DeadLetterConfig={"Arn": parked.arn})
     send(aws, name, {"padding": "x" * 2_000})
@@ -67,7 +67,7 @@ def test_a_cancelled_replay_stays_cancelled(aws: Aws) -> None:
     bus_arn, archive = _archive(aws, name)
     for _ in range(100):
         send(aws, name, *range(10))
-    # Enough deliveries that the replay takes many times as long as the request that cancels it.
+    # Enough deliveries that the replay takes much longer than the request that cancels it.
     for _ in range(RULES):
         rule(aws, name, reached.arn)
     events, replay = aws.client("events"), unique("replay")
@@ -92,7 +92,7 @@ def _wait_until_quiet(target: Queue) -> int:
     return depths[-1][1]
 
 
-def test_a_rule_that_a_replay_leaves_out_counts_no_invocation(aws: Aws) -> None:
+def test_a_rule_outside_of_a_replay_counts_no_invocation(aws: Aws) -> None:
     name, wanted, other = bus(aws), queue(aws), queue(aws)
     bus_arn, archive = _archive(aws, name)
     send(aws, name, {"id": 1})

@@ -1,4 +1,4 @@
-"""The embedded AWS takes as much as AWS does, and no byte more."""
+"""The embedded AWS has AWS's size limits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAILS = """
 def handler(event, context):
     raise ValueError("refused")
 """
-TELLS_ITS_BATCHES = """
+RECORDS_ITS_BATCHES = """
 import os, boto3
 sqs = boto3.client("sqs")
 def handler(event, context):
@@ -103,7 +103,7 @@ def test_a_batch_of_a_queue_is_no_larger_than_a_payload(aws: Aws) -> None:
         source.sqs.send_message(
             QueueUrl=source.url, MessageBody=body, MessageGroupId="one", MessageDeduplicationId=str(number)
         )
-    arn = function(aws, TELLS_ITS_BATCHES, Environment={"Variables": {"QUEUE": told.url}})
+    arn = function(aws, RECORDS_ITS_BATCHES, Environment={"Variables": {"QUEUE": told.url}})
     aws.client("lambda").create_event_source_mapping(
         FunctionName=arn, EventSourceArn=source.arn, BatchSize=10
     )
