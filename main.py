@@ -1,27 +1,24 @@
-"""Synthesise the Terraform of the environments: cdktf-cli's app, and a command by itself.
+"""Synthesise the Terraform of the environments: the app of cdktf-cli, and a program by itself.
 
-The composition root: settings, then function bundles, then stacks.
+It loads the settings, builds the function bundles, and writes the stacks.
 """
 
 import argparse
 import atexit
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
-_FAILED: Final = 1
-_USAGE_ERROR: Final = 2
-_INTERRUPTED: Final = 130
-_TERMINATED: Final = 143
-_ROOT: Final = Path(__file__).resolve().parent
+from ops import ROOT, signals
+
 _PYTHON: Final = ".venv/bin/python"
 
+if __name__ == "__main__":
+    signals.exit_at_once()
 try:
     from infra import settings, settings_source
     from infra.bundle import Bundles
@@ -31,28 +28,25 @@ try:
 except ModuleNotFoundError as error:
     if __name__ != "__main__" or str(error.name).partition(".")[0] in ("infra", "ops", "functions"):
         raise
-    step = "run" if (_ROOT / _PYTHON).exists() else "run `make setup`, then"
+    step = "run" if (ROOT / _PYTHON).exists() else "run `make setup`, then"
     sys.stderr.write(f"main.py: {sys.executable} has no {error.name}; {step} `{_PYTHON} main.py`\n")
-    sys.exit(_FAILED)
-except KeyboardInterrupt:
-    sys.stderr.write("interrupted\n")
-    sys.exit(_INTERRUPTED)
+    sys.exit(signals.FAILED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Synthesise the stacks that are asked for.
+    """Synthesise the stacks of the named environments.
 
     Returns
     -------
     int
-        0; 2 where a setting, an option or the routing table is wrong; 1 where the bundles can't be
-        built or the stacks not be written. One line says why.
+        The exit code: 0; 2 if a setting, an option or the routing table is wrong; 1 if the bundles cannot be
+        built or the stacks cannot be written. One line on stderr says why.
     """
     options = _parser().parse_args(arguments)
     try:
         environments = _chosen(options.environments)
         bundles: dict[str, Bundles] = {chosen.environment: _bundles(chosen) for chosen in environments}
-        # Loads the bindings and starts Node.js: a mistyped setting is told before that.
+        # Late, because it loads the bindings and starts Node.js: a wrong setting is reported before that.
         from infra.app import synthesise
 
         state = settings.load_state()
@@ -60,58 +54,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
         synthesise(options.outdir, state=state, environments=environments, bundles=bundles)
     except InfraError as error:
         _say(str(error))
-        return _USAGE_ERROR
+        return signals.USAGE
     except OperatorError as error:
         _say(str(error))
-        return _FAILED
+        return signals.FAILED
     except OSError as error:
-        _say(f"can't write to {options.outdir}: {error.strerror}; choose another folder with --outdir")
-        return _FAILED
+        _say(f"cannot write to {options.outdir}: {error.strerror}; choose another folder with --outdir")
+        return signals.FAILED
     return 0
 
 
 def run() -> int:
-    """Run as a program: `main`, of which no signal leaves a traceback or a temporary folder.
+    """Run `main` as a program; a signal leaves neither a traceback nor a temporary folder.
 
     Returns
     -------
     int
-        What `main` returns; 130 where somebody interrupted.
+        The exit code of `main`; 130 after SIGINT.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminated)
-    signal.signal(signal.SIGHUP, _terminated)
+    signals.raise_exceptions()
     try:
         _keep_temporary_files_in_the_checkout()
         return main()
-    except KeyboardInterrupt:
+    except BaseException:
+        if not signals.interrupted():
+            raise
         sys.stderr.write("interrupted\n")
-        return _INTERRUPTED
-
-
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    """Leave by the way of an exception, so that Node.js is ended and the temporary folder removed."""
-    sys.exit(_TERMINATED)
+        return signals.INTERRUPTED
 
 
 def _keep_temporary_files_in_the_checkout() -> None:
-    """Give JSII, and what else is started, a temporary folder below build/ (or in a local run's own)."""
-    build = _ROOT / "build"
+    """Give JSII and other programs a temporary folder below build/, or in the one of a local run."""
+    build = ROOT / "build"
     given = Path(tempfile.gettempdir()).resolve()
     parent = given if given.is_relative_to(build) else build
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.mkdtemp(prefix="synth-", dir=parent)
     except OSError as error:
-        _say(f"can't write to {parent}: {error.strerror}; make it writable")
-        sys.exit(_FAILED)
-    # JSII ends Node.js at exit, and registers that later: what is registered first comes last.
+        _say(f"cannot write to {parent}: {error.strerror}; make it writable")
+        sys.exit(signals.FAILED)
+    # Python calls this after JSII has ended Node.js, because it is registered first.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
 
 
 def _chosen(names: Sequence[str]) -> list[settings.Settings]:
-    """The environments asked for, all of which must be complete; or else all that are complete."""
+    """The named environments, which must be complete; without names, all that are complete."""
     if names:
         return [settings.load(name) for name in dict.fromkeys(names)]
     complete = []
@@ -126,14 +115,14 @@ def _chosen(names: Sequence[str]) -> list[settings.Settings]:
         _say(step)
     if len({each.stripe_event_source_name for each in complete}) < len(complete):
         together = ", ".join(each.environment for each in complete)
-        _say(f"of {together} several name one event source: deploy one of them only")
+        _say(f"several of {together} have the same event source; deploy only one of them")
     return complete
 
 
 def _bundles(chosen: settings.Settings) -> Bundles:
     from ops import bundles
 
-    # Lambda is Linux; the local run names this machine's system where that is another one.
+    # Lambda runs on Linux; a local run sets the system of this machine.
     system = os.environ.get("BUNDLE_SYSTEM") or bundles.LAMBDA.system
     return bundles.build(bundles.Target(chosen.lambda_architecture, chosen.lambda_runtime, system))
 
@@ -143,10 +132,10 @@ def _parser() -> argparse.ArgumentParser:
         prog=f"{_PYTHON} main.py",
         description=(
             "Write the Terraform of the bootstrap stack and of each ENV to OUTDIR/stacks. "
-            "Without ENV: of every environment whose file is complete; the others are told and left out."
+            "Without ENV: of every environment whose file is complete; the others are listed and left out."
         ),
         epilog="\n".join(
-            ["settings, in environments/ENV.toml or as environment variables:", *_settings_help()]
+            ["settings, in environments/*.toml or as environment variables:", *_settings_help()]
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

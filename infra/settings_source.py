@@ -1,7 +1,7 @@
-"""Read settings from TOML files and environment variables, and explain what is wrong with them.
+"""Read settings from TOML files and environment variables, and explain mistakes.
 
-Every message is one line: where the setting stands, its name, its value, and the next step. A URL that
-may hold credentials is told without its value.
+Every message is one line: the file or variable, the setting, its value, and the next step. The value of a URL
+that may contain credentials is left out.
 """
 
 import difflib
@@ -22,22 +22,22 @@ M = TypeVar("M", bound=BaseModel)
 _HINT = "hint"
 _MAY_HOLD_CREDENTIALS = "may_hold_credentials"
 _PROBLEMS = {
-    "int_type": "is not a whole number",
-    "int_parsing": "is not a whole number",
-    "int_from_float": "is not a whole number",
-    "bool_type": "is not true or false",
-    "bool_parsing": "is not true or false",
-    "string_type": "is not a text",
-    "tuple_type": "is not a list of texts",
-    "model_type": "is not a table",
-    "string_pattern_mismatch": "has the wrong form",
-    "string_too_short": "is empty",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "int_from_float": "must be an integer",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be a string",
+    "tuple_type": "must be a list of strings",
+    "model_type": "must be a table",
+    "string_pattern_mismatch": "has the wrong format",
+    "string_too_short": "must not be empty",
 }
 
 
 @dataclass(frozen=True)
 class Source:
-    """Settings as one file declares them, by dotted name."""
+    """The values of one file, by dotted name."""
 
     origin: str
     values: Mapping[str, Any]
@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Declaration:
-    """One setting as its model declares it."""
+    """One declared setting."""
 
     name: str
     field: FieldInfo
@@ -57,17 +57,17 @@ class Declaration:
 
 
 def hint(text: str) -> dict[str, Any]:
-    """Mark a field with the next step for an operator who lacks or mistypes it."""
+    """Mark a field with the next step where it is missing or wrong."""
     return {_HINT: text}
 
 
 def may_hold_credentials() -> dict[str, Any]:
-    """Mark a field of which no value with userinfo or a query may be shown."""
+    """Mark a field whose value is not shown if it has userinfo or a query."""
     return {_MAY_HOLD_CREDENTIALS: True}
 
 
 def declarations(model: type[BaseModel], prefix: str = "") -> Iterator[Declaration]:
-    """Each setting of a model that a file may hold, tables written with a dot."""
+    """The settings of a model that a file may contain; those of a table have its name and a dot in front."""
     for name, field in model.model_fields.items():
         if field.exclude:
             continue
@@ -78,30 +78,36 @@ def declarations(model: type[BaseModel], prefix: str = "") -> Iterator[Declarati
 
 
 def toml_file(path: Path) -> Source:
-    """Read one file; raises SettingsError where it is missing or no TOML."""
+    """Read one file.
+
+    Raises
+    ------
+    SettingsError
+        The file does not exist, or is not TOML in UTF-8.
+    """
     origin = f"{path.parent.name}/{path.name}"
     try:
         return Source(origin, dict(_flat(tomllib.loads(path.read_text(encoding="utf-8")))))
     except FileNotFoundError:
         raise SettingsError(
-            f"{origin}: the file does not exist; write it after another environment's file"
+            f"{origin}: the file does not exist; restore it, or copy another environment's file"
         ) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         byte = error.object[error.start]
         raise SettingsError(
-            f"{origin}: line {line} holds the byte 0x{byte:02x}, which is no UTF-8; save the file as UTF-8"
+            f"{origin}: line {line}: the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8"
         ) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{origin}: this is no TOML: {error}; correct that line") from error
+        raise SettingsError(f"{origin}: invalid TOML: {error}; correct that line") from error
 
 
 def build(
     model: type[M], *sources: Source, environ: Mapping[str, str], given: Mapping[str, Any] | None = None
 ) -> M:
-    """Merge the sources, later ones win, and the environment over all of them.
+    """Merge the sources: later ones win, and environment variables over all of them.
 
-    An empty environment variable counts as unset: continuous integration exports those.
+    An empty environment variable counts as unset, because continuous integration exports those.
 
     Raises
     ------
@@ -127,7 +133,7 @@ def build(
     try:
         return model.model_validate(_nested(values) | dict(given or {}))
     except ValidationError as error:
-        # A wrong value is told before a missing one: completing the file would not help it.
+        # A wrong value before a missing one: completing the file would not correct it.
         details = min(error.errors(include_url=False), key=lambda found: found["type"] == "missing")
         name = _dotted(details["loc"], known)
         own_file = sources[-1].origin
@@ -157,7 +163,7 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parse(text: str, declared: Declaration, origin: str) -> Any:
-    """Turn a variable's text into the setting's type; limits are checked with the rest."""
+    """Convert the text of a variable to the type of the setting; the model checks its limits."""
     annotation = declared.field.annotation
     if annotation not in (int, bool):
         is_list = declared.field.get_default() == ()
@@ -170,7 +176,7 @@ def _parse(text: str, declared: Declaration, origin: str) -> Any:
 
 
 def _dotted(location: tuple[int | str, ...], known: Mapping[str, Declaration]) -> str:
-    """The setting that an error is about: an item of a list belongs to the list."""
+    """The setting of an error; that of an item of a list is the list."""
     parts = [str(part) for part in location]
     while len(parts) > 1 and ".".join(parts) not in known:
         parts.pop()
@@ -180,11 +186,10 @@ def _dotted(location: tuple[int | str, ...], known: Mapping[str, Declaration]) -
 def _unknown(origin: str, name: str, known: Mapping[str, Declaration]) -> str:
     table, _, leaf = name.rpartition(".")
     if table and leaf in known:
-        return f'{origin}: "{leaf}" stands under [{table}]; move it above the first table'
+        return f'{origin}: "{leaf}" is in the table [{table}]; move it above the first table'
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    everything = "`.venv/bin/python main.py --help` lists all settings"
-    advice = f'did you mean "{nearest[0]}"?' if nearest else everything
-    return f'{origin}: "{name}" is no setting; {advice}'
+    advice = f'did you mean "{nearest[0]}"?' if nearest else "docs/settings.md lists all settings"
+    return f'{origin}: unknown setting "{name}"; {advice}'
 
 
 def _explain(details: ErrorDetails, declared: Declaration | None, name: str, origin: str) -> str:
@@ -192,10 +197,10 @@ def _explain(details: ErrorDetails, declared: Declaration | None, name: str, ori
     if details["type"] == "value_error":
         problem = str(details["ctx"]["error"])
     elif details["type"] == "literal_error":
-        problem = "is not one of the allowed values"
+        problem = "is not allowed"
     else:
-        problem = _PROBLEMS.get(details["type"], details["msg"].replace("Input should be", "should be"))
-    # A table is told without its values; the problem names the one that is meant.
+        problem = _PROBLEMS.get(details["type"], details["msg"].replace("Input should be", "must be"))
+    # A table is shown without its values.
     value = f" = {_shown(details['input'], declared)}" if declared else ""
     return f"{origin}: {name}{value} {problem}{step}"
 
@@ -212,8 +217,8 @@ def _next_step(declared: Declaration) -> str:
         return str(extra[_HINT])
     options = getattr(declared.field.annotation, "__args__", ())
     if options and all(isinstance(option, str) for option in options):
-        return f"write one of {', '.join(options)}"
+        return f"use one of {', '.join(options)}"
     if declared.field.annotation is bool:
-        return "write true or false"
+        return "use true or false"
     examples = declared.field.examples or [declared.field.get_default()]
-    return f"write for example {examples[0]!r} ({declared.field.description})"
+    return f"use for example {examples[0]!r} ({declared.field.description})"

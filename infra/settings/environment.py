@@ -1,4 +1,4 @@
-"""What may differ between two environments, in the order of their files."""
+"""What may differ between two environments."""
 
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -21,25 +21,25 @@ _FIND_SOURCE_NAME: Final = (
     "then set it in this file or export STRIPE_EVENT_SOURCE_NAME"
 )
 _NAME_SOMEBODY: Final = (
-    'write who gets the alarms, like alert_emails = ["oncall@huntaze.com"]; where they are read otherwise, '
-    'write alert_emails = ["none"]'
+    'set who gets the alarms, like alert_emails = ["oncall@huntaze.com"], or alert_emails = ["none"] if you '
+    "read them elsewhere"
 )
 # Lambda retries an event one and two minutes after its failures, and drops one that is older than this
-# setting ("How Lambda handles errors and retries with asynchronous invocation"). Its second retry begins
-# after two runs of 60 s, the handlers' longest, and these waits: at 300 s; as much again is for events that
-# waited while the function was throttled. AWS itself takes 60.
+# setting (AWS Lambda, "How Lambda handles errors and retries with asynchronous invocation"). Its second
+# retry begins after two runs of 60 s, the handlers' longest, and these waits: at 300 s. As much again is for
+# events that wait while the function is throttled. AWS's own minimum is 60.
 _LEAST_EVENT_AGE_SECONDS: Final = 600
-# Lambda's own maximum of 900 s must hold a run that lasts until the next one, and that waits for a handler.
+# A run that lasts until the next one and waits for a handler must fit into Lambda's maximum of 900 s.
 _MOST_REDRIVE_MINUTES: Final = 10
 _REDRIVE_LOOKS: Final = 2
 
 
 class StateSettings(Frozen):
-    """Where the Terraform state lies; all that the bootstrap stack needs."""
+    """Where the Terraform state is stored; all that the bootstrap stack needs."""
 
     state_bucket: checks.BucketName = Field(
         "huntaze-stripe-terraform-state",
-        description="S3 bucket for the Terraform state; its name is unique in all of AWS",
+        description="S3 bucket of the Terraform state; its name is unique in all of AWS",
         examples=["huntaze-stripe-terraform-state"],
     )
     state_region: str = Field(
@@ -57,7 +57,7 @@ class Settings(StateSettings):
     aws_region: str = Field(
         "eu-west-1",
         pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
-        description="AWS region of everything but the state; the Stripe destination names the same one",
+        description="AWS region of everything but the state: the region of the Stripe event destination",
         examples=["eu-west-1"],
     )
     aws_account_id: str = Field(
@@ -68,7 +68,7 @@ class Settings(StateSettings):
     )
     stripe_event_source_name: str = Field(
         pattern=r"^aws\.partner/stripe\.com/ed_[A-Za-z0-9_]{1,200}$",
-        description="Partner event source that Stripe made for the destination; also the bus's name",
+        description="Partner event source of the Stripe event destination; also the name of the bus",
         json_schema_extra=settings_source.hint(_FIND_SOURCE_NAME),
     )
     huntaze_api_url: checks.ApiUrl = Field(
@@ -76,89 +76,88 @@ class Settings(StateSettings):
         examples=["https://api.dev.huntaze.com"],
         json_schema_extra=settings_source.may_hold_credentials(),
     )
-    livemode: bool = Field(False, description="Whether the events are live: others are refused")
+    livemode: bool = Field(False, description="Whether the events are live; others are refused")
     order: Literal["watermark", "refetch", "off"] = Field(
         "watermark",
-        description="How an old state of an object is kept from overwriting a newer one: watermark skips it, "
-        "refetch sends the present one as fetched from Stripe, off sends each as it comes",
+        description="What keeps an old state of an object from overwriting a newer one: watermark skips the "
+        "old state, refetch sends the current one as fetched from Stripe, off sends each state as it arrives",
     )
     stripe_reads_per_second: checks.StripeReads = Field(
         20,
         ge=1,
         le=90,
-        description="Objects fetched from Stripe in a second by all functions together, 90 at most and 25 "
-        "where livemode is false; Stripe allows 100 live and 25 test reads",
+        description="Objects that all functions together fetch from Stripe in a second; at most 25 where "
+        "livemode is false. Stripe allows 100 reads in live mode and 25 in test mode",
         examples=[20],
     )
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
-    # The handlers' code runs on 3.11, and version 5.100 of the AWS provider knows no newer runtime than 3.13.
+    # The handlers need 3.11, and version 5.100 of the AWS provider allows 3.13 at most.
     lambda_runtime: Literal["python3.11", "python3.12", "python3.13"] = Field(
         "python3.13", description="Python runtime of the functions"
     )
     lambda_tracing: bool = Field(
         False,
-        description="Active X-Ray tracing: Lambda's own two segments of each invocation, and no calls of the "
-        "functions to AWS, Stripe or the API",
+        description="Active X-Ray tracing: Lambda's own two segments of each invocation, without the "
+        "function's calls to AWS, Stripe or the API",
     )
     max_event_age_seconds: int = Field(
         21_600,
         ge=_LEAST_EVENT_AGE_SECONDS,
         le=21_600,
-        description="Seconds that Lambda keeps an asynchronous event before its dead-letter queue; with less "
-        f"than {_LEAST_EVENT_AGE_SECONDS} its two retries might not fit",
+        description="Seconds that Lambda keeps an asynchronous event before it sends it to the dead-letter "
+        f"queue; in less than {_LEAST_EVENT_AGE_SECONDS} its two retries might not fit",
         examples=[21_600],
     )
     payments: HandlerSettings = Field(HandlerSettings(), description="The payments function")
     billing: HandlerSettings = Field(HandlerSettings(), description="The billing function")
     audit: AuditSettings = Field(AuditSettings(), description="The audit function")
     auto_redrive: bool = Field(
-        False, description="Redrive events that failed for a time by themselves once the API answers again"
+        False, description="Redrive transient failures automatically once the API answers again"
     )
     auto_redrive_minutes: int = Field(
         5,
         ge=1,
         le=_MOST_REDRIVE_MINUTES,
-        description="Minutes between two runs of the redrive; a run may work until the next one begins",
+        description="Minutes between two runs of the redrive; a run may last until the next one begins",
         examples=[5],
     )
     auto_redrive_attempts: int = Field(
         10,
         ge=1,
         le=100,
-        description="Redrives of one event that may fail while others of its type are applied; then it is "
-        "left to a person",
+        description="Redrives of one event that may fail while others of its type are applied; then it waits "
+        "for an operator",
         examples=[10],
     )
     auto_redrive_per_second: int = Field(
         5,
         ge=1,
         le=100,
-        description="Redriven events that may call the API in a second; 100 take redrive.memory_mb = 1024",
+        description="API calls for redriven events in a second; 100 need redrive.memory_mb = 1024",
         examples=[5],
     )
-    redrive: RedriveSettings = Field(RedriveSettings(), description="The function that redrives events")
+    redrive: RedriveSettings = Field(RedriveSettings(), description="The redrive function")
     reconcile: Literal["off", "report", "heal"] = Field(
         "off",
-        description="Compare Stripe's own list of events with the ledger: report tells what is missing, heal "
-        "also hands it to the handlers and the audit; both need STRIPE_SECRET_KEY",
+        description="Compare Stripe's list of events with the ledger: report reports what is missing, heal "
+        "also sends it to the handlers and the audit; both need STRIPE_SECRET_KEY",
     )
     reconcile_minutes: int = Field(
         60, ge=10, le=1440, description="Minutes between two comparisons with Stripe's list", examples=[60]
     )
-    reconcile_from: checks.Moment = Field(
+    reconcile_from: checks.Time = Field(
         "",
-        description="Time, as 2026-11-23T08:00Z, before which no event is compared on schedule: the first "
-        "comparison begins there, and raised later it gives up what still lacks from before; empty is the "
-        "first deploy",
+        description="Time, like 2026-11-23T08:00Z, before which scheduled runs compare no event. The first "
+        "run begins there; raising it gives up what is still missing from before. Empty is the first deploy",
         examples=["2026-11-23T08:00Z"],
     )
     reconciliation: ReconciliationSettings = Field(
-        ReconciliationSettings(), description="The function that compares with Stripe's list"
+        ReconciliationSettings(), description="The reconcile function"
     )
     audit_high_throughput: bool = Field(
         True,
-        description="Let each lane of the audit's queue take SQS's 300 messages a second by itself; false: "
-        "all lanes together",
+        description="Whether each message group of the audit queue has SQS's 300 messages a second for "
+        "itself, and not all groups together",
     )
     audit_subnet_ids: checks.Texts = Field(
         (),
@@ -176,26 +175,26 @@ class Settings(StateSettings):
         30,
         ge=1,
         le=3650,
-        description="Days that the archive keeps events for replay; an event is remembered by the value of "
-        "its time: after this was raised, a replay of older events applies them again",
+        description="Days that the archive keeps events for a replay. Handlers remember an event by the "
+        "value of its time: after this was raised, a replay of older events applies them again",
         examples=[30],
     )
     log_retention_days: checks.LogRetentionDays = Field(
-        30, description="Days that the functions' logs are kept", examples=[30]
+        30, description="Days that CloudWatch keeps the functions' logs, one of its retentions", examples=[30]
     )
     bus_logs: checks.BusLogs = Field(
         False,
-        description="Log every event of the bus whole, personal data included; only where livemode is false. "
-        "CloudWatch Logs allows 10 resource policies per region, of which each environment takes one",
+        description="Log every event whole, personal data included; only where livemode is false. It uses "
+        "one of the 10 resource policies that CloudWatch Logs allows per region",
     )
     create_kms_key: bool = Field(
         False,
-        description="Encrypt with a key of our own; what it encrypted needs it for ever, so turn it off by "
-        'the steps of docs/operations.md, "Turning the key off"',
+        description="Encrypt with a customer managed key. What it encrypted needs it for ever: to turn it "
+        'off, follow docs/operations.md, "Turning the key off"',
     )
     former_kms_key_arns: checks.KeyArns = Field(
         (),
-        description="Keys that encrypted before, and that the functions still read older data with",
+        description="Keys that encrypted before, with which the functions still read older data",
         examples=["arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
     )
     deletion_protection: bool = Field(
@@ -207,36 +206,36 @@ class Settings(StateSettings):
         0,
         ge=0,
         le=2_557,
-        description="Days in which no new ledger object can be deleted by anybody, the account's owner "
-        "included, not even after a typing error: 2,557, seven years, at most; 0 locks none",
+        description="Days in which nobody, the owner of the account included, can delete a new ledger "
+        "object, not even after a mistyped number; 0 locks none. Needs deletion_protection",
         examples=[365],
     )
     ledger_infrequent_access_days: int = Field(
         30,
         ge=30,
-        description="Days until ledger objects move to Standard-IA; S3 moves none under 128 KB, and most of "
-        "the ledger's have a few",
+        description="Days until ledger objects move to Standard-IA; S3 moves no object under 128 KB, and "
+        "most have a few",
         examples=[30],
     )
     ledger_glacier_days: checks.GlacierDays = Field(
         90,
         ge=60,
         validate_default=True,
-        description="Days until ledger objects move to Glacier Flexible Retrieval; S3 moves none under "
-        "128 KB, and most of the ledger's have a few",
+        description="Days until ledger objects move to Glacier Flexible Retrieval, at least 30 after "
+        "ledger_infrequent_access_days",
         examples=[90],
     )
     ledger_expiration_days: checks.ExpirationDays = Field(
         0,
         ge=0,
-        description="Days until ledger objects are deleted, from the table of PostgreSQL none; 0 keeps them "
-        "for ever",
+        description="Days until ledger objects are deleted, at least 90 after ledger_glacier_days; 0 keeps "
+        "them for ever. Rows in PostgreSQL stay",
         examples=[2557],
     )
     secret_version: int = Field(
         1,
         ge=1,
-        description="Version of the secret's values; raise it by one to write the exported values anew",
+        description="Version of the secrets' values; raise it by one to write the exported values again",
         examples=[2],
     )
     secret_recovery_days: checks.RecoveryDays = Field(
@@ -249,55 +248,55 @@ class Settings(StateSettings):
     alert_emails: checks.Addresses = Field(
         (),
         validate_default=True,
-        description="Addresses that get the alarms; each confirms once. Where livemode is true, none do "
-        'only by ["none"]',
+        description="Addresses that get the alarms; each confirms once. Required where livemode is true: "
+        'write ["none"] if nobody is to get them',
         examples=["oncall@huntaze.com"],
         json_schema_extra=settings_source.hint(_NAME_SOMEBODY),
     )
     repository_url: str = Field(
         "",
-        # Without credentials, query, fragment or trailing slash; the alarms are read by many.
+        # Without credentials, query, fragment or trailing slash: many people read the alarms.
         pattern=r"^(https://[^\s@?#]+[^\s@?#/])?$",
-        description="Web address of this repository, https without a trailing slash; alarms link to their "
-        "runbook there. Empty: they name the path docs/runbooks/…",
+        description="Web address of this repository, https without a trailing slash, for links from alarms "
+        "to runbooks; empty: alarms name the path in the checkout",
         examples=["https://github.com/huntaze/huntaze-stripe-eventbridge"],
     )
     heartbeat_minutes: int = Field(
         1_440,
         ge=0,
         le=1440,
-        description="Alarm after so many minutes without one event from Stripe; 0 turns the alarm off",
+        description="Minutes without an event from Stripe before an alarm; 0 turns the alarm off",
         examples=[60],
     )
     audit_backlog_messages: int = Field(
-        1_000, ge=1, description="Alarm at so many events waiting for the audit function", examples=[1000]
+        1_000, ge=1, description="Events that wait for the audit function before an alarm", examples=[1000]
     )
     audit_backlog_seconds: int = Field(
         900,
         ge=60,
-        description="Alarm when an event waits for the audit function so many seconds",
+        description="Seconds that an event waits for the audit function before an alarm",
         examples=[900],
     )
 
     @property
     def reconcile_from_seconds(self) -> int | None:
-        """The time that ``reconcile_from`` tells, UTC where it names no zone, in Unix seconds."""
+        """`reconcile_from` in Unix seconds; a time without a zone is UTC."""
         if not self.reconcile_from:
             return None
-        told = datetime.fromisoformat(self.reconcile_from)
-        return int((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp())
+        begin = datetime.fromisoformat(self.reconcile_from)
+        return int((begin if begin.tzinfo else begin.replace(tzinfo=UTC)).timestamp())
 
     @property
     def handled_within_seconds(self) -> int:
-        """Seconds after which an event that no handler has a record of has reached none.
+        """Seconds after which an event without a record at any handler has reached none.
 
-        Lambda has put an event that it could not run into the dead-letter queue by then, and the redrive has
-        looked there twice.
+        By then Lambda has sent an event that it could not run to the dead-letter queue, and the redrive has
+        read that queue twice.
         """
         redrives = _REDRIVE_LOOKS * self.auto_redrive_minutes * 60 if self.auto_redrive else 0
         return self.max_event_age_seconds + redrives
 
     @property
     def alert_addresses(self) -> tuple[str, ...]:
-        """Who gets the alarms; nobody where the setting says so."""
+        """The addresses that get the alarms."""
         return () if self.alert_emails == (checks.NOBODY,) else self.alert_emails

@@ -8,35 +8,34 @@ from functions.shared import names
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
-# What Terraform would replace by a value.
+# What Terraform would replace with a value.
 _TEMPLATE_SIGNS: Final = ("${", "%{")
-# The largest whole number that every AWS API takes; larger ones lose digits in a synthesised file.
+# The largest integer of every AWS API; larger ones lose digits in a synthesised file.
 _LARGEST: Final = 2**31 - 1
 # Lambda's own maximum.
 _LAMBDA_SECONDS: Final = 900
-# A killed handler's record of its event stays in progress until its time-out. Lambda, "How Lambda handles
-# errors and retries with asynchronous invocation": it waits one minute before the first retry, two before
-# the second. A retry that finds the record in progress is wasted.
+# A killed handler's record of its event stays in progress until its timeout, and a retry that finds the
+# record in progress is wasted. Lambda waits one minute before the first retry, two before the second (AWS
+# Lambda, "How Lambda handles errors and retries with asynchronous invocation").
 _FIRST_RETRY_SECONDS: Final = 60
-# What must fit into a handler's time for a second call of the API, where the first was refused within the
-# 4 s that are left: the longest call (functions.pipeline.api), and writing down how it ended
-# (functions.shared.retry). With less each transient failure would wait for Lambda's retry.
+# A handler's timeout leaves time for a second API call if the first was rejected within 4 s: for the longest
+# call (functions.pipeline.api), and for recording its outcome (functions.shared.retry). With less, each
+# transient failure would wait for Lambda's retry.
 LONGEST_CALL_SECONDS: Final = 18
 RECORD_SECONDS: Final = 4
 _QUICK_REFUSAL_SECONDS: Final = 4
 _HANDLER_SECONDS: Final = LONGEST_CALL_SECONDS + RECORD_SECONDS + _QUICK_REFUSAL_SECONDS
-# A reconciliation begins nothing in its last minute (functions.reconciliation.run); with twice that it has a
-# minute for work.
+# A run starts no work in its last minute (functions.reconciliation.run), so two leave one for work.
 RECONCILIATION_RESERVE_SECONDS: Final = 60
 _RECONCILIATION_SECONDS: Final = 2 * RECONCILIATION_RESERVE_SECONDS
-# One lane for each handler and one for all else (infra.patterns), each with one batch in flight. AWS Lambda,
-# "Configuring scaling behavior for SQS event source mappings": a function takes at least as many at once as
-# its mapping, or batches are throttled, and a throttled one counts as a receive.
-_AUDIT_LANES: Final = len(names.HANDLERS) + 1
+# One message group for each handler and one for all other events (infra.patterns), each with one batch in
+# flight. With less concurrency Lambda throttles batches, and a throttled batch counts as a receive (AWS
+# Lambda, "Configuring scaling behavior for SQS event source mappings").
+_AUDIT_GROUPS: Final = len(names.HANDLERS) + 1
 
 
 class Frozen(BaseModel):
-    """A table of settings: nothing unknown in it, nothing converted, nothing changed later."""
+    """A table of settings, without unknown ones; nothing is converted, and nothing changes later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -45,11 +44,11 @@ class Frozen(BaseModel):
     def _can_be_synthesised(cls, value: Any) -> Any:
         for each in value if isinstance(value, list | tuple) else (value,):
             if isinstance(each, str) and any(sign in each for sign in _TEMPLATE_SIGNS):
-                raise ValueError("would be a template of Terraform")
+                raise ValueError("contains a Terraform template")
             if isinstance(each, str) and not each.isprintable():
-                raise ValueError("has a character in it that can't be printed")
+                raise ValueError("contains a character that cannot be printed")
             if isinstance(each, int) and abs(each) > _LARGEST:
-                raise ValueError(f"is beyond {_LARGEST}")
+                raise ValueError(f"must be between -{_LARGEST} and {_LARGEST}")
         return value
 
 
@@ -64,48 +63,47 @@ def _memory(default: int) -> Any:
 
 
 def _timeout(default: int, *, least: int = 3, most: int = _LAMBDA_SECONDS, why: str = "") -> Any:
-    return Field(default, ge=least, le=most, description=f"Time-out in seconds{why}", examples=[default])
+    return Field(default, ge=least, le=most, description=f"Timeout in seconds{why}", examples=[default])
 
 
-def _enough_for_the_lanes(value: int) -> int:
-    if 0 <= value < _AUDIT_LANES:
+def _enough_for_the_groups(value: int) -> int:
+    if 0 <= value < _AUDIT_GROUPS:
         raise ValueError(
-            f"is less than the {_AUDIT_LANES} lanes of the audit queue: good events would be throttled into "
-            "its dead-letter queue"
+            f"must be -1 or at least {_AUDIT_GROUPS}, one for each message group of the audit queue: with "
+            "less, Lambda throttles good events into the dead-letter queue"
         )
     return value
 
 
 class UntimedSettings(Frozen):
-    """How a function runs whose time-out follows from other settings."""
+    """How a function runs whose timeout follows from other settings."""
 
     memory_mb: int = _memory(256)
     reserved_concurrency: int = Field(
         -1,
         ge=-1,
-        description="Executions at once; -1 reserves none and sets no limit. 0 puts every event into the "
-        "dead-letter queue at once: to stop a function, use `huntaze-stripe pause`",
+        description="Concurrent executions; -1 reserves none and sets no limit. 0 sends every event to the "
+        "dead-letter queue: to stop a function, use `huntaze-stripe pause`",
         examples=[20],
     )
-    log_level: LogLevel = Field("INFO", description="Least severe level that is logged")
+    log_level: LogLevel = Field("INFO", description="Least severe level in the logs")
 
 
 class FunctionSettings(UntimedSettings):
-    """How one Lambda function runs. What a table leaves out has the function's own default."""
+    """How one Lambda function runs; each function has its own defaults."""
 
     timeout_seconds: int = _timeout(30)
 
 
 class HandlerSettings(FunctionSettings):
-    """The payments and billing functions, which Lambda invokes anew with an event that failed."""
+    """The payments and billing functions, which Lambda retries."""
 
     timeout_seconds: int = _timeout(
         30,
         least=_HANDLER_SECONDS,
         most=_FIRST_RETRY_SECONDS,
-        why=f"; at least {_HANDLER_SECONDS}, in which a second call of the API and its record fit; at most "
-        f"{_FIRST_RETRY_SECONDS}: the event of a killed handler stays in progress so long, and Lambda's "
-        "first retry comes after a minute",
+        why=": enough for a second API call and its record, and no longer than a minute, after which "
+        "Lambda's first retry finds the record of a killed handler in progress",
     )
 
 
@@ -114,30 +112,30 @@ class AuditSettings(FunctionSettings):
 
     memory_mb: int = _memory(512)
     timeout_seconds: int = _timeout(60)
-    reserved_concurrency: Annotated[int, AfterValidator(_enough_for_the_lanes)] = Field(
+    reserved_concurrency: Annotated[int, AfterValidator(_enough_for_the_groups)] = Field(
         -1,
         ge=-1,
-        description=f"Executions at once, {_AUDIT_LANES} or more; -1 reserves none and sets no limit",
+        description=f"Concurrent executions, {_AUDIT_GROUPS} or more; -1 reserves none and sets no limit",
         examples=[10],
     )
 
 
 class RedriveSettings(UntimedSettings):
-    """The redrive function, which works from one scheduled run to the next where there is enough to do."""
+    """The redrive function; a run may last until the next one begins."""
 
     memory_mb: int = _memory(512)
 
     def lasting(self, seconds: int) -> FunctionSettings:
-        """Return the settings with the function's time-out."""
+        """The settings with a timeout in seconds."""
         return FunctionSettings(timeout_seconds=seconds, **self.model_dump())
 
 
 class ReconciliationSettings(FunctionSettings):
-    """The reconcile function reads pages of Stripe's list and the ledger's objects."""
+    """The reconcile function, which reads Stripe's list of events and the ledger."""
 
     memory_mb: int = _memory(512)
     timeout_seconds: int = _timeout(
         300,
         least=_RECONCILIATION_SECONDS,
-        why=f"; at least {_RECONCILIATION_SECONDS}: a run begins nothing in its last minute",
+        why=": a run starts no work in its last minute",
     )

@@ -120,7 +120,7 @@ def test_with_a_repository_url_descriptions_link_and_nothing_else_changes(tmp_pa
     "url", ["http://x.com/a", "https://x.com/a/", "https://u@x.com/a", "https://x.com/a?b"]
 )
 def test_a_repository_url_that_no_link_can_begin_with_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"repository_url = .* has the wrong form"):
+    with pytest.raises(SettingsError, match=r"repository_url = .* has the wrong format"):
         settings.load("dev", environ={"STRIPE_EVENT_SOURCE_NAME": SOURCE, "REPOSITORY_URL": url})
 
 

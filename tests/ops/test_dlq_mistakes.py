@@ -47,7 +47,7 @@ def refusals() -> Iterator[dict[str, str]]:
     ("arguments", "changes", "code", "told"),
     [
         ("--env nowhere", {}, 2, 'no environment "nowhere"; use one of dev, prod, staging'),
-        ("", {"STRIPE_EVENT_SOURCE_NAME": "ed_1"}, 2, "stripe_event_source_name = 'ed_1' has the wrong form"),
+        ("", {"STRIPE_EVENT_SOURCE_NAME": "ed_1"}, 2, "_source_name = 'ed_1' has the wrong format"),
         ("--queue mail-dlq", {}, 2, "invalid --queue 'mail-dlq': use one of payments-dlq"),
         (
             "--queue huntaze-stripe-payments-dlq-prod",
@@ -76,7 +76,7 @@ def refusals() -> Iterator[dict[str, str]]:
         ("", {"AWS_ENDPOINT_URL_SQS": "bar"}, 2, "AWS_ENDPOINT_URL_SQS='bar' is no address"),
         ("", {"HTTPS_PROXY": "http://[::1"}, 2, "HTTPS_PROXY='http://[::1' is no address of a proxy"),
         ("", {"HTTP_PROXY": "127.0.0.1:{free}", "no_proxy": "none"}, 1, "the proxy does not answer: check"),
-        ("", {"AWS_REGION": "eu west"}, 2, "AWS_REGION: aws_region = 'eu west' has the wrong form"),
+        ("", {"AWS_REGION": "eu west"}, 2, "AWS_REGION: aws_region = 'eu west' has the wrong format"),
         ("", {"AWS_PROFILE": "nobody"}, 1, "check AWS_PROFILE"),
         ("", {"AWS_PROFILE": " "}, 1, "unset AWS_PROFILE, or name a profile"),
         ("", {"AWS_ENDPOINT_URL": "{tls}", "AWS_CA_BUNDLE": "/nowhere"}, 1, "check AWS_CA_BUNDLE"),

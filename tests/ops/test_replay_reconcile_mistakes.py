@@ -120,7 +120,7 @@ def expired_url() -> Iterator[str]:
         (["reconcile"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, 2, "127.0.0.1:99999' is no address"),
         (["reconcile"], {"AWS_ENDPOINT_URL_STS": "bar"}, 2, "AWS_ENDPOINT_URL_STS='bar' is no address"),
         (["reconcile"], {"STRIPE_API_URL": "http://[::1"}, 2, "STRIPE_API_URL must be unset"),
-        (["reconcile"], {"HUNTAZE_API_URL": "foo"}, 2, "huntaze_api_url = 'foo' is no URL"),
+        (["reconcile"], {"HUNTAZE_API_URL": "foo"}, 2, "huntaze_api_url = 'foo' must be an http"),
         (REPLAY, {}, 1, "the rule huntaze-stripe-payments-dev is not there"),
         (REPLAY, {"AWS_ENDPOINT_URL": "http://127.0.0.1:{free}"}, 1, "does not answer: check the network"),
         (
