@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import itertools
 import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ import psycopg
 import pytest
 
 from functions.ledger.postgres import LedgerTable, migrate, migrations
-from functions.ledger.records import LedgerRecord, parse
 from functions.reconciliation.heal import HealTargets
 from functions.reconciliation.heal import envelope as healed
 from functions.shared.errors import ConfigurationError, TransientError
@@ -26,77 +23,25 @@ from ops.local.clients import Aws
 from ops.local.loopback import free_port
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION
+from tests.functions.audit import (
+    SENT,
+    AuditDeadLetterQueue,
+    attributes,
+    batch_of,
+    event_id,
+    failed,
+    invoice_paid,
+    lines_for,
+    records_of,
+    rows,
+    stored_ids,
+)
 from tests.functions.conftest import BUCKET, MAXIMUM_MESSAGE_BYTES, Start, fresh
 from tests.functions.function import FunctionError, metrics
 from tests.functions.runtime import PATIENCE
 from tests.unit import snapshots as stripe
 
-SENT = 1_775_037_605_000
 DAY = "2026-04-01"
-
-_messages = itertools.count(1)
-
-
-def batch_of(*bodies: Any, sent: int = SENT) -> dict[str, Any]:
-    """What Lambda hands over for a batch of the audit queue."""
-    return {
-        "Records": [
-            {
-                "messageId": f"message-{next(_messages)}",
-                "receiptHandle": "handle",
-                "body": body if isinstance(body, str) else json.dumps(body),
-                "attributes": {
-                    "ApproximateReceiveCount": "1",
-                    "MessageGroupId": "billing",
-                    "SentTimestamp": str(sent),
-                },
-                "eventSource": "aws:sqs",
-            }
-            for body in bodies
-        ]
-    }
-
-
-def records_of(*bodies: Any, sent: int = SENT) -> list[LedgerRecord]:
-    return [parse(message) for message in batch_of(*bodies, sent=sent)["Records"]]
-
-
-def invoice_paid(**detail: Any) -> dict[str, Any]:
-    return fresh("invoice.paid", stripe.invoice(stripe.CURRENT), **detail)
-
-
-def event_id(envelope: dict[str, Any]) -> str:
-    return str(envelope["detail"]["id"])
-
-
-def failed(answer: dict[str, Any]) -> list[str]:
-    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
-
-
-def s3_lines(aws: Aws) -> Iterator[dict[str, Any]]:
-    """Every line of the ledger in S3."""
-    s3 = aws.client("s3")
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="audit/"):
-        for item in page.get("Contents", []):
-            body = s3.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
-            for line in gzip.decompress(body).splitlines():
-                yield json.loads(line) | {"key": item["Key"]}
-
-
-def lines_for(aws: Aws, envelope: dict[str, Any]) -> list[dict[str, Any]]:
-    return [line for line in s3_lines(aws) if line["event_id"] == event_id(envelope)]
-
-
-def rows(database_url: str) -> dict[str, dict[str, Any]]:
-    """The table's rows by event id."""
-    with psycopg.connect(database_url, row_factory=psycopg.rows.dict_row) as connection:
-        found = connection.execute("SELECT * FROM stripe_event_ledger").fetchall()
-    return {row["event_id"]: row for row in found}
-
-
-def stored_ids(database_url: str) -> set[str]:
-    with psycopg.connect(database_url) as connection:
-        return {str(found) for (found,) in connection.execute("SELECT event_id FROM stripe_event_ledger")}
 
 
 def test_batch_is_one_object_of_lines_and_a_row_per_event(aws: Aws, start: Start, database_url: str) -> None:
@@ -136,10 +81,10 @@ def test_batch_is_one_object_of_lines_and_a_row_per_event(aws: Aws, start: Start
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-def test_delivery_and_its_copy_by_reconcile_are_one_whichever_comes_first(
+def test_delivery_and_its_copy_by_reconcile_count_once_in_any_order(
     start: Start, database_url: str, order: tuple[int, ...]
 ) -> None:
-    """The audit's copy was late, and reconcile handed the event over meanwhile, perhaps twice."""
+    """The audit was late, and reconcile sent the event meanwhile, perhaps twice."""
     original = invoice_paid()
     destination = HealTargets("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
     copy = healed(original["detail"], destination)
@@ -152,7 +97,7 @@ def test_delivery_and_its_copy_by_reconcile_are_one_whichever_comes_first(
     assert rows(database_url)[event_id(original)]["delivery_ids"] == [original["id"], "second"]
 
 
-def test_event_that_reconcile_alone_brought_is_one_delivery_and_told_apart(
+def test_event_sent_only_by_reconcile_is_one_marked_delivery(
     aws: Aws, start: Start, database_url: str
 ) -> None:
     original = invoice_paid()
@@ -164,11 +109,11 @@ def test_event_that_reconcile_alone_brought_is_one_delivery_and_told_apart(
     row = rows(database_url)[event_id(original)]
     assert (row["deliveries"], row["delivery_ids"]) == (1, [f"reconcile-{event_id(original)}"])
     audit.invoke(batch_of(original))
-    told = {line["envelope"]["id"] for line in lines_for(aws, original)}
-    assert {delivery for delivery in told if not delivery.startswith("reconcile-")} == {original["id"]}
+    deliveries = {line["envelope"]["id"] for line in lines_for(aws, original)}
+    assert {delivery for delivery in deliveries if not delivery.startswith("reconcile-")} == {original["id"]}
 
 
-def test_delivery_that_eventbridge_hands_over_twice_is_one_by_its_envelopes_id(
+def test_delivery_that_eventbridge_sends_twice_is_one_by_its_envelope_id(
     aws: Aws, start: Start, database_url: str
 ) -> None:
     original = invoice_paid()
@@ -181,7 +126,7 @@ def test_delivery_that_eventbridge_hands_over_twice_is_one_by_its_envelopes_id(
     assert rows(database_url)[event_id(original)]["deliveries"] == 1
 
 
-def test_audited_events_are_found_in_the_log_by_their_id(start: Start) -> None:
+def test_log_names_each_audited_event_by_its_id(start: Start) -> None:
     audit = start("audit")
     envelopes = [invoice_paid(), invoice_paid()]
     audit.invoke(batch_of(*envelopes))
@@ -191,13 +136,13 @@ def test_audited_events_are_found_in_the_log_by_their_id(start: Start) -> None:
     assert all(line["key"].startswith(f"audit/dt={DAY}/") for line in lines)
 
 
-def test_ledger_without_a_database_is_kept_in_s3(aws: Aws, start: Start) -> None:
+def test_ledger_without_a_database_is_in_s3_only(aws: Aws, start: Start) -> None:
     envelope = invoice_paid()
     assert start("audit").invoke(batch_of(envelope)) == {"batchItemFailures": []}
     assert len(lines_for(aws, envelope)) == 1
 
 
-def test_batch_that_comes_again_changes_nothing(aws: Aws, start: Start, database_url: str) -> None:
+def test_batch_delivered_again_changes_nothing(aws: Aws, start: Start, database_url: str) -> None:
     envelope = invoice_paid()
     batch = batch_of(envelope)
     audit = start("audit", DATABASE_URL=database_url)
@@ -233,41 +178,15 @@ def test_second_delivery_by_stripe_is_counted(start: Start, database_url: str) -
     assert row["first_seen"] == datetime(2026, 4, 1, 10, 0, 5, tzinfo=UTC)
 
 
-class AuditDeadLetters:
-    """The audit's FIFO dead-letter queue."""
-
-    def __init__(self, aws: Aws, url: str) -> None:
-        self._sqs = aws.client("sqs")
-        self._url = url
-
-    def take(self) -> list[dict[str, Any]]:
-        """Take every message out."""
-        taken: list[dict[str, Any]] = []
-        while messages := self._sqs.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=10,
-            MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-        ).get("Messages"):
-            for message in messages:
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-            taken += messages
-        return taken
-
-
-def attributes(letter: dict[str, Any]) -> dict[str, str]:
-    return {name: value["StringValue"] for name, value in letter.get("MessageAttributes", {}).items()}
-
-
 @pytest.fixture
-def dead_letters(aws: Aws, audit_dead_letter_queue: str) -> AuditDeadLetters:
-    queue = AuditDeadLetters(aws, audit_dead_letter_queue)
-    queue.take()
+def dead_letters(aws: Aws, audit_dead_letter_queue: str) -> AuditDeadLetterQueue:
+    queue = AuditDeadLetterQueue(aws, audit_dead_letter_queue)
+    queue.receive_all()
     return queue
 
 
 def test_poison_message_is_parked_at_once_and_alone(
-    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetters
+    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetterQueue
 ) -> None:
     before, after = invoice_paid(), invoice_paid()
     nameless = {"detail": {"id": "evt_1", "type": "payout.paid", "email": "ada@example.com"}}
@@ -277,24 +196,24 @@ def test_poison_message_is_parked_at_once_and_alone(
     assert set(rows(database_url)) == {event_id(before), event_id(after)}
     assert len(lines_for(aws, before)) == len(lines_for(aws, after)) == 1
 
-    letters = dead_letters.take()
+    parked = dead_letters.receive_all()
     poison = [batch["Records"][place] for place in (1, 3, 4)]
-    assert [letter["Body"] for letter in letters] == [message["body"] for message in poison]
+    assert [message["Body"] for message in parked] == [message["body"] for message in poison]
     error = {"error": "InvalidEventError"}
-    assert [attributes(letter) for letter in letters] == [
+    assert [attributes(message) for message in parked] == [
         error | {"reason": "body is not valid JSON"},
         error | {"reason": "id must be an id", "event_id": "evt_1", "event_type": "payout.paid"},
         error | {"reason": "detail must be an object"},
     ]
-    for letter, message in zip(letters, poison, strict=True):
-        assert letter["Attributes"]["MessageGroupId"] == message["messageId"]
-        assert letter["Attributes"]["MessageDeduplicationId"] == message["messageId"]
+    for message, original in zip(parked, poison, strict=True):
+        assert message["Attributes"]["MessageGroupId"] == original["messageId"]
+        assert message["Attributes"]["MessageDeduplicationId"] == original["messageId"]
 
     lines = audit.new_lines()
-    told = [line for line in lines if line.get("message") == "event parked"]
-    assert [line["message_id"] for line in told] == [message["messageId"] for message in poison]
-    assert [line["reason"] for line in told] == [attributes(letter)["reason"] for letter in letters]
-    assert [line.get("correlation_id") for line in told] == [None, "evt_1", None]
+    logged = [line for line in lines if line.get("message") == "event parked"]
+    assert [line["message_id"] for line in logged] == [message["messageId"] for message in poison]
+    assert [line["reason"] for line in logged] == [attributes(message)["reason"] for message in parked]
+    assert [line.get("correlation_id") for line in logged] == [None, "evt_1", None]
     assert metrics(lines) == {
         "EventsParked": [
             {
@@ -317,30 +236,32 @@ def test_poison_message_is_parked_at_once_and_alone(
     }
 
 
-def test_batch_of_poison_only_writes_nothing(
-    start: Start, database_url: str, dead_letters: AuditDeadLetters
+def test_batch_of_only_poison_messages_writes_nothing(
+    start: Start, database_url: str, dead_letters: AuditDeadLetterQueue
 ) -> None:
     audit = start("audit", DATABASE_URL=database_url)
     assert audit.invoke(batch_of("not json")) == {"batchItemFailures": []}
-    assert len(dead_letters.take()) == 1
+    assert len(dead_letters.receive_all()) == 1
 
 
-def test_parked_message_holds_no_client_secret(start: Start, dead_letters: AuditDeadLetters) -> None:
+def test_parked_message_holds_no_client_secret(start: Start, dead_letters: AuditDeadLetterQueue) -> None:
     secretive = {"detail": {"id": "evt_1", "client_secret": "pi_1_secret_PLANTED"}}
     assert start("audit").invoke(batch_of(secretive)) == {"batchItemFailures": []}
-    (letter,) = dead_letters.take()
-    assert json.loads(letter["Body"]) == {"detail": {"id": "evt_1", "client_secret": None}}
+    (message,) = dead_letters.receive_all()
+    assert json.loads(message["Body"]) == {"detail": {"id": "evt_1", "client_secret": None}}
 
 
-def test_poison_message_that_comes_again_is_parked_once(start: Start, dead_letters: AuditDeadLetters) -> None:
+def test_poison_message_delivered_again_is_parked_once(
+    start: Start, dead_letters: AuditDeadLetterQueue
+) -> None:
     audit, batch = start("audit"), batch_of("not json")
     for _ in range(2):
         assert audit.invoke(batch) == {"batchItemFailures": []}
-    assert len(dead_letters.take()) == 1
+    assert len(dead_letters.receive_all()) == 1
 
 
 def test_poison_message_that_cannot_be_parked_is_left_to_sqs(
-    aws: Aws, start: Start, audit_dead_letter_queue: str, dead_letters: AuditDeadLetters
+    aws: Aws, start: Start, audit_dead_letter_queue: str, dead_letters: AuditDeadLetterQueue
 ) -> None:
     gone = audit_dead_letter_queue.replace("huntaze", "no-such")
     audit, good = start("audit", DEAD_LETTER_QUEUE_URL=gone), invoice_paid()
@@ -348,10 +269,10 @@ def test_poison_message_that_cannot_be_parked_is_left_to_sqs(
     assert failed(audit.invoke(batch)) == [batch["Records"][0]["messageId"], batch["Records"][2]["messageId"]]
     assert len(lines_for(aws, good)) == 1
     assert len(audit.new_logs("message not parked")) == 2
-    assert dead_letters.take() == []
+    assert dead_letters.receive_all() == []
 
 
-def test_dead_letter_queue_that_does_not_answer_is_asked_once_a_batch(aws: Aws, start: Start) -> None:
+def test_unreachable_dead_letter_queue_is_called_once_per_batch(aws: Aws, start: Start) -> None:
     closed = f"http://127.0.0.1:{free_port()}/000000000000/audit-dlq.fifo"
     audit, good = start("audit", AWS_ENDPOINT_URL_SQS=closed, DEAD_LETTER_QUEUE_URL=closed), invoice_paid()
     batch = batch_of("not json", good, *["{}"] * 8)
@@ -364,13 +285,12 @@ def test_dead_letter_queue_that_does_not_answer_is_asked_once_a_batch(aws: Aws, 
 
 
 def test_message_that_the_dead_letter_queue_refuses_is_left_to_sqs(
-    start: Start, dead_letters: AuditDeadLetters
+    start: Start, dead_letters: AuditDeadLetterQueue
 ) -> None:
-    # In AWS its attributes suffice to make it too large: the embedded SQS counts the body alone.
-    # More than a message takes, packed too.
+    # Larger than a message may be, even packed. Unlike AWS, the embedded SQS does not count attributes.
     batch = batch_of(secrets.token_hex(2 * int(MAXIMUM_MESSAGE_BYTES)), "not json")
     assert failed(start("audit").invoke(batch)) == [batch["Records"][0]["messageId"]]
-    assert len(dead_letters.take()) == 1
+    assert len(dead_letters.receive_all()) == 1
 
 
 @pytest.mark.parametrize(
@@ -385,8 +305,8 @@ def test_message_that_the_dead_letter_queue_refuses_is_left_to_sqs(
     ],
     ids=ascii,
 )
-def test_event_that_postgresql_cannot_hold_is_parked_alone_and_is_in_s3(
-    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetters, detail: dict[str, Any]
+def test_event_that_postgresql_cannot_store_is_parked_alone_and_is_in_s3(
+    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetterQueue, detail: dict[str, Any]
 ) -> None:
     good, bad = invoice_paid(), invoice_paid(**detail)
     batch = batch_of(bad, good)
@@ -394,9 +314,9 @@ def test_event_that_postgresql_cannot_hold_is_parked_alone_and_is_in_s3(
     assert audit.invoke(batch) == {"batchItemFailures": []}
     assert set(rows(database_url)) == {event_id(good)}
     assert len(lines_for(aws, bad)) == 1
-    (letter,) = dead_letters.take()
-    assert json.loads(letter["Body"]) == bad
-    about = attributes(letter)
+    (message,) = dead_letters.receive_all()
+    assert json.loads(message["Body"]) == bad
+    about = attributes(message)
     assert about["event_id"] == event_id(bad)
     assert about.get("event_type") == (None if "type" in detail else "invoice.paid")
     assert about["reason"].startswith("detail can't be stored in PostgreSQL; it is in audit/dt=")
@@ -408,7 +328,7 @@ def test_event_that_postgresql_cannot_hold_is_parked_alone_and_is_in_s3(
     assert "Traceback" not in audit.output()
 
 
-def test_type_that_is_none_is_stored_and_not_logged(aws: Aws, start: Start, database_url: str) -> None:
+def test_invalid_type_is_stored_and_not_logged(aws: Aws, start: Start, database_url: str) -> None:
     odd = invoice_paid(type="ada@example.com")
     audit = start("audit", DATABASE_URL=database_url)
     assert audit.invoke(batch_of(odd)) == {"batchItemFailures": []}
@@ -417,14 +337,14 @@ def test_type_that_is_none_is_stored_and_not_logged(aws: Aws, start: Start, data
     assert "ada@example.com" not in audit.output()
 
 
-def test_event_nested_as_deeply_as_python_reads_fails_no_neighbour(
-    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetters
+def test_deeply_nested_event_does_not_fail_its_batch(
+    aws: Aws, start: Start, database_url: str, dead_letters: AuditDeadLetterQueue
 ) -> None:
-    # Not in the bucket that other tests read whole: this process may not read what a function could.
+    # In a bucket of its own: other tests read theirs whole, and may fail at such a depth.
     aws.client("s3").create_bucket(
         Bucket="huntaze-ledger-deep", CreateBucketConfiguration={"LocationConstraint": REGION}
     )
-    # A server that a busy machine starves for seconds would fail the batch as an outage does.
+    # On a busy machine a slow server would fail the batch like an outage.
     patient = {"LEDGER_BUCKET": "huntaze-ledger-deep", PATIENCE: "60"}
     audit = start("audit", DATABASE_URL=database_url, **patient)
     depths = range(880, 1000, 7)
@@ -433,15 +353,14 @@ def test_event_nested_as_deeply_as_python_reads_fails_no_neighbour(
         body = json.dumps(deep).replace('"nested": null', f'"nested": {"[" * depth}{"]" * depth}')
         assert audit.invoke(batch_of(body, good)) == {"batchItemFailures": []}
         assert event_id(good) in stored_ids(database_url)
-    parked = dead_letters.take()
+    parked = dead_letters.receive_all()
     assert len(stored_ids(database_url)) + len(parked) == 2 * len(depths)
     assert 0 < len(parked) < len(depths)
 
 
-def test_row_that_exceeds_a_limit_of_the_server_fails_alone(database_url: str) -> None:
+def test_row_beyond_a_limit_of_the_server_fails_alone(database_url: str) -> None:
     good, other = records_of(invoice_paid(), invoice_paid())
-    # Longer than an index entry may be; no message gets this far, but a limit of the server must not
-    # stop a whole batch.
+    # Longer than an index entry may be. No message is, but a server limit must not fail a whole batch.
     huge = dataclasses.replace(other, event_type=secrets.token_hex(8000))
     ledger = LedgerTable(database_url)
     assert ledger.insert([huge, good]) == [huge]
@@ -459,7 +378,7 @@ def test_missing_bucket_fails_the_whole_batch(start: Start) -> None:
     assert line["error"] == "ConfigurationError"
 
 
-def test_database_that_comes_back_takes_the_batch(aws: Aws, start: Start, tmp_path: Path) -> None:
+def test_batch_is_stored_once_the_database_is_back(aws: Aws, start: Start, tmp_path: Path) -> None:
     port = free_port()
     envelope = invoice_paid()
     batch = batch_of(envelope)
@@ -476,7 +395,7 @@ def test_database_that_comes_back_takes_the_batch(aws: Aws, start: Start, tmp_pa
         assert rows(url)[event_id(envelope)]["deliveries"] == 1
 
 
-def test_rotated_database_url_heals_without_a_new_start(aws: Aws, start: Start, database_url: str) -> None:
+def test_rotated_database_url_is_read_without_a_cold_start(aws: Aws, start: Start, database_url: str) -> None:
     secrets = aws.client("secretsmanager")
     user, _, address = database_url.rpartition("@")
     wrong = f"{user.rpartition(':')[0]}:outdated@{address}"
@@ -492,7 +411,7 @@ def test_rotated_database_url_heals_without_a_new_start(aws: Aws, start: Start, 
     assert set(rows(database_url)) == {event_id(envelope)}
 
 
-def test_connection_that_the_server_closed_is_replaced(database_url: str) -> None:
+def test_connection_closed_by_the_server_is_replaced(database_url: str) -> None:
     ledger = LedgerTable(database_url)
     ledger.insert(records_of(invoice_paid()))
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -505,7 +424,7 @@ def test_connection_that_the_server_closed_is_replaced(database_url: str) -> Non
     ledger.close()
 
 
-def test_table_that_was_dropped_is_made_again(database_url: str) -> None:
+def test_dropped_table_is_created_again(database_url: str) -> None:
     ledger = LedgerTable(database_url)
     ledger.insert(records_of(invoice_paid()))
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -515,7 +434,7 @@ def test_table_that_was_dropped_is_made_again(database_url: str) -> None:
     ledger.close()
 
 
-def test_functions_that_start_together_make_the_table_once(database_url: str) -> None:
+def test_functions_that_start_together_create_the_table_once(database_url: str) -> None:
     barrier = threading.Barrier(6)
     errors: list[Exception] = []
 
@@ -561,7 +480,7 @@ def test_batches_of_the_same_events_in_another_order_do_not_block_each_other(dat
     assert {row["deliveries"] for row in rows(database_url).values()} == {6}
 
 
-def test_role_that_may_only_write_works_where_the_table_is(database_url: str) -> None:
+def test_role_without_create_rights_works_with_an_existing_table(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         migrate(connection)
         connection.execute("REVOKE CREATE ON SCHEMA public FROM public")
@@ -580,9 +499,7 @@ def test_role_that_may_only_write_works_where_the_table_is(database_url: str) ->
         connection.execute("DROP ROLE ledger_writer")
 
 
-def test_lock_on_the_table_ends_in_a_transient_failure(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lock_on_the_table_is_a_transient_failure(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.ledger.postgres.STATEMENT_MILLISECONDS", 200)
     ledger = LedgerTable(database_url)
     ledger.insert(records_of(invoice_paid()))

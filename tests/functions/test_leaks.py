@@ -15,9 +15,9 @@ import pytest
 from functions.shared import names
 from ops.local.clients import Aws
 from ops.reference.huntaze import Fault, ReferenceApi
+from tests.functions.audit import batch_of
 from tests.functions.conftest import Start, fresh
 from tests.functions.function import Function, FunctionError
-from tests.functions.test_audit import batch_of
 from tests.unit import snapshots as stripe
 
 PLANTED_SECRETS = {

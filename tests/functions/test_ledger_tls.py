@@ -13,8 +13,8 @@ from functions.ledger.postgres import LedgerTable
 from functions.shared.errors import EventError
 from ops.errors import OperatorError
 from ops.ledger import PostgresLedger as OperatorsLedger
+from tests.functions.audit import invoice_paid, records_of
 from tests.functions.postgres_front import ELSEWHERE, Front, certificate, front_of
-from tests.functions.test_audit import invoice_paid, records_of
 
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by openssl")
 

@@ -15,9 +15,9 @@ from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.local.clients import Aws
 from ops.reference.huntaze import Fault, ReferenceApi
+from tests.functions.audit import AuditDeadLetterQueue, batch_of, invoice_paid, lines_for
 from tests.functions.conftest import Start, fresh
 from tests.functions.function import Function
-from tests.functions.test_audit import AuditDeadLetters, batch_of, invoice_paid, lines_for
 from tests.functions.test_delivery import paid, requests_for
 from tests.unit import snapshots as stripe
 
@@ -48,8 +48,8 @@ class DeadLetters:
         self._sqs = aws.client("sqs")
         self._url = url
 
-    def take(self) -> list[DeadLetterMessage]:
-        taken = []
+    def receive_all(self) -> list[DeadLetterMessage]:
+        received: list[DeadLetterMessage] = []
         while messages := self._sqs.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=10,
@@ -58,20 +58,20 @@ class DeadLetters:
         ).get("Messages"):
             for message in messages:
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                taken.append(parse(message))
-        return taken
+                received.append(parse(message))
+        return received
 
 
 @pytest.fixture
 def dead_letters(aws: Aws, dead_letter_queue: str) -> DeadLetters:
     queue = DeadLetters(aws, dead_letter_queue)
-    queue.take()
+    queue.receive_all()
     return queue
 
 
 @pytest.fixture
 def audit_dead_letters(aws: Aws, audit_dead_letter_queue: str) -> DeadLetters:
-    AuditDeadLetters(aws, audit_dead_letter_queue).take()
+    AuditDeadLetterQueue(aws, audit_dead_letter_queue).receive_all()
     return DeadLetters(aws, audit_dead_letter_queue)
 
 
@@ -91,24 +91,24 @@ def test_refused_event_is_parked_whole_whatever_its_size(
     envelope = padded(paid(), size, text)
     api.fail(Fault(status=422, body=ANSWER, times=1))
     assert payments.invoke(envelope)["outcome"] == "parked"
-    (letter,) = dead_letters.take()
-    assert letter.envelope == stripe.stored(envelope)
-    assert (letter.reason, letter.status) == ("the API answered 422", 422)
-    assert json.loads(letter.body)["parked"]["answer"] == ANSWER
-    assert letter.attributes["reason"] == letter.reason, "the queue can be sorted without reading any body"
+    (message,) = dead_letters.receive_all()
+    assert message.envelope == stripe.stored(envelope)
+    assert (message.reason, message.status) == ("the API answered 422", 422)
+    assert json.loads(message.body)["parked"]["answer"] == ANSWER
+    assert message.attributes["reason"] == message.reason, "the queue can be sorted without reading any body"
 
 
-def test_refused_event_whose_letters_take_four_bytes_is_parked_whole(
+def test_refused_event_of_four_byte_characters_is_parked_whole(
     payments: Function, dead_letters: DeadLetters
 ) -> None:
     envelope = padded(paid(livemode=True), EVENT_BYTES - 3)
     envelope["detail"]["data"]["object"]["metadata"]["note"] = "😀" * (EVENT_BYTES // 4 - 500)
     assert payments.invoke(envelope)["outcome"] == "parked"
-    (letter,) = dead_letters.take()
-    assert letter.envelope == stripe.stored(envelope)
+    (message,) = dead_letters.receive_all()
+    assert message.envelope == stripe.stored(envelope)
 
 
-def test_a_batch_as_large_as_lambda_takes_is_stored_whole(
+def test_largest_batch_of_lambda_is_stored_whole(
     aws: Aws, start: Start, database_url: str, audit_dead_letters: DeadLetters
 ) -> None:
     events = [padded(invoice_paid(), 900 * KIB, incompressible(EVENT_BYTES)) for _ in range(6)]
@@ -120,7 +120,7 @@ def test_a_batch_as_large_as_lambda_takes_is_stored_whole(
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT event_id, payload FROM stripe_event_ledger").fetchall()
     assert dict(rows) == {event["detail"]["id"]: event["detail"] for event in events}
-    assert audit_dead_letters.take() == []
+    assert audit_dead_letters.receive_all() == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -131,7 +131,7 @@ def test_event_that_postgresql_cannot_hold_is_parked_whole_whatever_its_size(
     body = compact(padded(envelope, size))
     audit = start("audit", DATABASE_URL=database_url)
     assert audit.invoke(batch_of(body)) == {"batchItemFailures": []}
-    (letter,) = audit_dead_letters.take()
-    assert letter.envelope == envelope
-    assert letter.body == body
-    assert letter.reason.startswith("detail can't be stored in PostgreSQL")
+    (message,) = audit_dead_letters.receive_all()
+    assert message.envelope == envelope
+    assert message.body == body
+    assert message.reason.startswith("detail can't be stored in PostgreSQL")

@@ -1,7 +1,7 @@
-"""An outage and what follows, in simulated time: the shipped redrive with fakes around it.
+"""An outage and the recovery from it, in simulated time: the shipped redrive with fakes around it.
 
-The handlers keep the pipeline's rules: after a call of unknown outcome an older state of the object waits
-until the newer one is settled, and waiting calls nobody.
+The handlers keep the pipeline's rules: after a call of unknown outcome, an older state of the object waits
+until the newer one is settled, and an event that waits does not call the API.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ FAILING_SECONDS = 1.5
 
 
 class KilledError(BaseException):
-    """The function's time-out has struck: nothing that it does any more has an effect."""
+    """The function has timed out: nothing that it does now has an effect."""
 
 
 @dataclass
 class Clock:
-    """Stands for the time module."""
+    """Replaces the time module."""
 
     now: float = 1_000_000.0
 
@@ -58,7 +58,7 @@ class Clock:
 
 
 class Workers:
-    """Calls that go on at the same time: each ends when its own time is over."""
+    """Concurrent calls: each ends after its own duration."""
 
     def __init__(self, clock: Clock, most: int) -> None:
         self.most = most
@@ -89,7 +89,7 @@ class Workers:
 
 
 class Queues:
-    """SQS: what has waited longest comes first, which is what is worst for newer states."""
+    """SQS, which returns the oldest message first: the worst order for newer states."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -147,7 +147,7 @@ class Queues:
 
 
 class Runs:
-    """The item that runs share, with the conditions of the shipped writes."""
+    """The item that runs share, with the conditions of the shipped updates."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -173,14 +173,14 @@ class Runs:
 
 @dataclass
 class State:
-    """What the idempotency table knows of one object."""
+    """What the idempotency table holds of one object."""
 
     applied: int = 0
     doubt: dict[str, int] = field(default_factory=dict)
 
 
 class World:
-    """Everything but the shipped code; ``fails`` tells whether the API fails an event at a time."""
+    """Everything but the shipped code; `fails` says whether the API fails an event at a given time."""
 
     def __init__(self, fails: Callable[[str, float], bool] = lambda _event, _now: False) -> None:
         self.clock = Clock()
@@ -201,12 +201,10 @@ class World:
         if self.clock.now >= self.killed_at:
             raise KilledError
 
-    # -- what an outage leaves behind
-
     def fail(
         self, event: str, about: str, created: int, *, queue: str = "billing", doubt: bool = True, **more: Any
     ) -> None:
-        """Put an event into its queue as Lambda does after its retries."""
+        """Put an event into its dead-letter queue as Lambda does after its retries."""
         event_type = more.pop("event_type", "customer.updated")
         envelope = snapshots.envelope(event_type, {"id": about}, id=event, created=created, **more)
         failure = {"errorType": "TransientError", "errorMessage": "the API answered 503"}
@@ -217,8 +215,6 @@ class World:
 
     def left(self) -> int:
         return sum(map(len, self.queues.bodies.values()))
-
-    # -- the handlers
 
     def invoke(self, **call: Any) -> dict[str, Any]:
         self.begin_call(0.01)
@@ -235,7 +231,7 @@ class World:
             if answer in ("applied", "stale")
             else {
                 "errorType": answer,
-                "errorMessage": "told",
+                "errorMessage": "failed",
             }
         )
         failed = {"FunctionError": "Unhandled"} if "errorType" in document else {}
@@ -263,12 +259,10 @@ class World:
         self.done[event] = self.clock.now
         return outcome
 
-    # -- the schedule
-
     def run_until(self, over: Callable[[], bool], most_seconds: float) -> float:
-        """Run by the schedule until it is over; return after how many seconds, or fail after too many."""
+        """Run on schedule until `over`; return the seconds it took, or fail after too many."""
         began = self.clock.now
-        due = began + INTERVAL - 1.0  # the API came back just after a run had looked
+        due = began + INTERVAL - 1.0  # the API came back just after a run
         while not over():
             assert self.clock.now - began <= most_seconds, f"{self.left()} messages left"
             self.clock.now = max(self.clock.now, due)
@@ -277,7 +271,7 @@ class World:
         return max(self.done.values(), default=began) - began
 
     def run(self, due: float | None = None) -> dict[str, int]:
-        """One run, which was started when it was due."""
+        """Run once, from the time at which the run was due."""
         ends = (self.clock.now if due is None else due) + TIMEOUT
         context: Any = SimpleNamespace(
             get_remaining_time_in_millis=lambda: max(0, int((ends - self.clock.now) * 1000))
@@ -291,7 +285,7 @@ class World:
 
 @contextmanager
 def playing(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """Let the shipped code play in the world."""
+    """Run the shipped code in the world."""
     settings = AutoRedriveSettings(
         api_url="http://api",
         table="table",
@@ -315,7 +309,7 @@ def playing(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         lambda name, _unit, value: world.metrics.setdefault(name, []).append(value),
     )
     for module in (auto_redrive, drain):
-        monkeypatch.setattr(module, "logger", logging.getLogger("nobody listens"))
+        monkeypatch.setattr(module, "logger", logging.getLogger("discarded"))
     for module in (auto_redrive, drain, lease):
         monkeypatch.setattr(module, "time", world.clock)
     yield world

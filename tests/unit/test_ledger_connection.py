@@ -1,4 +1,4 @@
-"""What libpq is told about TLS, by where the database is and what its URL says."""
+"""The TLS parameters for libpq, by the host of the database and its URL."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_loopback_is_left_to_libpq(url: str) -> None:
         "postgresql://u:p@10.0.0.1/x?sslmode=",
     ],
 )
-def test_server_elsewhere_must_prove_its_name(url: str) -> None:
+def test_remote_server_must_prove_its_name(url: str) -> None:
     assert encryption(url) == {"sslmode": "verify-full", "sslrootcert": PUBLIC}
 
 
@@ -55,24 +55,24 @@ def test_server_elsewhere_must_prove_its_name(url: str) -> None:
         ("sslrootcert=/own.pem", {"sslmode": "verify-full"}),
     ],
 )
-def test_what_the_url_says_stands(options: str, wanted: dict[str, str]) -> None:
+def test_parameters_of_the_url_are_kept(options: str, wanted: dict[str, str]) -> None:
     assert encryption(f"postgresql://u:p@db.example.com/x?{options}") == wanted
 
 
 @pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
-def test_modes_without_a_promise_are_refused_without_quoting_the_url(mode: str) -> None:
+def test_modes_without_tls_are_refused_without_quoting_the_url(mode: str) -> None:
     with pytest.raises(ConfigurationError, match=f"DATABASE_URL has sslmode={mode}") as caught:
         encryption(f"postgresql://u:planted@db.example.com/x?sslmode={mode}")
     assert "planted" not in str(caught.value)
     assert "example" not in str(caught.value)
 
 
-def test_environments_own_sslmode_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sslmode_of_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGSSLMODE", "disable")
     assert encryption("postgresql://u:p@db.example.com/x")["sslmode"] == "verify-full"
 
 
-def test_authorities_beside_the_module_take_the_place_of_the_public_ones(
+def test_authorities_beside_the_module_replace_the_public_ones(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(connection, "OWN_AUTHORITIES", tmp_path / "database-ca.pem")

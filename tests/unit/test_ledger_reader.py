@@ -1,4 +1,4 @@
-"""Reading the ledger back: which objects are read, and how often."""
+"""Reading the ledger in S3: which objects are read, and how often."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE = 1000
 
 
 class Bucket:
-    """A bucket with ledger objects, and what was asked of it."""
+    """A bucket with ledger objects, which records what is listed and read."""
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, datetime, str]] = {}
@@ -40,7 +40,7 @@ class Bucket:
         storage: str = "STANDARD",
         more: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
-        """Add an object whose newest message came then, and whose oldest ``waited`` seconds before."""
+        """Add an object with its newest message at `newest`, and its oldest `waited` seconds before."""
         lines = [
             {
                 "received_at": "2026-04-01T10:00:05.123+00:00",
@@ -100,10 +100,10 @@ def known(bucket: Bucket, since: datetime = NOW - timedelta(hours=2), **options:
     return KnownEvents(ledger(bucket), int(since.timestamp()), **options)
 
 
-MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
+TIMES = st.datetimes(datetime(2020, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC))
 
 
-@given(times=st.lists(MOMENTS, min_size=2, max_size=6))
+@given(times=st.lists(TIMES, min_size=2, max_size=6))
 def test_names_sort_by_time(times: list[datetime]) -> None:
     names = [f"{ledger_keys.lower_bound(time)}-0-{'f' * 32}.jsonl.gz" for time in times]
     in_milliseconds = [time.replace(microsecond=time.microsecond // 1000 * 1000) for time in times]
@@ -123,11 +123,11 @@ def test_names_sort_by_time(times: list[datetime]) -> None:
         "audit/readme",
     ],
 )
-def test_name_that_no_batch_has_tells_no_time(key: str) -> None:
+def test_key_of_another_form_has_no_span(key: str) -> None:
     assert ledger_keys.span(key) is None
 
 
-def test_each_object_is_read_once_and_only_where_something_is_not_found(bucket: Bucket) -> None:
+def test_each_object_is_read_once_and_only_if_needed(bucket: Bucket) -> None:
     first = bucket.add("first", "evt_1", "evt_2")
     events = known(bucket)
     assert events.known(["evt_1"]) == {"evt_1"}
@@ -139,7 +139,7 @@ def test_each_object_is_read_once_and_only_where_something_is_not_found(bucket: 
     assert bucket.read == [first, second]
 
 
-def test_bucket_is_listed_on_from_where_it_was_read(bucket: Bucket) -> None:
+def test_listing_continues_after_the_last_key(bucket: Bucket) -> None:
     events = known(bucket)
     last = bucket.add("last", "evt_1")
     for number in range(5, 8):
@@ -149,8 +149,8 @@ def test_bucket_is_listed_on_from_where_it_was_read(bucket: Bucket) -> None:
     assert bucket.read == [last]
 
 
-def test_only_what_came_since_is_listed_and_read(bucket: Bucket) -> None:
-    """Two weeks of a full ledger cost nothing: calls are counted."""
+def test_only_objects_since_the_start_are_listed_and_read(bucket: Bucket) -> None:
+    """Two weeks of older objects cost no call."""
     since = NOW - timedelta(hours=2)
     for number in range(5 * PAGE):
         age = timedelta(hours=3, minutes=4 * number)
@@ -165,7 +165,7 @@ def test_only_what_came_since_is_listed_and_read(bucket: Bucket) -> None:
     assert len(bucket.listed) == 2
 
 
-def test_ledger_is_read_no_further_than_what_is_asked_for(bucket: Bucket) -> None:
+def test_ledger_is_read_only_as_far_as_needed(bucket: Bucket) -> None:
     for number in range(3 * PAGE):
         bucket.add(f"{number}", f"evt_{number}", newest=NOW - timedelta(hours=2) + timedelta(seconds=number))
     events = known(bucket)
@@ -175,12 +175,12 @@ def test_ledger_is_read_no_further_than_what_is_asked_for(bucket: Bucket) -> Non
     assert (len(bucket.listed), len(bucket.read)) == (2, 2 * PAGE)
 
 
-def test_object_with_an_event_beside_one_that_waited_for_days_is_found(bucket: Bucket) -> None:
+def test_event_batched_with_one_that_waited_for_days_is_found(bucket: Bucket) -> None:
     bucket.add("beside", "evt_1", newest=NOW, waited=13 * 24 * 3600)
     assert known(bucket).known(["evt_1"]) == {"evt_1"}
 
 
-def test_object_that_somebody_has_read_before_is_not_read_again(bucket: Bucket) -> None:
+def test_object_written_before_the_last_check_is_not_read(bucket: Bucket) -> None:
     bucket.add("read", "evt_1", newest=NOW - timedelta(minutes=50), written=NOW - timedelta(minutes=50))
     late = bucket.add("late", "evt_2", newest=NOW - timedelta(minutes=51), written=NOW)
     events = known(bucket, written_since=NOW - timedelta(minutes=5))
@@ -188,7 +188,7 @@ def test_object_that_somebody_has_read_before_is_not_read_again(bucket: Bucket) 
     assert bucket.read == [late]
 
 
-def test_window_of_the_past_is_read_with_what_came_late_and_no_more(bucket: Bucket) -> None:
+def test_past_window_includes_only_late_arrivals(bucket: Bucket) -> None:
     since, until = NOW - timedelta(days=20), NOW - timedelta(days=19)
     day = timedelta(days=1)
     bucket.add("before", "evt_1", newest=since - timedelta(minutes=6))
@@ -208,7 +208,7 @@ def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) ->
         bucket.add(str(number), f"evt_{number}", storage=storage)
     read = ledger(bucket)
     keys = read.page("").keys
-    assert {delivery.event_id for delivery in read.entries(keys)} == {"evt_2", "evt_3"}
+    assert {entry.event_id for entry in read.entries(keys)} == {"evt_2", "evt_3"}
     assert (read.frozen, read.unreadable) == (2, 0)
 
 
@@ -220,9 +220,9 @@ def test_objects_in_an_archive_class_are_counted_and_not_read(bucket: Bucket) ->
         gzip.compress(b"{}\n") + b"more",
         b"\x1f\x8b\x08",
     ],
-    ids=["too much", "cut off", "more behind it", "only a head"],
+    ids=["too large", "truncated", "trailing bytes", "header only"],
 )
-def test_object_that_unpacks_to_too_much_or_in_part_is_damaged(
+def test_object_that_is_too_large_or_truncated_is_damaged(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.setattr(reader, "MAXIMUM_BYTES", 199)
@@ -233,13 +233,13 @@ def test_object_that_unpacks_to_too_much_or_in_part_is_damaged(
     assert read.unreadable == 1
 
 
-def test_object_as_large_as_may_be_is_read(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_largest_object_is_read(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     key = bucket.add("large", "evt_1")
     monkeypatch.setattr(reader, "MAXIMUM_BYTES", len(gzip.decompress(bucket.objects[key][0])))
-    assert [delivery.event_id for delivery in ledger(bucket).entries([key])] == ["evt_1"]
+    assert [entry.event_id for entry in ledger(bucket).entries([key])] == ["evt_1"]
 
 
-def test_event_is_the_one_that_was_delivered_first(bucket: Bucket) -> None:
+def test_event_is_returned_as_first_delivered(bucket: Bucket) -> None:
     first, second = {"id": "evt_1", "first": True}, {"id": "evt_1"}
     bucket.add("first", "evt_0", "evt_1", newest=NOW - timedelta(seconds=9), more={"detail": first})
     bucket.add("second", "evt_1", more={"detail": second})
@@ -250,7 +250,7 @@ def test_event_is_the_one_that_was_delivered_first(bucket: Bucket) -> None:
     assert events.event("evt_3") is None
 
 
-def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
+def test_damaged_line_does_not_hide_the_others(bucket: Bucket) -> None:
     body, written, storage = bucket.objects[bucket.add("deep", "evt_1", "evt_2")]
     first, second = gzip.decompress(body).splitlines()
     odd = b'{"envelope": "text"}'
@@ -258,18 +258,18 @@ def test_line_that_cannot_be_read_hides_no_other(bucket: Bucket) -> None:
     name = bucket.add("damaged")
     bucket.objects[name] = (gzip.compress(b"\n".join([first, odd, deep, second])), written, storage)
     read = ledger(bucket)
-    assert [delivery.event_id for delivery in read.entries([name])] == ["evt_1", "evt_2"]
+    assert [entry.event_id for entry in read.entries([name])] == ["evt_1", "evt_2"]
     assert read.unreadable == 1
 
 
-def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> None:
+def test_entry_has_its_time_and_whether_a_replay_delivered_it(bucket: Bucket) -> None:
     second = timedelta(seconds=1)
     bucket.add("live", "evt_1", newest=NOW - 2 * second)
     bucket.add("replayed", "evt_2", newest=NOW - second, more={"replay-name": "again"})
     bucket.add("timeless", "evt_3", more={"time": None})
     read = ledger(bucket)
     keys = read.page("").keys
-    found = {delivery.event_id: delivery for delivery in read.entries(keys)}
+    found = {entry.event_id: entry for entry in read.entries(keys)}
     at = datetime(2026, 4, 1, 10, 0, 4, tzinfo=UTC)
     received = datetime(2026, 4, 1, 10, 0, 5, 123000, tzinfo=UTC)
     expected = [("evt_1", at, False), ("evt_2", at, True), ("evt_3", received, False)]
@@ -282,8 +282,8 @@ def test_delivery_tells_time_and_whether_a_replay_brought_it(bucket: Bucket) -> 
         )
 
 
-def test_progress_tells_how_many_are_read(bucket: Bucket) -> None:
+def test_progress_counts_objects(bucket: Bucket) -> None:
     keys = [bucket.add(str(number), f"evt_{number}") for number in range(30)]
-    told: list[int] = []
-    assert len(list(ledger(bucket).entries(keys, told.append))) == 30
-    assert told == list(range(1, 31))
+    progress: list[int] = []
+    assert len(list(ledger(bucket).entries(keys, progress.append))) == 30
+    assert progress == list(range(1, 31))

@@ -1,4 +1,4 @@
-"""After an outage every message is settled in the time that its number and the rate need."""
+"""After an outage, all messages are settled within the time that their number and the rate allow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
 
 
 def bound(messages: int) -> float:
-    """The time that so many messages may take, in seconds."""
+    """Return the time that so many messages may take, in seconds."""
     return messages / RATE + 2 * INTERVAL
 
 
@@ -34,7 +34,7 @@ def two_states_each(world: World, customers: int) -> None:
             world.fail(f"evt_{word}{number}", f"cus_{number}", created)
 
 
-def poisonous(event: str, _now: float) -> bool:
+def is_poison(event: str, _now: float) -> bool:
     return event.startswith("evt_poison")
 
 
@@ -43,9 +43,7 @@ def attempts_used(world: World) -> int:
 
 
 @pytest.mark.parametrize("customers", [1, 10, 30, 100, 300, 3000])
-def test_outage_in_which_objects_had_two_states_heals_in_the_time_of_its_messages(
-    play: Play, customers: int
-) -> None:
+def test_outage_with_two_states_per_object_heals_in_time(play: Play, customers: int) -> None:
     world = play(World())
     two_states_each(world, customers)
     assert world.run_until(lambda: not world.left(), bound(2 * customers)) <= bound(2 * customers)
@@ -54,7 +52,7 @@ def test_outage_in_which_objects_had_two_states_heals_in_the_time_of_its_message
     assert sorted(world.calls) == sorted(f"evt_new{number}" for number in range(customers))
 
 
-def test_thirty_thousand_messages_heal_in_their_time(play: Play) -> None:
+def test_thirty_thousand_messages_heal_in_time(play: Play) -> None:
     world = play(World())
     for number in range(10_000):
         world.fail(f"evt_{number}", f"in_{number}", OLD, event_type="invoice.paid")
@@ -76,15 +74,15 @@ def test_rate_is_kept(play: Play) -> None:
 @pytest.mark.parametrize("place", ["in front", "in the middle", "at the end"])
 @pytest.mark.parametrize("poison", [3, 12, 100])
 @pytest.mark.parametrize("healthy", [10, 50, 300])
-def test_events_that_fail_for_ever_delay_no_other(play: Play, place: str, poison: int, healthy: int) -> None:
-    world = play(World(poisonous))
+def test_events_that_always_fail_delay_no_other(play: Play, place: str, poison: int, healthy: int) -> None:
+    world = play(World(is_poison))
     front = {"in front": 0, "in the middle": healthy // 2, "at the end": healthy}[place]
     for number in range(healthy):
         if number == front:
-            stubborn(world, poison)
+            add_poison(world, poison)
         world.fail(f"evt_{number}", f"cus_{number}", OLD)
     if front == healthy:
-        stubborn(world, poison)
+        add_poison(world, poison)
     limit = bound(healthy + poison)
     assert world.run_until(lambda: world.left() == poison, limit) <= limit
 
@@ -92,42 +90,42 @@ def test_events_that_fail_for_ever_delay_no_other(play: Play, place: str, poison
 @pytest.mark.parametrize(
     ("front", "back", "healthy"), [(10, 20, 100), (12, 25, 100), (30, 25, 100), (100, 100, 1000)]
 )
-def test_events_that_fail_for_ever_at_both_ends_delay_no_other(
+def test_events_that_always_fail_at_both_ends_delay_no_other(
     play: Play, front: int, back: int, healthy: int
 ) -> None:
-    world = play(World(poisonous))
-    stubborn(world, front)
+    world = play(World(is_poison))
+    add_poison(world, front)
     for number in range(healthy):
         world.fail(f"evt_{number}", f"cus_{number}", OLD)
-    stubborn(world, back, begin=front)
+    add_poison(world, back, begin=front)
     limit = bound(healthy + front + back)
     assert world.run_until(lambda: world.left() == front + back, limit) <= limit
 
 
-def stubborn(world: World, count: int, begin: int = 0) -> None:
+def add_poison(world: World, count: int, begin: int = 0) -> None:
     for number in range(begin, begin + count):
         world.fail(f"evt_poison{number}", f"cus_p{number}", OLD)
 
 
 @pytest.mark.parametrize("poison", [12, 100])
-def test_events_that_fail_for_ever_delay_no_long_backlog(play: Play, poison: int) -> None:
-    world = play(World(poisonous))
-    stubborn(world, poison)
+def test_events_that_always_fail_delay_no_long_backlog(play: Play, poison: int) -> None:
+    world = play(World(is_poison))
+    add_poison(world, poison)
     two_states_each(world, 3000)
     limit = bound(6000 + poison)
     assert world.run_until(lambda: world.left() == poison, limit) <= limit
 
 
 def test_events_that_hang_delay_no_other(play: Play) -> None:
-    world = play(World(poisonous))
+    world = play(World(is_poison))
     world.failing_seconds = 30.0
-    stubborn(world, 100)
+    add_poison(world, 100)
     two_states_each(world, 1000)
     limit = bound(2100)
     assert world.run_until(lambda: world.left() == 100, limit) <= limit
 
 
-def test_endpoint_that_is_broken_holds_no_other_up(play: Play) -> None:
+def test_broken_endpoint_delays_no_other(play: Play) -> None:
     world = play(World(lambda event, _now: event.startswith("evt_invoice")))
     for number in range(5000):
         world.fail(f"evt_invoice{number}", f"in_{number}", OLD, event_type="invoice.paid")
@@ -141,9 +139,7 @@ def test_endpoint_that_is_broken_holds_no_other_up(play: Play) -> None:
 
 
 @pytest.mark.parametrize("customers", [1, 10, 300])
-def test_long_outage_in_which_the_base_url_answers_costs_nobody_an_attempt(
-    play: Play, customers: int
-) -> None:
+def test_long_outage_with_an_answering_base_url_uses_no_attempt(play: Play, customers: int) -> None:
     world = play(World(lambda _event, now: now < ends))
     two_states_each(world, customers)
     ends = world.clock.now + 6 * HOURS
@@ -157,8 +153,8 @@ def test_long_outage_in_which_the_base_url_answers_costs_nobody_an_attempt(
     assert attempts_used(world) == 0
 
 
-def test_single_event_that_fails_while_others_are_applied_is_left_to_a_person(play: Play) -> None:
-    world = play(World(poisonous))
+def test_single_event_that_fails_while_others_are_applied_is_left_to_an_operator(play: Play) -> None:
+    world = play(World(is_poison))
     world.fail("evt_poison", "cus_poison", OLD)
     for run in range(ATTEMPTS + 1):
         assert world.calls.count("evt_poison") == run
@@ -168,13 +164,13 @@ def test_single_event_that_fails_while_others_are_applied_is_left_to_a_person(pl
         world.clock.now += INTERVAL
         assert world.left() == 1
     assert world.metrics[names.EVENTS_GIVEN_UP] == [0] * (ATTEMPTS - 1) + [1, 0]
-    # It is told as left as long as it is there.
+    # It counts as left as long as it is in the queue.
     assert world.metrics[names.EVENTS_LEFT] == [1] * (ATTEMPTS + 1)
     world.run()
     assert world.calls.count("evt_poison") == ATTEMPTS
 
 
-def test_throttled_handler_costs_nobody_an_attempt(play: Play) -> None:
+def test_throttled_handler_uses_no_attempt(play: Play) -> None:
     world = play(World())
     two_states_each(world, 100)
     world.throttled_until = world.clock.now + HOURS
@@ -186,7 +182,7 @@ def test_throttled_handler_costs_nobody_an_attempt(play: Play) -> None:
     assert attempts_used(world) == 0
 
 
-def test_killed_run_is_made_up_for_by_the_next_ones(play: Play) -> None:
+def test_next_runs_continue_after_a_killed_run(play: Play) -> None:
     world = play(World())
     two_states_each(world, 1000)
     world.killed_at = world.clock.now + 90
@@ -194,12 +190,12 @@ def test_killed_run_is_made_up_for_by_the_next_ones(play: Play) -> None:
     world.run()
     assert 0 < len(world.done) < 2000
     world.clock.now = began + INTERVAL
-    # What it held is hidden until its time-out, in the time of the second run.
+    # What it held stays hidden until its time-out, during the second run.
     assert world.run_until(lambda: not world.left(), bound(2000)) <= bound(2000)
     assert attempts_used(world) == 0
 
 
-def test_run_waits_for_the_one_before_and_leaves_a_live_one_alone(play: Play) -> None:
+def test_run_waits_for_one_that_ends_soon_and_yields_to_another(play: Play) -> None:
     world = play(World())
     two_states_each(world, 3)
     world.table.item = {"holder": "other", "lease_until": (world.clock.now + 30) * 1000}

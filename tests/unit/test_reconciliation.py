@@ -1,4 +1,4 @@
-"""Reconciliation's parts by themselves: the gap, the envelope of the way back, and its rate."""
+"""The parts of reconciliation: the gap, the healing envelope, and the rate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from functions.shared.rate_limiter import RateLimiter
 from tests.unit import snapshots
 
 SOURCE = "aws.partner/stripe.com/ed_test_unit"
-DESTINATION = HealTargets(
+TARGETS = HealTargets(
     SOURCE,
     "aws-cn",
     "111122223333",
@@ -38,7 +38,7 @@ def detail(event_type: str = "customer.updated", **changes: Any) -> dict[str, An
 
 
 class Known:
-    """A ledger that knows some ids, and how often it was asked."""
+    """A ledger that knows some ids, and counts the events of each query."""
 
     def __init__(self, *ids: str) -> None:
         self.ids = set(ids)
@@ -69,7 +69,7 @@ def test_every_event_is_compared_once_and_missing_unless_known(count: int, known
 
 
 @given(since=st.integers(0, 10**6), length=st.integers(0, 10 * STEP_SECONDS))
-def test_steps_cover_each_second_of_the_window_once(since: int, length: int) -> None:
+def test_steps_cover_each_second_once(since: int, length: int) -> None:
     found = list(steps(since, since + length))
     assert found[0][0] == since
     assert found[-1][1] == since + length
@@ -79,9 +79,9 @@ def test_steps_cover_each_second_of_the_window_once(since: int, length: int) -> 
 
 
 @pytest.mark.parametrize("event_type", [*ROUTES, "payout.paid"])
-def test_envelope_is_what_the_handlers_take(event_type: str) -> None:
+def test_handlers_accept_the_envelope(event_type: str) -> None:
     event = detail(event_type)
-    made = envelope(event, DESTINATION)
+    made = envelope(event, TARGETS)
     parsed = parse(made, livemode=False)
     assert (parsed.id, parsed.type) == (event["id"], event_type)
     assert made["detail"] == event
@@ -90,12 +90,12 @@ def test_envelope_is_what_the_handlers_take(event_type: str) -> None:
     assert made["resources"] == [f"arn:aws-cn:events:cn-north-1::event-source/{SOURCE}"]
 
 
-def test_envelope_id_tells_the_event_and_that_reconcile_made_it() -> None:
-    assert envelope(detail(id="evt_1"), DESTINATION)["id"] == "reconcile-evt_1"
+def test_envelope_id_names_the_event_and_reconcile() -> None:
+    assert envelope(detail(id="evt_1"), TARGETS)["id"] == "reconcile-evt_1"
 
 
 class Recorder:
-    """Stands for both AWS clients: records calls, and fails on order."""
+    """Replaces both AWS clients: records calls, or fails."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.calls: list[str] = []
@@ -118,22 +118,22 @@ class Recorder:
 
 def healer(recorder: Recorder, **options: Any) -> Healer:
     client: Any = recorder
-    return Healer(DESTINATION, lambda_client=client, sqs_client=client, **options)
+    return Healer(TARGETS, lambda_client=client, sqs_client=client, **options)
 
 
-def test_event_goes_to_its_handler_first_and_to_the_audit_last() -> None:
+def test_event_is_sent_to_its_handler_first_and_to_the_audit_last() -> None:
     recorder = Recorder()
     assert healer(recorder).heal(detail("invoice.paid"))
     assert recorder.calls == ["invoke fn-billing Event", "send billing"]
 
 
-def test_event_that_the_ledger_has_goes_to_its_handler_alone() -> None:
+def test_event_in_the_ledger_is_sent_to_its_handler_only() -> None:
     recorder = Recorder()
     assert healer(recorder).invoke_handler(detail("invoice.paid"))
     assert recorder.calls == ["invoke fn-billing Event"]
 
 
-def test_unrouted_event_goes_to_the_audit_alone() -> None:
+def test_unrouted_event_is_sent_to_the_audit_only() -> None:
     recorder = Recorder()
     assert healer(recorder).heal(detail("payout.paid"))
     assert recorder.calls == ["send other"]
@@ -149,11 +149,11 @@ def test_copies_hold_no_client_secret() -> None:
 
 def test_rate_is_kept() -> None:
     waits: list[float] = []
-    paced = healer(Recorder(), limiter=RateLimiter(10.0, waits.append))
+    limited = healer(Recorder(), limiter=RateLimiter(10.0, waits.append))
     for _ in range(4):
-        paced.heal(detail())
+        limited.heal(detail())
     assert len(waits) == 3
-    # Nobody slept, so each wait is a tenth of a second longer than the one before.
+    # No wait really happened, so each one is a tenth of a second longer than the one before.
     assert [round(wait, 1) for wait in waits] == [0.1, 0.2, 0.3]
 
 
@@ -161,7 +161,7 @@ def client_error(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "quotes the event"}}, "Invoke")
 
 
-def test_event_that_is_too_large_is_left_open() -> None:
+def test_event_that_is_too_large_is_not_healed() -> None:
     recorder = Recorder()
     too_large = detail(data={"object": snapshots.customer(description="x" * names.EVENT_BYTES)})
     assert not healer(recorder).heal(too_large)
@@ -169,7 +169,7 @@ def test_event_that_is_too_large_is_left_open() -> None:
 
 
 @pytest.mark.parametrize(("characters", "fits"), [(340_000, True), (350_000, False)])
-def test_size_is_counted_in_the_bytes_that_a_message_takes(characters: int, *, fits: bool) -> None:
+def test_size_is_counted_in_bytes_of_the_message(characters: int, *, fits: bool) -> None:
     recorder = Recorder()
     japanese = detail(data={"object": snapshots.customer(description="株" * characters)})
     assert healer(recorder).heal(japanese) is fits
@@ -185,7 +185,7 @@ def test_size_is_counted_in_the_bytes_that_a_message_takes(characters: int, *, f
         (EndpointConnectionError(endpoint_url="https://lambda"), TransientError),
     ],
 )
-def test_failed_hand_over_is_classified(error: Exception, kind: type[Exception]) -> None:
+def test_failed_send_is_classified(error: Exception, kind: type[Exception]) -> None:
     with pytest.raises(kind) as caught:
         healer(Recorder(error)).heal(detail())
     assert "quotes the event" not in str(caught.value)

@@ -1,8 +1,8 @@
-"""Random worlds in which comparisons run, crash at each step, and overlap: nothing lost is passed over.
+"""Random worlds in which comparisons run, crash at any step, and overlap: no missing event is overlooked.
 
 The world is simulated, the comparison is the shipped one. Events arrive late, the ledger lags, every call can
-fail before or after it took effect, the time can end in each batch, and a second run can come between any two
-writes of the first.
+fail before or after it took effect, the time can run out in each batch, and a second run can start between
+two writes of the first.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from functions.shared.telemetry import logger
 BEGIN = 1_800_000_000
 SECONDS = 40_000
 WORLDS = 300
-# More than enough runs for whatever is left once nothing fails any more.
+# More than enough runs to finish once nothing fails.
 CALM_RUNS = 200
 
 
 class Context:
-    """An invocation in which some looks at the clock find time left."""
+    """An invocation whose time runs out after some checks of the clock."""
 
-    def __init__(self, looks: int) -> None:
-        self._looks = looks
+    def __init__(self, checks: int) -> None:
+        self._checks = checks
 
     def get_remaining_time_in_millis(self) -> int:
-        self._looks -= 1
-        return 10**6 if self._looks > 0 else 0
+        self._checks -= 1
+        return 10**6 if self._checks > 0 else 0
 
 
 @dataclass
 class World:
-    """Stripe, a ledger with gaps, a checkpoint and the way back."""
+    """Stripe, a ledger with gaps, a checkpoint and a healer."""
 
     seed: int
     heals: bool = True
     calm: bool = False
     now: int = BEGIN + GRACE_SECONDS
     position: Position | None = None
-    handed: set[str] = field(default_factory=set)
+    healed: set[str] = field(default_factory=set)
     nested: Job | None = None
 
     def __post_init__(self) -> None:
@@ -73,7 +73,7 @@ class World:
             raise TransientError("the world is rough")
 
     def in_ledger(self, event_id: str) -> bool:
-        return event_id in self.handed or (event_id not in self.lost and self.arrival[event_id] <= self.now)
+        return event_id in self.healed or (event_id not in self.lost and self.arrival[event_id] <= self.now)
 
     # Stripe's API, as far as it is used.
     def events_of(self, since: int, until: int, _types: object) -> Iterator[dict[str, Any]]:
@@ -103,7 +103,7 @@ class World:
 
     def heal(self, event: Event) -> bool:
         self.fail(0.01)
-        self.handed.add(event["id"])
+        self.healed.add(event["id"])
         self.fail(0.01)
         return True
 
@@ -120,15 +120,15 @@ class World:
         )
 
     def attempt(self, job: Job) -> bool:
-        looks = 10**9 if self.calm else self.random.choice((10**9, self.random.randrange(1, 6)))
-        context: Any = Context(looks)
+        checks = 10**9 if self.calm else self.random.choice((10**9, self.random.randrange(1, 6)))
+        context: Any = Context(checks)
         try:
             return job.run(self.now - GRACE_SECONDS, context)
         except TransientError:
             return False
 
     def live(self) -> None:
-        """Let runs come, two at once now and then, until all events were made and some time has passed."""
+        """Run on schedule, sometimes two at once, until some time after the last event."""
         while self.now < BEGIN + SECONDS + 10_000:
             self.nested = self.job() if self.random.random() < 0.3 else None
             self.attempt(self.job())
@@ -136,13 +136,13 @@ class World:
             self.now += self.random.choice((600, 3600, 3600))
 
     def settle(self) -> Job:
-        """Run calmly until a run is complete, and return it."""
+        """Run without failures until a run is complete, and return it."""
         self.calm = True
         for _ in range(CALM_RUNS):
             job = self.job()
             if self.attempt(job):
                 return job
-        raise AssertionError(f"world {self.seed} never comes to an end")
+        raise AssertionError(f"world {self.seed} does not settle")
 
 
 class _Stripe:
@@ -164,11 +164,11 @@ def _quiet_and_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def missing(world: World) -> set[object]:
-    return {event_id for event_id in world.lost if event_id not in world.handed}
+    return {event_id for event_id in world.lost if event_id not in world.healed}
 
 
 @pytest.mark.parametrize("first", range(0, WORLDS, 50))
-def test_every_lost_event_is_handed_over_whatever_fails(first: int) -> None:
+def test_every_lost_event_is_healed_whatever_fails(first: int) -> None:
     for seed in range(first, first + 50):
         world = World(seed)
         world.live()
@@ -177,7 +177,7 @@ def test_every_lost_event_is_handed_over_whatever_fails(first: int) -> None:
 
 
 @pytest.mark.parametrize("first", range(0, WORLDS, 50))
-def test_report_goes_on_telling_what_lacks_and_heal_later_hands_it_over(first: int) -> None:
+def test_missing_events_are_reported_until_they_are_healed(first: int) -> None:
     for seed in range(first, first + 50):
         world = World(seed, heals=False)
         world.live()
@@ -190,12 +190,12 @@ def test_report_goes_on_telling_what_lacks_and_heal_later_hands_it_over(first: i
         assert world.settle().gap.missing_count == 0
 
 
-def test_what_lacks_and_can_not_be_remembered_holds_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoint_does_not_pass_events_that_it_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "MAX_MISSING", 5)
     world = World(7, heals=False, calm=True, now=BEGIN + SECONDS + 10_000)
-    waits = world.job()
-    assert not world.attempt(waits)
-    assert waits.gap.missing_count > 5
+    stopped = world.job()
+    assert not world.attempt(stopped)
+    assert stopped.gap.missing_count > 5
     assert world.position is None or len(world.position.missing) <= 5
     assert not world.attempt(world.job())
     world.heals = True

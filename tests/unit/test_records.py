@@ -110,7 +110,7 @@ def test_thin_events_are_recorded_too() -> None:
         ({"id": "e-1", "detail": {"id": "evt_1", "type": "a" * 300}}, "detail.type"),
     ],
 )
-def test_message_that_is_no_event_is_told_by_its_field(body: Any, field: str) -> None:
+def test_error_names_the_invalid_field(body: Any, field: str) -> None:
     with pytest.raises(InvalidEventError) as caught:
         parse(message(body))
     assert caught.value.field == field
@@ -122,7 +122,7 @@ def test_any_json_is_a_record_or_an_invalid_event(value: Any) -> None:
         parse(message(json.dumps(value)))
 
 
-def test_batch_is_named_by_its_messages_and_when_they_came() -> None:
+def test_key_of_a_batch_names_its_messages_and_times() -> None:
     body = stripe.envelope("invoice.paid", stripe.invoice(stripe.CURRENT))
     before_midnight = parse(message(body, message_id="m-2", sent=1_775_087_998_900))
     after_midnight = parse(message(body, message_id="m-1", sent=1_775_088_000_007))

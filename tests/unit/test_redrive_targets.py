@@ -1,4 +1,4 @@
-"""How a dead letter of the audit goes back into the audit's queue."""
+"""How a message of the audit's dead-letter queue is sent to the audit queue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from functions.dead_letters.message import parse
 from functions.dead_letters.redrive import QUEUED, AuditQueueTarget
 from tests.unit import snapshots
-from tests.unit.test_dead_letters import message
+from tests.unit.received import received
 
 ENVELOPE = snapshots.envelope("customer.updated", snapshots.customer(name="株式会社"))
 
@@ -23,18 +23,18 @@ class Queue:
         self.sent.append(arguments)
 
 
-def handed_over(body: str) -> str:
+def sent_body(body: str) -> str:
     queue: Any = Queue()
-    assert AuditQueueTarget("https://queue", queue).send(parse(message(body))).outcome == QUEUED
+    assert AuditQueueTarget("https://queue", queue).send(parse(received(body))).outcome == QUEUED
     return str(queue.sent[0]["MessageBody"])
 
 
-def test_body_goes_back_as_it_is() -> None:
+def test_bare_envelope_is_sent_unchanged() -> None:
     body = json.dumps(ENVELOPE, indent=1, ensure_ascii=False)
-    assert handed_over(body) == body
+    assert sent_body(body) == body
 
 
-def test_envelope_inside_a_record_goes_back_alone_in_as_few_bytes_as_it_takes() -> None:
-    sent = handed_over(json.dumps({"requestPayload": ENVELOPE, "responsePayload": {"errorType": "x"}}))
+def test_envelope_of_a_failure_record_is_sent_alone_and_compact() -> None:
+    sent = sent_body(json.dumps({"requestPayload": ENVELOPE, "responsePayload": {"errorType": "x"}}))
     assert json.loads(sent) == ENVELOPE
     assert "株式会社" in sent
