@@ -1,4 +1,4 @@
-"""Queues that an earlier release made are taken over by real Terraform with the messages in them."""
+"""Real Terraform adopts the queues of an earlier release with the messages in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from infra.forgotten import FILE
 from ops import adoption
 from ops.local.deployment import shell_exports
 from ops.terraform import Terraform, TerraformError
-from tests.e2e.conftest import Pipeline
+from tests.e2e.pipeline import Pipeline
 
 QUEUES = ("payments_dlq", "billing_dlq", "audit_dlq")
 KIND = "aws_cloudcontrolapi_resource"
@@ -43,7 +43,7 @@ def now(pipeline: Pipeline) -> Stack:
 
 def with_target(resources: Stack, address: str) -> Stack:
     """Add a rule's target, which has its queue's address in its input."""
-    rule = {"name": "adoption", "event_pattern": '{"source":["nobody"]}'}
+    rule = {"name": "adoption", "event_pattern": '{"source":["nothing"]}'}
     arn = "arn:aws:sqs:eu-west-1:000000000000:huntaze-stripe-payments-dlq-old"
     target = {"rule": "${aws_cloudwatch_event_rule.one.name}", "arn": arn, "input": json.dumps(address)}
     return {
@@ -125,7 +125,7 @@ def test_a_deploy_without_it_fails_and_loses_nothing(
     take_over(pipeline, terraform)
 
 
-def test_queues_are_taken_over_before_the_deploy(
+def test_queues_are_adopted_before_the_deploy(
     pipeline: Pipeline, waiting: Callable[[str], Terraform]
 ) -> None:
     take_over(pipeline, waiting("in-time"))
@@ -147,8 +147,8 @@ def take_over(pipeline: Pipeline, terraform: Terraform) -> None:
     terraform.apply(plan)
     assert terraform.plan().changes == 0
     assert adoption.find(terraform, "dev").names == []
-    taken = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    assert (taken["MaximumMessageSize"], taken["MessageRetentionPeriod"]) == ("1048576", "1209600")
+    adopted = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert (adopted["MaximumMessageSize"], adopted["MessageRetentionPeriod"]) == ("1048576", "1209600")
     messages = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
     assert [message["Body"] for message in messages] == ["waits"]
 

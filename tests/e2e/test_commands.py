@@ -1,41 +1,24 @@
-"""The commands for people reach a running local environment by the printed exports alone."""
+"""The commands reach a running local environment through its exports alone."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from ops import ROOT
-from ops.local.deployment import shell_exports
-from tests.e2e.conftest import Pipeline
-
-
-def ops(pipeline: Pipeline, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME")}
-    return subprocess.run(
-        [sys.executable, "-m", "ops", *arguments],
-        cwd=ROOT,
-        env=kept | shell_exports(pipeline.deployment) | settings,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+from tests.e2e.pipeline import Pipeline, run_ops
 
 
 def test_plan_prints_that_nothing_changes_and_writes_it_as_markdown(pipeline: Pipeline) -> None:
-    done = ops(pipeline, "plan", "--env", "dev")
+    done = run_ops(pipeline, "plan", "--env", "dev")
     assert done.returncode == 0, done.stderr
     assert "0 to add, 0 to change, 0 to destroy" in done.stdout
     assert "written to build/plans/dev.md" in done.stdout
     assert (ROOT / "build" / "plans" / "dev.md").read_text().startswith("<!-- huntaze-plan:dev -->")
 
 
-def test_destroy_asks_and_changes_nothing_where_nobody_answers(pipeline: Pipeline) -> None:
-    done = ops(pipeline, "destroy", "--env", "dev")
+def test_destroy_without_a_terminal_changes_nothing(pipeline: Pipeline) -> None:
+    done = run_ops(pipeline, "destroy", "--env", "dev")
     assert (done.returncode, done.stderr) == (
         2,
         "error: not a terminal: pass --yes to skip the confirmation\n",
@@ -54,22 +37,22 @@ def test_the_plan_of_the_first_deploy_was_written_for_a_reviewer(pipeline: Pipel
 def test_deploy_refuses_a_plan_that_is_not_the_approved_one(pipeline: Pipeline, tmp_path: Path) -> None:
     approved = tmp_path / "dev.md"
     approved.write_text("another plan")
-    done = ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
+    done = run_ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: the plan is no longer the one in {approved}: compare ")
 
 
 def test_deploy_applies_the_approved_plan(pipeline: Pipeline, tmp_path: Path) -> None:
-    assert ops(pipeline, "plan", "--env", "dev").returncode == 0
+    assert run_ops(pipeline, "plan", "--env", "dev").returncode == 0
     approved = tmp_path / "dev.md"
     approved.write_text((ROOT / "build" / "plans" / "dev.md").read_text())
-    done = ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
+    done = run_ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
     assert (done.returncode, done.stderr) == (0, "")
     assert "nothing to do" in done.stdout
 
 
-def test_plan_by_the_state_only_says_so(pipeline: Pipeline) -> None:
-    done = ops(pipeline, "plan", "--env", "dev", "--no-refresh")
+def test_plan_without_refresh_says_so(pipeline: Pipeline) -> None:
+    done = run_ops(pipeline, "plan", "--env", "dev", "--no-refresh")
     assert done.returncode == 0, done.stderr
     markdown = (ROOT / "build" / "plans" / "dev.md").read_text()
     assert "nothing to change." in markdown
@@ -77,7 +60,7 @@ def test_plan_by_the_state_only_says_so(pipeline: Pipeline) -> None:
 
 
 def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipeline) -> None:
-    done = ops(pipeline, "deploy", "--env", "dev", "--dry-run", "--json", AUDIT_BACKLOG_MESSAGES="2000")
+    done = run_ops(pipeline, "deploy", "--env", "dev", "--dry-run", "--json", AUDIT_BACKLOG_MESSAGES="2000")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "environment": "dev",

@@ -1,32 +1,20 @@
-"""The dlq commands on the deployed pipeline, with the messages that its own parts put into the queues."""
+"""The dlq commands on the deployed pipeline, with messages that the pipeline itself put into the queues."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.local.deployment import shell_exports
-from tests.e2e.conftest import Pipeline, fresh, sample, wait_for
-from tests.ops.command import Done, run
+from tests.e2e.pipeline import Command, Pipeline, fresh, sample, target_gone, wait_for
+from tests.ops.command import Done
 
-Dlq = Callable[..., Done]
 QUEUE = "huntaze-stripe-payments-dlq-dev"
 AUDIT_QUEUE = "huntaze-stripe-audit-dlq-dev.fifo"
-RULE = "huntaze-stripe-payments-dev"
+PAYMENTS_RULE = "huntaze-stripe-payments-dev"
 PLANTED = "planted.person@example.com"
-
-
-@pytest.fixture
-def dlq(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Dlq:
-    """Run `dlq` commands as a person with the printed exports."""
-    for name, value in shell_exports(pipeline.deployment).items():
-        monkeypatch.setenv(name, value)
-    return lambda *arguments: run(["dlq", *arguments], monkeypatch, capsys)
 
 
 @pytest.fixture(autouse=True)
@@ -41,22 +29,8 @@ def payment(event_id: str) -> dict[str, Any]:
     return envelope
 
 
-@contextmanager
-def target_gone(pipeline: Pipeline) -> Iterator[None]:
-    """Let the payments rule point to a function that is not there."""
-    events = pipeline.deployment.services.aws.client("events")
-    bus = pipeline.deployment.outputs.bus
-    targets = events.list_targets_by_rule(Rule=RULE, EventBusName=bus)["Targets"]
-    broken = [{**target, "Arn": f"{target['Arn']}-gone"} for target in targets]
-    events.put_targets(Rule=RULE, EventBusName=bus, Targets=broken)
-    try:
-        yield
-    finally:
-        events.put_targets(Rule=RULE, EventBusName=bus, Targets=targets)
-
-
 def failed_in_each_way(pipeline: Pipeline) -> dict[str, str]:
-    """Bring one event into the queue in each of the three ways; return the kinds by event id."""
+    """Park one event in each of the three ways; return the kinds by event id."""
     pipeline.fail(idempotency_key="evt_e2eDlqParked", status=422)
     pipeline.fail(idempotency_key="evt_e2eDlqOutage", status=503)
     pipeline.drive(payment("evt_e2eDlqParked"), payment("evt_e2eDlqOutage"))
@@ -70,19 +44,18 @@ def failed_in_each_way(pipeline: Pipeline) -> dict[str, str]:
     }
 
 
-def test_events_that_failed_in_each_way_are_shown_and_come_back(pipeline: Pipeline, dlq: Dlq) -> None:
+def test_events_that_failed_in_each_way_are_shown_and_redriven(pipeline: Pipeline, dlq: Command) -> None:
     kinds = failed_in_each_way(pipeline)
 
     def shown() -> list[dict[str, Any]]:
-        # The observer hides a message for some seconds while it looks.
         done = dlq("show", "--queue", "payments-dlq", "--json")
         assert done.code == 0, done.err
         assert PLANTED not in done.out
         found: list[dict[str, Any]] = json.loads(done.out)
         return found
 
-    wait_for(lambda: len(shown()) == len(kinds), "the commands see three letters")
-    assert {letter["event_id"]: letter["kind"] for letter in shown()} == kinds
+    wait_for(lambda: len(shown()) == len(kinds), "the commands see three messages")
+    assert {message["event_id"]: message["kind"] for message in shown()} == kinds
     assert PLANTED in dlq("show", "--reveal", "--event-id", "evt_e2eDlqParked").out
     done = dlq("redrive", "--queue", "payments-dlq", "--yes", "--json")
     assert done.code == 0, done.err
@@ -92,22 +65,22 @@ def test_events_that_failed_in_each_way_are_shown_and_come_back(pipeline: Pipeli
     assert pipeline.observer.queue_depths()[QUEUE] == 0
 
 
-def test_event_that_the_api_still_refuses_lies_in_the_queue_once(pipeline: Pipeline, dlq: Dlq) -> None:
+def test_event_that_the_api_still_refuses_is_in_the_queue_once(pipeline: Pipeline, dlq: Command) -> None:
     pipeline.fail(idempotency_key="evt_e2eDlqAgain", status=422)
     pipeline.drive(payment("evt_e2eDlqAgain"))
     found: list[Done] = []
 
-    def handed_back() -> bool:
+    def parked_again() -> bool:
         found.append(dlq("redrive", "--event-id", "evt_e2eDlqAgain", "--yes", "--json"))
         return bool(json.loads(found[-1].out)["outcomes"].get("parked"))
 
-    wait_for(handed_back, "the event is parked again")
+    wait_for(parked_again, "the event is parked again")
     assert found[-1].code == 1
     (message,) = pipeline.messages(QUEUE)
     assert message["MessageAttributes"]["status"]["StringValue"] == "422"
 
 
-def test_refusal_in_doubt_is_settled_by_a_persons_redrive(pipeline: Pipeline, dlq: Dlq) -> None:
+def test_refusal_in_doubt_is_settled_by_an_operators_redrive(pipeline: Pipeline, dlq: Command) -> None:
     key = "evt_e2eDlqDoubt"
     pipeline.fail(idempotency_key=key, status=503, times=1)
     pipeline.fail(idempotency_key=key, status=404)
@@ -116,18 +89,18 @@ def test_refusal_in_doubt_is_settled_by_a_persons_redrive(pipeline: Pipeline, dl
 
     def settled() -> bool:
         found = json.loads(dlq("show", "--event-id", key, "--json").out)
-        errors.extend(letter["error"] for letter in found)
+        errors.extend(message["error"] for message in found)
         if not found or errors[-1] == "PermanentError":
-            # Where none is shown, the function that redrives by itself has it in hand.
+            # If none is shown, the redrive function has received it.
             return bool(found)
         dlq("redrive", "--event-id", key, "--yes", "--json")
         return False
 
-    wait_for(settled, "the refusal is taken as the event's end")
+    wait_for(settled, "the refusal is final")
     assert errors[0] == "DoubtfulRefusalError"
 
 
-def test_event_that_could_not_be_audited_goes_to_the_ledger(pipeline: Pipeline, dlq: Dlq) -> None:
+def test_event_that_could_not_be_audited_goes_to_the_ledger(pipeline: Pipeline, dlq: Command) -> None:
     queues, sqs = pipeline.deployment.outputs.queues, pipeline.deployment.services.aws.client("sqs")
     envelope = payment("evt_e2eDlqAudit")
     sqs.send_message(
@@ -146,7 +119,7 @@ def test_event_that_could_not_be_audited_goes_to_the_ledger(pipeline: Pipeline, 
     assert pipeline.observer.queue_depths()[AUDIT_QUEUE] == 0
 
 
-def test_purge_leaves_the_event_in_a_file_alone(pipeline: Pipeline, dlq: Dlq, tmp_path: Path) -> None:
+def test_purge_leaves_the_event_only_in_a_file(pipeline: Pipeline, dlq: Command, tmp_path: Path) -> None:
     pipeline.fail(idempotency_key="evt_e2eDlqPurge", status=422)
     pipeline.drive(payment("evt_e2eDlqPurge"))
     file = tmp_path / "purged.jsonl"

@@ -1,6 +1,6 @@
-"""Events near the largest that EventBridge carries, on the deployed pipeline: nothing is cut or lost.
+"""Events close to EventBridge's size limit, on the deployed pipeline: nothing is cut or lost.
 
-The embedded AWS takes no more than AWS does, and the queues are as Terraform made them.
+The embedded AWS has the size limits of AWS, and the queues are as Terraform created them.
 """
 
 from __future__ import annotations
@@ -17,15 +17,10 @@ from functions.dead_letters.message import parse
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.reference.stripe import ReferenceStripe
-from tests.e2e.conftest import Pipeline, fresh, sample, wait_for
-from tests.e2e.test_dead_letters import Dlq, dlq, target_gone
-from tests.e2e.test_replay_reconcile import Command, command, second, stripe
-from tests.e2e.test_scenarios import ledger_records
-
-__all__ = ["command", "dlq", "stripe"]
+from tests.e2e.pipeline import Command, Pipeline, fresh, ledger_records, sample, second, target_gone, wait_for
 
 KIB = 1024
-# Up to here every exit takes the event with all that stands round it; see docs/operations.md.
+# Up to this size every queue takes the event with what is added to it; see docs/operations.md.
 EDGE = EVENT_BYTES - 16 * KIB
 SIZES = [300 * KIB, 900 * KIB, EDGE]
 QUEUE = "huntaze-stripe-payments-dlq-dev"
@@ -43,11 +38,11 @@ def size(request: pytest.FixtureRequest) -> int:
 
 
 def large(event_id: str, size: int) -> dict[str, Any]:
-    """Return a payment whose charges have many lines; the whole envelope has so many bytes."""
+    """Return a payment with many lines, in an envelope of `size` bytes."""
     envelope = fresh(sample("current", "payment_intent.succeeded"), event_id)
     payment = envelope["detail"]["data"]["object"]
     payment["id"] = f"pi_{event_id}"
-    # What is never stored, so that all the rest can be compared.
+    # It is never stored, and would make the comparison fail.
     payment["client_secret"] = None
     line = {
         "id": "li_",
@@ -86,21 +81,21 @@ def test_it_is_applied_and_in_the_ledger_whole(pipeline: Pipeline, size: int) ->
     assert all(pipeline.observer.queue_depths()[queue] == 0 for queue in AUDIT_QUEUES)
 
 
-def test_it_is_parked_with_its_reason_and_redriven(pipeline: Pipeline, dlq: Dlq, size: int) -> None:
+def test_it_is_parked_with_its_reason_and_redriven(pipeline: Pipeline, dlq: Command, size: int) -> None:
     envelope = large(name("Parked", size), size)
     event_id = envelope["detail"]["id"]
     pipeline.fail(idempotency_key=event_id, status=422)
     pipeline.drive(envelope)
-    (letter,) = shown(dlq, event_id)
-    assert (letter["kind"], letter["status"]) == ("permanent", 422)
+    (message,) = shown(dlq, event_id)
+    assert (message["kind"], message["status"]) == ("permanent", 422)
     pipeline.clear_faults()
     assert redriven(dlq, event_id) == {"applied": 1}
     assert pipeline.outcomes(event_id)[-1] == "applied"
     assert pipeline.observer.queue_depths()[QUEUE] == 0
 
 
-def test_it_comes_back_from_lambdas_own_exit_and_from_eventbridges(
-    pipeline: Pipeline, dlq: Dlq, size: int
+def test_it_is_redriven_after_lambda_or_eventbridge_gave_up(
+    pipeline: Pipeline, dlq: Command, size: int
 ) -> None:
     failed, undelivered = (large(name(what, size), size) for what in ("Failed", "Undelivered"))
     pipeline.fail(idempotency_key=failed["detail"]["id"], status=503)
@@ -109,8 +104,8 @@ def test_it_comes_back_from_lambdas_own_exit_and_from_eventbridges(
     with target_gone(pipeline):
         pipeline.drive(undelivered)
     for envelope, kind in ((failed, "transient"), (undelivered, "configuration")):
-        (letter,) = shown(dlq, envelope["detail"]["id"])
-        assert letter["kind"] == kind
+        (message,) = shown(dlq, envelope["detail"]["id"])
+        assert message["kind"] == kind
         assert redriven(dlq, envelope["detail"]["id"]) == {"applied": 1}
     assert pipeline.observer.queue_depths()[QUEUE] == 0
 
@@ -144,7 +139,7 @@ def test_it_is_healed(pipeline: Pipeline, command: Command, stripe: ReferenceStr
 
 
 def test_the_largest_event_of_all_is_parked_whole(pipeline: Pipeline) -> None:
-    """A handler takes an envelope of 1 MiB, and finds room for its reason where there is none."""
+    """A handler accepts an envelope of 1 MiB, and packs it to make room for the reason."""
     envelope = large(name("Largest", EVENT_BYTES), EVENT_BYTES)
     pipeline.fail(idempotency_key=envelope["detail"]["id"], status=422)
     functions = pipeline.deployment.services.aws.client("lambda")
@@ -156,8 +151,8 @@ def test_the_largest_event_of_all_is_parked_whole(pipeline: Pipeline) -> None:
     assert parse(message).envelope == envelope
 
 
-def shown(dlq: Dlq, event_id: str) -> list[dict[str, Any]]:
-    """Return the letters of an event, once the observer hides none any more."""
+def shown(dlq: Command, event_id: str) -> list[dict[str, Any]]:
+    """Return the messages of an event, as soon as the commands see one."""
     found: list[list[dict[str, Any]]] = [[]]
 
     def are_there() -> bool:
@@ -168,8 +163,8 @@ def shown(dlq: Dlq, event_id: str) -> list[dict[str, Any]]:
     return found[0]
 
 
-def redriven(dlq: Dlq, event_id: str) -> dict[str, int]:
-    """Redrive an event and return what became of its letters."""
+def redriven(dlq: Command, event_id: str) -> dict[str, int]:
+    """Redrive an event and return the outcomes of its messages."""
     counts: dict[str, int] = {}
 
     def done() -> bool:
@@ -178,5 +173,5 @@ def redriven(dlq: Dlq, event_id: str) -> dict[str, int]:
         counts.update({outcome: count for outcome, count in outcomes.items() if count})
         return bool(counts)
 
-    wait_for(done, f"{event_id} is handed back")
+    wait_for(done, f"{event_id} is redriven")
     return counts

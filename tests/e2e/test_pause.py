@@ -7,12 +7,11 @@ from typing import Any
 
 from ops import ROOT
 from ops.switches import SWITCHES, TAG
-from tests.e2e.conftest import Pipeline
-from tests.e2e.test_commands import ops
+from tests.e2e.pipeline import Pipeline, run_ops
 
 
 def status(pipeline: Pipeline) -> dict[str, Any]:
-    done = ops(pipeline, "pause", "--status", "--env", "dev", "--json")
+    done = run_ops(pipeline, "pause", "--status", "--env", "dev", "--json")
     assert done.returncode == 0, done.stderr
     return {each["part"]: each for each in json.loads(done.stdout)}
 
@@ -21,11 +20,11 @@ def test_the_next_deploy_resumes_every_part_and_its_plan_shows_it(pipeline: Pipe
     before = status(pipeline)
     assert list(before) == list(SWITCHES)
     assert all(state["deployed"] and not state["paused"] for state in before.values())
-    done = ops(pipeline, "pause", *SWITCHES, "--env", "dev", "--yes")
+    done = run_ops(pipeline, "pause", *SWITCHES, "--env", "dev", "--yes")
     assert done.returncode == 0, done.stderr
     assert all(state["paused"] for state in status(pipeline).values())
 
-    planned = ops(pipeline, "plan", "--env", "dev", "--json")
+    planned = run_ops(pipeline, "plan", "--env", "dev", "--json")
     assert planned.returncode == 0, planned.stderr
     counts = json.loads(planned.stdout)
     assert (counts["add"], counts["change"], counts["destroy"]) == (0, len(SWITCHES), 0)
@@ -33,6 +32,6 @@ def test_the_next_deploy_resumes_every_part_and_its_plan_shows_it(pipeline: Pipe
     assert shown.count('`state`: `"DISABLED"` → `"ENABLED"`') == len(SWITCHES) - 1, "the mapping has none"
     assert TAG in shown
 
-    done = ops(pipeline, "deploy", "--env", "dev", "--yes")
+    done = run_ops(pipeline, "deploy", "--env", "dev", "--yes")
     assert done.returncode == 0, done.stderr
     assert status(pipeline) == before

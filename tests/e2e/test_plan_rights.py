@@ -13,7 +13,7 @@ from ops.deploy import synthesise
 from ops.local.deployment import ENVIRONMENT
 from ops.terraform import Terraform
 from ops.terraform.endpoint import OVERRIDE_FILE, PROVIDER
-from tests.e2e.conftest import Pipeline
+from tests.e2e.pipeline import Pipeline
 from tests.ops.test_workflows import statements
 
 # The state: which workspaces there are, whether it is there, and itself. Then who asks.

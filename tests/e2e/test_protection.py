@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Pipeline
-from tests.e2e.test_commands import ops
+from tests.e2e.pipeline import Pipeline, run_ops
 
 PROTECTED = {"DELETION_PROTECTION": "true"}
 
 
 def test_a_protected_environment_is_not_destroyed_in_part(pipeline: Pipeline) -> None:
-    done = ops(pipeline, "destroy", "--env", "dev", "--yes", **PROTECTED)
+    done = run_ops(pipeline, "destroy", "--env", "dev", "--yes", **PROTECTED)
     assert done.returncode == 1
     assert done.stderr.startswith(
         "error: deletion_protection = true refuses this plan of dev, which would delete "

@@ -5,62 +5,28 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from functions.shared import names
 from ops.local import drive
-from ops.local.deployment import EVENT_SOURCE, shell_exports
+from ops.local.deployment import EVENT_SOURCE
 from ops.reference.stripe import ReferenceStripe
-from tests.e2e.conftest import Pipeline, fresh, sample, wait_for
-from tests.ops.command import Done, run
+from tests.e2e.pipeline import Command, Pipeline, fresh, sample, second, wait_for
 
-Command = Callable[..., Done]
 PERSONAL = "jenny.rosen@example.com"
 
 
-@pytest.fixture
-def stripe(pipeline: Pipeline) -> Iterator[ReferenceStripe]:
-    with ReferenceStripe(pipeline.deployment.services.secrets.stripe_secret_key) as server:
-        yield server
-
-
-@pytest.fixture
-def command(
-    pipeline: Pipeline,
-    stripe: ReferenceStripe,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Command:
-    """Run commands as a person with the printed exports, who need not wait ten minutes for each event."""
-    for name, value in shell_exports(pipeline.deployment).items():
-        monkeypatch.setenv(name, value)
-    # Stripe's key comes from the deployed secret.
-    monkeypatch.delenv("STRIPE_SECRET_KEY", raising=False)
-    monkeypatch.setenv("STRIPE_API_URL", stripe.url)
-    monkeypatch.setattr("ops.replay.archive.LATENESS", timedelta(0))
-    monkeypatch.setattr("ops.commands.reconcile.GRACE", timedelta(0))
-    monkeypatch.setattr("ops.replay.replays.POLL_SECONDS", 0.1)
-    return lambda *arguments: run([*arguments], monkeypatch, capsys)
-
-
-def second() -> str:
-    """The next full second, once it has come: replays count in seconds."""
-    time.sleep(1.05 - time.time() % 1)
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def keys(pipeline: Pipeline, event_id: str) -> list[str]:
-    """The idempotency keys with which the API was called for an event."""
+    """Return the idempotency keys of the API calls for an event."""
     requests = pipeline.observer.look().requests
     return [request.idempotency_key for request in requests if request.event_id == event_id]
 
 
 @pytest.mark.parametrize("ledger", ["PostgreSQL", "S3"])
-def test_dry_run_counts_what_would_come_and_what_is_applied(
+def test_dry_run_counts_the_events_and_those_applied(
     pipeline: Pipeline, command: Command, monkeypatch: pytest.MonkeyPatch, ledger: str
 ) -> None:
     if ledger == "S3":
@@ -159,13 +125,13 @@ def test_window_outside_the_archive_is_refused(pipeline: Pipeline, command: Comm
     assert "before the archive was made" in done.err
 
 
-def test_nobody_is_asked_where_nobody_can_answer(pipeline: Pipeline, command: Command) -> None:
+def test_without_a_terminal_replay_is_refused(pipeline: Pipeline, command: Command) -> None:
     done = command("replay", "start", "--since", second(), "--until", second())
     assert (done.code, done.err) == (2, "error: not a terminal: pass --yes to skip the confirmation\n")
 
 
 def made_by_stripe(name: str, event_id: str, seconds_ago: float = 60) -> dict[str, Any]:
-    """A sample as Stripe's list shows it: the event, without an envelope."""
+    """Return a sample as Stripe lists it: the event without an envelope."""
     envelope = fresh(sample("current", name), event_id)
     detail: dict[str, Any] = copy.deepcopy(envelope["detail"])
     detail["created"] = int(time.time() - seconds_ago)
@@ -182,7 +148,7 @@ def types(document: dict[str, Any]) -> dict[str, Sequence[str]]:
 
 
 @pytest.mark.parametrize("ledger", ["PostgreSQL", "S3"])
-def test_missing_events_are_found_handed_over_and_then_in_the_ledger(
+def test_missing_events_are_found_healed_and_then_in_the_ledger(
     pipeline: Pipeline,
     command: Command,
     stripe: ReferenceStripe,
@@ -214,8 +180,8 @@ def test_missing_events_are_found_handed_over_and_then_in_the_ledger(
     wait_for(lambda: pipeline.outcomes(payment["id"], customer["id"]) == ["applied"] * 2, "the handlers")
     wait_for(lambda: command(*reconcile, "--all-types").code == 0, "the ledger")
     assert keys(pipeline, payment["id"]) == [payment["id"]]
-    for told in (done, healed):
-        assert payment["data"]["object"]["id"] not in told.out + told.err
+    for shown in (done, healed):
+        assert payment["data"]["object"]["id"] not in shown.out + shown.err
 
 
 def test_healing_what_is_applied_already_applies_nothing_twice(
@@ -232,10 +198,10 @@ def test_healing_what_is_applied_already_applies_nothing_twice(
     assert keys(pipeline, event["id"]) == [event["id"]]
 
 
-def test_events_that_reached_no_handler_are_found_and_handed_over(
+def test_events_that_reached_no_handler_are_found_and_healed(
     pipeline: Pipeline, command: Command, stripe: ReferenceStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The handler's rule was off: the audit has the event, and nobody else."""
+    """The handler's rule was disabled: only the audit has the event."""
     monkeypatch.setenv("MAX_EVENT_AGE_SECONDS", "600")
     monkeypatch.setenv("AUTO_REDRIVE", "false")
     event = made_by_stripe("payment_intent.succeeded", "evt_e2eNoHandler", seconds_ago=900)
@@ -266,10 +232,10 @@ def test_events_that_reached_no_handler_are_found_and_handed_over(
     assert request.idempotency_key == event["id"]
 
 
-def test_event_that_was_refused_is_told_and_handed_over_where_that_is_asked_for(
+def test_event_that_was_refused_is_reported_and_healed_on_request(
     pipeline: Pipeline, command: Command, stripe: ReferenceStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message was purged: no queue holds the event any more."""
+    """The message was purged: the event is in no queue."""
     monkeypatch.setenv("MAX_EVENT_AGE_SECONDS", "600")
     monkeypatch.setenv("AUTO_REDRIVE", "false")
     event = made_by_stripe("payment_intent.succeeded", "evt_e2ePurged", seconds_ago=900)
@@ -279,16 +245,14 @@ def test_event_that_was_refused_is_told_and_handed_over_where_that_is_asked_for(
     pipeline.messages("huntaze-stripe-payments-dlq-dev")
     pipeline.clear_faults()
     reconcile = ("reconcile", "--since", "1h", "--until", "0m")
-    told = command(*reconcile, "--heal")
-    assert (told.code, "1 event a handler has seen and not applied" in told.out) == (0, True), told
+    done = command(*reconcile, "--heal")
+    assert (done.code, "1 event a handler has seen and not applied" in done.out) == (0, True), done
     assert command(*reconcile, "--heal", "--unapplied").code == 0
     wait_for(lambda: "applied" in pipeline.outcomes(event["id"]), "the handler")
     assert "not applied:" not in command(*reconcile).out
 
 
-def test_table_for_people_names_the_gap(
-    pipeline: Pipeline, command: Command, stripe: ReferenceStripe
-) -> None:
+def test_table_names_the_gap(pipeline: Pipeline, command: Command, stripe: ReferenceStripe) -> None:
     stripe.add_events(made_by_stripe("invoice.paid", "evt_e2eTable"))
     done = command("reconcile", "--since", "1h", "--until", "0m", "--type", "invoice.paid")
     assert done.code == 1

@@ -1,9 +1,8 @@
-"""What the pipeline promises, shown on a deployed one."""
+"""What the pipeline promises, shown on a deployed pipeline."""
 
 from __future__ import annotations
 
 import copy
-import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from functions.shared import names, retry
 from ops.local.deployment import EVENT_SOURCE
 from ops.local.drive import split_ends
 from ops.local.envelopes import EXPECTED_CALLS
-from tests.e2e.conftest import Pipeline, all_samples, fresh, sample, wait_for
+from tests.e2e.pipeline import Pipeline, all_samples, fresh, ledger_records, sample, wait_for
 
 LAMBDA_ATTEMPTS = 3
 AUDIT_RECEIVES = 5
@@ -44,7 +43,7 @@ def test_every_sample_reaches_the_api_once_with_the_exact_body(driven: dict[str,
     assert row.audited
 
 
-def test_applied_recorded_and_unrouted_are_told_apart(driven: dict[str, Any]) -> None:
+def test_outcomes_of_recorded_and_unrouted_types(driven: dict[str, Any]) -> None:
     outcomes = {name.partition("/")[2].removesuffix(".json"): row.outcome for name, row in driven.items()}
     assert outcomes["charge.succeeded"] == "recorded"
     assert outcomes["checkout.session.completed--setup"] == "recorded"
@@ -181,7 +180,6 @@ def test_an_outage_heals_itself_once_the_api_answers_again(pipeline: Pipeline) -
 
     def heals() -> bool:
         answer = functions.invoke(FunctionName="huntaze-stripe-redrive-dev", Payload=b"{}")
-        # The observer hides a message for some seconds while it looks.
         return bool(json.loads(answer["Payload"].read()) == {"left": 0, "applied": 1})
 
     wait_for(heals, "the redrive function sees the message")
@@ -347,17 +345,6 @@ def test_the_ledger_holds_the_event_whole_in_both_places(pipeline: Pipeline) -> 
     (record,) = [record for record in ledger_records(pipeline) if record["event_id"] == "evt_e2eLedger"]
     assert record["envelope"]["detail"] == detail
     assert record["envelope"]["source"] == EVENT_SOURCE
-
-
-def ledger_records(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
-    """Read every record of the ledger's bucket; each key names its day."""
-    s3 = pipeline.deployment.services.aws.client("s3")
-    bucket = pipeline.deployment.outputs.ledger_bucket
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="audit/"):
-        for item in page["Contents"]:
-            assert item["Key"].startswith(f"audit/dt={datetime.now(UTC):%Y-%m-}")
-            body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-            yield from map(json.loads, gzip.decompress(body).splitlines())
 
 
 def test_a_second_plan_is_clean(pipeline: Pipeline) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Pipeline, fresh, sample
+from tests.e2e.pipeline import Pipeline, fresh, sample
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def secrets(pipeline: Pipeline) -> list[bytes]:
     return [value.encode() for value in values]
 
 
-def test_each_value_lies_in_a_secret_of_its_own(pipeline: Pipeline) -> None:
+def test_each_value_is_in_a_secret_of_its_own(pipeline: Pipeline) -> None:
     client = pipeline.deployment.services.aws.client("secretsmanager")
     services = pipeline.deployment.services
     for key, name, value in (

@@ -1,13 +1,13 @@
-"""Destroying the environment leaves nothing; the last scenario, because nothing is left to test after it."""
+"""Destroying the environment leaves nothing. `conftest.py` runs this test last."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ops.local.clients import Aws
-from tests.e2e.conftest import Pipeline
+from tests.e2e.pipeline import Pipeline
 
-# What the stack makes, as AWS lists it: service, operation, its arguments, and the key of the list.
+# What the stack creates, as AWS lists it: service, operation, its arguments, and the key of the list.
 LISTS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("lambda", "list_functions", {}, "Functions"),
     ("lambda", "list_event_source_mappings", {}, "EventSourceMappings"),
@@ -26,12 +26,12 @@ LISTS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("iam", "list_roles", {}, "Roles"),
     ("s3", "list_buckets", {}, "Buckets"),
 )
-# What was there before: AWS's own bus, and the bucket of the Terraform state.
+# What was there before: the default event bus, and the bucket of the Terraform state.
 KEPT = {"EventBuses": ["default"], "Buckets": ["huntaze-stripe-terraform-state"]}
 
 
 def listed(aws: Aws) -> dict[str, list[Any]]:
-    """Everything that AWS lists, by the key of its list; names alone where it should not be empty."""
+    """Return everything that AWS lists, by the key of its list; names only for lists that stay filled."""
     found: dict[str, list[Any]] = {}
     for service, operation, arguments, key in LISTS:
         items = getattr(aws.client(service), operation)(**arguments).get(key, [])
@@ -43,7 +43,7 @@ def test_destroy_leaves_nothing(pipeline: Pipeline) -> None:
     deployment = pipeline.deployment
     aws = deployment.services.aws
     nothing: dict[str, list[Any]] = {key: KEPT.get(key, []) for *_, key in LISTS}
-    # A list that is empty before would show nothing afterwards.
+    # A list that is empty before destroy would prove nothing.
     assert [key for key, items in listed(aws).items() if items == nothing[key]] == []
     summary = deployment.terraform.destroy()
     assert summary.destroy == deployment.facts.resources
