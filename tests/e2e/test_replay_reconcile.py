@@ -122,7 +122,7 @@ def test_forced_replay_is_named_and_written_down_with_who_and_why(
 def test_window_outside_the_archive_is_refused(pipeline: Pipeline, command: Command) -> None:
     done = command("replay", "start", "--since", "29d", "--yes")
     assert (done.code, len(done.err.splitlines())) == (2, 1)
-    assert "before the archive was made" in done.err
+    assert "before the archive was created" in done.err
 
 
 def test_without_a_terminal_replay_is_refused(pipeline: Pipeline, command: Command) -> None:
@@ -246,7 +246,7 @@ def test_event_that_was_refused_is_reported_and_healed_on_request(
     pipeline.clear_faults()
     reconcile = ("reconcile", "--since", "1h", "--until", "0m")
     done = command(*reconcile, "--heal")
-    assert (done.code, "1 event a handler has seen and not applied" in done.out) == (0, True), done
+    assert (done.code, "1 event received by a handler and not applied" in done.out) == (0, True), done
     assert command(*reconcile, "--heal", "--unapplied").code == 0
     wait_for(lambda: "applied" in pipeline.outcomes(event["id"]), "the handler")
     assert "not applied:" not in command(*reconcile).out
@@ -257,7 +257,7 @@ def test_table_names_the_gap(pipeline: Pipeline, command: Command, stripe: Refer
     done = command("reconcile", "--since", "1h", "--until", "0m", "--type", "invoice.paid")
     assert done.code == 1
     assert "evt_e2eTable" in done.out
-    assert "1 event missing, 0 reached no handler: --heal hands them over" in done.out
+    assert "1 event missing, 0 reached no handler: add --heal to send them" in done.out
 
 
 @pytest.fixture
