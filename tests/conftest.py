@@ -50,7 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with its kind: its own marker's, else its folder's."""
     for item in items:
-        if not any(item.get_closest_marker(kind) for kind in ("unit", "embedded", "e2e")):
+        marked = any(item.get_closest_marker(kind) for kind in ("unit", "embedded", "e2e"))
+        # A test may run tests in a folder of its own.
+        if not marked and item.path.is_relative_to(TESTS):
             item.add_marker(KINDS[item.path.relative_to(TESTS).parts[0]])
 
 

@@ -91,16 +91,16 @@ def running_servers(folder: Path) -> Iterator[Servers]:
     OperatorError
         One of them does not start.
     """
-    made_up, watch = Secrets(), Watch()
+    created, watch = Secrets(), Watch()
     ports = {name: free_port() for name in ("postgres", "aws", "api")}
     postgres = Server(lambda: running_postgres(folder / "postgres", ports["postgres"], watch))
     emulator = Server(lambda: running_emulator(folder / "aws", ports["aws"], RETRY_BASE_SECONDS, watch))
-    api = Server(lambda: running_reference_api(folder / "api", made_up.huntaze_api_key, ports["api"], watch))
+    api = Server(lambda: running_reference_api(folder / "api", created.huntaze_api_key, ports["api"], watch))
     with ExitStack() as stack:
         for server in (postgres, emulator, api):
             stack.callback(server.stop)
         database_url = postgres.start()
-        services = Services(folder, Aws(emulator.start(), REGION), api.start(), database_url, made_up, watch)
+        services = Services(folder, Aws(emulator.start(), REGION), api.start(), database_url, created, watch)
         yield Servers(services, emulator, api, postgres)
 
 

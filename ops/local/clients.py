@@ -1,4 +1,4 @@
-"""boto3 clients for an embedded AWS: made-up credentials, never the operator's own, nor any profile."""
+"""boto3 clients for an embedded AWS: with random credentials, never the operator's own or a profile."""
 
 from __future__ import annotations
 
@@ -13,52 +13,52 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-# The embedded AWS answers within milliseconds; a retry would hide that it didn't.
+# The embedded AWS answers within milliseconds; a retry would hide a failure.
 CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60, proxies={})
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What an embedded AWS takes; with any other access key it answers 403."""
+    """The credentials of an embedded AWS, which answers 403 to any other access key."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
 
     @classmethod
-    def made_up(cls) -> Self:
-        """Make new ones, which no account has and nobody guesses."""
+    def random(cls) -> Self:
+        """Return new random ones, which no account has."""
         return cls(f"AKIA{secrets.token_hex(16).upper()}", secrets.token_hex(20))
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """Return those that a process of a run was started with."""
+        """Return the credentials in a process environment."""
         return cls(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
 
     def environment(self) -> dict[str, str]:
-        """Return the variables in which AWS SDKs and Terraform look for them."""
+        """Return the variables that AWS SDKs and Terraform read."""
         return {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
 
 
-# Of every embedded AWS that this process starts: one run has one process.
-CREDENTIALS = Credentials.made_up()
+# The same for every embedded AWS that this process starts; a run is one process.
+CREDENTIALS = Credentials.random()
 
 
 @dataclass(frozen=True)
 class Control:
-    """The control paths of a server of a run, and the key that they ask for."""
+    """The control paths of a run's server, and the key that they require."""
 
     url: str
     key: str = field(repr=False)
 
     @property
     def headers(self) -> dict[str, str]:
-        """What each request needs."""
+        """The headers that each request needs."""
         return {"Authorization": f"Bearer {self.key}"}
 
 
 @dataclass(frozen=True)
 class Aws:
-    """Where an embedded AWS listens, the region that it plays, and the credentials that it takes."""
+    """An embedded AWS: its URL, region and credentials."""
 
     url: str
     region: str
@@ -71,7 +71,7 @@ class Aws:
 
     def client(self, service: str) -> Any:
         """Return a boto3 client of the named service."""
-        make_client = cast(Any, _session().client)  # the stubs want a literal name; here it is the caller's
+        make_client = cast(Any, _session().client)  # the stubs want a literal name
         return make_client(
             service,
             endpoint_url=self.url,
@@ -84,8 +84,8 @@ class Aws:
 
 @cache
 def _session() -> boto3.Session:
-    """A session that reads neither AWS_PROFILE nor a configuration file: a wrong one must not matter here."""
-    # Each is told by its name in a configuration file, its variable, its default, and its conversion.
+    """Return a session that ignores AWS_PROFILE and configuration files, which may be invalid."""
+    # Name in a configuration file, environment variable, default, conversion.
     nothing = (None, None, os.devnull, None)
     variables = {"profile": (None, None, None, None), "config_file": nothing, "credentials_file": nothing}
     make_session = cast(Any, botocore.session.Session)  # untyped

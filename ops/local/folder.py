@@ -1,4 +1,4 @@
-"""A run's own folder below `build`, and the removal of what a killed machine left behind."""
+"""A run's own folder below `build`, and the removal of folders that killed runs left behind."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LOCK_NAME = "in-use.lock"
 
 @contextmanager
 def run_folder(runs: Path = RUNS) -> Iterator[Path]:
-    """Yield a fresh folder in `runs` for one run; afterwards the run's processes and the folder are gone.
+    """Yield a new folder in `runs` for one run; afterwards end the run's processes and remove the folder.
 
     The marker is set in this process's environment, so everything that the run starts inherits it.
-    Runs don't meet: each has a folder, and free ports, of its own.
+    Runs don't disturb each other: each has its own folder and ports.
     """
     with ExitStack() as held:
         with _between_runs(runs):
@@ -40,7 +40,7 @@ def run_folder(runs: Path = RUNS) -> Iterator[Path]:
 
 @contextmanager
 def _between_runs(runs: Path) -> Iterator[None]:
-    """Let one run at a time sweep and make its folder, so that none is swept before it holds its lock."""
+    """Lock sweeping and creating folders, so that no folder is removed before its run holds its lock."""
     runs.mkdir(parents=True, exist_ok=True)
     with (runs / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -55,7 +55,7 @@ def _restore(before: str | None) -> None:
 
 
 def _sweep(runs: Path) -> None:
-    """Clean up after runs whose processes were all killed, guardian included: nobody holds their lock."""
+    """Clean up after runs that were killed together with their guardian: their lock is free."""
     for folder in filter(Path.is_dir, runs.iterdir()):
         lock_path = folder / LOCK_NAME
         try:

@@ -1,4 +1,4 @@
-"""New ids for a copy of some Stripe events: the same story about other objects."""
+"""New ids for a copy of Stripe events: the same history, about other objects."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-# The objects that our events and Stripe's fixtures mention. An account (acct_) is not copied: a copy of a
-# story happens at the same company.
+# The objects in our events and Stripe's fixtures. An account (acct_) stays: the company is the same.
 PREFIXES = (
     "evt|pi|pm|ch|py|cs|cus|sub|in|il|ii|si|seti|mandate|card|src|ba|txn|re|pyr|dp|cn|po|tr|fee|price|plan"
     "|prod|di|promo|sub_sched|qt|prv|req"
 )
 STRIPE_ID = re.compile(rf"((?:{PREFIXES})_(?:test_|live_)?)([A-Za-z0-9]{{8,}})")
-# card_declined and payment words look like ids; Stripe's own are drawn from 62 characters, so that one
-# without any digit or capital practically never occurs.
+# Words such as card_declined look like ids. Stripe draws ids from 62 characters, so practically every id has
+# a digit or a capital letter.
 DRAWN = re.compile(r"[A-Z0-9]")
 ALPHABET = string.ascii_letters + string.digits
-# Enough characters that ids never meet by chance.
+# Long enough that two ids are never equal by chance.
 MINIMUM_TAIL = 14
 
 
 class FreshIds:
-    """Give each id of a story a new one: always the same for the same id and salt.
+    """Replace ids by new ones; the same id and salt always give the same new id.
 
     Parameters
     ----------
     salt
-        What tells this copy from others.
+        Different for each copy.
     known
-        Values that are ids although they may not look like Stripe's.
+        Values that are ids even if they don't look like Stripe's.
     """
 
     def __init__(self, salt: str, known: Iterable[str] = ()) -> None:
@@ -44,7 +43,7 @@ class FreshIds:
         return str(uuid.UUID(bytes=self._digest(value)[:16], version=4))
 
     def of(self, value: str) -> str:
-        """Return the new id for an id, and any other text as it is."""
+        """Return the new id for an id, and any other text unchanged."""
         match = STRIPE_ID.fullmatch(value)
         if match and (DRAWN.search(match[2]) or value in self._known):
             return match[1] + self._tail(value, len(match[2]))
@@ -54,7 +53,7 @@ class FreshIds:
         return value
 
     def rewritten(self, value: Any) -> Any:
-        """Return a JSON value in which every string that is an id is the new one. Keys stay."""
+        """Return a JSON value with new ids in all strings that are ids. Keys stay."""
         if isinstance(value, dict):
             return {key: self.rewritten(item) for key, item in value.items()}
         if isinstance(value, list):

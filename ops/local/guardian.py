@@ -1,8 +1,8 @@
 """A process that cleans up after a run, however the run ends.
 
-It is started first and holds the reading end of a pipe to the run. When that pipe closes, because the run
-finished, failed, was interrupted or was killed, it ends every process that carries the run's marker in its
-environment and removes the run's folder. There is one way of cleaning up, and it doesn't depend on the run.
+It is started first and reads from a pipe to the run. When the pipe closes, because the run finished, failed,
+was interrupted or was killed, it ends every process with the run's marker in its environment and removes the
+run's folder. Cleaning up never depends on the run itself.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ POLL_SECONDS = 0.05
 
 
 class Guardian:
-    """Hold a run's folder: leaving the context ends what the run started and removes the folder.
+    """Guard a run's folder: leaving the context ends what the run started and removes the folder.
 
     Parameters
     ----------
     folder
-        The run's folder; its path is the marker that the run's processes carry.
+        The run's folder; its path is the marker of the run's processes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,9 +56,9 @@ class Guardian:
 
 
 def clean_up(folder: Path) -> None:
-    """End every process that carries the folder as its marker, then remove the folder.
+    """End every process that has the folder as its marker, then remove the folder.
 
-    Safe to call at any time, twice, and for a folder that is gone.
+    It may be called at any time, repeatedly, and for a folder that doesn't exist.
     """
     deadline = time.monotonic() + TERMINATE_SECONDS
     asked: set[int] = set()
@@ -73,7 +73,7 @@ def clean_up(folder: Path) -> None:
 
 
 def marked_processes(folder: Path) -> list[psutil.Process]:
-    """Return the live processes, other than this one, whose environment carries the folder as marker."""
+    """Return the live processes, other than this one, that have the folder as their marker."""
     found = []
     for process in psutil.process_iter():
         try:

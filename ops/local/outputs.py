@@ -1,4 +1,4 @@
-"""The Terraform outputs of an environment, in the form in which the local run uses them."""
+"""The Terraform outputs of an environment, as the local run uses them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functions.shared import names
 
 @dataclass(frozen=True)
 class Outputs:
-    """What was deployed. `queues` maps a queue's name to its URL, `functions` a family to its ARN."""
+    """The outputs. `queues` maps a queue's name to its URL, `functions` a function's family to its ARN."""
 
     environment: str
     region: str
@@ -24,7 +24,7 @@ class Outputs:
 
     @classmethod
     def read(cls, environment: str, region: str, outputs: Mapping[str, Any]) -> Outputs:
-        """Take them from `terraform output`."""
+        """Read them from `terraform output`."""
         return cls(
             environment=environment,
             region=region,
@@ -38,12 +38,12 @@ class Outputs:
 
     @property
     def handler_dlqs(self) -> tuple[str, ...]:
-        """The names of the queues that take the events which a handler could not apply."""
+        """The names of the handlers' dead-letter queues."""
         return tuple(f"huntaze-stripe-{handler}-dlq-{self.environment}" for handler in names.HANDLERS)
 
     @property
     def log_groups(self) -> tuple[str, ...]:
-        """The log groups of the functions that apply events."""
+        """The log groups of the handlers."""
         return tuple(
             f"/aws/lambda/{self.functions[handler].rpartition(':')[2]}" for handler in names.HANDLERS
         )

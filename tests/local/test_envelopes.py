@@ -1,4 +1,4 @@
-"""A folder of envelopes is read whole or refused whole, and a set is multiplied without losing its story."""
+"""A folder of envelopes is read whole or refused whole, and copies of a set keep its relations."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def strings_by_path(value: Any, path: str = "") -> dict[str, str]:
 def test_folder_is_read_in_the_order_of_its_file_names(tmp_path: Path) -> None:
     for name in ("b.json", "a.json", "c.json"):
         (tmp_path / name).write_text(json.dumps(envelope(f"evt_{name[0]}")))
-    (tmp_path / "README.md").write_text("no envelope, and none of our business")
+    (tmp_path / "README.md").write_text("not an envelope, and not a *.json")
     (tmp_path / "._a.json").write_text("what macOS leaves behind")
     deliveries = load(tmp_path)
     assert [delivery.file for delivery in deliveries] == ["a.json", "b.json", "c.json"]
@@ -98,18 +98,16 @@ BARE_EVENT = {"object": "event", "id": "evt_1Q0", "type": "customer.created", "d
         (json.dumps(envelope(description="x" * EVENT_BYTES)).encode(), "more than EventBridge's limit"),
     ],
 )
-def test_file_that_is_no_envelope_is_named_with_its_reason(
-    tmp_path: Path, content: bytes, reason: str
-) -> None:
+def test_invalid_file_is_named_with_its_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "good.json").write_text(json.dumps(envelope()))
     (tmp_path / "bad.json").write_bytes(content)
     with pytest.raises(EnvelopeError) as refused:
         load(tmp_path)
-    ((name, told),) = refused.value.faults
+    ((name, message),) = refused.value.faults
     assert name == "bad.json"
-    assert reason in told
+    assert reason in message
     assert refused.value.usage
-    assert f"bad.json: {told}" in str(refused.value)
+    assert f"bad.json: {message}" in str(refused.value)
     assert "\n" not in str(refused.value)
     assert "good.json" not in str(refused.value)
 
@@ -123,7 +121,7 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
     assert [name for name, _ in refused.value.faults] == ["a.json", "b.json", "c.json"]
 
 
-def test_envelope_of_just_the_size_that_eventbridge_takes_is_read(tmp_path: Path) -> None:
+def test_envelope_of_eventbridges_largest_size_is_read(tmp_path: Path) -> None:
     made = envelope(description="")
     room = EVENT_BYTES - len(compact(made["detail"])) - len(made["detail-type"]) - len(made["source"])
     (tmp_path / "large.json").write_text(json.dumps(envelope(description="x" * room)))
@@ -131,12 +129,12 @@ def test_envelope_of_just_the_size_that_eventbridge_takes_is_read(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [("missing", "does not exist"), ("empty", "has no *.json")],
 )
-def test_path_without_envelopes_is_a_usage_error(tmp_path: Path, name: str, told: str) -> None:
+def test_path_without_envelopes_is_a_usage_error(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EnvelopeError, match=told.replace("*", r"\*")) as refused:
+    with pytest.raises(EnvelopeError, match=message.replace("*", r"\*")) as refused:
         load(tmp_path / name)
     assert refused.value.usage
 
@@ -169,7 +167,7 @@ def test_copies_share_no_event_and_no_object() -> None:
     assert len({delivery.envelope["id"] for delivery in copies}) == len(copies)
 
 
-def test_copy_tells_the_same_story_about_other_ids() -> None:
+def test_copy_has_the_same_events_with_other_ids() -> None:
     originals = default_set()
     copies = multiplied(originals, 2)[len(originals) :]
     forward: dict[str, str] = {}
@@ -206,14 +204,14 @@ def test_copy_tells_the_same_story_about_other_ids() -> None:
         "",
     ],
 )
-def test_text_that_is_no_id_stays(word: str) -> None:
+def test_text_that_is_not_an_id_stays(word: str) -> None:
     assert FreshIds("copy 2").of(word) == word
 
 
 @pytest.mark.parametrize(
     "event_id", ["evt_duplicate", "evt_1", "first", "evt_test_65R9Ijk8dKEYZcXeRWn16R9A7j1FSQ3w3TGDPLLGSM4CW0"]
 )
-def test_event_and_object_get_new_ids_whatever_theirs_look_like(event_id: str) -> None:
+def test_event_and_object_get_new_ids_in_any_format(event_id: str) -> None:
     delivery = Sample(envelope(event_id, id="gold-customer", parent="gold-customer", note=event_id), "one")
     _, copy = multiplied([delivery], 2)
     detail = copy.envelope["detail"]
@@ -247,6 +245,6 @@ def test_value_without_ids_is_rewritten_to_itself(value: Any) -> None:
     assert FreshIds("copy 2").rewritten(value) == value
 
 
-def test_more_than_a_run_can_hold_is_refused_before_it_is_made() -> None:
+def test_more_than_a_run_can_hold_is_refused_at_once() -> None:
     with pytest.raises(EnvelopeError, match="COUNT=99999999999 is more than a run can send: expected at"):
         multiplied(default_set(), 99999999999)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL runs below a folder, on loopback only, and is gone afterwards."""
+"""A real PostgreSQL runs below a folder, on loopback only, and ends with its context."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_it_listens_on_loopback_only_and_ends_with_its_context(folder: Path) -> 
         psycopg.connect(url, connect_timeout=2)
 
 
-def test_the_password_is_asked_for(folder: Path) -> None:
+def test_the_password_is_required(folder: Path) -> None:
     with running_postgres(folder) as url:
         password = urlsplit(url).password
         assert password

@@ -47,7 +47,7 @@ def test_request_is_recorded_without_its_authorization(
 
 
 @pytest.mark.parametrize(
-    ("changes", "status", "told"),
+    ("changes", "status", "message"),
     [
         ({"Authorization": None}, 401, "Bearer"),
         ({"Authorization": "Bearer hk_of_somebody_else"}, 401, "Bearer"),
@@ -75,17 +75,17 @@ def test_wrong_header_is_refused_and_named(
     call: Call,
     changes: dict[str, str | None],
     status: int,
-    told: str,
+    message: str,
 ) -> None:
     answer = call.with_headers(**changes).send(client)
     assert answer.status_code == status
-    assert told in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert not api.applied()
     assert [recorded.status for recorded in api.requests()] == [status]
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"amountPaid": "2490"}, "amountPaid must be an integer"),
         ({"amountPaid": 24.9}, "amountPaid must be an integer"),
@@ -104,11 +104,11 @@ def test_wrong_header_is_refused_and_named(
     ],
 )
 def test_wrong_value_in_the_body_is_refused_and_named(
-    api: ReferenceApi, client: httpx.Client, call: Call, changes: dict[str, Any], told: str
+    api: ReferenceApi, client: httpx.Client, call: Call, changes: dict[str, Any], message: str
 ) -> None:
     answer = call.with_body(**changes).send(client)
     assert answer.status_code == 422
-    assert told in answer.json()["detail"]
+    assert message in answer.json()["detail"]
     assert not api.applied()
 
 
@@ -152,7 +152,7 @@ def test_failure_reason_has_exactly_four_values(client: httpx.Client, key: str) 
         (b"null", 422),
     ],
 )
-def test_content_that_is_no_json_object_is_refused(
+def test_content_that_is_not_a_json_object_is_refused(
     client: httpx.Client, call: Call, content: bytes, status: int
 ) -> None:
     assert replace(call, body=content).send(client).status_code == status
@@ -197,7 +197,7 @@ def test_refused_call_does_not_use_up_its_idempotency_key(client: httpx.Client, 
     assert call.send(client).status_code == 200
 
 
-def test_key_with_a_replay_name_is_another_call(api: ReferenceApi, client: httpx.Client, call: Call) -> None:
+def test_key_of_a_forced_replay_is_another_call(api: ReferenceApi, client: httpx.Client, call: Call) -> None:
     forced = call.with_headers(Idempotency_Key=f"{call.headers['Idempotency-Key']}:replay-2025-03")
     assert [each.send(client).status_code for each in (call, forced, forced)] == [200, 200, 409]
     assert len(api.applied()) == 2
@@ -233,7 +233,7 @@ def test_connection_is_kept_alive_over_answers_of_every_kind(
     assert len(api.requests()) == len(sent)
 
 
-def test_payment_in_the_test_currency_is_refused_for_good(api: ReferenceApi, client: httpx.Client) -> None:
+def test_payment_in_the_test_currency_is_always_refused(api: ReferenceApi, client: httpx.Client) -> None:
     refused = sample_call("refused/payment_intent.succeeded--test-currency.json")
     for _ in range(2):
         answer = refused.send(client)
@@ -267,7 +267,7 @@ def test_body_that_is_not_read_is_refused_and_recorded(api: ReferenceApi, head: 
     assert [(recorded.status, recorded.applied) for recorded in api.requests()] == [(status, False)]
 
 
-def test_body_cut_short_by_a_killed_caller_is_no_request(api: ReferenceApi) -> None:
+def test_body_cut_short_by_a_killed_caller_is_not_a_request(api: ReferenceApi) -> None:
     with raw_connection(api) as connection:
         connection.sendall(
             b"POST /api/billing/invoice-paid HTTP/1.1\r\nHost: api\r\nContent-Length: 99\r\n\r\n{"

@@ -31,8 +31,8 @@ def dialect(request: pytest.FixtureRequest, api: ReferenceApi) -> str:
     return name
 
 
-def told(answer: httpx.Response) -> tuple[int, str | None]:
-    """The status, and the code of the body if it tells one."""
+def status_and_code(answer: httpx.Response) -> tuple[int, str | None]:
+    """Return the status and, if the body has one, its code."""
     return answer.status_code, answer.json().get("code")
 
 
@@ -70,8 +70,8 @@ REJECTED = {name: (422, "event_rejected" if name == "contract" else None) for na
 def test_repeated_call(dialect: str, api: ReferenceApi, client: httpx.Client, call: Call) -> None:
     first = call.send(client)
     again = call.send(client)
-    assert told(first) == (200, None)
-    assert told(again) == REPEATED[dialect]
+    assert status_and_code(first) == (200, None)
+    assert status_and_code(again) == REPEATED[dialect]
     assert (again.json() == first.json()) == (again.status_code == 200)
     assert len(api.applied()) == 1
 
@@ -82,8 +82,8 @@ def test_call_while_an_equal_one_is_in_progress(
 ) -> None:
     api.fail(Fault(status=504, applies=applies, work=LONG_SECONDS, times=1))
     assert call.send(client).status_code == 504
-    assert told(call.send(client)) == IN_PROGRESS[dialect]
-    assert told(call.with_body(amountPaid=1).send(client)) == IN_PROGRESS[dialect]
+    assert status_and_code(call.send(client)) == IN_PROGRESS[dialect]
+    assert status_and_code(call.with_body(amountPaid=1).send(client)) == IN_PROGRESS[dialect]
     assert not api.applied()
 
 
@@ -91,13 +91,13 @@ def test_applied_key_with_another_body(
     dialect: str, api: ReferenceApi, client: httpx.Client, call: Call
 ) -> None:
     call.send(client)
-    assert told(call.with_body(amountPaid=1).send(client)) == REUSED[dialect]
+    assert status_and_code(call.with_body(amountPaid=1).send(client)) == REUSED[dialect]
     assert len(api.applied()) == 1
 
 
 def test_rejected_event(dialect: str, api: ReferenceApi, client: httpx.Client, call: Call) -> None:
     for _ in range(2):
-        assert told(call.with_body(currency="xts").send(client)) == REJECTED[dialect]
+        assert status_and_code(call.with_body(currency="xts").send(client)) == REJECTED[dialect]
     assert not api.applied()
 
 
@@ -107,7 +107,7 @@ def test_applied_key_with_a_body_that_would_be_rejected(
     """Only where the key comes before the body can a rejection mean that nothing was applied."""
     call.send(client)
     answer = call.with_body(currency="xts").send(client)
-    assert told(answer) == REUSED[dialect]
+    assert status_and_code(answer) == REUSED[dialect]
     key_first = "Idempotency-Key" in answer.text
     assert key_first == (dialect != "422-for-everything")
 
@@ -126,7 +126,7 @@ def test_call_that_is_applied_after_its_caller_gave_up(
     with pytest.raises(httpx.ReadError):
         call.send(client)
     until(lambda: len(api.applied()) == 1)
-    assert told(call.send(client)) == (409, "already_applied")
+    assert status_and_code(call.send(client)) == (409, "already_applied")
     assert [recorded.applied for recorded in api.requests()] == [False, False]
 
 
@@ -150,7 +150,7 @@ def test_work_is_begun_only_for_a_call_that_would_be_applied(
     api: ReferenceApi, client: httpx.Client, call: Call
 ) -> None:
     api.fail(Fault(applies=True, work=LONG_SECONDS, times=1))
-    assert told(call.with_body(currency="xts").send(client)) == (422, "event_rejected")
+    assert status_and_code(call.with_body(currency="xts").send(client)) == (422, "event_rejected")
     assert call.send(client).status_code == 200
 
 
@@ -178,12 +178,12 @@ def test_end_of_the_process_rolls_back_what_is_in_progress(journal: Path, call: 
         assert call.send(client).status_code == 200
 
 
-def test_dialect_is_told_and_set_over_http(client: httpx.Client, call: Call) -> None:
+def test_dialect_is_shown_and_set_over_http(client: httpx.Client, call: Call) -> None:
     assert client.get("/_control/dialect").json() == {"dialect": "contract"}
     assert client.put("/_control/dialect", json={"dialect": "no-codes"}).status_code == 200
     assert client.get("/_control/dialect").json() == {"dialect": "no-codes"}
     call.send(client)
-    assert told(call.send(client)) == (409, None)
+    assert status_and_code(call.send(client)) == (409, None)
 
 
 @pytest.mark.parametrize("order", [{"dialect": "esperanto"}, {"dialect": 1}, {}, "contract", []])

@@ -1,4 +1,4 @@
-"""The reference API can be told to fail: each fault hits what it names, as it says, and as often."""
+"""Faults of the reference API: each strikes the requests that it names, as and as often as it says."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def statuses(client: httpx.Client, call: Call, count: int) -> list[int]:
     return [keyed(call, number).send(client).status_code for number in range(count)]
 
 
-def test_status_is_answered_so_many_times_and_nothing_is_applied(
+def test_status_is_answered_n_times_and_nothing_is_applied(
     api: ReferenceApi, client: httpx.Client, call: Call
 ) -> None:
     api.fail(Fault(status=503, headers={"Retry-After": "7"}, times=2))
@@ -58,7 +58,7 @@ def test_status_after_applying_hides_a_success(api: ReferenceApi, client: httpx.
         {"idempotency_key": "evt_0"},
     ],
 )
-def test_condition_spares_every_other_request(
+def test_fault_strikes_only_requests_that_meet_its_condition(
     api: ReferenceApi, client: httpx.Client, call: Call, condition: dict[str, Any]
 ) -> None:
     api.fail(Fault(status=500, **condition))
@@ -115,7 +115,7 @@ def test_first_matching_fault_wins_and_the_next_follows(
     assert [call.send(client).status_code for _ in range(3)] == [500, 429, 200]
 
 
-def test_cleared_faults_strike_no_more(api: ReferenceApi, client: httpx.Client, call: Call) -> None:
+def test_removed_faults_do_not_strike(api: ReferenceApi, client: httpx.Client, call: Call) -> None:
     api.fail(Fault(status=500))
     assert call.send(client).status_code == 500
     api.clear_faults()
@@ -176,7 +176,7 @@ def test_stopping_does_not_wait_for_a_slow_answer(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({}, "set applies"),
         ({"header_delay": 1.0}, "set applies"),
@@ -192,12 +192,12 @@ def test_stopping_does_not_wait_for_a_slow_answer(call: Call) -> None:
         ({"status": 500, "body_delay": 1.0}, "needs a body"),
     ],
 )
-def test_fault_that_makes_no_sense_is_refused(arguments: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_fault_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Fault(**arguments)
 
 
-def test_faults_are_ordered_listed_and_lifted_over_http(
+def test_faults_are_injected_listed_and_removed_over_http(
     api: ReferenceApi, client: httpx.Client, call: Call
 ) -> None:
     ordered = client.post("/_control/faults", json={"status": 503, "headers": {"Retry-After": "1"}})
@@ -210,7 +210,7 @@ def test_faults_are_ordered_listed_and_lifted_over_http(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"{", "Expecting"),
         (b"[]", "JSON object"),
@@ -221,12 +221,12 @@ def test_faults_are_ordered_listed_and_lifted_over_http(
         (b"{}", "set applies"),
     ],
 )
-def test_faulty_order_over_http_is_refused_with_its_reason(
-    api: ReferenceApi, client: httpx.Client, content: bytes, told: str
+def test_invalid_fault_over_http_is_refused_with_its_reason(
+    api: ReferenceApi, client: httpx.Client, content: bytes, message: str
 ) -> None:
     answer = client.post("/_control/faults", content=content)
     assert answer.status_code == 400
-    assert told in answer.json()["error"]
+    assert message in answer.json()["error"]
     assert client.get("/_control/faults").json() == {"faults": []}
 
 

@@ -1,4 +1,4 @@
-"""The reference API as a process: what it tells, and what it still knows after a restart."""
+"""The reference API as a process: what it reports, and what it still knows after a restart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ops.reference.huntaze import ReferenceApi
 from tests.local.reference_calls import API_KEY, sample_call
 
 
-def test_process_answers_what_the_local_run_reads(tmp_path: Path) -> None:
+def test_process_reports_its_requests(tmp_path: Path) -> None:
     call = sample_call("acacia/customer.updated.json")
     with (
         running_reference_api(tmp_path, API_KEY) as url,
@@ -38,7 +38,7 @@ def test_process_answers_what_the_local_run_reads(tmp_path: Path) -> None:
     assert known["state"][call.body["customerId"]]["body"] == call.body
 
 
-def test_restarted_api_knows_what_it_applied_and_was_asked(tmp_path: Path) -> None:
+def test_restarted_api_knows_its_requests_and_what_it_applied(tmp_path: Path) -> None:
     call = sample_call("current/invoice.paid.json")
     journal = tmp_path / "journal.jsonl"
     with ReferenceApi(API_KEY, journal) as api, httpx.Client(base_url=api.url, trust_env=False) as client:
@@ -67,12 +67,10 @@ def test_journal_cut_short_by_a_kill_is_read_up_to_its_last_whole_line(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("key", "port", "told"),
+    ("key", "port", "message"),
     [("", "0", "write the API key into it"), (None, "0", "No such file"), (API_KEY, "99999", "port 99999")],
 )
-def test_start_that_can_not_work_ends_with_one_line(
-    tmp_path: Path, key: str | None, port: str, told: str
-) -> None:
+def test_failed_start_ends_with_one_line(tmp_path: Path, key: str | None, port: str, message: str) -> None:
     key_file = tmp_path / "key"
     if key is not None:
         key_file.write_text(key)
@@ -86,5 +84,5 @@ def test_start_that_can_not_work_ends_with_one_line(
         check=False,
     )
     assert ended.returncode == 1
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

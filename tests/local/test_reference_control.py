@@ -1,4 +1,4 @@
-"""A reference API's control paths serve whoever knows its key, and neither another user nor a web page."""
+"""A reference API's control paths require its key, and refuse other users and web pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def control(
         yield client
 
 
-def test_key_opens_the_control_paths(control: httpx.Client) -> None:
+def test_key_gives_access_to_the_control_paths(control: httpx.Client) -> None:
     assert control.get("/requests").status_code == 200
 
 
@@ -41,7 +41,7 @@ def test_key_opens_the_control_paths(control: httpx.Client) -> None:
         {"Host": "127.0.0.1.evil.example"},
     ],
 )
-def test_anybody_else_is_refused(control: httpx.Client, path: str, headers: dict[str, str]) -> None:
+def test_requests_of_others_are_refused(control: httpx.Client, path: str, headers: dict[str, str]) -> None:
     for method in ("GET", "POST", "DELETE"):
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         answer = control.request(method, path, headers=raw)

@@ -60,7 +60,7 @@ def test_ending_before_gives_the_page_just_newer(server: ReferenceStripe) -> Non
     assert (ids(answer), answer.has_more) == (["evt_3", "evt_4", "evt_5"], True)
 
 
-def test_of_one_second_the_later_one_comes_first(server: ReferenceStripe) -> None:
+def test_of_two_events_in_one_second_the_later_comes_first(server: ReferenceStripe) -> None:
     server.add_events(*({**event(5), "id": f"evt_same_{number}"} for number in range(3)))
     assert ids(library(server).v1.events.list()) == ["evt_same_2", "evt_same_1", "evt_same_0"]
 
@@ -110,7 +110,7 @@ def test_bad_parameters_are_refused(
     assert (caught.value.http_status, caught.value.param) == (400, parameter)
 
 
-def test_objects_are_rendered_in_the_version_asked_for(server: ReferenceStripe) -> None:
+def test_objects_are_rendered_in_the_requested_version(server: ReferenceStripe) -> None:
     server.put({"id": "cus_1", "object": "customer", "name": "now"})
     server.put({"id": "cus_1", "object": "customer", "name": "then"}, api_version="2024-11-20.acacia")
     server.put({"id": "cus_1", "object": "customer", "name": "theirs"}, account="acct_1")
@@ -142,7 +142,7 @@ def test_more_reads_than_the_limit_are_429() -> None:
         assert [request.status for request in server.requests()] == [200, 200, 429]
 
 
-def test_faults_strike_by_path_and_are_lifted(server: ReferenceStripe) -> None:
+def test_faults_strike_by_path_and_are_removed(server: ReferenceStripe) -> None:
     server.add_events(event(1))
     server.fail(Fault(path="/v1/events", status=503, times=1))
     with pytest.raises(stripe.APIError):
@@ -150,7 +150,7 @@ def test_faults_strike_by_path_and_are_lifted(server: ReferenceStripe) -> None:
     assert ids(library(server).v1.events.list({"limit": 1})) == ["evt_1"]
 
 
-def test_process_is_filled_and_told_to_fail_by_its_control_path(tmp_path: Path) -> None:
+def test_process_gets_events_and_faults_through_its_control_paths(tmp_path: Path) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     with (
         running_reference_stripe(tmp_path, KEY) as url,
@@ -173,7 +173,7 @@ def test_process_is_filled_and_told_to_fail_by_its_control_path(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("bad", [b"{}", b"no json", b"[1]", b'[{"object": "event", "id": "evt_1"}]'])
-def test_control_path_refuses_what_is_no_list_of_events(server: ReferenceStripe, bad: bytes) -> None:
+def test_control_path_refuses_anything_but_a_list_of_events(server: ReferenceStripe, bad: bytes) -> None:
     headers = {"Authorization": f"Bearer {KEY}"}
     answer = httpx.post(f"{server.url}/_control/events", content=bad, headers=headers, trust_env=False)
     assert (answer.status_code, list(answer.json())) == (400, ["error"])

@@ -278,7 +278,7 @@ def test_colour_marks_the_verdict_parked_events_and_firing_alarms(monkeypatch: p
     assert "\x1b[" not in coloured(alarms_line([]))
 
 
-def test_no_color_takes_every_colour_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_removes_every_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert not re.search(r"\x1b\[[\d;]*3\d", coloured(verdict_line(REPORT, "r")))
     assert not re.search(r"\x1b\[[\d;]*3\d", coloured(alarms_line(["one"])))

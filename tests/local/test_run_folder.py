@@ -1,4 +1,4 @@
-"""However a run ends, its processes and its folder are gone afterwards."""
+"""However a run ends, its processes are ended and its folder is removed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,8 +14,8 @@ import pytest
 
 from ops import ROOT
 from ops.local.folder import RUNS, run_folder
+from tests.local.waiting import DEADLINE_SECONDS, wait_until
 
-DEADLINE_SECONDS = 20.0
 RUN = """
 import signal, subprocess, sys, time
 from ops.local.folder import run_folder
@@ -27,15 +26,6 @@ with run_folder() as folder:
 """
 OBEDIENT = "import time; time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.fixture
@@ -92,7 +82,7 @@ def test_two_runs_do_not_touch_each_other() -> None:
         assert not second.exists()
 
 
-def test_the_next_run_removes_what_a_killed_machine_left() -> None:
+def test_the_next_run_removes_what_a_crashed_machine_left() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     left = RUNS / f"left-by-{os.getpid()}"
     left.mkdir()

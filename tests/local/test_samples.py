@@ -1,4 +1,4 @@
-"""The shipped sample events are complete, tell nothing real, and lead to the bodies of the contract."""
+"""The shipped sample events are complete, contain no real data, and lead to the bodies of the contract."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def livemodes(value: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_each_generation_has_every_type_and_variant_and_two_types_no_rule_routes(generation: str) -> None:
+def test_each_generation_has_every_type_and_variant_and_two_unrouted_types(generation: str) -> None:
     wanted = {
         f"{route.event_type}--{variant}.json" if variant else f"{route.event_type}.json"
         for route in ROUTES.values()
@@ -102,12 +102,18 @@ def test_samples_of_a_generation_are_about_one_customer_and_one_subscription(gen
         assert len({body[key] for body in bodies if body.get(key)}) == 1
 
 
-def test_samples_hold_what_a_search_for_leaks_looks_for() -> None:
-    told = {text for name in FILES for text in strings(envelope(name))}
-    assert {"camille.moreau@example.com", "haruto.sato@example.com", "Camille Moreau", "0341", "4444"} <= told
+def test_samples_contain_the_values_that_leak_tests_search_for() -> None:
+    texts = {text for name in FILES for text in strings(envelope(name))}
+    assert {
+        "camille.moreau@example.com",
+        "haruto.sato@example.com",
+        "Camille Moreau",
+        "0341",
+        "4444",
+    } <= texts
 
 
-def test_samples_hold_the_shapes_that_stripe_documents_but_seldom_sends() -> None:
+def test_samples_contain_the_rare_shapes_that_stripe_documents() -> None:
     calls = [call["body"] for call in EXPECTED_CALLS.values() if call]
     assert any(body["customerId"] is None for body in calls)
     assert any(body["metadata"] is None for body in calls)

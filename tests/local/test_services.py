@@ -1,4 +1,4 @@
-"""Nothing of the operator's real accounts reaches what a local run starts."""
+"""No setting or credential of the operator's real accounts reaches the processes of a local run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However a run of tests is stopped, what its tests started and wrote is gone afterwards."""
+"""However a test run is stopped, what its tests started and wrote is removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ops import ROOT
-from tests.local.test_run_folder import wait_until
+from tests.local.waiting import wait_until
 
 # A test that starts a process as the tests' servers are started, and never ends.
 TESTS = """
@@ -27,10 +27,10 @@ def test_waits(tmp_path):
         env=isolated_environment(tmp_path),
         start_new_session=True,
     )
-    told = Path(__file__).with_name("told.json")
-    unfinished = told.with_suffix(".part")
+    report = Path(__file__).with_name("report.json")
+    unfinished = report.with_suffix(".part")
     unfinished.write_text(json.dumps([os.environ["TMPDIR"], os.getpid(), server.pid]))
-    unfinished.rename(told)
+    unfinished.rename(report)
     time.sleep(600)
 """
 WORKERS = (), ("-n", "2")
@@ -54,12 +54,12 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[subprocess.P
 
 @pytest.mark.parametrize("run", WORKERS, indirect=True, ids=["alone", "with workers"])
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
-def test_a_run_of_tests_that_is_stopped_leaves_nothing(
+def test_a_test_run_that_is_stopped_leaves_nothing(
     run: subprocess.Popen[bytes], ending: signal.Signals, tmp_path: Path
 ) -> None:
-    told = tmp_path / "told.json"
-    assert wait_until(told.is_file)
-    folder, tests, server = json.loads(told.read_text())
+    report = tmp_path / "report.json"
+    assert wait_until(report.is_file)
+    folder, tests, server = json.loads(report.read_text())
     assert Path(folder).is_dir()
     assert psutil.pid_exists(server)
     run.send_signal(ending)

@@ -42,9 +42,7 @@ def asked(server: ReferenceStripe, since: int) -> int:
     return len(server.requests()) - since
 
 
-def test_object_comes_as_a_plain_dict_in_the_version_asked_for(
-    server: ReferenceStripe, api: StripeApi
-) -> None:
+def test_object_is_a_plain_dict_in_the_requested_version(server: ReferenceStripe, api: StripeApi) -> None:
     stripe_object = {"id": "sub_1", "object": "subscription", "items": {"data": [{"id": "si_1"}]}}
     server.put(stripe_object, api_version=VERSION, account="acct_1")
     found = api.retrieve("subscription", "sub_1", api_version=VERSION, account="acct_1")
@@ -60,7 +58,7 @@ def test_events_come_oldest_first_and_once_each(server: ReferenceStripe, api: St
     assert list(api.events(NOW - 6000, NOW)) == events
 
 
-def test_long_stretch_is_read_in_halves_without_loss(
+def test_long_window_is_read_in_halves_without_loss(
     server: ReferenceStripe, api: StripeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "STRETCH_LIMIT", 150)
@@ -94,7 +92,7 @@ def test_types_are_chosen_by_stripe_or_here(
     assert [found["id"] for found in api.events(NOW - 60, NOW, types)] == ["evt_1", "evt_3"]
 
 
-def test_page_that_fails_for_now_is_read_again(server: ReferenceStripe, api: StripeApi) -> None:
+def test_page_that_fails_temporarily_is_read_again(server: ReferenceStripe, api: StripeApi) -> None:
     events = [event(number, 5000 - number) for number in range(1, 251)]
     server.add_events(*events)
     server.fail(Fault(path="/v1/events", status=429, headers={"Retry-After": "0"}, every=2))
@@ -169,7 +167,7 @@ def test_stripe_that_does_not_listen_is_transient() -> None:
         gone.retrieve("customer", "cus_1", api_version=VERSION)
 
 
-def test_retry_after_is_told(server: ReferenceStripe, api: StripeApi) -> None:
+def test_retry_after_is_reported(server: ReferenceStripe, api: StripeApi) -> None:
     server.fail(Fault(status=429, headers={"Retry-After": "7"}, body=ERROR))
     with pytest.raises(TransientError) as caught:
         api.retrieve("customer", "cus_1", api_version=VERSION)
@@ -177,7 +175,7 @@ def test_retry_after_is_told(server: ReferenceStripe, api: StripeApi) -> None:
 
 
 @pytest.mark.parametrize("object_id", ["", "cus_1/../../v1/events", "cus 1", "cus_1?expand[]=sources"])
-def test_id_that_is_none_is_not_asked_for(server: ReferenceStripe, api: StripeApi, object_id: str) -> None:
+def test_invalid_id_is_not_requested(server: ReferenceStripe, api: StripeApi, object_id: str) -> None:
     before = len(server.requests())
     with pytest.raises(InvalidEventError):
         api.retrieve("customer", object_id, api_version=VERSION)
@@ -188,13 +186,13 @@ TOO_LATE = '{"data": [{"id": "evt_1", "type": "t", "created": 100000000000000000
 
 
 @pytest.mark.parametrize("body", ['{"data": null}', '{"data": [{"id": "evt_1"}]}', '{"data": [7]}', TOO_LATE])
-def test_list_that_is_none_is_not_taken_for_empty(server: ReferenceStripe, api: StripeApi, body: str) -> None:
+def test_invalid_list_is_not_taken_for_empty(server: ReferenceStripe, api: StripeApi, body: str) -> None:
     server.fail(Fault(path="/v1/events", status=200, body=body))
     with pytest.raises(TransientError, match="is no list of events"):
         list(api.events(NOW - 60, NOW))
 
 
-def test_list_that_comes_round_again_is_not_read_for_ever(server: ReferenceStripe, api: StripeApi) -> None:
+def test_list_that_repeats_itself_is_not_read_forever(server: ReferenceStripe, api: StripeApi) -> None:
     page = {"data": [{"id": "evt_1", "type": "invoice.paid", "created": NOW - 30}], "has_more": True}
     server.fail(Fault(path="/v1/events", status=200, body=json.dumps(page)))
     with pytest.raises(TransientError, match="comes round again"):
@@ -229,7 +227,7 @@ def test_key_and_address_come_from_the_settings(
         ("STRIPE_API_URL", "ftp://hidden"),
     ],
 )
-def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setattr(settings, "_secret_document", lambda _: {})
     monkeypatch.setenv("SECRET_IDS", "secret")
     monkeypatch.setenv("STRIPE_SECRET_KEY", KEY)
