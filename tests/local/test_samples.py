@@ -103,7 +103,7 @@ def test_samples_of_a_generation_are_about_one_customer_and_one_subscription(gen
 
 
 def test_samples_contain_the_values_that_leak_tests_search_for() -> None:
-    texts = {text for name in FILES for text in strings(envelope(name))}
+    found = {text for name in FILES for text in strings(envelope(name))}
     assert {
         "camille.moreau@example.com",
         "haruto.sato@example.com",
