@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ops.chaos.fuzz.run import Fuzzed
 from ops.chaos.verdict import Verdict, Violation
-from ops.local.report import BAD, GOOD
+from ops.local.report import BAD, GOOD, Items
 
 # The figures that say how deliveries ended; the table shows those that occurred, as words.
 OUTCOMES = ("applied", "recorded", "duplicate", "stale", "parked", "in DLQ for now", "unrouted")
@@ -115,7 +115,7 @@ def figures_table(report: Report) -> Table:
             phase.name,
             str(sum(phase.strikes.values()) or ""),
             *map(str, counts),
-            ", ".join(f"{figures[name]} {name}" for name in OUTCOMES if figures.get(name)),
+            Items(*(Text(f"{figures[name]} {name}") for name in OUTCOMES if figures.get(name))),
             Text(f"{broken} broken", BAD) if broken else Text("kept", GOOD),
         )
     return table

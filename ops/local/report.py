@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -112,6 +114,29 @@ def write(report: Report, path: Path) -> None:
     draft.replace(path)
 
 
+class Items:
+    """Texts separated by commas in a table's cell; a line breaks between two of them, never within one."""
+
+    def __init__(self, *items: Text) -> None:
+        self._items = items
+
+    def __rich_measure__(self, _console: Console, _options: ConsoleOptions) -> Measurement:
+        """Return the widths of the longest item and of all on one line."""
+        lengths = [len(item) + len(", ") for item in self._items] or [0]
+        return Measurement(max(lengths), sum(lengths))
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Yield the lines."""
+        line = Text()
+        for place, item in enumerate(self._items, 1):
+            part = item if place == len(self._items) else Text.assemble(item, ",")
+            if line and len(line) + 1 + len(part) > options.max_width:
+                yield line
+                line = Text()
+            line = Text.assemble(line, " ", part) if line else part
+        yield line
+
+
 def events_table(rows: Sequence[Row]) -> Table:
     """Return a table with one line per event type, in the order first sent, and one of totals.
 
@@ -192,13 +217,13 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=PERCENTILES, method="inclusive")[percent - 1]
 
 
-def _cells(rows: Sequence[Row]) -> list[str | Text]:
+def _cells(rows: Sequence[Row]) -> list[RenderableType]:
     latencies = [row.latency_ms for row in rows if row.latency_ms is not None]
     figures = [f"{percentile(latencies, percent):.0f}" if latencies else "" for percent in (50, 99)]
     return [str(len(rows)), _outcomes(rows), *figures]
 
 
-def _outcomes(rows: Sequence[Row]) -> Text:
+def _outcomes(rows: Sequence[Row]) -> Items:
     """Return the counts of the outcomes that occurred, for example `2 applied, 1 duplicate`."""
     counts = Counter(row.outcome for row in rows)
     parts = [
@@ -209,7 +234,7 @@ def _outcomes(rows: Sequence[Row]) -> Text:
     parts += [(f"{counts[None]} unaccounted", BAD)] if counts[None] else []
     unaudited = sum(not row.audited for row in rows)
     parts += [(f"{unaudited} not audited", BAD)] if unaudited else []
-    return Text(", ").join(Text(words, style) for words, style in parts)
+    return Items(*(Text(words, style) for words, style in parts))
 
 
 def _event(row: Row, files: Mapping[str, str]) -> dict[str, Any]:

@@ -183,6 +183,13 @@ def test_table_ends_with_the_totals(width: int) -> None:
     assert words(totals) == "all 10 5 applied, 1 recorded, 3 duplicate, 1 unrouted"
 
 
+def test_a_line_breaks_between_two_outcomes_and_never_within_one() -> None:
+    outcomes: list[Outcome | None] = ["applied", "recorded", "duplicate", "stale", "unrouted"]
+    text = printed(events_table(of_type(LONGEST, *outcomes * 2)), width=80)
+    lines = [line[44:66].strip() for line in text.splitlines() if "2 " in line[44:66]]
+    assert lines[: len(lines) // 2] == ["2 applied, 2 recorded,", "2 duplicate, 2 stale,", "2 unrouted"]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_outcomes_that_did_not_occur_take_no_room(width: int) -> None:
     text = printed(events_table(SHIPPED), width=width)

@@ -110,7 +110,7 @@ def test_samples_contain_the_values_that_leak_tests_search_for() -> None:
         "Camille Moreau",
         "0341",
         "4444",
-    } <= texts
+    } <= found
 
 
 def test_samples_contain_the_rare_shapes_that_stripe_documents() -> None:
