@@ -83,7 +83,7 @@ def status(as_json: Json = False) -> None:
     else:
         print_line("no local run is kept: start one with `huntaze-stripe local --detach`")
         if error:
-            print_line(f"the last one ended with {error}")
+            print_line(f"the last one ended: {error.removeprefix('error: ')}")
     if run is None or not all(server["running"] for server in servers):
         raise typer.Exit(FAILED)
 

@@ -202,7 +202,7 @@ def test_status_without_a_run_says_how_to_start_one_and_why_the_last_one_ended(
     assert (done.code, done.out) == (
         1,
         "no local run is kept: start one with `huntaze-stripe local --detach`\n"
-        "the last one ended with error: PostgreSQL ended\n",
+        "the last one ended: PostgreSQL ended\n",
     )
     assert json.loads(local("status", "--json").out) == {
         "pid": None,
