@@ -86,8 +86,8 @@ def test_delivery_and_its_copy_by_reconcile_count_once_in_any_order(
 ) -> None:
     """The audit was late, and reconcile sent the event meanwhile, perhaps twice."""
     original = invoice_paid()
-    destination = HealTargets("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
-    copy = healed(original["detail"], destination)
+    targets = HealTargets("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
+    copy = healed(original["detail"], targets)
     audit = start("audit", DATABASE_URL=database_url)
     for number in order:
         audit.invoke(batch_of((copy, original, copy)[number]))
@@ -101,8 +101,8 @@ def test_event_sent_only_by_reconcile_is_one_marked_delivery(
     aws: Aws, start: Start, database_url: str
 ) -> None:
     original = invoice_paid()
-    destination = HealTargets("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
-    copy = healed(original["detail"], destination)
+    targets = HealTargets("aws.partner/stripe.com/ed_1", "aws", "111122223333", "eu-west-1", {}, "")
+    copy = healed(original["detail"], targets)
     audit = start("audit", DATABASE_URL=database_url)
     for _ in range(2):
         audit.invoke(batch_of(copy))

@@ -19,7 +19,7 @@ REQUEST = Request("/api/billing/invoice-paid", {"invoiceId": "in_1"})
 
 
 class Server(ThreadingHTTPServer):
-    """Counts connections; closes each after so many requests, or answers with something that is no HTTP."""
+    """Counts connections; closes each after some requests, or sends an answer that is not HTTP."""
 
     requests_per_connection = 1000
     garbage = False
@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.served += 1
         if self.server.garbage:
-            self.wfile.write(b"this is no HTTP\r\n\r\n")
+            self.wfile.write(b"this is not HTTP\r\n\r\n")
             self.close_connection = True
             return
         self.send_response(200)
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.cookies.append(self.headers["Cookie"])
         self.end_headers()
         self.wfile.write(b"{}")
-        # Without a header that says so: as a server does whose idle time is over.
+        # Without a header that announces it, like a server that closes an idle connection.
         self.close_connection = self.served >= self.server.requests_per_connection
 
     def log_message(self, format: str, *args: object) -> None:
@@ -86,13 +86,13 @@ def test_events_share_one_connection(server: Server, api: HuntazeApi) -> None:
     assert server.connections == 1
 
 
-def test_no_cookie_goes_from_one_event_to_the_next(server: Server, api: HuntazeApi) -> None:
+def test_cookies_are_not_sent_with_the_next_event(server: Server, api: HuntazeApi) -> None:
     for number in range(2):
         api.post(REQUEST, EVENT, f"evt_{number}")
     assert server.cookies == [None, None]
 
 
-def test_connection_that_the_server_closed_is_replaced(server: Server, api: HuntazeApi) -> None:
+def test_connection_closed_by_the_server_is_replaced(server: Server, api: HuntazeApi) -> None:
     server.requests_per_connection = 1
     api.post(REQUEST, EVENT, "evt_1")
     assert server.closed.wait(10)
@@ -100,7 +100,7 @@ def test_connection_that_the_server_closed_is_replaced(server: Server, api: Hunt
     assert server.connections == 2
 
 
-def test_answer_that_is_no_http_is_transient(server: Server, api: HuntazeApi) -> None:
+def test_answer_that_is_not_http_is_transient(server: Server, api: HuntazeApi) -> None:
     server.garbage = True
     with pytest.raises(TransientError, match="RemoteProtocolError"):
         api.post(REQUEST, EVENT, "evt_1")
@@ -108,15 +108,15 @@ def test_answer_that_is_no_http_is_transient(server: Server, api: HuntazeApi) ->
     api.post(REQUEST, EVENT, "evt_1")
 
 
-def test_silent_server_is_given_up(api: HuntazeApi) -> None:
-    with Server() as silent:  # listens, and serves nobody
+def test_silent_server_times_out(api: HuntazeApi) -> None:
+    with Server() as silent:  # listens, but never answers
         api.client.timeout = 0.2
         quiet = HuntazeApi(f"http://127.0.0.1:{silent.server_port}", "hk", api.client)
         with pytest.raises(TransientError, match="ReadTimeout"):
             quiet.post(REQUEST, EVENT, "evt_1")
 
 
-def test_proxy_of_the_machine_is_not_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_the_environment_is_not_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)

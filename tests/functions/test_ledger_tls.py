@@ -1,4 +1,4 @@
-"""The ledger's PostgreSQL is told nothing before it has proved who it is."""
+"""The ledger's PostgreSQL receives nothing before it has proved its identity."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from functions.shared.errors import EventError
 from ops.errors import OperatorError
 from ops.ledger import PostgresLedger as OperatorsLedger
 from tests.functions.audit import invoice_paid, records_of
-from tests.functions.postgres_front import ELSEWHERE, Front, certificate, front_of
+from tests.functions.postgres_proxy import ELSEWHERE, Proxy, certificate, running_proxy
 
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by openssl")
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 
 
-def elsewhere(database_url: str, front: Front, options: str = "") -> str:
-    """The database's URL by way of a front, at an address that is not known to be loopback."""
+def proxied_url(database_url: str, proxy: Proxy, options: str = "") -> str:
+    """Return the database's URL through a proxy, at an address that does not look like loopback."""
     parts = urlsplit(database_url)
-    return f"postgresql://{parts.username}:{parts.password}@{ELSEWHERE}:{front.port}{parts.path}?{options}"
+    return f"postgresql://{parts.username}:{parts.password}@{ELSEWHERE}:{proxy.port}{parts.path}?{options}"
 
 
 def port_of(database_url: str) -> int:
@@ -40,16 +40,16 @@ def stored(database_url: str) -> int:
 
 
 @needs_openssl
-def test_certified_server_takes_events_and_answers_operators(database_url: str, tmp_path: Path) -> None:
+def test_certified_server_receives_events_and_answers_operators(database_url: str, tmp_path: Path) -> None:
     certified = certificate(tmp_path, "IP:127.0.0.1")
     (record,) = records_of(invoice_paid())
-    with front_of(port_of(database_url), certified) as front:
-        url = elsewhere(database_url, front, f"sslrootcert={certified[0]}")
+    with running_proxy(port_of(database_url), certified) as proxy:
+        url = proxied_url(database_url, proxy, f"sslrootcert={certified[0]}")
         ledger = LedgerTable(url)
         assert ledger.insert([record]) == []
         ledger.close()
         assert OperatorsLedger(url).known([record.event_id]) == {record.event_id}
-        assert not front.in_clear
+        assert not proxy.in_clear
     assert stored(database_url) == 1
 
 
@@ -57,39 +57,37 @@ def test_certified_server_takes_events_and_answers_operators(database_url: str, 
 @pytest.mark.parametrize(
     ("name", "trusted"), [("IP:127.0.0.1", False), ("DNS:db.example.com", True)], ids=["issuer", "name"]
 )
-def test_server_whose_certificate_proves_nothing_is_told_nothing(
+def test_server_with_an_untrusted_certificate_receives_nothing(
     database_url: str, tmp_path: Path, name: str, *, trusted: bool
 ) -> None:
     certified = certificate(tmp_path, name)
-    with front_of(port_of(database_url), certified) as front:
-        url = elsewhere(database_url, front, f"sslrootcert={certified[0]}" if trusted else "")
+    with running_proxy(port_of(database_url), certified) as proxy:
+        url = proxied_url(database_url, proxy, f"sslrootcert={certified[0]}" if trusted else "")
         with pytest.raises(EventError, match="certificate"):
             LedgerTable(url).insert(records_of(invoice_paid()))
         with pytest.raises(OperatorError, match="can't be read"):
             OperatorsLedger(url).known(["evt_1"])
-        assert not front.in_clear
+        assert not proxy.in_clear
     assert stored(database_url) == 0
 
 
 @needs_openssl
 def test_require_in_the_url_encrypts_without_a_check(database_url: str, tmp_path: Path) -> None:
-    with front_of(port_of(database_url), certificate(tmp_path, "DNS:db.example.com")) as front:
-        ledger = LedgerTable(elsewhere(database_url, front, "sslmode=require"))
+    with running_proxy(port_of(database_url), certificate(tmp_path, "DNS:db.example.com")) as proxy:
+        ledger = LedgerTable(proxied_url(database_url, proxy, "sslmode=require"))
         assert ledger.insert(records_of(invoice_paid())) == []
         ledger.close()
-        assert not front.in_clear
+        assert not proxy.in_clear
     assert stored(database_url) == 1
 
 
 @pytest.mark.parametrize("options", ["", "sslmode=require", "sslmode=prefer", "sslmode=disable"])
-def test_server_that_says_it_has_no_tls_learns_neither_password_nor_event(
-    database_url: str, options: str
-) -> None:
-    with front_of(port_of(database_url), None) as front:
-        url = elsewhere(database_url, front, options)
+def test_server_without_tls_receives_neither_password_nor_event(database_url: str, options: str) -> None:
+    with running_proxy(port_of(database_url), None) as proxy:
+        url = proxied_url(database_url, proxy, options)
         with pytest.raises(EventError, match=r"TLS|sslmode"):
             LedgerTable(url).insert(records_of(invoice_paid()))
         with pytest.raises(OperatorError, match="DATABASE_URL"):
             OperatorsLedger(url).known(["evt_1"])
-        assert front.in_clear == b""
+        assert proxy.in_clear == b""
     assert stored(database_url) == 0

@@ -1,4 +1,4 @@
-"""The scheduled reconciliation against S3, DynamoDB, Lambda, SQS and the reference Stripe API."""
+"""The scheduled reconciliation with S3, DynamoDB, Lambda, SQS and the reference Stripe API."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DAY = 24 * HOUR
 HANDLED_WITHIN = 7 * HOUR
 MINUTE = 60
 LONG = 300.0
-# Less than the function keeps for the end of a batch: it stops after one.
+# Less than the function reserves for a batch: it stops after one.
 SHORT = 30.0
 
 _numbers = itertools.count(1)
@@ -53,7 +53,7 @@ def handler(event, context):
 
 
 def event(seconds_ago: float, event_type: str = "customer.updated") -> dict[str, Any]:
-    """An event that Stripe made some seconds ago."""
+    """An event that Stripe created some seconds ago."""
     made = snapshots.envelope(
         event_type,
         snapshots.customer(email=PERSONAL),
@@ -66,7 +66,7 @@ def event(seconds_ago: float, event_type: str = "customer.updated") -> dict[str,
 
 @dataclass
 class World:
-    """A bucket, a table and Stripe, empty at the beginning of each test."""
+    """A bucket, a table and Stripe, all empty at first."""
 
     aws: Aws
     stripe: ReferenceStripe
@@ -88,13 +88,13 @@ class World:
         return self.start("reconcile", **(merged | variables))
 
     def audit(self, *events: dict[str, Any]) -> None:
-        """Let the ledger hold events, in one object."""
-        destination = HealTargets(SOURCE, "aws", "000000000000", REGION, {}, "")
+        """Put events into the ledger, as one object."""
+        targets = HealTargets(SOURCE, "aws", "000000000000", REGION, {}, "")
         records = [
             parse(
                 {
                     "messageId": f"message-{next(_numbers)}",
-                    "body": json.dumps(envelope(each, destination)),
+                    "body": json.dumps(envelope(each, targets)),
                     "attributes": {"SentTimestamp": str(each["created"] * 1000 + 900)},
                 }
             )
@@ -104,7 +104,7 @@ class World:
         self.aws.client("s3").put_object(Bucket=self.name, Key=object_key(records), Body=body)
 
     def handle(self, event: dict[str, Any], status: str = "COMPLETED", expires: float = DAY) -> None:
-        """Let an event's handler have a record of it."""
+        """Write the handler's record of an event."""
         key = idempotency_id(ROUTES[event["type"]].handler, event["id"])
         item = {
             "id": {"S": key},
@@ -118,7 +118,7 @@ class World:
         return None if item is None else (int(item["compared_until"]["N"]), item["complete"]["BOOL"])
 
     def asked_since(self) -> list[int]:
-        """From when on Stripe was asked, once per list and in order."""
+        """Return the start of each list that was requested from Stripe, in order."""
         starts = [
             int(part.partition("=")[2])
             for request in self.stripe.requests()
@@ -146,7 +146,7 @@ def missing_ids(function: Function) -> dict[str, list[str]]:
     return {line["event_type"]: line["event_ids"] for line in function.new_logs("events missing")}
 
 
-def test_event_that_the_ledger_lacks_is_told_and_counted(world: World) -> None:
+def test_missing_event_is_logged_and_counted(world: World) -> None:
     audited, lost, paid, young = event(3 * HOUR), event(2 * HOUR), event(HOUR, "invoice.paid"), event(300)
     world.stripe.add_events(audited, lost, paid, young)
     world.audit(audited)
@@ -173,7 +173,7 @@ def test_event_that_the_ledger_lacks_is_told_and_counted(world: World) -> None:
         assert hidden not in function.output()
 
 
-def test_whole_ledger_counts_zero_missing(world: World) -> None:
+def test_complete_ledger_has_zero_missing(world: World) -> None:
     events = [event(HOUR * number + HOUR) for number in range(5)]
     world.stripe.add_events(*events)
     world.audit(*events[:3])
@@ -183,12 +183,12 @@ def test_whole_ledger_counts_zero_missing(world: World) -> None:
     assert [found["value"] for found in metrics(function.new_lines())["EventsMissing"]] == [[0.0]]
 
 
-def test_type_that_no_rule_routes_is_not_compared(world: World) -> None:
+def test_unrouted_type_is_not_compared(world: World) -> None:
     world.stripe.add_events(event(HOUR, "payout.paid"))
     assert world.function().invoke({}, remaining_seconds=LONG)["compared"] == 0
 
 
-def test_first_run_begins_where_it_is_told_and_the_next_goes_on_with_an_overlap(world: World) -> None:
+def test_first_run_starts_at_the_set_time_and_the_next_one_overlaps(world: World) -> None:
     before = int(time.time())
     function = world.function(**{names.RECONCILE_FROM: str(before - 2 * DAY)})
     first = function.invoke({}, remaining_seconds=LONG)
@@ -201,8 +201,8 @@ def test_first_run_begins_where_it_is_told_and_the_next_goes_on_with_an_overlap(
     assert world.asked_since()[asked] == first["compared_until"] - OVERLAP_SECONDS
 
 
-def test_first_run_begins_with_the_first_deploy(world: World) -> None:
-    """What Stripe made before is no matter of this pipeline: somebody else took it."""
+def test_first_run_starts_at_the_first_deploy(world: World) -> None:
+    """Events created before were not meant for this pipeline."""
     world.stripe.add_events(event(2 * HOUR), event(11 * MINUTE))
     function = world.function(**{names.RECONCILE_FROM: ""})
     answer = function.invoke({}, remaining_seconds=LONG)
@@ -211,7 +211,7 @@ def test_first_run_begins_with_the_first_deploy(world: World) -> None:
     assert world.stripe.requests() == ()
 
 
-def test_time_that_is_raised_gives_up_what_lacks_from_before(world: World) -> None:
+def test_later_start_time_drops_missing_events_from_before(world: World) -> None:
     early, late = event(20 * HOUR), event(2 * HOUR)
     world.stripe.add_events(early, late)
     assert world.function().invoke({}, remaining_seconds=LONG)["missing"] == 2
@@ -238,7 +238,7 @@ def test_run_that_ends_early_is_continued_without_loss(world: World) -> None:
     assert world.checkpoint() == (answers[-1]["compared_until"], True)
 
 
-def test_stripe_that_fails_on_the_way_leaves_the_checkpoint_where_it_was_reached(world: World) -> None:
+def test_failure_of_stripe_keeps_the_checkpoint_reached(world: World) -> None:
     early, late = event(20 * HOUR), event(HOUR)
     world.stripe.add_events(early, late)
     function = world.function()
@@ -257,19 +257,19 @@ def test_stripe_that_fails_on_the_way_leaves_the_checkpoint_where_it_was_reached
     assert missing_ids(function) == {"customer.updated": [early["id"], late["id"]]}
 
 
-def test_run_that_can_not_begin_publishes_no_number(world: World) -> None:
+def test_run_that_cannot_start_publishes_no_metric(world: World) -> None:
     world.stripe.fail(Fault(path="/v1/events", status=401))
     function = world.function()
     with pytest.raises(FunctionError):
         function.invoke({}, remaining_seconds=LONG)
     lines = function.new_lines()
     assert "EventsMissing" not in metrics(lines)
-    (told,) = [line for line in lines if line.get("message") == "reconciliation failed"]
-    assert "STRIPE_SECRET_KEY" in told["reason"]
+    (logged,) = [line for line in lines if line.get("message") == "reconciliation failed"]
+    assert "STRIPE_SECRET_KEY" in logged["reason"]
     assert world.checkpoint() is None
 
 
-def test_gap_that_stripe_has_forgotten_is_told(world: World) -> None:
+def test_gap_older_than_stripes_list_is_logged(world: World) -> None:
     long_ago = int(time.time()) - 40 * 24 * HOUR
     world.aws.client("dynamodb").put_item(
         TableName=world.name,
@@ -281,8 +281,8 @@ def test_gap_that_stripe_has_forgotten_is_told(world: World) -> None:
     )
     function = world.function(**{names.RECONCILE_FROM: str(long_ago - DAY)})
     function.invoke({}, remaining_seconds=LONG)
-    told = [line["reason"] for line in function.new_logs("reconciliation gap")]
-    assert any(str(long_ago - OVERLAP_SECONDS) in reason for reason in told)
+    reasons = [line["reason"] for line in function.new_logs("reconciliation gap")]
+    assert any(str(long_ago - OVERLAP_SECONDS) in reason for reason in reasons)
 
 
 def test_damaged_ledger_object_does_not_hide_the_others(world: World) -> None:
@@ -295,21 +295,21 @@ def test_damaged_ledger_object_does_not_hide_the_others(world: World) -> None:
     world.audit(held)
     function = world.function()
     assert function.invoke({}, remaining_seconds=LONG)["missing"] == 0
-    # An empty object holds no line, which is no damage.
+    # An empty object has no line, so it is not damaged.
     assert len(function.new_logs("ledger object not readable")) == 3
 
 
 @dataclass
 class Handlers:
-    """Two functions that repeat what they are invoked with, and a FIFO queue."""
+    """Two functions that send what they are invoked with to a queue, and a FIFO queue."""
 
     variables: dict[str, str]
     echoes: str
     queue: str
     sqs: Any
 
-    def taken(self, queue: str, count: int) -> list[dict[str, Any]]:
-        """Wait for messages of a queue and delete them."""
+    def receive(self, queue: str, count: int) -> list[dict[str, Any]]:
+        """Wait for messages of a queue, and delete them."""
         found: list[dict[str, Any]] = []
         deadline = time.monotonic() + 30
         while len(found) < count and time.monotonic() < deadline:
@@ -341,18 +341,18 @@ def handlers(aws: Aws) -> Handlers:
     return Handlers(variables, echoes, queue, sqs)
 
 
-def test_missing_events_go_to_their_handler_and_their_audit_lane(world: World, handlers: Handlers) -> None:
+def test_missing_events_are_sent_to_their_handler_and_message_group(world: World, handlers: Handlers) -> None:
     billed, paid = event(2 * HOUR), event(HOUR, "payment_intent.succeeded")
     world.stripe.add_events(billed, paid)
     function = world.function(**handlers.variables)
     answer = function.invoke({}, remaining_seconds=LONG)
     assert (answer["missing"], answer["healed"], answer["complete"]) == (2, 2, True)
-    queued = handlers.taken(handlers.queue, 2)
+    queued = handlers.receive(handlers.queue, 2)
     assert {
         (message["Attributes"]["MessageGroupId"], json.loads(message["Body"])["detail"]["id"])
         for message in queued
     } == {("billing", billed["id"]), ("payments", paid["id"])}
-    invoked = [json.loads(message["Body"]) for message in handlers.taken(handlers.echoes, 2)]
+    invoked = [json.loads(message["Body"]) for message in handlers.receive(handlers.echoes, 2)]
     assert sorted(invoked, key=str) == sorted((json.loads(message["Body"]) for message in queued), key=str)
     (envelope_of_bill,) = [each for each in invoked if each["detail"]["id"] == billed["id"]]
     assert envelope_of_bill["detail"] == billed
@@ -361,7 +361,7 @@ def test_missing_events_go_to_their_handler_and_their_audit_lane(world: World, h
     assert PERSONAL not in function.output()
 
 
-def test_hand_over_that_fails_keeps_the_event_for_the_next_run(world: World, handlers: Handlers) -> None:
+def test_event_that_failed_to_heal_is_healed_by_the_next_run(world: World, handlers: Handlers) -> None:
     lost = event(2 * HOUR)
     world.stripe.add_events(lost)
     gone = handlers.variables | {names.EVENTS_QUEUE_URL: handlers.queue.replace("reconcile", "gone")}
@@ -372,11 +372,11 @@ def test_hand_over_that_fails_keeps_the_event_for_the_next_run(world: World, han
     assert reached[0] <= lost["created"]
     answer = world.function(**handlers.variables).invoke({}, remaining_seconds=LONG)
     assert answer["healed"] == 1
-    assert len(handlers.taken(handlers.queue, 1)) == 1
-    assert len(handlers.taken(handlers.echoes, 2)) == 2
+    assert len(handlers.receive(handlers.queue, 1)) == 1
+    assert len(handlers.receive(handlers.echoes, 2)) == 2
 
 
-def test_event_that_stays_missing_is_told_by_each_run_until_the_ledger_has_it(world: World) -> None:
+def test_missing_event_is_logged_by_each_run_until_the_ledger_has_it(world: World) -> None:
     lost, late = event(5 * HOUR), event(4 * HOUR)
     world.stripe.add_events(lost, late)
     function = world.function()
@@ -391,22 +391,22 @@ def test_event_that_stays_missing_is_told_by_each_run_until_the_ledger_has_it(wo
     assert [function.invoke({}, remaining_seconds=LONG)["missing"] for _ in range(2)] == [0, 0]
 
 
-def test_what_report_has_told_is_handed_over_once_heal_is_set(world: World, handlers: Handlers) -> None:
+def test_reported_events_are_healed_once_healing_is_on(world: World, handlers: Handlers) -> None:
     lost, unhandled = event(5 * HOUR), event(9 * HOUR)
     world.stripe.add_events(lost, unhandled)
     world.audit(unhandled)
-    told = world.function().invoke({}, remaining_seconds=LONG)
-    assert (told["missing"], told["unhandled"]["missing"]) == (1, 1)
+    reported = world.function().invoke({}, remaining_seconds=LONG)
+    assert (reported["missing"], reported["unhandled"]["missing"]) == (1, 1)
     healed = world.function(**handlers.variables).invoke({}, remaining_seconds=LONG)
     assert (healed["healed"], healed["unhandled"]["healed"]) == (1, 1)
-    assert len(handlers.taken(handlers.queue, 1)) == 1
-    assert {json.loads(each["Body"])["detail"]["id"] for each in handlers.taken(handlers.echoes, 2)} == {
+    assert len(handlers.receive(handlers.queue, 1)) == 1
+    assert {json.loads(each["Body"])["detail"]["id"] for each in handlers.receive(handlers.echoes, 2)} == {
         lost["id"],
         unhandled["id"],
     }
 
 
-def test_event_that_reached_the_ledger_and_no_handler_is_told_and_counted(world: World) -> None:
+def test_unhandled_event_is_logged_and_counted(world: World) -> None:
     applied, refused, unhandled = event(9 * HOUR), event(10 * HOUR), event(11 * HOUR, "invoice.paid")
     young, expired = event(6 * HOUR), event(8 * HOUR)
     events = (applied, refused, unhandled, young, expired)
@@ -431,10 +431,10 @@ def test_event_that_reached_the_ledger_and_no_handler_is_told_and_counted(world:
     assert PERSONAL not in function.output()
 
 
-def test_event_of_a_type_that_is_routed_no_more_lacks_no_handler(world: World) -> None:
+def test_event_of_a_type_no_longer_routed_is_not_unhandled(world: World) -> None:
     made = event(9 * HOUR, "payout.paid")
     world.stripe.add_events(made)
-    lacking = json.dumps([[made["id"], made["type"], made["created"]]])
+    missing = json.dumps([[made["id"], made["type"], made["created"]]])
     world.aws.client("dynamodb").put_item(
         TableName=world.name,
         Item={
@@ -442,25 +442,23 @@ def test_event_of_a_type_that_is_routed_no_more_lacks_no_handler(world: World) -
             "compared_until": {"N": str(made["created"] + 1)},
             "complete": {"BOOL": True},
             "looked_at": {"N": str(made["created"] + 1)},
-            "lacking": {"S": lacking},
+            "lacking": {"S": missing},
         },
     )
     assert world.function().invoke({}, remaining_seconds=LONG)["unhandled"]["missing"] == 0
 
 
-def test_event_that_reached_no_handler_goes_to_it_as_the_ledger_has_it(
-    world: World, handlers: Handlers
-) -> None:
+def test_unhandled_event_is_sent_as_the_ledger_holds_it(world: World, handlers: Handlers) -> None:
     as_delivered, unaudited = event(9 * HOUR), event(8.5 * HOUR)
-    # Stripe's list renders an event in the version that the account had.
+    # Stripe's list renders an event in the account's version at that time.
     world.stripe.add_events(as_delivered | {"api_version": "2019-01-01"}, unaudited)
     world.audit(as_delivered)
     answer = world.function(**handlers.variables).invoke({}, remaining_seconds=LONG)
     assert (answer["missing"], answer["unhandled"]["healed"]) == (1, 2)
-    invoked = [json.loads(each["Body"])["detail"] for each in handlers.taken(handlers.echoes, 3)]
+    invoked = [json.loads(each["Body"])["detail"] for each in handlers.receive(handlers.echoes, 3)]
     assert sorted(invoked, key=str) == sorted([as_delivered, unaudited, unaudited], key=str)
-    # The audit has the other already.
-    queued = [json.loads(each["Body"])["detail"]["id"] for each in handlers.taken(handlers.queue, 1)]
+    # The ledger already has the other one.
+    queued = [json.loads(each["Body"])["detail"]["id"] for each in handlers.receive(handlers.queue, 1)]
     assert queued == [unaudited["id"]]
 
 
@@ -482,9 +480,7 @@ def test_event_that_reached_no_handler_goes_to_it_as_the_ledger_has_it(
         ("STRIPE_API_URL", "http://example.com"),
     ],
 )
-def test_wrong_variable_is_told_by_its_name(
-    world: World, handlers: Handlers, variable: str, value: str
-) -> None:
+def test_error_names_the_wrong_variable(world: World, handlers: Handlers, variable: str, value: str) -> None:
     function = world.function(**(handlers.variables | {variable: value}))
     with pytest.raises(FunctionError, match=variable) as caught:
         function.invoke({}, remaining_seconds=LONG)
@@ -501,7 +497,7 @@ def test_key_of_the_other_mode_compares_nothing(world: World) -> None:
     assert world.stripe.requests() == ()
 
 
-def test_key_that_is_mended_in_the_secret_is_used_by_the_next_run(world: World) -> None:
+def test_key_fixed_in_the_secret_is_used_by_the_next_run(world: World) -> None:
     secrets = world.aws.client("secretsmanager")
     secrets.create_secret(Name=world.name, SecretString=json.dumps({names.STRIPE_SECRET_KEY: "sk_live_x"}))
     function = world.function(**{names.STRIPE_SECRET_KEY: "", names.SECRET_IDS: world.name})
@@ -512,6 +508,6 @@ def test_key_that_is_mended_in_the_secret_is_used_by_the_next_run(world: World) 
     assert function.invoke({}, remaining_seconds=LONG)["complete"] is True
 
 
-def test_database_without_the_ledger_is_no_empty_ledger(database_url: str) -> None:
+def test_database_without_the_table_is_not_an_empty_ledger(database_url: str) -> None:
     with pytest.raises(OperatorError, match=r"^DATABASE_URL names a database without the table"):
         PostgresLedger(database_url).known(["evt_1"])

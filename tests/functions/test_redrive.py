@@ -1,4 +1,4 @@
-"""The redrive function, with real queues and functions that answer as their events say."""
+"""The redrive function with real queues, and functions that answer as their events say."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class World:
-    """Two handlers with a dead-letter queue each, made for one test."""
+    """Two handlers with their dead-letter queues, created for one test."""
 
     aws: Aws
     seen: str
@@ -56,7 +56,7 @@ class World:
         created: int = 100,
         event_type: str = "invoice.paid",
     ) -> str:
-        """Put an event into a queue as Lambda does, and return its id."""
+        """Put an event into a dead-letter queue as Lambda does, and return its id."""
         event_id = f"evt_redrive_{next(_numbers):06}"
         envelope = snapshots.envelope(
             event_type,
@@ -85,20 +85,20 @@ class World:
             ]
             self.aws.client("sqs").send_message_batch(QueueUrl=self.queues[family], Entries=entries)
 
-    def audited(self, lane: str, event_id: str = "") -> str:
+    def fail_audit(self, group: str, event_id: str = "") -> str:
         """Put an event into the audit's dead-letter queue as SQS does."""
         event_id = event_id or f"evt_redrive_{next(_numbers):06}"
         envelope = snapshots.envelope("payout.paid", {"id": "po_1"}, id=event_id)
         self.aws.client("sqs").send_message(
             QueueUrl=self.queues[AUDIT],
             MessageBody=json.dumps(envelope),
-            MessageGroupId=lane,
+            MessageGroupId=group,
             MessageDeduplicationId=f"once-{next(_numbers)}",
         )
         return event_id
 
-    def audit_queue(self) -> list[str]:
-        """Take all events out of the audit's queue, and return their ids."""
+    def receive_audit(self) -> list[str]:
+        """Receive and delete all events of the audit queue, and return their ids."""
         sqs = self.aws.client("sqs")
         found = []
         while messages := sqs.receive_message(QueueUrl=self.events, MaxNumberOfMessages=10).get("Messages"):
@@ -108,20 +108,20 @@ class World:
         return found
 
     def forget_run(self) -> None:
-        """Let the next run begin at once, as if time had passed."""
+        """Let the next run start at once, as after some time."""
         self.aws.client("dynamodb").delete_item(TableName=TABLE, Key={"id": {"S": "redrive#run"}})
 
     def left(self, family: str = "payments") -> int:
-        """How many messages are visible at once."""
+        """Return how many messages are in the queue; all must be visible."""
         attributes = self.aws.client("sqs").get_queue_attributes(
             QueueUrl=self.queues[family],
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
         )["Attributes"]
-        assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0", "a message was not given back"
+        assert attributes["ApproximateNumberOfMessagesNotVisible"] == "0", "a message was not released"
         return int(attributes["ApproximateNumberOfMessages"])
 
     def invoked(self) -> list[str]:
-        """The ids of the events that reached a handler since the last call, in order."""
+        """Return the ids of the events that reached a handler since the last call, in order."""
         sqs = self.aws.client("sqs")
         found: list[tuple[int, str]] = []
         while messages := sqs.receive_message(
@@ -133,9 +133,9 @@ class World:
         return [event_id for _, event_id in sorted(found, key=lambda item: item[0])]
 
 
-def wait_for(what: Callable[[], Any]) -> None:
+def wait_for(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -182,8 +182,8 @@ def test_transient_failures_are_redriven(world: World, start: Start) -> None:
     assert sorted(world.invoked()) == [first, second, third]
     assert (world.left(), world.left("billing")) == (0, 0)
     lines = function.new_lines()
-    told = [line for line in lines if line.get("message") == "event redriven"]
-    assert sorted((line["correlation_id"], line["outcome"]) for line in told) == [
+    logged = [line for line in lines if line.get("message") == "event redriven"]
+    assert sorted((line["correlation_id"], line["outcome"]) for line in logged) == [
         (first, "applied"),
         (second, "duplicate"),
         (third, "stale"),
@@ -195,7 +195,7 @@ def test_transient_failures_are_redriven(world: World, start: Start) -> None:
     assert found["EventsRedriven"][0]["dimensions"] == {"service": "redrive", "environment": "dev"}
 
 
-def test_run_holds_no_more_than_its_memory_takes_and_does_all(world: World, start: Start) -> None:
+def test_run_redrives_more_than_its_memory_holds(world: World, start: Start) -> None:
     large = "x" * 220_000
     events = {world.fail("applied", note=large) for _ in range(45)}
     # Ten calls at once: the embedded Lambda throttles more than sixteen on a small machine.
@@ -204,38 +204,38 @@ def test_run_holds_no_more_than_its_memory_takes_and_does_all(world: World, star
     assert set(world.invoked()) == events
 
 
-def test_newest_event_of_an_object_goes_first(world: World, start: Start) -> None:
+def test_newest_event_of_an_object_comes_first(world: World, start: Start) -> None:
     events = [world.fail("applied", about="in_1", created=created) for created in (100, 300, 200)]
     assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 3}
     assert world.invoked() == [events[place] for place in (1, 2, 0)]
 
 
-def test_events_of_the_audit_go_back_to_its_queue(world: World, start: Start) -> None:
-    events = [world.audited(lane) for lane in ("billing", "payments") for _ in range(13)]
+def test_events_of_the_audit_are_sent_to_its_queue(world: World, start: Start) -> None:
+    events = [world.fail_audit(group) for group in ("billing", "payments") for _ in range(13)]
     function = start("redrive", **world.with_audit)
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "queued": 26}
     assert world.left(AUDIT) == 0
-    assert sorted(world.audit_queue()) == sorted(events)
+    assert sorted(world.receive_audit()) == sorted(events)
 
 
-def test_events_of_the_audit_need_no_api(world: World, start: Start, api: ReferenceApi) -> None:
-    world.audited("billing")
+def test_events_of_the_audit_do_not_need_the_api(world: World, start: Start, api: ReferenceApi) -> None:
+    world.fail_audit("billing")
     world.fail("applied")
     api.fail(Fault(status=503))
     function = start("redrive", **world.with_audit)
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "queued": 1}
     assert (world.left(), world.invoked()) == (1, [])
-    # Nobody looked at the handlers' queues.
+    # The handlers' queues were not read.
     assert "EventsLeft" not in metrics(function.new_lines())
 
 
-def test_event_that_the_ledger_never_takes_is_left_to_a_person(world: World, start: Start) -> None:
-    event_id = world.audited("billing")
+def test_event_that_the_ledger_never_stores_is_left_to_an_operator(world: World, start: Start) -> None:
+    event_id = world.fail_audit("billing")
     function = start("redrive", **world.with_audit)
     for _ in range(2):
         assert function.invoke({}, remaining_seconds=LONG)["queued"] == 1
-        assert world.audit_queue() == [event_id]
-        world.audited("billing", event_id)
+        assert world.receive_audit() == [event_id]
+        world.fail_audit("billing", event_id)
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 1}
     lines = function.new_lines()
     assert [line["correlation_id"] for line in lines if line.get("message") == "left to an operator"] == [
@@ -245,7 +245,7 @@ def test_event_that_the_ledger_never_takes_is_left_to_a_person(world: World, sta
 
 
 @pytest.mark.parametrize("error", ["PermanentError", "ConfigurationError", "KeyError"])
-def test_what_a_person_must_mend_stays(world: World, start: Start, error: str) -> None:
+def test_failures_that_need_an_operator_stay(world: World, start: Start, error: str) -> None:
     world.fail("applied", error=error)
     world.put({"parked": {"reason": "x", "error": "InvalidEventError"}, "envelope": {}})
     world.put("no record")
@@ -255,7 +255,7 @@ def test_what_a_person_must_mend_stays(world: World, start: Start, error: str) -
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"reset": True}], ids=str)
-def test_nothing_is_handed_back_while_the_api_is_away(
+def test_nothing_is_redriven_while_the_api_does_not_answer(
     world: World, start: Start, api: ReferenceApi, fault: dict[str, Any]
 ) -> None:
     world.fail("applied")
@@ -269,7 +269,7 @@ def test_nothing_is_handed_back_while_the_api_is_away(
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 1}
 
 
-def test_event_that_fails_while_others_are_applied_is_left_to_a_person(world: World, start: Start) -> None:
+def test_event_that_fails_while_others_are_applied_is_left_to_an_operator(world: World, start: Start) -> None:
     event_id = world.fail("transient")
     function = start("redrive", **world.variables)
     for _ in range(3):
@@ -280,7 +280,7 @@ def test_event_that_fails_while_others_are_applied_is_left_to_a_person(world: Wo
     assert [line["correlation_id"] for line in function.new_logs("left to an operator")] == [event_id]
 
 
-def test_api_that_fails_again_costs_nobody_an_attempt(world: World, start: Start) -> None:
+def test_api_that_fails_again_uses_no_attempt(world: World, start: Start) -> None:
     events = [world.fail("transient") for _ in range(4)]
     function = start("redrive", **world.variables)
     for _ in range(3):
@@ -289,13 +289,13 @@ def test_api_that_fails_again_costs_nobody_an_attempt(world: World, start: Start
     assert world.left() == 4
 
 
-def test_handlers_that_are_cut_off_fail(world: World, start: Start) -> None:
+def test_handlers_that_time_out_fail(world: World, start: Start) -> None:
     for _ in range(3):
         world.fail("killed")
     assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 3, "failed": 3}
 
 
-def test_failures_hold_no_other_up(world: World, start: Start) -> None:
+def test_failures_delay_no_other_event(world: World, start: Start) -> None:
     for answer in ("transient", "transient", "applied", "bug", "transient", "applied"):
         world.fail(answer)
     function = start("redrive", **world.variables)
@@ -303,14 +303,14 @@ def test_failures_hold_no_other_up(world: World, start: Start) -> None:
     assert answering.PERSONAL not in function.output()
 
 
-def test_events_that_wait_for_another_are_tried_again_after_the_others(world: World, start: Start) -> None:
+def test_events_that_wait_are_tried_again_after_the_others(world: World, start: Start) -> None:
     for answer in ("unsettled",) * 4 + ("applied",):
         world.fail(answer, error="UnsettledError")
     function = start("redrive", **world.variables)
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 4, "waiting": 8, "applied": 1}
 
 
-def test_age_of_the_oldest_letter_is_told_whatever_its_kind(world: World, start: Start) -> None:
+def test_age_of_the_oldest_message_is_published_for_any_kind(world: World, start: Start) -> None:
     function = start("redrive", **world.variables)
     function.invoke({}, remaining_seconds=LONG)
     assert "OldestLetterAge" not in metrics(function.new_lines())
@@ -323,7 +323,7 @@ def test_age_of_the_oldest_letter_is_told_whatever_its_kind(world: World, start:
     assert age["dimensions"] == {"service": "redrive", "environment": "dev"}
 
 
-def test_refused_key_ends_the_work_on_its_queue_alone(world: World, start: Start) -> None:
+def test_refused_key_stops_only_its_queue(world: World, start: Start) -> None:
     refused = {world.fail("configuration", about="in_1") for _ in range(3)}
     applied = [world.fail("applied", family="billing") for _ in range(3)]
     done = start("redrive", **world.variables).invoke({}, remaining_seconds=LONG)
@@ -333,7 +333,7 @@ def test_refused_key_ends_the_work_on_its_queue_alone(world: World, start: Start
     assert set(applied) < set(invoked)
 
 
-def test_throttled_handler_costs_no_event_an_attempt(world: World, start: Start) -> None:
+def test_throttled_handler_uses_no_attempt(world: World, start: Start) -> None:
     event_id = world.fail("applied")
     throttled = world.functions["payments"]
     functions = world.aws.client("lambda")
@@ -346,7 +346,7 @@ def test_throttled_handler_costs_no_event_an_attempt(world: World, start: Start)
     assert world.invoked() == [event_id]
 
 
-def test_functions_that_can_not_be_reached_cost_nobody_an_attempt(world: World, start: Start) -> None:
+def test_unreachable_functions_use_no_attempt(world: World, start: Start) -> None:
     for _ in range(5):
         world.fail("applied")
     variables = world.variables | {"AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:9"}
@@ -364,7 +364,7 @@ def test_two_runs_do_not_add_their_rates(world: World, start: Start) -> None:
     second = start("redrive", **world.variables)
     first.send({}, remaining_seconds=LONG)
     wait_for(lambda: first.new_logs("event redriven"))
-    # It waits for the first one's end.
+    # It waits until the first one has ended.
     assert second.invoke({}, remaining_seconds=LONG) == {"left": 0}
     assert first.result() == {"left": 0, "applied": 4}
     assert len(world.invoked()) == 4
@@ -372,9 +372,7 @@ def test_two_runs_do_not_add_their_rates(world: World, start: Start) -> None:
     assert second.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 1}
 
 
-def test_killed_run_keeps_the_next_one_waiting_no_longer_than_an_event_takes(
-    world: World, start: Start
-) -> None:
+def test_killed_run_delays_the_next_one_by_one_event_at_most(world: World, start: Start) -> None:
     for _ in range(8):
         world.fail("applied")
     quick = world.variables | {names.HANDLER_SECONDS: "1"}
@@ -383,13 +381,13 @@ def test_killed_run_keeps_the_next_one_waiting_no_longer_than_an_event_takes(
     wait_for(lambda: first.new_logs("event redriven"))
     first.kill()
     item = world.aws.client("dynamodb").get_item(TableName=TABLE, Key={"id": {"S": "redrive#run"}})["Item"]
-    # One event: a second, 20 more around it, and 15 until the lease is written anew.
+    # One event takes a second, plus 20 around it and 15 until the lease is renewed.
     assert int(item["lease_until"]["N"]) / 1000 - time.time() <= 36
 
 
 @pytest.fixture
 def table(environment: dict[str, str], aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
-    """The idempotency table as the functions write it, in this process; no run has the turn."""
+    """The idempotency table, without a lease."""
     aws.client("dynamodb").delete_item(TableName=TABLE, Key={"id": {"S": "redrive#run"}})
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -400,7 +398,7 @@ def table(environment: dict[str, str], aws: Aws, monkeypatch: pytest.MonkeyPatch
         made.cache_clear()
 
 
-def test_lease_belongs_to_one_run_until_it_ends_or_its_time_is_over(table: Table) -> None:
+def test_lease_belongs_to_one_run_until_released_or_expired(table: Table) -> None:
     first, second, third = RunLease(table, 3 - RENEW_SECONDS), RunLease(table, 30), RunLease(table, 30)
     assert first.try_acquire()
     assert first.renew()
@@ -416,7 +414,7 @@ def test_lease_belongs_to_one_run_until_it_ends_or_its_time_is_over(table: Table
     third.release()
 
 
-def test_runs_know_what_failed_in_earlier_ones(table: Table, aws: Aws) -> None:
+def test_runs_load_the_attempts_of_earlier_runs(table: Table, aws: Aws) -> None:
     first, killed, third = RunLease(table, 30), RunLease(table, 30), RunLease(table, 30)
     assert first.try_acquire()
     assert (first.count("one", 1), first.count("two", 0), first.count("one", 2)) == (1, 0, 3)
@@ -450,8 +448,8 @@ def test_many_permanent_failures_do_not_hide_the_others(world: World, start: Sta
     assert world.left() == 1010
 
 
-def test_event_that_the_handler_parks_again_leaves_one_message(world: World, start: Start) -> None:
-    # The handler has put a message of its own into the queue before it answers so.
+def test_event_parked_again_leaves_one_message(world: World, start: Start) -> None:
+    # The real handler has put its own message into the queue before it answers "parked".
     world.fail("parked")
     assert start("redrive", **world.variables).invoke({}, remaining_seconds=LONG) == {"left": 0, "parked": 1}
     assert world.left() == 0
@@ -466,7 +464,7 @@ def test_rate_is_kept(world: World, start: Start) -> None:
     assert time.monotonic() - started >= 1
 
 
-def test_run_ends_before_its_time_does(world: World, start: Start) -> None:
+def test_run_ends_before_its_time_out(world: World, start: Start) -> None:
     world.fail("applied")
     slow = world.variables | {names.HANDLER_SECONDS: "120"}
     assert start("redrive", **slow).invoke({}, remaining_seconds=140.0) == {"left": 0}
@@ -474,7 +472,7 @@ def test_run_ends_before_its_time_does(world: World, start: Start) -> None:
     assert start("redrive", **world.variables).invoke({}, remaining_seconds=60.0) == {"left": 0, "applied": 1}
 
 
-def test_function_that_is_not_there_loses_nothing(world: World, start: Start) -> None:
+def test_missing_function_loses_nothing(world: World, start: Start) -> None:
     world.fail("applied")
     missing = json.dumps({"payments": "no-such-function", "billing": "no-such-function"})
     function = start("redrive", **world.variables | {names.HANDLER_FUNCTIONS: missing})
@@ -509,7 +507,7 @@ def test_killed_run_loses_nothing(world: World, start: Start) -> None:
     "variable", ["HANDLER_FUNCTIONS", "DEAD_LETTER_QUEUE_URLS", "AUTO_REDRIVE_ATTEMPTS", "HANDLER_SECONDS"]
 )
 @pytest.mark.parametrize("value", ["", "0", "{}", "no json"])
-def test_wrong_setting_is_told_by_its_name(world: World, start: Start, variable: str, value: str) -> None:
+def test_error_names_the_wrong_setting(world: World, start: Start, variable: str, value: str) -> None:
     with pytest.raises(FunctionError) as caught:
         start("redrive", **world.variables | {variable: value}).invoke({}, remaining_seconds=LONG)
     assert caught.value.kind == "ConfigurationError"

@@ -1,7 +1,7 @@
-"""What stands between a client and PostgreSQL: something that speaks TLS, or says that it does not.
+"""A proxy in front of PostgreSQL that speaks TLS, or says that it does not.
 
-The PostgreSQL of the tests is built without TLS, so its certificate and its encryption are this front's; what
-is behind is the real server.
+The PostgreSQL of the tests is built without TLS. So the certificate and the encryption are the proxy's; behind
+it is the real server.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ops.local.loopback import LOOPBACK
 # PostgreSQL, "Message Formats": SSLRequest.
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 CLEAR_TEXT_PASSWORD = b"R" + struct.pack("!ii", 8, 3)
-# An address of this machine that only the resolver knows for one, as a name would be.
+# An address of this machine that does not look like one, as a host name would not.
 ELSEWHERE = "127.1"
 
 
 @dataclass
-class Front:
-    """What the front was sent before any TLS, but for the request for it."""
+class Proxy:
+    """What the proxy received without TLS, except the request for TLS."""
 
     port: int
     in_clear: bytearray = field(default_factory=bytearray)
 
 
 def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Make a self-signed certificate for a name, such as ``IP:127.0.0.1``; return its file and its key's."""
+    """Create a self-signed certificate for a name such as `IP:127.0.0.1`; return its file and the key's."""
     made, key = folder / "server.pem", folder / "server.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
     command += ["-nodes", "-keyout", str(key), "-out", str(made), "-days", "2", "-subj", "/CN=test"]
@@ -43,37 +43,37 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
 
 
 @contextmanager
-def front_of(port: int, certified: tuple[Path, Path] | None) -> Iterator[Front]:
-    """Stand before the server at a port, with a certificate or without TLS at all."""
+def running_proxy(port: int, certified: tuple[Path, Path] | None) -> Iterator[Proxy]:
+    """Run a proxy for the server at a port, with a certificate or without TLS."""
     with socket.create_server((LOOPBACK, 0)) as listener:
-        front = Front(listener.getsockname()[1])
+        proxy = Proxy(listener.getsockname()[1])
         context = None
         if certified is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certified)
-        threading.Thread(target=_accept, args=(listener, front, port, context), daemon=True).start()
-        yield front
-        # What waits in accept() wakes up.
+        threading.Thread(target=_accept, args=(listener, proxy, port, context), daemon=True).start()
+        yield proxy
+        # Ends the blocking accept().
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def _accept(listener: socket.socket, front: Front, port: int, context: ssl.SSLContext | None) -> None:
+def _accept(listener: socket.socket, proxy: Proxy, port: int, context: ssl.SSLContext | None) -> None:
     with suppress(OSError):
         while True:
             client, _ = listener.accept()
-            threading.Thread(target=_serve, args=(client, front, port, context), daemon=True).start()
+            threading.Thread(target=_serve, args=(client, proxy, port, context), daemon=True).start()
 
 
-def _serve(client: socket.socket, front: Front, port: int, context: ssl.SSLContext | None) -> None:
+def _serve(client: socket.socket, proxy: Proxy, port: int, context: ssl.SSLContext | None) -> None:
     with suppress(OSError), client:
         if client.recv(len(SSL_REQUEST), socket.MSG_WAITALL) != SSL_REQUEST:
-            front.in_clear += b"no request for TLS"
+            proxy.in_clear += b"no request for TLS"
             return
         if context is None:
             client.sendall(b"N")
-            # The start-up message, if the client goes on; then its password.
+            # If the client continues: the start-up message, then its password.
             while received := client.recv(65536):
-                front.in_clear += received
+                proxy.in_clear += received
                 client.sendall(CLEAR_TEXT_PASSWORD)
             return
         client.sendall(b"S")
