@@ -91,13 +91,13 @@ class Backlog:
     ----------
     deferred
         Receipt handles, by source, of messages for the next pass.
-    set_aside
+    aside
         Receipt handles, by source, of messages that stay hidden until the run ends.
     """
 
     def __init__(self) -> None:
         self.deferred: defaultdict[RedriveSource, list[str]] = defaultdict(list)
-        self.set_aside: defaultdict[RedriveSource, list[str]] = defaultdict(list)
+        self.aside: defaultdict[RedriveSource, list[str]] = defaultdict(list)
         self._objects: dict[ObjectKey, list[BacklogEntry]] = {}
         self._order: list[list[BacklogEntry]] | None = None
         self._count = 0
@@ -148,19 +148,25 @@ class Backlog:
         first, last = len(entries) // 2 if len(entries) > 2 * PROBES else 0, len(entries) - 1
         kept = {round(first + number * (last - first) / (PROBES - 1)) for number in range(PROBES)}
         for entry in (entry for place, entry in enumerate(entries) if place not in kept):
-            self._remove(entry)
-            self.deferred[entry.source].append(entry.message.receipt)
+            self.defer(self._remove(entry))
 
     def entries(self) -> list[BacklogEntry]:
         """Return everything that is held whole."""
         return [each for of_object in self._objects.values() for each in of_object]
 
-    def set_all_aside(self, source: RedriveSource | None = None) -> None:
-        """Set aside all entries, or those of one source."""
+    def defer(self, entry: BacklogEntry) -> None:
+        """Keep the receipt of a message for the next pass."""
+        self.deferred[entry.source].append(entry.message.receipt)
+
+    def put_aside(self, entry: BacklogEntry) -> None:
+        """Keep the receipt of a message until the run ends."""
+        self.aside[entry.source].append(entry.message.receipt)
+
+    def put_all_aside(self, source: RedriveSource | None = None) -> None:
+        """Put aside all entries, or those of one source."""
         for entry in self.entries():
             if source in (None, entry.source):
-                self._remove(entry)
-                self.set_aside[entry.source].append(entry.message.receipt)
+                self.put_aside(self._remove(entry))
 
     def _remove(self, entry: BacklogEntry) -> BacklogEntry:
         of_object = self._objects[entry.object]

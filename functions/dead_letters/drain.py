@@ -101,9 +101,9 @@ class Drain:
             self._to_receive.clear()
             self._finish_calls()
             self._count_attempts_of_open_circuits()
-            self._backlog.set_all_aside()
+            self._backlog.put_all_aside()
             self._release(self._backlog.deferred)
-            self._release(self._backlog.set_aside)
+            self._release(self._backlog.aside)
             self.counts[LEFT] = len(self._left)
 
     # Passes
@@ -191,7 +191,7 @@ class Drain:
                 if source in self._sources:
                     self._add(entry_of(message, source))
                     continue
-            self._backlog.set_aside[source].append(message.receipt)
+            self._backlog.aside[source].append(message.receipt)
 
     def _receive_more(self, source: RedriveSource) -> None:
         if source in self._sources and source not in self._to_receive:
@@ -202,11 +202,11 @@ class Drain:
         self._lease.mark_seen(entry.event)
         if attempts is not None and attempts >= self._settings.attempts:
             _log("left to an operator", entry.message, reason=entry.message.reason)
-            self._backlog.set_aside[entry.source].append(entry.message.receipt)
+            self._backlog.put_aside(entry)
         elif attempts is not None and self._pass == 1:
             # It failed in an earlier run while others were applied: they come first.
             self._next_pass_useful = True
-            self._backlog.deferred[entry.source].append(entry.message.receipt)
+            self._backlog.defer(entry)
         else:
             self._scheduler.add(entry)
 
@@ -219,16 +219,16 @@ class Drain:
             result = Result(FAILED, CONFIGURATION, result.reason)
         if isinstance(result, EventError):
             # Lambda or SQS failed, so this was no attempt of the event.
-            self._backlog.deferred[entry.source].append(entry.message.receipt)
+            self._backlog.defer(entry)
             self._scheduler.failed(entry, time.time(), attempted=False)
             result = Result(FAILED, TRANSIENT, result.reason)
         elif result.settled:
             self._settled(entry, result.outcome)
         elif result.kind == UNSETTLED:
             self._scheduler.api_not_called()
-            self._backlog.deferred[entry.source].append(entry.message.receipt)
+            self._backlog.defer(entry)
         else:
-            self._backlog.set_aside[entry.source].append(entry.message.receipt)
+            self._backlog.put_aside(entry)
             if result.kind == CONFIGURATION:
                 self._stop(entry.source)
             else:
@@ -258,7 +258,7 @@ class Drain:
         """Stop using a source: every other event of it would fail too."""
         self._sources = [each for each in self._sources if each is not source]
         self._to_receive = [each for each in self._to_receive if each is not source]
-        self._backlog.set_all_aside(source)
+        self._backlog.put_all_aside(source)
 
     def _count_attempts(self, used: Mapping[str, int]) -> None:
         for event, attempts in used.items():

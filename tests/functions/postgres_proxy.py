@@ -1,7 +1,7 @@
 """A proxy in front of PostgreSQL that speaks TLS, or says that it does not.
 
-The PostgreSQL of the tests is built without TLS. So the certificate and the encryption are the proxy's; behind
-it is the real server.
+The PostgreSQL of the tests is built without TLS. So the proxy has the certificate and encrypts; behind it is
+the real server.
 """
 
 from __future__ import annotations
