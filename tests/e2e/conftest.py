@@ -33,7 +33,7 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def pipeline() -> Iterator[Pipeline]:
     """Deploy once; everything is removed after the last test."""
-    with run_folder() as folder, running_services(folder) as services:
+    with run_folder() as folder, running_services(folder, with_stripe=True) as services:
         drive.register_source(services.aws, EVENT_SOURCE)
         deployment = deploy(services, Steps(Console(quiet=True)), SETTINGS)
         yield Pipeline(deployment, Observer(services, deployment.outputs, since=time.time() * 1000))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from ops import ROOT
-from tests.e2e.pipeline import Pipeline, run_ops
+from ops.local import drive
+from tests.e2e.pipeline import Pipeline, fresh, run_ops, sample
 
 
 def test_plan_prints_that_nothing_changes_and_writes_it_as_markdown(pipeline: Pipeline) -> None:
@@ -77,3 +79,13 @@ def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipel
     thresholds = {alarm["Threshold"] for alarm in alarms}
     assert 1000 in thresholds
     assert 2000 not in thresholds
+
+
+def test_reconcile_reads_the_reference_stripe_api_of_a_kept_run(pipeline: Pipeline) -> None:
+    lost = fresh(sample("current", "invoice.paid"), "evt_e2eKeptLost")["detail"]
+    drive.list_at_stripe(pipeline.deployment.services, [{**lost, "created": int(time.time()) - 3600}])
+    done = run_ops(pipeline, "reconcile", "--type", "invoice.paid", "--json")
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert (document["compared"], document["missing"]) == (1, 1)
+    assert document["types"][0]["missing"] == ["evt_e2eKeptLost"]
