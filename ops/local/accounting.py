@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ops.local.observations import FinishedEvent, Observations, Outcome, ParkedMessage, Request
+from ops.local.observations import ApiRequest, FinishedEvent, Observations, Outcome, ParkedMessage
 
 SUCCESS = range(200, 300)
 AUDIT_QUEUES = "huntaze-stripe-audit-"
@@ -45,7 +45,7 @@ class Row:
 
     sent: SentEvent
     outcome: Outcome | None
-    requests: tuple[Request, ...]
+    requests: tuple[ApiRequest, ...]
     audited: bool
     latency_ms: float | None
     parked: ParkedMessage | None = None
@@ -99,7 +99,7 @@ def _evidence(seen: Observations) -> list[Evidence]:
     return [*seen.finished, *parked]
 
 
-Item = TypeVar("Item", Evidence, Request)
+Item = TypeVar("Item", Evidence, ApiRequest)
 
 
 def _by_event(items: Sequence[Item]) -> defaultdict[str | None, list[Item]]:

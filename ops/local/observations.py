@@ -26,7 +26,7 @@ class FinishedEvent:
 
 
 @dataclass(frozen=True)
-class Request:
+class ApiRequest:
     """A request that the reference API received. `body` is the JSON that was sent, `at` Unix milliseconds."""
 
     event_id: str
@@ -111,7 +111,7 @@ class Observations:
     """
 
     finished: tuple[FinishedEvent, ...] = ()
-    requests: tuple[Request, ...] = ()
+    requests: tuple[ApiRequest, ...] = ()
     applied: tuple[AppliedCall, ...] = ()
     parked: tuple[ParkedMessage, ...] = ()
     ledger: Mapping[str, int] = field(default_factory=dict)

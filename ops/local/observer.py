@@ -16,10 +16,10 @@ import httpx
 import psycopg
 
 from ops.local.observations import (
+    ApiRequest,
     AppliedCall,
     FinishedEvent,
     Observations,
-    Request,
     event_of,
     read_parked,
 )
@@ -59,7 +59,7 @@ class Observer:
         self._finished: list[FinishedEvent] = []
         self._archived: dict[str, float] = {}
         self._journal_position = 0
-        self._requests: list[Request] = []
+        self._requests: list[ApiRequest] = []
         self._applied: list[AppliedCall] = []
 
     def look(self) -> Observations:
@@ -126,7 +126,7 @@ def firing_alarms(aws: Aws) -> tuple[str, ...]:
     )
 
 
-def read_journal(path: Path, position: int) -> tuple[list[Request], list[AppliedCall], int]:
+def read_journal(path: Path, position: int) -> tuple[list[ApiRequest], list[AppliedCall], int]:
     """Read the reference API's journal from a byte position on; it can be read while the API is stopped.
 
     Returns
@@ -134,7 +134,7 @@ def read_journal(path: Path, position: int) -> tuple[list[Request], list[Applied
     The requests, the applied calls, and the position after the last whole line: a line that is still being
     written is left for the next read.
     """
-    requests: list[Request] = []
+    requests: list[ApiRequest] = []
     applied: list[AppliedCall] = []
     with path.open("rb") as journal:
         journal.seek(position)
@@ -155,9 +155,9 @@ def _applied(entry: dict[str, Any]) -> AppliedCall:
     return AppliedCall(key, entry["event_type"], entry["object_id"], created)
 
 
-def _request(entry: dict[str, Any]) -> Request:
+def _request(entry: dict[str, Any]) -> ApiRequest:
     key = entry["idempotency_key"] or ""
-    return Request(
+    return ApiRequest(
         event_id=event_of(key),
         path=entry["path"],
         idempotency_key=key,

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ops.console import plural
 from ops.local.accounting import Row, applied_twice
-from ops.local.observations import OUTCOMES, ParkedMessage, Request
+from ops.local.observations import OUTCOMES, ApiRequest, ParkedMessage
 from ops.plain import plain
 
 GOOD, WARNING, BAD = "green", "yellow", "bold red"
@@ -257,7 +257,7 @@ def _parked(message: ParkedMessage) -> dict[str, Any]:
     return {name: getattr(message, name) for name in names}
 
 
-def _request(request: Request) -> dict[str, Any]:
+def _request(request: ApiRequest) -> dict[str, Any]:
     return {
         "path": request.path,
         "idempotency_key": request.idempotency_key,

@@ -12,7 +12,7 @@ import pytest
 
 from functions.shared.errors import InvalidEventError
 from ops.chaos.fuzz.calls import wrong_types
-from ops.chaos.fuzz.planted import API_KEY, PERSON, found_in
+from ops.chaos.fuzz.envelopes import API_KEY, PERSON, found_in
 from ops.chaos.fuzz.run import Fuzzed, fuzz
 from ops.chaos.fuzz.target import Broken, Target
 from ops.reference.huntaze import Recorded, ReferenceApi

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ops.local.accounting import SentEvent, account
-from ops.local.observations import FinishedEvent, Observations, Outcome, ParkedMessage, Request
+from ops.local.observations import ApiRequest, FinishedEvent, Observations, Outcome, ParkedMessage
 
 pytestmark = pytest.mark.unit
 
@@ -20,8 +20,8 @@ def finished(event_id: str, outcome: Outcome, at: float) -> FinishedEvent:
     return FinishedEvent(event_id, outcome, at)
 
 
-def request(event_id: str, status: int, at: float) -> Request:
-    return Request(event_id, "/api/billing/payment-succeeded", event_id, {}, {}, status, at)
+def request(event_id: str, status: int, at: float) -> ApiRequest:
+    return ApiRequest(event_id, "/api/billing/payment-succeeded", event_id, {}, {}, status, at)
 
 
 def test_a_delivery_without_evidence_is_unaccounted() -> None:

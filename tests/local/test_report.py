@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from ops.console import PlainConsole
 from ops.local.accounting import Row, SentEvent
-from ops.local.observations import Outcome, ParkedMessage, Request
+from ops.local.observations import ApiRequest, Outcome, ParkedMessage
 from ops.local.report import (
     Report,
     TerraformFacts,
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.unit
 
 def row(outcome: Outcome | None, *, audited: bool = True, latency_ms: float | None = 12.0) -> Row:
     sent = SentEvent("evt_1", "invoice.paid", "2025-01-27.acacia", "billing", "a", 0)
-    request = Request(
+    request = ApiRequest(
         "evt_1", "/api/billing/invoice-paid", "evt_1", {"User-Agent": "x"}, {"amountPaid": 1}, 200, 5
     )
     return Row(sent, outcome, (request,), audited, latency_ms)

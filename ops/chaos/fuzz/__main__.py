@@ -20,8 +20,7 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from functions.pipeline.routing_table import event_types
 from functions.shared import names
 from ops.chaos.fuzz.audit import AUDIT, SENDABLE, AuditTarget
-from ops.chaos.fuzz.envelopes import anything, samples
-from ops.chaos.fuzz.planted import API_KEY, PERSON
+from ops.chaos.fuzz.envelopes import API_KEY, PERSON, anything, samples
 from ops.chaos.fuzz.target import UNREADABLE, Broken, Target
 from ops.local.clients import Aws, Credentials
 from ops.local.fresh_ids import FreshIds

@@ -7,7 +7,7 @@ import json
 import re
 import time
 import uuid
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
@@ -16,12 +16,12 @@ from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.local.fresh_ids import FreshIds
 from ops.reference.huntaze import ReferenceApi
 
-AUDIT: Final = "audit"
+AUDIT = "audit"
 STORED, PARKED = "stored", "parked"
 # The characters that SQS accepts in a message (Amazon SQS API, SendMessage).
-SENDABLE: Final = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
-_NEIGHBOUR: Final = SAMPLES / GENERATIONS[0] / "invoice.paid.json"
-_COUNT: Final = "SELECT count(*) FROM stripe_event_ledger WHERE event_id = ANY(%s)"
+SENDABLE = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+NEIGHBOUR = SAMPLES / GENERATIONS[0] / "invoice.paid.json"
+COUNT_QUERY = "SELECT count(*) FROM stripe_event_ledger WHERE event_id = ANY(%s)"
 
 
 class AuditTarget(Target):
@@ -30,7 +30,7 @@ class AuditTarget(Target):
     def __init__(self, api: ReferenceApi, database_url: str) -> None:
         super().__init__(AUDIT, api)
         self._database = psycopg.connect(database_url, autocommit=True)
-        self._sample: dict[str, Any] = json.loads(_NEIGHBOUR.read_text())
+        self._sample: dict[str, Any] = json.loads(NEIGHBOUR.read_text())
         self._numbers = itertools.count(1)
 
     def _invoke(self, payload: str) -> str:
@@ -44,7 +44,7 @@ class AuditTarget(Target):
         if result != {"batchItemFailures": []}:
             raise Broken("neither stored nor parked a message")
         event_ids = [neighbour["detail"]["id"] for neighbour in neighbours]
-        if self._database.execute(_COUNT, (event_ids,)).fetchone() != (len(neighbours),):
+        if self._database.execute(COUNT_QUERY, (event_ids,)).fetchone() != (len(neighbours),):
             raise Broken("did not store a neighbour")
         return PARKED if '"event parked"' in self._output.getvalue() else STORED
 

@@ -1,4 +1,8 @@
-"""Strategies for envelopes: mutated samples of every type, and arbitrary JSON."""
+"""Strategies for envelopes: mutated samples of every type, and arbitrary JSON.
+
+Personal data and secrets are planted in envelopes and settings, and must not appear in any log. Each planted
+value contains the mark, which appears nowhere else. None looks like an id or an event type, which are logged.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ops.chaos.fuzz.planted import PERSON
 from ops.local.envelopes import GENERATIONS, SAMPLES
 
+MARK = "Plantée"
+API_KEY = "hk_planted_5b1f77aa"
+PERSON = (
+    f"{MARK} Person",
+    f"{MARK.lower()}.person@example.com",
+    f"1 {MARK} Street",
+    f"+1555 {MARK}",
+    f"pi_{MARK}_secret_9317",
+)
+SEARCHED = (MARK, MARK.lower(), MARK.encode("unicode_escape").decode(), API_KEY)
 MOST_MUTATIONS = 4
 # The last ones are close to the depth that Python can parse inside a function.
 DEPTHS = (30, 400, 900, 940, 960, 970, 980, 990)
@@ -23,6 +36,12 @@ UNSTORABLE = ("\u0000", "\ud800")
 WORDS = ("", " ", "null", "0", "true", "subscription", "payment", "setup", "xts", "EUR", "evt_1", *UNSTORABLE)
 
 Path_ = tuple[str | int, ...]
+
+
+def found_in(text: str) -> list[str]:
+    """Return the planted values in a text, escaped ones included."""
+    folded = text.replace("\\u00e9", "é").replace("\\xe9", "é")
+    return [value for value in SEARCHED if value in folded]
 
 
 def samples(handler_types: tuple[str, ...]) -> tuple[dict[str, Any], ...]:

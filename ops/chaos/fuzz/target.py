@@ -14,7 +14,7 @@ from typing import Any
 
 from functions.shared.errors import EventError
 from ops.chaos.fuzz.calls import wrong_types
-from ops.chaos.fuzz.planted import found_in
+from ops.chaos.fuzz.envelopes import found_in
 from ops.reference.huntaze import ReferenceApi
 
 OUTCOMES = ("applied", "recorded", "duplicate", "stale", "parked")
