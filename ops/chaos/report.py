@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from ops.chaos.fuzz.run import Fuzzed
 from ops.chaos.verdict import Verdict, Violation
+from ops.console import Table
 from ops.local.report import BAD, GOOD, Items
 
 # The figures that say how deliveries ended; the table shows those that occurred, as words.
@@ -89,12 +90,12 @@ def write(report: Report, path: Path) -> None:
     draft.replace(path)
 
 
-def figures_table(report: Report) -> Table:
+def figures_table(report: Report) -> RichTable:
     """Return a table with one line per phase; the figures count everything since the start.
 
     It fits into 80 columns: outcomes are words, so one that did not occur takes no room.
     """
-    table = Table(
+    table = RichTable(
         title="Since the start, after each phase",
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -131,12 +132,10 @@ def verdict_line(report: Report) -> Text:
 
 def strikes_table(phases: Sequence[PhaseReport]) -> Table:
     """Return a table of the injected failures, with how often each struck."""
-    table = Table(title="Injected failures", title_justify="left")
-    table.add_column("failure", no_wrap=True)
-    table.add_column("strikes", justify="right")
     strikes = Counter[str]()
     for phase in phases:
         strikes.update(phase.strikes)
+    table = Table("failure", "strikes", title="Injected failures")
     for name, count in strikes.items():
         table.add_row(name, str(count))
     return table
@@ -144,9 +143,7 @@ def strikes_table(phases: Sequence[PhaseReport]) -> Table:
 
 def violations_table(violations: Iterable[Violation]) -> Table:
     """Return a table of the broken promises, each with its event."""
-    table = Table(title="Broken promises", title_justify="left")
-    for heading in ("kind", "event", "type", "what"):
-        table.add_column(heading, overflow="fold")
+    table = Table("kind", "event", "type", "what", title="Broken promises", text=["what"])
     for one in violations:
         table.add_row(one.kind, one.subject, one.event_type, one.what)
     return table

@@ -14,10 +14,10 @@ from typing import Any
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from ops.console import plural
+from ops.console import Table, plural
 from ops.local.accounting import Row, applied_twice
 from ops.local.observations import OUTCOMES, ApiRequest, ParkedMessage
 from ops.plain import plain
@@ -137,12 +137,12 @@ class Items:
         yield line
 
 
-def events_table(rows: Sequence[Row]) -> Table:
+def events_table(rows: Sequence[Row]) -> RichTable:
     """Return a table with one line per event type, in the order first sent, and one of totals.
 
     It fits into 80 columns: outcomes are words, so one that did not occur takes no room.
     """
-    table = Table(
+    table = RichTable(
         title="What became of each event (latencies in ms)",
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -202,9 +202,7 @@ def verdict_line(report: Report, path: str) -> Text:
 
 def timings_table(timings: Mapping[str, float]) -> Table:
     """Return a table of the seconds that each step took."""
-    table = Table(title="Timings", title_justify="left")
-    table.add_column("step", no_wrap=True)
-    table.add_column("seconds", justify="right")
+    table = Table("step", "seconds", title="Timings")
     for step, seconds in timings.items():
         table.add_row(step, f"{seconds:.1f}")
     return table
