@@ -1,4 +1,4 @@
-"""Synthesise the stacks: settings and bundles in, a folder of Terraform JSON out."""
+"""Synthesise the stacks: from settings and bundles to a folder of Terraform JSON."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from infra.bundle import Bundles
 from infra.names import stack_name
 from infra.settings import Settings, StateSettings
 
-# Which package of the provider Terraform may take; see the file.
+# The package of the provider that Terraform may install; see the file.
 PROVIDER_LOCK: Final = Path(__file__).with_name("terraform.lock.hcl")
 
 
@@ -33,16 +33,16 @@ def synthesise(
     Raises
     ------
     RoutingError
-        The routing table can't become EventBridge rules.
+        EventBridge rules cannot be made from the routing table.
     """
     fast_provider.start_jsii()
-    # Only now: these load the bindings, which would start Node.js in their own way.
+    # After start_jsii: the bindings would start Node.js without its options.
     from infra.bootstrap import BootstrapStack
     from infra.resources.base import new_app
     from infra.stack import EnvironmentStack
 
     for settings in environments:
-        # Bundles of an earlier synth would stay beside today's.
+        # CDKTF leaves the bundles of an earlier synth in place.
         shutil.rmtree(outdir / "stacks" / stack_name(settings.environment) / "assets", ignore_errors=True)
     app = new_app(outdir)
     BootstrapStack(app, state)

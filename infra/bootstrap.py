@@ -1,4 +1,4 @@
-"""The bootstrap stack: the bucket in which the environments keep their Terraform state."""
+"""The bootstrap stack: the bucket of the environments' Terraform state."""
 
 from cdktf import TerraformStack
 from constructs import Construct
@@ -23,7 +23,7 @@ class BootstrapStack(TerraformStack):
             "state_bucket",
             account=account,
             name=settings.state_bucket,
-            # No lifecycle: each old state is a way back, and a thousand of them cost cents a month.
+            # Keep every version: each is a state to restore, and a thousand of them cost cents a month.
             prevent_destroy=True,
         )
         Outputs(

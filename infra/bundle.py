@@ -1,4 +1,4 @@
-"""What infra needs to know of a function bundle; ops builds them."""
+"""A function bundle as infra sees it; ops builds them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Bundle(Protocol):
-    """A zip of handlers with what they import, and its SHA-256 in hexadecimal."""
+    """A zip of handler modules with their packages, and its SHA-256 in hexadecimal."""
 
     @property
     def path(self) -> Path: ...

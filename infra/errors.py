@@ -1,14 +1,14 @@
-"""Errors that stop a synth. Each message is one line that names the next step.
+"""Errors that stop a synth. Each message is one line with the next step.
 
 InfraError
  ├─ SettingsError          a setting is missing, misspelled or wrong
  │   └─ IncompleteError    an environment's file lacks a required setting
- └─ RoutingError           the routing table can't become EventBridge rules
+ └─ RoutingError           EventBridge rules cannot be made from the routing table
 """
 
 
 class InfraError(Exception):
-    """The stacks can't be synthesised."""
+    """The stacks cannot be synthesised."""
 
 
 class SettingsError(InfraError):
@@ -33,4 +33,4 @@ class IncompleteError(SettingsError):
 
 
 class RoutingError(InfraError):
-    """The routing table can't become EventBridge rules."""
+    """EventBridge rules cannot be made from the routing table."""

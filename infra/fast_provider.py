@@ -1,9 +1,8 @@
-"""Make the AWS bindings cheap to load, and JSII quiet.
+"""Make the AWS bindings fast to load, and JSII quiet.
 
-The bindings hold some 2,100 resource modules, of which a stack uses thirty, and both of their
-halves load them all: Python's package root (8 s) and Node.js's index (1.4 s). A bare package in
-`sys.modules` lets each Python module load alone, and a hook preloaded into Node.js does the same
-on the other side. The synthesised files are byte-identical with and without either.
+A stack uses thirty of the some 2,100 resource modules, but the bindings load all of them: the package root in
+Python (8 s) and the index in Node.js (1.4 s). With a bare package in `sys.modules` each Python module loads
+alone, and a hook in Node.js does the same there. The synthesised files are byte-identical without both.
 """
 
 import importlib
@@ -20,8 +19,8 @@ from infra.errors import InfraError
 PROVIDER_PACKAGE: Final = "cdktf_cdktf_provider_aws"
 _HOOK: Final = Path(__file__).with_name("lazy_provider.cjs")
 
-# JSII prints a banner once a Node.js release has passed its end of life. It takes a list of
-# the major versions to be quiet about; Node.js 20 is the oldest that this project supports.
+# JSII prints a banner for a Node.js release after its end of life, except for the major versions in this
+# list. Node.js 20 is the oldest that this project supports.
 _QUIET_NODE_RELEASES: Final = ",".join(str(major) for major in range(20, 40))
 _QUIET: Final = {
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": _QUIET_NODE_RELEASES,
@@ -49,15 +48,14 @@ def prepare() -> None:
 
 
 def start_jsii() -> None:
-    """Start JSII's Node.js process with the hook, unless something has started it already.
+    """Start JSII's Node.js process with the hook, unless it runs already.
 
-    The variables that it reads are set for its start only: no other program that this one starts
-    is to see them.
+    Its environment variables are set for its start only, so that no other program inherits them.
 
     Raises
     ------
     InfraError
-        There is no Node.js.
+        Node.js is not on PATH.
     """
     node = os.environ.get("JSII_NODE", "node")
     if shutil.which(node) is None:
@@ -68,7 +66,7 @@ def start_jsii() -> None:
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:
-        # The first assembly that loads starts the process.
+        # Loading the first assembly starts the process.
         importlib.import_module("constructs._jsii")
     finally:
         for name, value in before.items():

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
-# Archives as earlier releases made them. They keep their events; docs/operations.md, "Upgrading".
+# The archives of earlier releases, which keep their events (docs/operations.md, "Upgrading").
 EARLIER_ARCHIVES: Final = ("aws_cloudwatch_event_archive.archive", "aws_cloudcontrolapi_resource.archive")
-# What `create_kms_key` made. What it encrypted, or took, is read long after it was turned off.
+# What `create_kms_key` creates. Data that the key encrypted is read long after the setting was turned off.
 FORMER_KEY: Final = ("aws_kms_key.key", "aws_cloudcontrolapi_resource.bus_dlq")
-# What made the queues before Cloud Control did. `huntaze-stripe adopt` takes them over.
+# The queues of releases before Cloud Control; `huntaze-stripe adopt` imports them.
 EARLIER_QUEUES: Final = tuple(
     f"aws_sqs_queue.{name}"
     for name in (
@@ -22,8 +22,7 @@ EARLIER_QUEUES: Final = tuple(
         "payments_dlq",
     )
 )
-# A file of its own, in Terraform's own language: CDKTF 0.21 knows no removed blocks, and checkov 3.3 reads no
-# JSON that has some.
+# A file in HCL: CDKTF 0.21 has no removed blocks, and checkov 3.3 cannot read JSON with such blocks.
 FILE: Final = "forgotten.tf"
 _BLOCK: Final = """\
 removed {{
@@ -36,9 +35,9 @@ removed {{
 
 
 def blocks(addresses: Iterable[str]) -> str:
-    """Render what lets Terraform forget resources that are still in its state, and not delete them.
+    """Render the blocks that let Terraform forget resources in its state without deleting them.
 
-    `prevent_destroy` holds only as long as a resource is in the configuration. A block about a resource
-    that is not in the state does nothing.
+    `prevent_destroy` has no effect once a resource is out of the configuration. A block of a resource that is
+    not in the state does nothing.
     """
     return "\n".join(_BLOCK.format(address=address) for address in sorted(addresses))

@@ -1,7 +1,5 @@
 """What the functions of a stack share: account, bus, archive, table, ledger, secrets, code and platform."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from constructs import Construct
@@ -35,7 +33,7 @@ class Foundation:
     platform: Platform
 
     @classmethod
-    def lay(cls, scope: Construct, settings: Settings, bundles: Bundles) -> Foundation:
+    def lay(cls, scope: Construct, settings: Settings, bundles: Bundles) -> "Foundation":
         """Make the parts in the stack `scope`."""
         account = Account(
             scope,
@@ -67,7 +65,7 @@ class Foundation:
                 account=account,
                 version=settings.secret_version,
                 recovery_days=settings.secret_recovery_days,
-                asks_stripe=settings.reconcile != names.OFF or settings.order == names.REFETCH,
+                reads_stripe=settings.reconcile != names.OFF or settings.order == names.REFETCH,
                 key=key,
             ),
             ledger=Ledger(

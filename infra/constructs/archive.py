@@ -1,4 +1,4 @@
-"""The archive of everything on the bus, from which events are replayed."""
+"""The archive of the bus, from which events are replayed."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ from infra.resources.policy import compact
 class Archive(Capability):
     """All events of a bus for `retention_days` days.
 
-    Provider 5.100's own archive resource takes no key, so the archive is made through the Cloud Control
-    API: with it a key comes and goes in place, and the archive keeps its events.
+    The archive resource of provider 5.100 has no key, so the archive is created through the Cloud Control
+    API. There a key is added and removed in place, and the archive keeps its events.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Archive(Capability):
             "ArchiveName": name,
             "Description": f"Every Stripe event of {account.environment}",
             "RetentionDays": retention_days,
-            # Written out: while a new bus's ARN is not known, a plan shows a change in place, which fails.
+            # A literal: with a reference, a plan of a new bus would show a change in place, which fails.
             "SourceArn": account.bus_arn(bus.name),
         }
         archive = self.add(

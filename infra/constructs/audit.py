@@ -100,7 +100,6 @@ class Audit(Capability):
             self.rules[group] = EventRule(
                 self,
                 f"audit_{group}_rule",
-                account=account,
                 name=rule_name,
                 description=f"Audit lane of {group} events",
                 bus=bus,

@@ -1,4 +1,4 @@
-"""Every event of the bus in a log group, for an account in which an engineer watches them."""
+"""Every event of the bus in a log group, for debugging with test events."""
 
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.cloudwatch_log_resource_policy import CloudwatchLogResourcePolicy
@@ -17,10 +17,10 @@ _FAMILY = "log"
 
 
 class BusLog(Capability):
-    """A catch-all rule to the log group `/aws/events/huntaze-stripe-{env}`.
+    """A rule that sends every event to the log group `/aws/events/huntaze-stripe-{env}`.
 
-    Provider 5.100 knows no logs of a bus itself. The events are logged whole: nothing for live
-    events, whose customers' data would stand in the log.
+    The log contains whole events, so the settings refuse it for live events. Provider 5.100 cannot
+    configure the logs of a bus itself.
     """
 
     def __init__(
@@ -61,7 +61,6 @@ class BusLog(Capability):
         self.rule = EventRule(
             self,
             "log_rule",
-            account=account,
             name=rule_name,
             description="Every Stripe event, for the log",
             bus=bus,
@@ -72,9 +71,9 @@ class BusLog(Capability):
 
 
 def _policy(account: Account, group_name: str, rule_arn: str) -> list[Statement]:
-    """Two statements: EventBridge names the rule when it writes, and not when it makes the stream.
+    """Two statements: EventBridge names the rule when it writes, but not when it creates the stream.
 
-    AWS samples, serverless-patterns, pull request 618.
+    Source: aws-samples/serverless-patterns, pull request 618.
     """
     services = {"Service": ["events.amazonaws.com", "delivery.logs.amazonaws.com"]}
     streams = [account.arn("logs", f"log-group:{group_name}:*")]

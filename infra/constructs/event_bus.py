@@ -17,13 +17,12 @@ from infra.resources.queue import Queue
 
 
 class PartnerEventBus(Capability):
-    """The bus that takes a partner event source's events.
+    """The bus of a partner event source, which has the name of that source.
 
-    A partner bus has the name of its event source. It needs no resource policy: associating
-    the source lets the partner publish, and nobody else can.
+    It needs no resource policy: creating it lets the partner publish, and nobody else can.
 
-    With a key, events that it refuses to encrypt or decrypt go to the bus's own dead-letter
-    queue, which for that reason does not use the key.
+    With a key, events that EventBridge cannot encrypt or decrypt go to the bus's own dead-letter queue, which
+    does not use the key.
     """
 
     def __init__(
@@ -65,10 +64,10 @@ class PartnerEventBus(Capability):
         self.name_reference = bus.name
 
     def wait_for(self, parts: Sequence[TerraformResource]) -> None:
-        """Make the bus after these.
+        """Create the bus after these resources.
 
-        From that moment on Stripe's events arrive, and one that finds no rule is gone: what rules need
-        takes minutes to make, the rules themselves take seconds.
+        Stripe's events arrive as soon as the bus exists, and an event without a rule is lost. What the
+        rules need takes minutes to create, the rules themselves take seconds.
         """
         self.resource.depends_on = [
             f"{part.terraform_resource_type}.{part.friendly_unique_id}" for part in parts

@@ -51,7 +51,6 @@ class Handler(Capability):
         self.rule = EventRule(
             self,
             f"{family}_rule",
-            account=account,
             name=rule_name,
             description=f"Stripe events for the {family} function",
             bus=bus,

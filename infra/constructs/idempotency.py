@@ -1,4 +1,4 @@
-"""The table in which the handlers remember which events they have applied."""
+"""The table of the events that the handlers have applied."""
 
 from typing import Final
 
@@ -18,23 +18,16 @@ from infra.resources.key import Key
 from infra.resources.policy import Statement
 
 _DAY_SECONDS: Final = 24 * 3600
-# A replay takes events out of the archive on its last day, and a reconciliation out of Stripe's list,
-# and delivers, retries and parks them for days after: a record outlives both by more than all of these
-# (EventBridge retries 1 day, a dead-letter queue keeps 14).
+# A replay may send events on the last day of their retention, and a reconciliation on their last day in
+# Stripe's list. Then EventBridge retries for 1 day, and a dead-letter queue keeps them for 14: a record
+# outlives all of it.
 _MARGIN_DAYS: Final = 16
 
 
 class IdempotencyTable(Capability):
-    """A DynamoDB table with the key and expiry attributes of the handlers' records."""
+    """The DynamoDB table of the idempotency records."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id_: str,
-        *,
-        account: Account,
-        key: Key | None,
-    ) -> None:
+    def __init__(self, scope: Construct, id_: str, *, account: Account, key: Key | None) -> None:
         super().__init__(scope, id_)
         self._key = key
         table = self.add(
@@ -46,7 +39,7 @@ class IdempotencyTable(Capability):
             attribute=[DynamodbTableAttribute(name=names.IDEMPOTENCY_KEY_ATTRIBUTE, type="S")],
             ttl=DynamodbTableTtl(enabled=True, attribute_name=names.IDEMPOTENCY_EXPIRY_ATTRIBUTE),
             point_in_time_recovery=DynamodbTablePointInTimeRecovery(enabled=True),
-            # Without a key of ours DynamoDB encrypts with one that AWS owns, at no cost.
+            # Without a key, DynamoDB encrypts with one that AWS owns.
             server_side_encryption=(
                 DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key.arn) if key else None
             ),
@@ -57,36 +50,36 @@ class IdempotencyTable(Capability):
         self.arn = table.arn
 
     def grant_read_write(self) -> list[Statement]:
-        """Statements for a role that keeps idempotency records."""
-        # TransactWriteItems needs the rights of the writes within it, and no other.
+        """Statements for a role that reads and writes idempotency records."""
+        # TransactWriteItems needs the permissions of the writes in it.
         actions = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
         access = Statement("KeepIdempotencyRecords", actions, [self.arn])
         return [access, *(self._key.grant_use() if self._key else [])]
 
     def grant_redrive_run(self) -> list[Statement]:
-        """Statements for a role whose runs share one item, and that touches no other."""
-        # ForAllValues alone would hold for a request that names no key, too; this one always names one.
+        """Statements for a role that writes the item of the redrive runs alone."""
+        # ForAllValues also matches a request without a key; this action always has one.
         keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.REDRIVE_RUN]}}
         access = Statement("KeepRun", ["dynamodb:UpdateItem"], [self.arn], condition=keys)
         return [access, *(self._key.grant_use() if self._key else [])]
 
     def grant_comparison(self) -> list[Statement]:
-        """Statements for a role that reads which events have a record, and keeps how far it looked."""
+        """Statements for a role that reads records and writes its checkpoints."""
         own = [names.RECONCILE_CHECKPOINT, names.RECONCILE_HANDLED_CHECKPOINT]
         keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": own}}
         checkpoints = ["dynamodb:GetItem", "dynamodb:PutItem"]
         return [
             Statement("KeepCheckpoint", checkpoints, [self.arn], condition=keys),
-            # The table's age tells when the pipeline was deployed first.
+            # The creation time of the table is the first deploy.
             Statement("ReadRecords", ["dynamodb:BatchGetItem", "dynamodb:DescribeTable"], [self.arn]),
             *(self._key.grant_use() if self._key else []),
         ]
 
 
 def expiry_seconds(archive_retention_days: int) -> int:
-    """Seconds that a record must live so that no replay and no reconciliation can apply its event again.
+    """Seconds that a record must live so that no replay or reconciliation applies its event again.
 
-    A record keeps the expiry of its time. Where the retention is raised later, the archive keeps
-    older events for longer than their records live.
+    A record keeps the expiry that it got when it was written. If the retention is raised later, the archive
+    keeps older events for longer than their records live.
     """
     return (max(archive_retention_days, names.STRIPE_LIST_DAYS) + _MARGIN_DAYS) * _DAY_SECONDS

@@ -1,4 +1,4 @@
-"""Rules on the partner bus: which events go where, and where they go when that fails."""
+"""Rules on the partner event bus, each with its target and dead-letter queue."""
 
 from typing import Final
 
@@ -15,23 +15,22 @@ from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
 from infra.constructs.event_bus import PartnerEventBus
-from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.function import PipelineFunction
 from infra.resources.metrics import Metric
 from infra.resources.queue import Queue
 
-# EventBridge's own maxima: it gives up handing an event over after 24 hours.
+# EventBridge's maxima: it retries a delivery for 24 hours.
 _RETRY: Final = CloudwatchEventTargetRetryPolicy(
     maximum_event_age_in_seconds=86_400, maximum_retry_attempts=185
 )
 
 
 class EventRule(Capability):
-    """One rule with one target, which is a function or one lane of a FIFO queue.
+    """One rule with one target: a function, a message group of a FIFO queue, or a log group.
 
-    The target's dead-letter queue takes only events that could not be handed over: EventBridge
-    invokes a function asynchronously, and what happens in it is not EventBridge's matter.
+    The dead-letter queue gets events that EventBridge could not deliver. EventBridge invokes a function
+    asynchronously, so an error of the function is not a failed delivery.
     """
 
     def __init__(
@@ -39,7 +38,6 @@ class EventRule(Capability):
         scope: Construct,
         id_: str,
         *,
-        account: Account,
         name: str,
         description: str,
         bus: PartnerEventBus,
@@ -48,7 +46,6 @@ class EventRule(Capability):
     ) -> None:
         super().__init__(scope, id_)
         self.name = name
-        self._account = account
         self._bus = bus
         self._dead_letter = dead_letter
         self._rule = self.add(
@@ -58,13 +55,13 @@ class EventRule(Capability):
             description=description,
             event_bus_name=bus.name_reference,
             event_pattern=pattern,
-            # Left out, a plan would not see that somebody disabled the rule, and a pause would go on.
+            # Without it, a plan would not show that somebody disabled the rule.
             state="ENABLED",
         )
         self.arn = self._rule.arn
 
     def invoke(self, function: PipelineFunction) -> None:
-        """Hand the rule's events to a function, which this rule alone may then invoke."""
+        """Send the events of the rule to a function, and allow the rule to invoke it."""
         permission = self.add(
             LambdaPermission,
             "permission",
@@ -83,12 +80,12 @@ class EventRule(Capability):
             arn=function.arn,
             retry_policy=_RETRY,
             dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=self._dead_letter.arn),
-            # An event that comes before the permission would go to the dead-letter queue.
+            # Without the permission an event would go to the dead-letter queue.
             depends_on=[permission],
         )
 
     def enqueue(self, queue: Queue, *, group: str) -> None:
-        """Put the rule's events into one message group of a FIFO queue."""
+        """Send the events of the rule to one message group of a FIFO queue."""
         self.add(
             CloudwatchEventTarget,
             "target",
@@ -102,7 +99,7 @@ class EventRule(Capability):
         )
 
     def write_to(self, group: CloudwatchLogGroup, *, after: CloudwatchLogResourcePolicy) -> None:
-        """Write the rule's events to a log group, which a resource policy lets EventBridge do."""
+        """Send the events of the rule to a log group, after the resource policy that allows it."""
         self.add(
             CloudwatchEventTarget,
             "target",
@@ -116,38 +113,38 @@ class EventRule(Capability):
         )
 
     def metric_matched(self) -> Metric:
-        """Events that the rule's pattern took."""
+        """Events that matched the pattern."""
         return self._metric("MatchedEvents")
 
     def metric_invocations(self) -> Metric:
-        """Hand-overs to the target, failed ones included."""
+        """Deliveries to the target, failed ones included."""
         return self._metric("Invocations")
 
     def metric_failed(self) -> Metric:
-        """Hand-overs that failed for good."""
+        """Deliveries that failed permanently."""
         return self._metric("FailedInvocations")
 
     def metric_sent_to_dead_letter(self) -> Metric:
-        """Events that could not be handed over and lie in the dead-letter queue."""
+        """Events that went to the dead-letter queue."""
         return self._metric("InvocationsSentToDlq")
 
     def metric_lost(self) -> Metric:
-        """Events that could not even be put into the dead-letter queue: they are lost."""
+        """Events that are lost: EventBridge could not send them to the dead-letter queue."""
         return self._metric("InvocationsFailedToBeSentToDlq")
 
     def metric_throttled(self) -> Metric:
-        """Times that EventBridge's quotas held the rule back."""
+        """Invocations that EventBridge's quotas delayed."""
         return self._metric("ThrottledRules")
 
     def metric_start_latency(self) -> Metric:
-        """Milliseconds from ingestion to the first attempt at the target."""
-        # EventBridge itself spells this one with a lower-case "to".
+        """Milliseconds from ingestion to the first delivery attempt."""
+        # EventBridge spells this one with a lower-case "to".
         return self._metric("IngestiontoInvocationStartLatency", "p99")
 
     def metric_success_latency(self) -> Metric:
-        """Milliseconds from ingestion to the target's acceptance."""
+        """Milliseconds from ingestion to a successful delivery."""
         return self._metric("IngestionToInvocationSuccessLatency", "p99")
 
     def _metric(self, name: str, statistic: str = "Sum") -> Metric:
-        # A rule's name alone would mean a rule of the default bus, and draw an empty graph.
+        # A rule's name alone is a rule of the default bus, whose graph would be empty.
         return Metric("AWS/Events", name, {"EventBusName": self._bus.name, "RuleName": self.name}, statistic)

@@ -19,7 +19,7 @@ _PURPOSE: Final = {
     names.STRIPE_SECRET_KEY: "Secret key of the Stripe account; empty where nothing asks Stripe",
     names.DATABASE_URL: "PostgreSQL URL of the ledger; empty keeps the ledger in S3 alone",
 }
-# Parts of the resources' names. The first is the secret that held all three values before.
+# Parts of the addresses; the first secret contained all three values in earlier releases.
 _PARTS: Final = {names.HUNTAZE_API_KEY: "", names.STRIPE_SECRET_KEY: "stripe", names.DATABASE_URL: "database"}
 _ALWAYS_REQUIRED: Final = {names.HUNTAZE_API_KEY: "the bearer key of the Huntaze API"}
 _REQUIRED: Final = _ALWAYS_REQUIRED | {
@@ -29,15 +29,15 @@ _REQUIRED: Final = _ALWAYS_REQUIRED | {
 
 
 class PipelineSecrets(Capability):
-    """One Secrets Manager secret a value, written from ephemeral variables by a write-only argument.
+    """One Secrets Manager secret per value, written from ephemeral variables by write-only arguments.
 
-    Terraform keeps neither in the plan nor in the state, so the values stand nowhere but in the
-    secrets. It can't see a changed value for the same reason: raising `version` writes all anew.
+    Terraform stores neither in the plan nor in the state, so the values are in the secrets alone. For the
+    same reason it cannot see that a value changed: raising `version` writes all of them again.
 
     Parameters
     ----------
-    asks_stripe
-        Whether a function asks Stripe: then Stripe's key must not be empty.
+    reads_stripe
+        Whether a function reads from Stripe: then Stripe's key must not be empty.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class PipelineSecrets(Capability):
         account: Account,
         version: int,
         recovery_days: int,
-        asks_stripe: bool,
+        reads_stripe: bool,
         key: Key | None,
     ) -> None:
         super().__init__(scope, id_)
         self._key = key
         self._arns: dict[str, str] = {}
         for name, part in _PARTS.items():
-            self._variable(scope, name, _REQUIRED if asks_stripe else _ALWAYS_REQUIRED)
+            self._variable(scope, name, _REQUIRED if reads_stripe else _ALWAYS_REQUIRED)
             secret = self.add(
                 SecretsmanagerSecret,
                 part,
@@ -75,7 +75,7 @@ class PipelineSecrets(Capability):
             self._arns[name] = secret.arn
 
     def ids(self, *keys: str) -> str:
-        """What a function that reads these values has in SECRET_IDS, the one it needs first in front."""
+        """The value of SECRET_IDS for a function that reads these values, in the order of need."""
         return ",".join(self._arns[key] for key in keys)
 
     def grant_read(self, *keys: str) -> list[Statement]:
@@ -84,7 +84,7 @@ class PipelineSecrets(Capability):
         return [read, *(self._key.grant_use() if self._key else [])]
 
     def _variable(self, scope: Construct, name: str, required: Mapping[str, str]) -> None:
-        # The default lets Terraform refuse a missing value with our message instead of a prompt.
+        # With a default Terraform reports a missing value by our message instead of a prompt.
         variable = TerraformVariable(
             scope, name, type="string", default="", description=_PURPOSE[name], sensitive=True
         )

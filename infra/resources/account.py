@@ -1,4 +1,4 @@
-"""Where a stack is deployed: provider, state backend, and the account that ARNs name."""
+"""Where a stack is deployed: the provider, and the account and region of ARNs."""
 
 from typing import Final
 
@@ -27,15 +27,15 @@ def tags(environment: str) -> dict[str, str]:
 class Account(Capability):
     """The AWS account and region of a stack.
 
-    ARNs of our own resources are written out where a reference would make a cycle (a queue's
-    policy names the rule whose target names the queue), or would only make one wait for the other.
+    ARNs of the stack's own resources are literals where a reference would make a cycle (a queue's policy
+    names the rule whose target is the queue), or would make one resource wait for another without need.
 
     Parameters
     ----------
     only_account_id
-        The one account that the provider may change; empty allows any.
+        The only account that the provider may change; empty allows any.
     protected
-        Whether plans fail that would destroy what holds events.
+        Whether a plan fails that would destroy a resource with events.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Account(Capability):
 
     @property
     def kept(self) -> TerraformResourceLifecycle | None:
-        """What a resource says of itself that holds events, or what they need to be read.
+        """The lifecycle of a resource that holds events, or that they need to be read.
 
-        Where the account is protected, a plan that would destroy or replace it fails before anything is
-        changed. Terraform asks no more once the resource is out of the configuration: see `forgotten`.
+        In a protected account a plan that would destroy or replace it fails. That ends when the resource is
+        out of the configuration: see `infra.forgotten`.
         """
         return TerraformResourceLifecycle(prevent_destroy=True) if self.protected else None
 
@@ -80,7 +80,7 @@ class Account(Capability):
         return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
 
     def bus_arn(self, bus: str) -> str:
-        """The ARN of an event bus; a partner bus's name has slashes in it."""
+        """The ARN of an event bus; the name of a partner event bus contains slashes."""
         return self.arn("events", f"event-bus/{bus}")
 
     def rule_arn(self, bus: str, rule: str) -> str:

@@ -1,4 +1,4 @@
-"""What every construct shares: readable Terraform addresses."""
+"""The base of every construct: readable Terraform addresses."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +10,15 @@ from constructs import Construct
 P = ParamSpec("P")
 E = TypeVar("E", bound=TerraformElement)
 
-# Logical ids without the stack's name in front, also for what CDKTF names itself.
+# Logical ids without the stack's name, also for elements that CDKTF names.
 _CONTEXT: Final = {"excludeStackIdFromLogicalIds": "true", "allowSepCharsInLogicalIds": "true"}
 
 
 class Capability(Construct):
     """A construct whose resources are addressed `<construct>_<part>` in Terraform.
 
-    CDKTF would add a hash to each address; a reader of a plan gains nothing from it, and the
-    address must stay the same when a construct moves in the tree.
+    CDKTF would add a hash to each address. It does not help a reader of a plan, and it would change when a
+    construct moves in the tree.
     """
 
     def __init__(self, scope: Construct, id_: str) -> None:
@@ -28,12 +28,12 @@ class Capability(Construct):
     def add(
         self, kind: Callable[Concatenate[Construct, str, P], E], part: str, *args: P.args, **props: P.kwargs
     ) -> E:
-        """Create one resource of this construct; an empty part gives it the construct's own address."""
+        """Create a resource of this construct; with an empty part it has the construct's own address."""
         element = kind(self, part or "this", *args, **props)
         element.override_logical_id(f"{self._address}_{part}" if part else self._address)
         return element
 
 
 def new_app(outdir: Path) -> App:
-    """An app that writes to `outdir` and nothing that differs between two runs."""
+    """An app that writes to `outdir`, the same in each run."""
     return App(outdir=str(outdir.resolve()), context=_CONTEXT)

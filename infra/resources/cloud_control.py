@@ -1,7 +1,7 @@
-"""Resources that provider 5.100 knows too little of, made through AWS's Cloud Control API.
+"""Schemas of the resources of the Cloud Control API, which provider 5.100 lacks arguments for.
 
-Cloud Control takes every property that CloudFormation does. What it needs to know of a type is its schema in
-the CloudFormation registry, given here cut to what is used, so that a plan needs no permission to ask for it.
+Cloud Control has every property of CloudFormation. The provider would read a type's schema from the
+CloudFormation registry, for which a plan would need a permission; these are its parts that are used.
 """
 
 from collections.abc import Mapping

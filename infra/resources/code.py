@@ -1,4 +1,4 @@
-"""Bundles copied into the stack's folder, so that it can be planned and applied anywhere."""
+"""The function bundles in the stack's folder, which makes that complete for plan and apply."""
 
 from cdktf import AssetType, TerraformAsset
 from constructs import Construct
@@ -9,13 +9,13 @@ from infra.resources.function import Code
 
 
 class CodeAssets(Capability):
-    """The bundles of an environment as Terraform assets, each copied once."""
+    """The bundles of an environment as Terraform assets, by name."""
 
     def __init__(self, scope: Construct, id_: str, *, bundles: Bundles) -> None:
         super().__init__(scope, id_)
         self._code = {
             name: Code(
-                # In the stack's own scope CDKTF adds no hash to the folder's name.
+                # In the scope of the stack CDKTF adds no hash to the folder's name.
                 TerraformAsset(
                     scope,
                     f"{name}_code",

@@ -1,4 +1,4 @@
-"""The customer managed KMS key, where an environment asks for one."""
+"""The customer managed KMS key of `create_kms_key`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -12,7 +12,7 @@ from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.policy import Condition, Statement, document
 
-# Days in which a deleted key can be restored. What it encrypted is lost with it: the maximum.
+# Days in which a deleted key can be restored: the maximum, because data is lost with its key.
 _DELETION_WINDOW_DAYS: Final = 30
 _PARTNER: Final = "aws.partner/stripe.com"
 _USE: Final = ("kms:Decrypt", "kms:GenerateDataKey")
@@ -20,13 +20,13 @@ _STORE: Final = (*_USE, "kms:ReEncryptFrom", "kms:ReEncryptTo")
 
 
 class Key(Capability):
-    """One key for bus, archive, events queue, table, ledger, logs, secret and function environments.
+    """One key for bus, archive, events queue, table, ledger, logs, secrets and environment variables.
 
-    Dead-letter queues and the alerts' topic do not use it: they must work when the key does not.
+    Dead-letter queues and the topic of the alarms do not use it, because they must work without the key.
 
-    The key policy names each service that acts by itself. DynamoDB, Secrets Manager, S3 and the
-    environment of a function act for a caller, whose role gets its permission from `grant_use`. So does
-    the mapping of a queue to a function, which acts with the function's role.
+    The key policy allows the services that call KMS themselves. DynamoDB, Secrets Manager, S3, Lambda's
+    environment variables and event source mappings use the permissions of a role, which come from
+    `grant_use`.
     """
 
     def __init__(self, scope: Construct, id_: str, *, account: Account) -> None:
@@ -44,18 +44,18 @@ class Key(Capability):
         self.arn = key.arn
 
     def grant_use(self) -> list[Statement]:
-        """Statements for a role that reads or writes what this key encrypts."""
+        """Statements for a role that reads or writes data that the key encrypts."""
         return [Statement("UseKey", _USE, [self.arn])]
 
 
 def _policy(account: Account) -> list[Statement]:
-    """The statements of the key's policy, after "Authorizing EventBridge to use a customer managed key",
+    """The statements of the key policy.
 
-    "Configure KMS permissions for AWS services" (SQS) and "Encrypt log data using KMS". Each condition is
-    the encryption context with which the service that stores the data calls KMS; it does not rest on
-    what EventBridge passes to that service.
+    They follow "Authorizing EventBridge to use a customer managed key", "Configure KMS permissions for AWS
+    services" (Amazon SQS) and "Encrypt log data using KMS" (CloudWatch Logs). Each condition is the
+    encryption context of the service that stores the data.
     """
-    # Those of an earlier event source, too: their archive keeps events that the key encrypted.
+    # Of an earlier event source too: its archive keeps events that the key encrypted.
     stored_events = {
         "ArnLike": {
             "kms:EncryptionContext:aws:events:event-bus:arn": [
@@ -71,8 +71,8 @@ def _policy(account: Account) -> list[Statement]:
     ]
     root = {"AWS": f"arn:{account.partition}:iam::{account.id}:root"}
     return [
-        # Without it nobody could ever change the key again; with it the account's IAM policies
-        # decide, which is how the functions' roles come to use the key.
+        # Without it nobody could change the key. With it IAM policies of the account apply to the key, which
+        # lets the functions' roles use it.
         _allow("AccountAdministers", root, ["kms:*"]),
         _allow("EventBridgeDescribes", _service("events"), ["kms:DescribeKey"]),
         _allow("EventBridgeStores", _service("events"), _STORE, stored_events),
@@ -98,5 +98,5 @@ def _service(name: str) -> Mapping[str, str]:
 def _allow(
     sid: str, principal: Mapping[str, str], actions: Sequence[str], condition: Condition | None = None
 ) -> Statement:
-    # A key policy speaks of its own key: "*" is that key and no other.
+    # In a key policy "*" is that key alone.
     return Statement(sid, actions, ["*"], principal, condition or {})

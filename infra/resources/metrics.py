@@ -1,4 +1,4 @@
-"""CloudWatch metrics as values, handed out by the construct that owns the watched resource."""
+"""CloudWatch metrics as values; the construct that owns a resource returns them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class Metric:
     def over(
         self, *, statistic: str | None = None, period: int | None = None, label: str | None = None
     ) -> "Metric":
-        """The same metric under another statistic, period or label."""
+        """The same metric with another statistic, period or label."""
         return replace(
             self,
             statistic=statistic or self.statistic,
@@ -30,7 +30,7 @@ class Metric:
         )
 
     def widget_row(self) -> list[Any]:
-        """This metric as a row of a dashboard widget's `metrics`."""
+        """The metric as a row of `metrics` in a dashboard widget."""
         row: list[Any] = [self.namespace, self.name]
         for name, value in sorted(self.dimensions.items()):
             row += [name, value]
@@ -42,7 +42,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class MetricSum:
-    """The sum of metrics under one statistic and period; there is none while one of them has no data."""
+    """The sum of metrics with one statistic and period; it has no data while one of them has none."""
 
     metrics: tuple[Metric, ...]
 
@@ -52,10 +52,10 @@ class MetricSum:
 
     @property
     def named(self) -> dict[str, Metric]:
-        """The metrics by the ids that the expression uses."""
+        """The metrics by their ids in the expression."""
         return {f"m{number}": metric for number, metric in enumerate(self.metrics, start=1)}
 
     @property
     def expression(self) -> str:
-        """The sum as CloudWatch's metric math spells it."""
+        """The sum in CloudWatch's metric math."""
         return " + ".join(self.named)

@@ -1,4 +1,4 @@
-"""What a deployed stack tells its operators."""
+"""The outputs of a stack, for operators."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ class Outputs(Capability):
     Parameters
     ----------
     values
-        Output name to its value and description.
+        Value and description by the name of the output.
     """
 
     def __init__(self, scope: Construct, id_: str, *, values: Mapping[str, tuple[Any, str]]) -> None:

@@ -1,7 +1,7 @@
-"""IAM policies as values, rendered once as compact JSON with sorted keys.
+"""IAM policies as values, rendered as compact JSON with sorted keys.
 
-The provider compares policies as JSON, and SQS returns them re-ordered: a fixed rendering
-keeps plans free of changes that are none.
+The provider compares policies as JSON, and SQS returns them in another order: a fixed order keeps plans
+free of false changes.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# SQS never finishes applying a policy of another version, so it stands in no caller's hands.
+# SQS never finishes applying a policy of another version.
 _VERSION = "2012-10-17"
 
 Condition = Mapping[str, Mapping[str, str | Sequence[str]]]
@@ -17,7 +17,7 @@ Condition = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement; `principal` is left out in policies of a role."""
+    """One statement; the policy of a role has no `principal`."""
 
     sid: str
     actions: Sequence[str]
@@ -51,14 +51,14 @@ def document(*statements: Statement) -> str:
 
 
 def compact(value: Any) -> str:
-    """Render JSON without spaces and with sorted keys: the same text for the same value."""
+    """Render JSON without spaces and with sorted keys."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def deny_plain_text(service: str, *resources: str, action: str = "*") -> Statement:
-    """Refuse every request to the resources that does not come over TLS.
+    """Deny every request to the resources without TLS.
 
-    A topic's policy takes no other action than Publish here, the one that others may do.
+    SNS rejects `sns:*` in the policy of a topic; pass the actions that others may do.
     """
     return Statement(
         sid="DenyPlainText",
@@ -71,7 +71,7 @@ def deny_plain_text(service: str, *resources: str, action: str = "*") -> Stateme
 
 
 def trust(service: str, *, for_account: str) -> str:
-    """The trust policy of a role that one AWS service assumes, for resources of one account only."""
+    """The trust policy of a role that one AWS service assumes, for resources of one account."""
     condition = {"StringEquals": {"aws:SourceAccount": for_account}}
     rendered = Statement("AllowService", ["sts:AssumeRole"], [], {"Service": service}, condition).render()
     del rendered["Resource"]

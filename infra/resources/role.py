@@ -1,4 +1,4 @@
-"""The role of one function, with what it is granted and nothing more."""
+"""The execution role of one function."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,8 +11,7 @@ from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.policy import Statement, document, trust
 
-# X-Ray and the network interfaces of a VPC function know no resource to name
-# (Service Authorization Reference: AWS X-Ray, Amazon EC2).
+# These actions have no resource level (Service Authorization Reference, "AWS X-Ray" and "Amazon EC2").
 _TRACING: Final = (Statement("SendTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),)
 _NETWORK: Final = (
     Statement(
@@ -36,7 +35,7 @@ class ExecutionRole(Capability):
     Parameters
     ----------
     grants
-        Statements from the constructs that own the resources; a repeated one is written once.
+        Statements of the constructs that own the resources; duplicates are written once.
     """
 
     def __init__(
@@ -62,7 +61,7 @@ class ExecutionRole(Capability):
 
 
 def _distinct(statements: Sequence[Statement]) -> list[Statement]:
-    """Several grants may need the same key: say so once."""
+    """The statements without duplicates: several grants may use the same key."""
     distinct: list[Statement] = []
     for statement in statements:
         if statement not in distinct:

@@ -89,10 +89,10 @@ def _in_the_api(alarm: Mapping[str, Any]) -> dict[str, Any]:
     for query in alarm["metric_query"]:
         if "metric" in query:
             how = {"Period": query["metric"]["period"], "Stat": query["metric"]["stat"]}
-            told: dict[str, Any] = {"MetricStat": {"Metric": _metric(query["metric"]), **how}}
+            source: dict[str, Any] = {"MetricStat": {"Metric": _metric(query["metric"]), **how}}
         else:
-            told = {"Expression": query["expression"]}
-        queries.append({"Id": query["id"], "ReturnData": query.get("return_data", False), **told})
+            source = {"Expression": query["expression"]}
+        queries.append({"Id": query["id"], "ReturnData": query.get("return_data", False), **source})
     return spelled | {"Metrics": queries}
 
 
@@ -154,7 +154,7 @@ def test_each_alarm_fires_at_its_threshold_and_clears_when_the_metric_is_healthy
         assert alarm["StateValue"] == "OK", name
 
 
-def test_each_alarm_clears_when_nothing_more_is_measured_and_fires_anew(watched: CloudWatch) -> None:
+def test_each_alarm_clears_without_data_and_can_start_again(watched: CloudWatch) -> None:
     for alarm in on_measurements(watched):
         name, seconds = alarm["alarm_name"], period(alarm)
         for _ in range(2):
@@ -178,7 +178,7 @@ def test_no_alarm_fires_under_its_threshold_or_without_data(watched: CloudWatch)
     assert not [mail for mail in watched.mails if mail[1] == "ALARM"]
 
 
-def test_a_dead_letter_in_somebodys_hand_still_counts(watched: CloudWatch) -> None:
+def test_a_received_dead_letter_still_counts(watched: CloudWatch) -> None:
     alarm = watched.alarms["huntaze-stripe-payments-dlq-messages-prod"]
     for visible, held in ((1, 0), (0, 1), (1, 0)):
         watched.publish(alarm, visible, held)
@@ -188,7 +188,7 @@ def test_a_dead_letter_in_somebodys_hand_still_counts(watched: CloudWatch) -> No
     ]
 
 
-def test_each_parked_message_is_told_although_the_queues_own_alarm_is_on(watched: CloudWatch) -> None:
+def test_each_parked_message_notifies_although_the_alarm_of_the_queue_is_on(watched: CloudWatch) -> None:
     queue = watched.alarms["huntaze-stripe-payments-dlq-messages-prod"]
     parked = watched.alarms["huntaze-stripe-payments-parked-prod"]
     for minute in range(30):
@@ -196,18 +196,18 @@ def test_each_parked_message_is_told_although_the_queues_own_alarm_is_on(watched
             watched.publish(parked, 1)
         watched.publish(queue, 1 if minute < 15 else 2, 0)
         watched.after(59)
-    told = [name for name, after in watched.mails if after == "ALARM"]
-    assert told.count(queue["alarm_name"]) == 1
-    assert told.count(parked["alarm_name"]) == 2
+    notified = [name for name, after in watched.mails if after == "ALARM"]
+    assert notified.count(queue["alarm_name"]) == 1
+    assert notified.count(parked["alarm_name"]) == 2
 
 
 @pytest.mark.parametrize("part", SILENT)
-def test_silence_is_told_once_something_was_heard_and_clears(watched: CloudWatch, part: str) -> None:
+def test_silence_notifies_once_after_a_first_event_and_clears(watched: CloudWatch, part: str) -> None:
     silent = watched.alarms[f"huntaze-stripe-{part}-prod"]
     stopped = f"huntaze-stripe-{part.removesuffix('-not-running')}-stopped-prod"
     unhealthy = watched.composites["huntaze-stripe-unhealthy-prod"]
 
-    def told() -> list[str]:
+    def notified() -> list[str]:
         return [after for name, after in watched.mails if name == stopped]
 
     # After the first deploy nothing has happened yet.
@@ -219,14 +219,14 @@ def test_silence_is_told_once_something_was_heard_and_clears(watched: CloudWatch
         watched.publish(silent, 1)
         watched.after(period(silent) - 1)
         assert watched.composites[stopped]["StateValue"] == "OK"
-    assert told() == []
+    assert notified() == []
     watched.after(period(silent) + 1)
-    assert told() == ["ALARM"]
+    assert notified() == ["ALARM"]
     watched.publish(silent, 1)
     watched.after(1)
     assert watched.composites[stopped]["StateValue"] == "OK"
     watched.after(period(silent))
-    assert told() == ["ALARM", "ALARM"]
+    assert notified() == ["ALARM", "ALARM"]
 
 
 def test_what_goes_wrong_is_one_mail_and_that_all_is_well_another(watched: CloudWatch) -> None:

@@ -77,7 +77,7 @@ def test_key_is_used_everywhere(secured: Stack) -> None:
     }
 
 
-def test_what_tells_that_the_key_is_gone_works_without_it(secured: Stack) -> None:
+def test_alarms_work_without_the_key(secured: Stack) -> None:
     assert "kms_master_key_id" not in secured.only("aws_sns_topic")
     for name, queue in secured.queues().items():
         if "dlq" in name:

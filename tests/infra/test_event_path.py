@@ -15,17 +15,17 @@ from infra.patterns import MAX_PATTERN_LENGTH, stripe_event_types
 from tests.infra.conftest import SOURCE, synthesise_into
 from tests.infra.terraform_json import Stack, statements
 
-LANES = ("payments", "billing", "other")
+GROUPS = ("payments", "billing", "other")
 # The first digits of the SHA-256 of SOURCE.
 SOURCE_HASH = "311c7397"
 RETENTION_DAYS = {"dev": 30, "staging": 30, "prod": 90}
 
 
-def lane_rule(lane: str, environment: str) -> str:
+def audit_rule(group: str, environment: str) -> str:
     return (
         f"huntaze-stripe-audit-{environment}"
-        if lane == "other"
-        else f"huntaze-stripe-audit-{lane}-{environment}"
+        if group == "other"
+        else f"huntaze-stripe-audit-{group}-{environment}"
     )
 
 
@@ -66,7 +66,7 @@ def test_bus_needs_no_policy(stack: Stack) -> None:
     assert not stack.of_type("aws_cloudwatch_event_bus_policy")
 
 
-def test_archive_takes_everything_for_the_environments_days(stack: Stack) -> None:
+def test_archive_keeps_every_event_for_the_days_of_the_environment(stack: Stack) -> None:
     assert archive_of(stack) == {
         "ArchiveName": f"huntaze-stripe-archive-{stack.environment}-{SOURCE_HASH}",
         "Description": f"Every Stripe event of {stack.environment}",
@@ -123,24 +123,24 @@ def test_every_rule_is_on_the_partner_bus(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("family", "count"), [("payments", 7), ("billing", 10)])
-def test_rule_takes_exactly_the_types_of_the_routing_table(stack: Stack, family: str, count: int) -> None:
+def test_rule_matches_exactly_the_types_of_the_routing_table(stack: Stack, family: str, count: int) -> None:
     taken = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
     assert taken["detail-type"] == list(routing_table.event_types(family))
     assert len(taken["detail-type"]) == count
     assert taken["source"] == [SOURCE]
 
 
-def test_every_event_type_enters_the_audit_in_exactly_one_lane(stack: Stack) -> None:
-    patterns = [pattern(stack, lane_rule(lane, stack.environment)) for lane in LANES]
+def test_every_event_type_enters_the_audit_in_exactly_one_message_group(stack: Stack) -> None:
+    patterns = [pattern(stack, audit_rule(group, stack.environment)) for group in GROUPS]
     unheard_of = {"v2.core.event_destination.ping", "some.type.of.tomorrow"}
     for event_type in stripe_event_types() | unheard_of:
-        assert [takes(lane, event_type) for lane in patterns].count(True) == 1, event_type
+        assert [takes(each, event_type) for each in patterns].count(True) == 1, event_type
 
 
-def test_audit_lane_of_a_family_takes_what_its_handler_takes(stack: Stack) -> None:
+def test_message_group_of_a_family_has_the_events_of_its_handler(stack: Stack) -> None:
     for family in names.HANDLERS:
         handler = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
-        assert pattern(stack, lane_rule(family, stack.environment)) == handler
+        assert pattern(stack, audit_rule(family, stack.environment)) == handler
 
 
 def test_patterns_fit_into_eventbridge(stack: Stack) -> None:
@@ -187,15 +187,15 @@ def test_function_may_be_invoked_by_its_rule_alone(stack: Stack, family: str) ->
     assert permissions[0]["source_arn"] == f"${{{stack.address('aws_cloudwatch_event_rule', name)}.arn}}"
 
 
-def test_lanes_enter_the_fifo_queue_in_groups_of_their_own(stack: Stack) -> None:
+def test_each_audit_rule_sends_to_its_own_message_group(stack: Stack) -> None:
     queue = stack.queue_arn(f"huntaze-stripe-events-{stack.environment}.fifo")
-    targets = [stack.target(lane_rule(lane, stack.environment)) for lane in LANES]
+    targets = [stack.target(audit_rule(group, stack.environment)) for group in GROUPS]
     assert {target["arn"] for target in targets} == {queue}
-    assert len({target["sqs_target"]["message_group_id"] for target in targets}) == len(LANES)
-    assert len({target["dead_letter_config"]["arn"] for target in targets}) == len(LANES)
+    assert len({target["sqs_target"]["message_group_id"] for target in targets}) == len(GROUPS)
+    assert len({target["dead_letter_config"]["arn"] for target in targets}) == len(GROUPS)
 
 
-def test_no_lane_shares_a_dead_letter_queue_with_a_handler(stack: Stack) -> None:
+def test_no_audit_rule_shares_a_dead_letter_queue_with_a_handler(stack: Stack) -> None:
     targets = stack.of_type("aws_cloudwatch_event_target").values()
     assert len({target["dead_letter_config"]["arn"] for target in targets}) == len(targets)
 

@@ -272,11 +272,11 @@ def test_only_the_audit_function_joins_a_network(stack: Stack, secured: Stack) -
         assert "ec2:CreateNetworkInterface" not in actions(secured, family)
 
 
-def test_audit_reserves_no_less_than_its_queue_hands_out_at_once(stack: Stack) -> None:
+def test_audit_reserves_enough_concurrency_for_its_message_groups(stack: Stack) -> None:
     source = stack.only("aws_lambda_event_source_mapping")
     at_once = source["scaling_config"]["maximum_concurrency"]
     for few in range(at_once):
-        with pytest.raises(SettingsError, match=f"less than the {at_once} lanes"):
+        with pytest.raises(SettingsError, match=f"at least {at_once}, one for each"):
             settings.load("dev", environ=WITH_SOURCE | {"AUDIT_RESERVED_CONCURRENCY": str(few)})
     taken = settings.load("dev", environ=WITH_SOURCE | {"AUDIT_RESERVED_CONCURRENCY": str(at_once)})
     assert taken.audit.reserved_concurrency == at_once

@@ -68,7 +68,7 @@ DIMENSIONS: Mapping[str, Mapping[str, set[str]]] = {
         names.EVENT_AGE: BY_TYPE,
     },
 }
-# What is on while something does not happen, and what keeps in mind that it happened once: neither tells.
+# The alarms on silence and on its first event, which notify nobody.
 ALARM_OF_SILENCE = re.compile(r"-(not-running|heartbeat)(-since)?-(dev|staging|prod)$")
 FAMILIES = ("payments", "billing", "audit")
 RULES = ("payments", "billing", "audit-payments", "audit-billing", "audit-other")
@@ -171,19 +171,19 @@ def test_function_has_its_alarms(stack: Stack, family: str, part: str, metric: s
     watches(stack, f"{family}-{part}", "AWS/Lambda", metric, FunctionName=function)
 
 
-def failures_in_an_outage(stack: Stack, *, lanes: int) -> int:
+def failures_in_an_outage(stack: Stack, *, groups: int) -> int:
     """The fewest failed batches that a period of the audit's alarm sees while the ledger is away.
 
-    A lane has one batch in flight. One that failed is hidden for the visibility timeout, and may then
-    wait for the next long poll, of 20 s at most.
+    A message group has one batch in flight. One that failed is hidden for the visibility timeout, and may
+    then wait for the next long poll, of 20 s at most.
     """
     queue = stack.queues()[f"huntaze-stripe-events-{stack.environment}.fifo"]
     period: int = alarm(stack, "audit-errors")["period"]
     hidden: int = queue["VisibilityTimeout"] + 20
-    return lanes * (period // hidden)
+    return groups * (period // hidden)
 
 
-def lanes_of(stack: Stack) -> int:
+def groups_of(stack: Stack) -> int:
     """The message groups of the audit queue."""
     targets = stack.of_type("aws_cloudwatch_event_target").values()
     return len({target["sqs_target"]["message_group_id"] for target in targets if "sqs_target" in target})
@@ -191,21 +191,21 @@ def lanes_of(stack: Stack) -> int:
 
 def test_the_audits_alarm_fires_while_the_ledger_is_away(stack: Stack) -> None:
     threshold = alarm(stack, "audit-errors")["threshold"]
-    assert lanes_of(stack) == 3
-    assert failures_in_an_outage(stack, lanes=3) >= threshold
+    assert groups_of(stack) == 3
+    assert failures_in_an_outage(stack, groups=3) >= threshold
     # Nor is an outage missed in the hours in which one family alone has events.
-    assert failures_in_an_outage(stack, lanes=1) >= threshold
+    assert failures_in_an_outage(stack, groups=1) >= threshold
 
 
-def test_a_blip_of_the_ledger_in_which_each_lane_fails_once_is_no_alarm(stack: Stack) -> None:
-    assert alarm(stack, "audit-errors")["threshold"] > lanes_of(stack)
+def test_one_failure_of_each_message_group_raises_no_alarm(stack: Stack) -> None:
+    assert alarm(stack, "audit-errors")["threshold"] > groups_of(stack)
 
 
 @pytest.mark.parametrize("seconds", ["3", "61", "900"])
 def test_the_audits_alarm_follows_its_timeout(tmp_path: Path, seconds: str) -> None:
     stack = Stack.read(synthesise_into(tmp_path, {"AUDIT_TIMEOUT_SECONDS": seconds}), "huntaze-stripe-dev")
     found = alarm(stack, "audit-errors")
-    assert failures_in_an_outage(stack, lanes=lanes_of(stack)) >= found["threshold"]
+    assert failures_in_an_outage(stack, groups=groups_of(stack)) >= found["threshold"]
     # What PutMetricAlarm takes: whole minutes, and a day at most for a period under an hour.
     assert found["period"] % 60 == 0
     assert found["period"] * found["evaluation_periods"] <= 24 * 3600
@@ -223,9 +223,7 @@ def test_failed_runs_are_watched_over_several_runs_alone(outdir: Path, family: s
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_events_that_lambda_gave_up_are_said_to_lie_in_the_queue_that_takes_them(
-    stack: Stack, family: str
-) -> None:
+def test_alarm_on_events_that_lambda_gave_up_names_their_queue(stack: Stack, family: str) -> None:
     destination = stack.of_type("aws_lambda_function_event_invoke_config")[f"{family}_function_async"][
         "destination_config"
     ]["on_failure"]["destination"]
@@ -340,12 +338,12 @@ def test_silence_is_an_alarm_only_of_what_is_due_again_and_again(stack: Stack) -
     alarms = stack.of_type("aws_cloudwatch_metric_alarm").values()
     silence = {found["alarm_name"] for found in alarms if found["treat_missing_data"] == "breaching"}
     assert silence == {name(part) for part in (*(f"{family}-not-running" for family in clock), *heartbeat)}
-    told = stack.of_type("aws_cloudwatch_composite_alarm").values()
-    stopped = {found["alarm_name"] for found in told if "alarm_actions" in found}
+    composites = stack.of_type("aws_cloudwatch_composite_alarm").values()
+    stopped = {found["alarm_name"] for found in composites if "alarm_actions" in found}
     assert stopped == {name(f"{part}-stopped") for part in (*clock, *heartbeat)}
 
 
-def test_alarms_tell_the_topic_and_the_person_what_to_do(stack: Stack) -> None:
+def test_alarms_notify_the_topic_and_say_what_to_do(stack: Stack) -> None:
     for found in stack.of_type("aws_cloudwatch_metric_alarm").values():
         assert len(found["alarm_description"]) > 40
         assert ("statistic" in found) + ("extended_statistic" in found) + ("metric_query" in found) == 1
@@ -355,7 +353,7 @@ def test_alarms_tell_the_topic_and_the_person_what_to_do(stack: Stack) -> None:
             assert found["alarm_actions"] == ["${aws_sns_topic.alerts.arn}"]
 
 
-def test_composite_alarm_covers_all_others_and_tells_only_that_all_is_well(stack: Stack) -> None:
+def test_composite_alarm_covers_all_others_and_notifies_only_when_all_have_cleared(stack: Stack) -> None:
     composite = stack.named("aws_cloudwatch_composite_alarm", f"huntaze-stripe-unhealthy-{stack.environment}")
     members = {
         address: found["alarm_name"]
@@ -366,11 +364,11 @@ def test_composite_alarm_covers_all_others_and_tells_only_that_all_is_well(stack
     assert set(composite["depends_on"]) == {f"aws_cloudwatch_metric_alarm.{address}" for address in members}
     assert len(composite["alarm_rule"]) <= 10_240
     assert composite["ok_actions"] == ["${aws_sns_topic.alerts.arn}"]
-    # Each member tells its own reason; a second mail for it would say nothing more.
+    # Each member notifies with its own reason; a second mail would add nothing.
     assert "alarm_actions" not in composite
 
 
-def test_topic_takes_alarms_of_the_environment_over_tls(stack: Stack) -> None:
+def test_topic_allows_alarms_of_the_environment_over_tls(stack: Stack) -> None:
     topic = stack.only("aws_sns_topic")
     assert topic["name"] == f"huntaze-stripe-alerts-{stack.environment}"
     deny, allow = statements(topic["policy"])

@@ -33,13 +33,13 @@ def test_type_that_stripe_does_not_have_is_refused_with_the_nearest_that_it_has(
         patterns.by_message_group(SOURCE, {"billing": ["invoice.payed"]})
 
 
-def test_pattern_longer_than_eventbridge_takes_is_refused() -> None:
+def test_pattern_longer_than_eventbridge_allows_is_refused() -> None:
     many = sorted(patterns.stripe_event_types())
     with pytest.raises(RoutingError, match=r"the event pattern of billing has [\d,]+ characters, .* 2,048"):
         patterns.by_message_group(SOURCE, {"billing": many})
 
 
-def test_pattern_of_exactly_the_limit_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pattern_of_exactly_the_limit_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     routed = {family: routing_table.event_types(family) for family in names.HANDLERS}
     longest = max(len(text) for text in patterns.by_message_group(SOURCE, routed).values())
     monkeypatch.setattr(patterns, "MAX_PATTERN_LENGTH", longest)

@@ -97,7 +97,7 @@ def test_queues_are_encrypted_by_sqs_itself(stack: Stack) -> None:
         assert "KmsMasterKeyId" not in queue
 
 
-def test_every_queue_takes_the_largest_event(stack: Stack, secured: Stack) -> None:
+def test_every_queue_allows_the_largest_event(stack: Stack, secured: Stack) -> None:
     for each in (stack, secured):
         assert {queue["MaximumMessageSize"] for queue in each.queues().values()} == {ONE_MIB}
 
@@ -134,11 +134,11 @@ def test_queues_refuse_plain_text(stack: Stack) -> None:
 
 def test_only_the_right_rules_may_send(stack: Stack) -> None:
     env = stack.environment
-    lanes = [f"huntaze-stripe-audit{lane}-{env}" for lane in ("-billing", "-payments", "")]
+    rules = [f"huntaze-stripe-audit{group}-{env}" for group in ("-billing", "-payments", "")]
     senders = {
         f"huntaze-stripe-payments-dlq-{env}": [f"huntaze-stripe-payments-{env}"],
         f"huntaze-stripe-billing-dlq-{env}": [f"huntaze-stripe-billing-{env}"],
-        f"huntaze-stripe-events-{env}.fifo": lanes,
+        f"huntaze-stripe-events-{env}.fifo": rules,
         f"huntaze-stripe-audit-dlq-{env}.fifo": [],
         f"huntaze-stripe-audit-payments-dlq-{env}": [f"huntaze-stripe-audit-payments-{env}"],
         f"huntaze-stripe-audit-billing-dlq-{env}": [f"huntaze-stripe-audit-billing-{env}"],
@@ -170,7 +170,7 @@ def test_with_a_key_the_events_queue_uses_it(secured: Stack) -> None:
 
 
 @pytest.mark.parametrize("high", [True, False])
-def test_each_lane_has_the_throughput_of_its_own_that_is_set(tmp_path: Path, high: bool) -> None:
+def test_throughput_per_message_group_is_a_setting(tmp_path: Path, high: bool) -> None:
     outdir = synthesise_into(tmp_path, {} if high else {"AUDIT_HIGH_THROUGHPUT": "false"})
     queues = Stack.read(outdir, "huntaze-stripe-dev").queues()
     wanted = {"DeduplicationScope": "messageGroup", "FifoThroughputLimit": "perMessageGroupId"}

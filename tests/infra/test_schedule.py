@@ -1,4 +1,4 @@
-"""The functions that run by the clock: who may run them, how often, and what they may do."""
+"""The scheduled functions: who may invoke them, how often, and what they may do."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ def test_event_that_is_given_up_and_events_that_stay_are_alarms_of_their_own(pro
     own = {"service": "redrive", "environment": "prod"}
     given_up = prod.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-redrive-given-up-prod")
     assert (given_up["metric_name"], given_up["dimensions"]) == (names.EVENTS_GIVEN_UP, own)
-    # One minute, so that each run that gives an event up fires it anew.
+    # One minute, so that each run that gives an event up starts it again.
     assert (given_up["statistic"], given_up["period"], given_up["threshold"]) == ("Sum", 60, 1)
     left = prod.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-redrive-left-prod")
     assert (left["metric_name"], left["dimensions"]) == (names.EVENTS_LEFT, own)
     assert (left["statistic"], left["period"], left["threshold"]) == ("Minimum", 3600, 1)
 
 
-def test_alarms_on_a_run_do_not_speak_of_lost_events(prod: Stack) -> None:
+def test_alarms_on_a_run_do_not_mention_lost_events(prod: Stack) -> None:
     alarms = prod.of_type("aws_cloudwatch_metric_alarm").values()
     watched = {
         found["metric_name"]
@@ -185,7 +185,7 @@ def test_redrive_gets_the_handlers_and_their_queues(prod: Stack) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "expression"), [("1", "rate(1 minute)"), ("10", "rate(10 minutes)")])
-def test_alarm_tells_that_it_does_not_run(tmp_path: Path, minutes: str, expression: str) -> None:
+def test_alarm_reports_that_it_does_not_run(tmp_path: Path, minutes: str, expression: str) -> None:
     overrides = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": minutes}
     stack = Stack.read(synthesise_into(tmp_path, overrides), "huntaze-stripe-dev")
     assert stack.only("aws_scheduler_schedule")["schedule_expression"] == expression

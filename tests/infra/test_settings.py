@@ -500,7 +500,7 @@ def test_unknown_environment_is_reported() -> None:
         settings.load("test", environ={})
 
 
-def test_handler_may_take_until_lambdas_first_retry_and_others_lambdas_maximum(
+def test_timeout_of_a_handler_ends_before_lambdas_first_retry(
     tmp_path: Path,
 ) -> None:
     loaded = load(tmp_path, f"{COMPLETE}[payments]\ntimeout_seconds = 60\n[audit]\ntimeout_seconds = 900\n")
@@ -591,7 +591,7 @@ def test_first_comparison_begins_at_the_time_that_is_set(
 
 
 @pytest.mark.parametrize(("redrive", "seconds"), [("false", 3600), ("true", 3600 + 2 * 7 * 60)])
-def test_an_event_has_met_its_handler_once_lambda_and_the_redrive_had_their_time(
+def test_an_event_is_unhandled_after_the_time_of_lambda_and_the_redrive(
     tmp_path: Path, redrive: str, seconds: int
 ) -> None:
     text = f"max_event_age_seconds = 3600\nauto_redrive = {redrive}\nauto_redrive_minutes = 7\n"

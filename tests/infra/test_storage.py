@@ -158,7 +158,7 @@ def test_state_bucket_survives_a_destroy(bootstrap: Stack) -> None:
     assert bucket["force_destroy"] is False
 
 
-def test_state_lies_in_the_bucket_under_the_environments_key(stack: Stack) -> None:
+def test_state_is_in_the_bucket_under_the_key_of_the_environment(stack: Stack) -> None:
     assert stack.document["terraform"]["backend"] == {
         "s3": {
             "bucket": "huntaze-stripe-terraform-state",
@@ -184,7 +184,7 @@ def test_bootstrap_keeps_its_state_beside_the_output_folder(bootstrap: Stack) ->
     }
 
 
-def test_each_secret_value_lies_in_a_secret_of_its_own(stack: Stack) -> None:
+def test_each_value_has_its_own_secret(stack: Stack) -> None:
     prefix = f"huntaze/stripe-eventbridge/{stack.environment}"
     assert {secret["name"] for secret in stack.of_type("aws_secretsmanager_secret").values()} == {
         prefix,
@@ -227,7 +227,7 @@ def test_an_empty_stripe_key_is_refused_where_stripe_is_asked(stack: Stack) -> N
         assert 'reconcile = "off"' in validation["error_message"]
 
 
-def test_outputs_tell_what_operators_need(stack: Stack) -> None:
+def test_outputs_have_what_operators_need(stack: Stack) -> None:
     outputs = stack.document["output"]
     assert set(outputs) == {
         "archive_arn",

@@ -1,4 +1,4 @@
-"""What tells people how the pipeline is: topic, alarms, dashboard and saved queries."""
+"""What shows people the state of the pipeline: topic, alarms, dashboard and saved queries."""
 
 from infra.constructs.monitoring.alarms import Thresholds
 from infra.constructs.monitoring.monitoring import Monitoring

@@ -1,4 +1,4 @@
-"""The alarms, and the one that stands for all of them."""
+"""What an alarm is, and the composite alarm of all alarms."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from infra.resources.metrics import Metric, MetricSum
 
 AT_LEAST: Final = "GreaterThanOrEqualToThreshold"
 BELOW: Final = "LessThanThreshold"
-# How an alarm treats a period without data ("Configuring how CloudWatch alarms treat missing data").
+# How an alarm treats a period without data (Amazon CloudWatch, "Configuring how alarms treat missing data").
 _HEALTHY: Final = "notBreaching"
 _UNHEALTHY: Final = "breaching"
 _AS_BEFORE: Final = "ignore"
@@ -55,7 +55,7 @@ class Alarm:
 
     @property
     def part(self) -> str:
-        """Its name between project and environment, for example payments-errors."""
+        """The name between project and environment, for example payments-errors."""
         return _part(self.of, self.kind)
 
 
@@ -84,12 +84,12 @@ class Silence:
 
     @property
     def part(self) -> str:
-        """Name of the alarm on silence between project and environment."""
+        """The name of the alarm on silence between project and environment."""
         return _part(self.of, self.silent)
 
     @property
     def stopped(self) -> str:
-        """Name of the notification between project and environment."""
+        """The name of the notification between project and environment."""
         return _part(self.of, self.kind)
 
 
@@ -152,7 +152,7 @@ class Alarms(Capability):
         )
 
     def _silence(self, silence: Silence, topic_arn: str) -> Any:
-        """Make the three alarms; return the one on silence itself."""
+        """Create the three alarms and return the one on silence."""
         silent, since = (
             self._add(
                 CloudwatchMetricAlarm,
@@ -193,7 +193,7 @@ class Alarms(Capability):
     def _composite(
         self, part: str, description: str, rule: str, members: Iterable[Any], **actions: Sequence[str]
     ) -> None:
-        # The rule names its members by their names, which must exist by then.
+        # The rule refers to its members by name, and they must exist first.
         self._add(
             CloudwatchCompositeAlarm,
             part,
@@ -212,12 +212,12 @@ class Alarms(Capability):
         return f'{state}("{self._account.name(part)}")'
 
 
-# What PutMetricAlarm takes as Statistic; a percentile is an ExtendedStatistic.
+# The values of Statistic in PutMetricAlarm; a percentile is an ExtendedStatistic.
 _STATISTICS: Final = ("Average", "Maximum", "Minimum", "SampleCount", "Sum")
 
 
 def _watched(metric: Metric | MetricSum) -> dict[str, Any]:
-    """An alarm's properties that name its metric, or its metrics and how they are added up."""
+    """The properties of an alarm for its metric, or for the sum of its metrics."""
     if isinstance(metric, MetricSum):
         parts = [
             CloudwatchMetricAlarmMetricQuery(

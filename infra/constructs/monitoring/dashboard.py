@@ -1,4 +1,4 @@
-"""The dashboard: what comes in, what becomes of it, and how long it takes."""
+"""The dashboard: events in, their outcomes, and latency."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -21,7 +21,7 @@ _ALARMS_HEIGHT: Final = 4
 
 
 class Dashboard(Capability):
-    """HuntazeStripeEventBridge-{env}."""
+    """The dashboard HuntazeStripeEventBridge-{env}."""
 
     def __init__(
         self, scope: Construct, id_: str, *, inventory: Inventory, alarm_arns: Sequence[str]

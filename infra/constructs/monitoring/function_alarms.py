@@ -1,4 +1,4 @@
-"""Alarms on functions: those that events invoke, and what they publish."""
+"""Alarms on functions that events invoke."""
 
 from typing import Final
 
@@ -11,17 +11,17 @@ from infra.resources.function import PipelineFunction
 from infra.resources.metrics import MINUTE
 from infra.resources.queue import Queue
 
-# One event that keeps failing makes a handler fail three times, then lies in its dead-letter queue,
-# which has an alarm of its own. One error more is something that concerns several events.
+# An event that keeps failing makes a handler fail three times, and then the dead-letter queue has an alarm.
+# One error more means that several events fail.
 _ERRORS: Final = 4
-# Throttles are retried; a quarter of an hour of them is a concurrency that is too small.
+# Lambda retries throttled events; after a quarter of an hour the concurrency is too low.
 _THROTTLED_PERIODS: Final = 3
-# A function that comes so near to its time-out will soon be cut off.
+# The part of its timeout that a function may use.
 _NEAR_TIMEOUT: Final = 0.8
 
 
 def alarms(inventory: Inventory) -> list[Alarm]:
-    """Of handlers and audit; of a scheduled function only its throttles, its runs are watched elsewhere."""
+    """Alarms on handlers and audit, and on throttles of all functions."""
     handlers, audit = inventory.handlers, inventory.audit
     on_events = [*(handler.function for handler in handlers), audit.function]
     return [
@@ -51,8 +51,8 @@ def _of_handler(handler: Handler) -> Alarm:
 
 
 def _of_audit(audit: Audit) -> Alarm:
-    # A batch fails only where the ledger does. That each lane fails once is made up for by the next
-    # receive; one error more is a failure that lasts.
+    # A batch fails only if the ledger fails. If each message group fails once, the next receive succeeds;
+    # one error more is a lasting failure.
     return Alarm(
         "audit-errors",
         "The audit function keeps failing: it cannot write to the ledger. Check the bucket and the database. "
@@ -63,7 +63,7 @@ def _of_audit(audit: Audit) -> Alarm:
 
 
 def _of_duration(function: PipelineFunction) -> Alarm:
-    """Of a function that events invoke: a scheduled one uses its time, and ends before it is over."""
+    """Of a function that events invoke; a scheduled one ends by itself before its timeout."""
     return Alarm(
         "duration",
         f"The {function.family} function runs close to its timeout of {function.timeout_seconds} s.",
@@ -86,7 +86,7 @@ def _of_throttles(function: PipelineFunction) -> Alarm:
 
 
 def _of_parking(function: PipelineFunction, queue: Queue) -> list[Alarm]:
-    """The way of events that Lambda gives up; a function that parks none has no such alarms."""
+    """Of events that Lambda gave up, for a function with a dead-letter queue."""
     family = function.family
     return [
         Alarm(
@@ -120,7 +120,7 @@ def _of_authentication(function: PipelineFunction) -> Alarm:
 
 
 def _of_parked(function: PipelineFunction) -> Alarm:
-    # It clears after its period and fires again, while the alarm on the queue just stays on.
+    # It clears after its period and can start again, while the alarm on the queue stays on.
     return Alarm(
         "parked",
         f"The {function.family} function put an event into its dead-letter queue because no retry can "

@@ -10,7 +10,7 @@ from infra.names import PROJECT
 from infra.resources.account import Account
 from infra.resources.base import Capability
 
-# A query takes no parameters: the reader puts the id in place of the three dots.
+# A query has no parameters: replace the three dots with the id.
 _QUERIES: Final = {
     "event-story": """\
 fields @timestamp, service, level, message, attempt, outcome, event_type, error, reason, status, path, age_ms
@@ -28,7 +28,7 @@ filter message in ["event failed", "event parked"]
 
 
 class SavedQueries(Capability):
-    """One event's story by its id, and failures by type, over the logs of all functions."""
+    """The log of one event by its id, and failures by type, over the logs of all functions."""
 
     def __init__(self, scope: Construct, id_: str, *, account: Account, log_groups: Sequence[str]) -> None:
         super().__init__(scope, id_)

@@ -1,4 +1,4 @@
-"""Alarms on queues: what lies in a dead-letter queue, and what the audit function does not keep up with."""
+"""Alarms on queues: on messages in a dead-letter queue, and on the backlog of the audit function."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -6,11 +6,11 @@ from typing import Final
 from infra.constructs.monitoring.alarm import Alarm
 from infra.resources.queue import Queue
 
-# Minutes in a row in which the audit queue must be too long.
+# Minutes in a row in which the audit queue must have too many messages.
 _BACKLOG_MINUTES: Final = 5
 _HOUR_SECONDS: Final = 3600
-# A queue that is never empty is checked hourly, over a week, which is CloudWatch's longest. Some hours may
-# lack data, or the alarm would start over.
+# A queue that is never empty is checked hourly, over a week, the longest time of CloudWatch. Some hours may
+# lack data, because otherwise a gap would reset the alarm.
 _WEEK_HOURS: Final = 7 * 24
 _WEEK_HOURS_WITH_MESSAGES: Final = _WEEK_HOURS - 8
 AGE_ADVICE: Final = (
@@ -19,7 +19,7 @@ AGE_ADVICE: Final = (
 
 
 def of_dead_letters(queues: Iterable[Queue]) -> list[Alarm]:
-    """Alarms on a message in a dead-letter queue, and on one that may have waited for long."""
+    """Alarms on messages in a dead-letter queue, and on old ones."""
     return [alarm for queue in queues for alarm in _of_dead_letter(queue)]
 
 
@@ -33,8 +33,8 @@ def _of_dead_letter(queue: Queue) -> list[Alarm]:
             1,
             of=feeding,
         ),
-        # The age that SQS measures leaves out what was received three times, as a redrive does ("Available
-        # CloudWatch metrics for Amazon SQS").
+        # SQS's own metric of the age ignores messages that were received three times, as a redrive does
+        # (Amazon SQS, "Available CloudWatch metrics").
         Alarm(
             "dlq-age",
             f"The dead-letter queue {queue.name} has not been empty for a week, so an event may have waited "
@@ -49,7 +49,7 @@ def _of_dead_letter(queue: Queue) -> list[Alarm]:
 
 
 def of_backlog(queue: Queue, messages: int, seconds: int) -> list[Alarm]:
-    """Alarms on events that wait too long, or on too many that wait for minutes in a row."""
+    """Alarms on an event that waits too long, and on too many events for minutes in a row."""
     return [
         Alarm(
             "audit-backlog-age",

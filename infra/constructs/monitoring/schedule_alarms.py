@@ -1,4 +1,4 @@
-"""Alarms on the scheduled functions: that they run, and what they find."""
+"""Alarms on the scheduled functions: on missing and failed runs, and on what the runs report."""
 
 from typing import Final
 
@@ -10,9 +10,9 @@ from infra.constructs.schedule import ScheduledFunction
 from infra.inventory import Inventory
 from infra.resources.metrics import MINUTE
 
-# A failed run is made up for by the next; two of three are no accident.
+# The next run does the work of a failed one; two failures of three runs are not an accident.
 _FAILED_RUNS: Final = 2
-# Dead letters live for 14 days; whoever comes back from a long weekend finds them.
+# SQS deletes messages after 14 days: this leaves four, enough for a long weekend.
 _OLD_DAYS: Final = 10
 _HOUR_SECONDS: Final = 3600
 _DAY_SECONDS: Final = 24 * _HOUR_SECONDS

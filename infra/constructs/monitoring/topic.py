@@ -1,4 +1,4 @@
-"""The topic that carries alarms to people."""
+"""The SNS topic that sends alarms to people."""
 
 import hashlib
 import re
@@ -15,11 +15,10 @@ from infra.resources.policy import Statement, deny_plain_text, document
 
 
 class AlertTopic(Capability):
-    """An SNS topic that CloudWatch's alarms of this environment publish to.
+    """An SNS topic to which the alarms of this environment publish.
 
-    It is not encrypted at rest: SNS has no keys of its own, CloudWatch may not use the key that AWS
-    manages for SNS, and with a key of ours no alarm could tell that this key is gone. Alarms name
-    metrics and queues, not events.
+    It is not encrypted at rest. CloudWatch may not use the AWS managed key of SNS, and with a customer
+    managed key no alarm could report that this key is gone. Alarms name metrics and queues, not events.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ class AlertTopic(Capability):
         for email in dict.fromkeys(emails):
             self.add(
                 SnsTopicSubscription,
-                # Addressed by what it is, so that a change of the list's order changes nothing.
+                # By the address, so that the order of the list does not matter.
                 _address(email),
                 topic_arn=topic.arn,
                 protocol="email",
@@ -66,6 +65,6 @@ class AlertTopic(Capability):
 
 
 def _address(email: str) -> str:
-    """Name a subscription; the hash tells addresses apart that differ in punctuation or case alone."""
+    """Name a subscription; the hash separates addresses that differ in punctuation or case alone."""
     readable = re.sub("[^a-z0-9]+", "_", email.lower())
     return f"email_{readable}_{hashlib.sha256(email.encode()).hexdigest()[:8]}"
