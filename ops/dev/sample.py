@@ -21,7 +21,7 @@ TABLE = (
     "payment_intent.succeeded ",
     "all ",
 )
-END = ("1 parked event:", "  ", "passed: ")
+END = ("1 parked event:", "  refused/", "    ", "passed: ")
 
 
 def sample(output: str) -> str:
