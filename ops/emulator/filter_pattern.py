@@ -27,6 +27,7 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -165,14 +166,14 @@ class _JsonPattern:
         kind, token = self._kind, self._part
         if kind not in ("string", "word"):
             self._refuse("expected a string or a number")
-        number = _number(token) if kind == "word" else None
+        expected = number(token) if kind == "word" else None
         if token in ("true", "false", "null"):
             self._refuse(f"write IS {token.upper()}")
-        if sign not in ("=", "!=") and number is None:
+        if sign not in ("=", "!=") and expected is None:
             self._refuse(f"{sign} compares numbers")
         self._next()
-        if number is not None:
-            return lambda value: _is_number(value) and COMPARISONS[sign](value, number)
+        if expected is not None:
+            return lambda value: _is_number(value) and COMPARISONS[sign](value, expected)
         text = re.sub(r"\\(.)", r"\1", token[1:-1]) if kind == "string" else token
         # Only * is a wildcard, and fnmatch knows more.
         wildcard = re.compile(fnmatch.translate(re.sub(r"([?\[])", r"[\1]", text)))
@@ -193,11 +194,9 @@ def _value(document: Any, path: list[str]) -> Any:
     return document
 
 
-def _number(token: str) -> float | None:
-    try:
-        return float(token)
-    except ValueError:
-        return None
+def number(value: Any) -> float | None:
+    """Return a number, or a text that is one, as a number; None for anything else."""
+    return float(value) if NUMBER.fullmatch(str(value)) else None
 
 
 def _is_number(value: Any) -> bool:

@@ -9,12 +9,13 @@ discovered fields".
 from __future__ import annotations
 
 import json
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NoReturn
+
+from ops.emulator.filter_pattern import COMPARISONS, number
 
 Row = dict[str, Any]
 Stage = Callable[[list[Row]], list[Row]]
@@ -36,14 +37,6 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class QueryError(ValueError):
@@ -115,20 +108,13 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except ValueError:
-        return None
-
-
 def _sort_key(value: Any) -> tuple[Any, ...]:
     """Order as AWS does: what is missing, then text in natural order, then numbers."""
     if value is None:
         return (0,)
-    number = _number(value)
-    if number is not None:
-        return (2, number)
+    as_number = number(value)
+    if as_number is not None:
+        return (2, as_number)
     chunks = re.findall(r"\d+|\D+", str(value))
     return (
         1,
@@ -360,14 +346,14 @@ def _holds(sign: str, value: Any, expected: str | float) -> bool:
     """Compare as numbers where both are; a missing field equals nothing."""
     if value is None:
         return sign == "!="
-    numbers = _number(value), _number(expected)
+    numbers = number(value), number(expected)
     if None not in numbers:
         return COMPARISONS[sign](*numbers)
     return COMPARISONS[sign](_text(value), _text(expected))
 
 
 def _numbers(values: list[Any]) -> list[float]:
-    return [number for value in values if (number := _number(value)) is not None]
+    return [found for value in values if (found := number(value)) is not None]
 
 
 AGGREGATES: Mapping[str, Callable[[list[Any]], Any]] = {
