@@ -16,6 +16,7 @@ A message of any other form is of kind `unknown` and has no envelope: an operato
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -52,6 +53,8 @@ _KIND_OF_ERROR: Final[Mapping[str, str]] = {
 DOUBTFUL: Final = "DoubtfulRefusalError"
 # What Lambda writes about a time-out for which it names no error class.
 TIMED_OUT: Final = "Task timed out"
+# In the API's response, whatever its form: docs/huntaze-api.md has it at the top, others below `error`.
+_API_CODE: Final = re.compile(r'"code"\s*:\s*"([a-z][a-z0-9_]{0,63})"')
 # Our own errors, whose messages never hold a value of the event. The message of any other error may.
 _OWN_ERRORS: Final = frozenset(name for name in _KIND_OF_ERROR if "." not in name)
 
@@ -104,6 +107,16 @@ class DeadLetterMessage:
         """Id of the envelope, or None if it has none."""
         envelope_id = self.envelope.get("id") if isinstance(self.envelope, dict) else None
         return envelope_id if isinstance(envelope_id, str) else None
+
+    @property
+    def api_code(self) -> str | None:
+        """The error code in the API's response that a parked message quotes, if there is one."""
+        try:
+            answer = json.loads(self.body)["parked"]["answer"]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return None
+        found = _API_CODE.search(answer) if isinstance(answer, str) else None
+        return found[1] if found else None
 
     @property
     def unsettled(self) -> bool:

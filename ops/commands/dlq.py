@@ -49,7 +49,7 @@ def list_(
         listed = {"messages": [json_output.about(*item) for item in found]} if messages else {}
         print_json(document | listed)
     elif messages:
-        tables.show_messages(found, [json_output.api_code(message) for message, _ in found])
+        tables.show_messages(found, [message.api_code for message, _ in found])
     else:
         tables.show_groups(session.console, found, session.now)
     tables.show_unseen(session.console, counts, session.queues)

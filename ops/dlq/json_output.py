@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,9 +13,6 @@ from ops.dlq.mask import MASKED, check_depth, masked
 from ops.dlq.queues import Queue
 from ops.dlq.tables import groups
 from ops.times import stamp_of
-
-# In the API's response, whatever its form: docs/huntaze-api.md has it at the top, others below `error`.
-API_CODE = re.compile(r'"code"\s*:\s*"([a-z][a-z0-9_]{0,63})"')
 
 
 def groups_document(messages: Messages, now: float) -> list[dict[str, Any]]:
@@ -58,20 +54,10 @@ def about(message: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
         "event_time": masked({"time": event_time})["time"],
         "kind": message.kind,
         "reason": message.reason,
-        "api_code": api_code(message),
+        "api_code": message.api_code,
         "event_id": message.event_id,
         "event_type": message.event_type,
     }
-
-
-def api_code(message: DeadLetterMessage) -> str | None:
-    """Return the error code in the API's response that a parked message quotes, if there is one."""
-    try:
-        answer = json.loads(message.body)["parked"]["answer"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        return None
-    found = API_CODE.search(answer) if isinstance(answer, str) else None
-    return found[1] if found else None
 
 
 def message_document(message: DeadLetterMessage, queue: Queue, *, reveal: bool) -> dict[str, Any]:

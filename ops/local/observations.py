@@ -5,7 +5,6 @@ The local run and the chaos suite read the same observations and conclude from t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -129,27 +128,16 @@ def read_parked(queue: str, message: Mapping[str, Any]) -> ParkedMessage:
     dead = parse(message)
     explained = "reason" in dead.attributes
     original_id = dead.system_attributes.get("MessageDeduplicationId") if explained else None
-    envelope_id = dead.envelope.get("id") if isinstance(dead.envelope, dict) else None
     return ParkedMessage(
         queue=queue,
         message_id=original_id or dead.message_id,
         event_id=dead.event_id,
-        envelope_id=envelope_id if isinstance(envelope_id, str) else None,
+        envelope_id=dead.envelope_id,
         kind=dead.kind,
         reason=dead.reason,
         error=dead.error or "",
         status=dead.status,
         explained=explained,
-        code=_answer_code(dead.body),
+        code=dead.api_code,
         at=dead.failed_at * 1000,
     )
-
-
-def _answer_code(body: str) -> str | None:
-    """Return the code in the API's answer that a handler parked with the event."""
-    try:
-        answer = json.loads(json.loads(body)["parked"]["answer"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    code = answer.get("code") if isinstance(answer, dict) else None
-    return code if isinstance(code, str) else None

@@ -53,6 +53,22 @@ def test_parked_message_has_its_reason_and_the_api_status() -> None:
     assert SECRET not in repr(message)
 
 
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ('{"title": "Refused", "code": "unknown_customer"}', "unknown_customer"),
+        ('{"error": {"code": "unknown_customer", "message": "cut o', "unknown_customer"),
+        ('{"code": "ada@example.com"}', None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_parked_message_has_the_code_of_the_apis_answer(answer: object, code: str | None) -> None:
+    message = parse(received({"parked": {"answer": answer}, "envelope": ENVELOPE}))
+    assert message.api_code == code
+    assert message.envelope_id == ENVELOPE["id"]
+
+
 def test_parked_message_may_have_no_envelope() -> None:
     parked = {"reason": "the envelope must be a JSON object", "error": "InvalidEventError"}
     message = parse(received({"parked": parked, "envelope": None}))
