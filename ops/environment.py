@@ -79,7 +79,7 @@ class Environment:
 
     @property
     def name(self) -> str:
-        """dev, staging or prod."""
+        """The name of its file in environments/."""
         return self.settings.environment
 
     @property

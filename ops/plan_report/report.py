@@ -51,7 +51,7 @@ def render(plan: dict[str, Any], environment: str, *, refreshed: bool = True) ->
     plan
         What `terraform show -json PLAN` prints. No value that it marks as sensitive is written.
     environment
-        `dev`, `staging`, `prod`, or `bootstrap`.
+        The environment, or `bootstrap`.
     refreshed
         Whether AWS was asked what there is. The report says where it was not.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -136,3 +137,11 @@ def test_commands_take_the_environment_that_a_file_makes(
     )
     assert (done.returncode, done.stdout) == (code, "")
     assert expected in done.stderr
+
+
+def test_no_code_names_the_shipped_environments() -> None:
+    files = [ROOT / "main.py", ROOT / "Makefile", *(ROOT / ".github" / "workflows").iterdir()]
+    files += [path for part in ("infra", "functions", "ops") for path in (ROOT / part).rglob("*.py")]
+    # `dev` is the default of --env and of a local run; "prod" also begins a Stripe product's id.
+    found = [path for path in files if re.search(r"\bstaging\b", path.read_text(encoding="utf-8"))]
+    assert found == []
