@@ -1,4 +1,4 @@
-"""The addresses that an operator exports, of AWS, proxies and a database, checked before anything is done."""
+"""The exported addresses of AWS, proxies and the database, checked before a command does anything."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ DATABASES = frozenset({names.DATABASE_URL, f"TF_VAR_{names.DATABASE_URL}"})
 
 
 def check(environment: Mapping[str, str]) -> None:
-    """Refuse an exported address that can't be one; an empty variable counts as unset.
+    """Refuse an invalid address; an empty variable counts as unset.
 
     Raises
     ------
     OperatorError
-        Names the variable. What may hold credentials is told without its value.
+        An address is invalid. The message leaves out a value that may hold credentials.
     """
     for name, value in sorted(environment.items()):
         if not value:
             continue
         if (name == ENDPOINT or name.startswith(f"{ENDPOINT}_")) and not is_endpoint(value):
             raise OperatorError(
-                f"{name}={_shown(value)} is no address: write one like http://127.0.0.1:4566, or unset it "
-                "to reach AWS itself",
+                f"invalid {name}={_shown(value)}: expected a URL such as http://127.0.0.1:4566; unset it to "
+                "reach AWS itself",
                 usage=True,
             )
         if name.upper() in PROXIES and not _is_proxy(value):
             raise OperatorError(
-                f"{name}={_shown(value)} is no address of a proxy: write one like http://127.0.0.1:3128, "
+                f"invalid {name}={_shown(value)}: expected the URL of a proxy such as http://127.0.0.1:3128, "
                 "or unset it",
                 usage=True,
             )
@@ -42,8 +42,8 @@ def check(environment: Mapping[str, str]) -> None:
 
 
 def is_endpoint(value: str) -> bool:
-    """Whether a client of AWS can be made for an address."""
-    # Most commands are called without an endpoint of their own, and Terraform needs no botocore.
+    """Return whether botocore accepts an address as an endpoint."""
+    # Most commands run without an endpoint of their own, and Terraform needs no botocore.
     from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url
 
     if value.partition("://")[0] not in ("http", "https") or not _has_host_and_port(value):
@@ -52,7 +52,7 @@ def is_endpoint(value: str) -> bool:
 
 
 def _check_database(url: str) -> None:
-    # Few commands are called with a database, and the driver is slow to load.
+    # Few commands run with a database, and the driver is slow to load.
     import psycopg
 
     from functions.ledger.connection import encryption
@@ -62,7 +62,7 @@ def _check_database(url: str) -> None:
     except ConfigurationError as error:
         raise OperatorError(error.reason, usage=True) from None
     except (psycopg.Error, UnicodeError):
-        # Whoever connects says so.
+        # The connection reports it.
         return
 
 
@@ -71,7 +71,7 @@ def _is_proxy(value: str) -> bool:
 
 
 def _has_host_and_port(value: str) -> bool:
-    """Whether there is a host that can be looked up, and a port that can be connected to or none."""
+    """Return whether there is a host that can be looked up, and a usable port or none."""
     try:
         url = urlsplit(value)
         usable = url.port is None or url.port > 0

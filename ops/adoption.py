@@ -1,8 +1,7 @@
-"""Take queues that AWS has into the Terraform state, as the resources that the stack makes them with.
+"""Import existing queues into the Terraform state, as the resources that the stack creates them with.
 
-Provider 5.100 can't import what Cloud Control makes, so the state is written here. A queue comes in with
-nothing but what can't be changed, its name and its kind: the next apply sets all the rest in place, which
-leaves the messages where they are.
+Provider 5.100 can't import what Cloud Control creates, so the state is written here. It holds only what can't
+be changed of a queue, its name and its kind: the next apply sets the rest in place, and the messages stay.
 """
 
 from __future__ import annotations
@@ -31,29 +30,31 @@ Properties = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """The state with the queues in it that it did not know, and their names."""
+    """The state with the imported queues, and their names."""
 
     state: dict[str, Any]
     names: list[str]
 
 
 def find(terraform: Terraform, environment: str) -> Found:
-    """Look for the queues of a synthesised stack in AWS and in the state, and change neither.
+    """Find the queues of a synthesised stack that exist in AWS and not in the state; change neither.
 
     Raises
     ------
     OperatorError
-        AWS or Terraform refused or did not answer, or there is no state yet.
+        AWS or Terraform failed, or there is no state yet.
     """
     state = terraform.pull_state()
     if "lineage" not in state:
-        raise OperatorError(f"{environment} has no Terraform state yet: deploy --env {environment} makes it")
+        raise OperatorError(
+            f"{environment} has no Terraform state yet: run `huntaze-stripe deploy --env {environment}` first"
+        )
     sqs = environments.connect(environment, bus=False).client("sqs")
     return adopted(state, wanted(terraform.folder), lambda name: _address(sqs, name))
 
 
 def wanted(folder: Path) -> dict[str, Properties]:
-    """Return what can't be changed of a synthesised stack's queues, by their resources' names."""
+    """Return the immutable properties of a synthesised stack's queues, by resource name."""
     stack = json.loads((folder / "cdk.tf.json").read_text())
     properties = {
         name: json.loads(resource["desired_state"])
@@ -66,14 +67,14 @@ def wanted(folder: Path) -> dict[str, Properties]:
 def adopted(
     state: Mapping[str, Any], queues: Mapping[str, Properties], address_of: Callable[[str], str | None]
 ) -> Found:
-    """Put the queues that have an address and are not in the state into it, in place of what they were.
+    """Add the queues that exist and are not in the state, in place of their former resources.
 
     Parameters
     ----------
     queues
         As `wanted` returns them.
     address_of
-        A queue's address in AWS by its name, or None where there is no such queue.
+        Returns the URL of a queue by its name, or None if it does not exist.
     """
     known = {each["name"] for each in state["resources"] if each["type"] == MADE_BY and each["instances"]}
     found = {
@@ -88,7 +89,7 @@ def adopted(
 
 
 def _depending(resource: dict[str, Any]) -> dict[str, Any]:
-    """Let what depended on a former queue depend on the one that it is now."""
+    """Replace former queues in the dependencies of a resource."""
     former, made_by = f"{FORMER_QUEUE}.", f"{MADE_BY}."
     instances = [
         {

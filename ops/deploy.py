@@ -1,4 +1,4 @@
-"""Plan, apply and destroy a stack: the steps that a real deploy and the local run share."""
+"""Plan, apply and destroy a stack: the steps that a deploy and the local run share."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ BUS_RESOURCE: Final = "aws_cloudwatch_event_bus"
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a deploy writes, and the environment that it runs in.
+    """The folders of a deploy, and the environment that it runs in.
 
     Parameters
     ----------
     outdir
-        Takes the synthesised stacks.
+        For the synthesised stacks.
     plans
-        Takes saved plans and their Markdown.
+        For saved plans and their Markdown.
     scratch
-        Takes Terraform's CLI configuration and, without a mirror, the provider.
+        For Terraform's CLI configuration and, without a mirror, the provider.
     check
-        Called now and again while Terraform runs; the OperatorError that it raises stops Terraform.
+        Called repeatedly while Terraform runs; the OperatorError that it raises stops Terraform.
     """
 
     outdir: Path
@@ -53,14 +53,14 @@ class Workspace:
 
 @contextmanager
 def operator_workspace() -> Iterator[Workspace]:
-    """Yield the checkout's own workspace, with the operator's environment.
+    """Yield the checkout's workspace, with the operator's environment.
 
-    One command at a time has it: what is asked about and then applied is the plan that was shown.
+    Only one command at a time has it, so that the confirmed plan is the one that was shown.
 
     Raises
     ------
     OperatorError
-        When another command has it, or an exported address is none.
+        Another command has it, or an exported address is invalid.
     """
     addresses.check(os.environ)
     build = ROOT / "build"
@@ -70,7 +70,7 @@ def operator_workspace() -> Iterator[Workspace]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OperatorError(
-                "another plan or deploy is at work in this checkout: try again when it has ended"
+                "another plan or deploy is running in this checkout: try again when it has ended"
             ) from error
         yield Workspace(
             ROOT / "cdktf.out", build / "plans", build / "terraform", operator_environment(os.environ)
@@ -84,9 +84,9 @@ class Planned:
     Parameters
     ----------
     rewrites_secret
-        Whether it writes secret values where some were written before.
+        Whether it writes secret values again.
     makes_bus
-        Whether it makes the event bus, and does not only replace one of the same event source.
+        Whether it creates an event bus, other than a replacement for the same event source.
     shown
         The plan in Terraform's JSON form.
     """
@@ -114,14 +114,14 @@ def plan(
     Parameters
     ----------
     refresh
-        Without it only the state is read, and the Markdown says so.
+        Whether to read AWS; without it only the state is read, and the Markdown says so.
     applied
-        Whether the plan will be applied: an environment of live events must name its account then.
+        Whether the plan will be applied: an environment with live events must name its account then.
 
     Raises
     ------
     OperatorError
-        When the environment is unknown or incomplete, a step fails, or the plan would lose events.
+        The environment is unknown or incomplete, a step failed, or the plan would lose events.
     """
     _check_known(environment)
     with steps.step("synth"):
@@ -129,7 +129,7 @@ def plan(
     settings = infra_settings.load(environment, environ=workspace.environment)
     if applied and settings.livemode and not settings.aws_account_id:
         raise OperatorError(
-            f"aws_account_id is empty: write the 12 digits of the one account that takes live events into "
+            f"aws_account_id is empty: set it to the 12 digits of the account for live events in "
             f"environments/{environment}.toml",
             usage=True,
         )
@@ -149,7 +149,7 @@ def stack_of(workspace: Workspace, environment: str, steps: Steps) -> Terraform:
     Raises
     ------
     OperatorError
-        As :func:`plan` does.
+        The environment is unknown or incomplete, or a step failed.
     """
     _check_known(environment)
     with steps.step("synth"):
@@ -209,9 +209,9 @@ def _initialised(workspace: Workspace, stack: str, name: str, steps: Steps) -> T
 
 
 def rewrites_secret(plan: Mapping[str, Any]) -> bool:
-    """Whether a plan, in Terraform's JSON form, writes secret values where some were written before.
+    """Return whether a plan, in Terraform's JSON form, writes secret values again.
 
-    Only a first deploy creates all of them, and may leave some empty.
+    Only the first deploy creates all of them, and it may leave some empty.
     """
     every = [
         change["change"]["actions"]
@@ -223,7 +223,7 @@ def rewrites_secret(plan: Mapping[str, Any]) -> bool:
 
 
 def makes_bus(plan: Mapping[str, Any]) -> bool:
-    """Whether a plan, in Terraform's JSON form, makes a bus of an event source that has none of ours."""
+    """Return whether a plan, in Terraform's JSON form, creates a bus for another event source."""
     return any(
         change["type"] == BUS_RESOURCE
         and "create" in change["change"]["actions"]
@@ -238,32 +238,32 @@ def require_approved(planned: Planned, approved: Path) -> None:
     Raises
     ------
     OperatorError
-        When it differs, or the approved one can't be read.
+        It differs, or the approved one can't be read.
     """
     try:
         wanted = approved.read_text()
     except OSError as error:
-        raise OperatorError(f"--approved {approved}: {error.strerror}", usage=True) from error
+        raise OperatorError(f"invalid --approved {approved}: {error.strerror}", usage=True) from error
     if wanted != planned.markdown_file.read_text():
         raise OperatorError(
-            f"the plan is no longer the one in {approved}: compare {planned.markdown_file}, "
-            "and have it approved anew"
+            f"the plan differs from the approved one in {approved}: review {planned.markdown_file}, and "
+            "approve it again"
         )
 
 
 def apply(planned: Planned, steps: Steps) -> list[str]:
-    """Apply exactly what was planned; return the addresses of the resources that there are now.
+    """Apply exactly what was planned; return the addresses of all resources in the state.
 
     Raises
     ------
     OperatorError
-        It failed, or would empty a value of the secret that nobody asked to empty.
+        It failed, or would empty a secret value by accident.
     """
     absent = [name for name in names.SECRET_KEYS if f"TF_VAR_{name}" not in planned.terraform.environment]
     if planned.rewrites_secret and absent:
         raise OperatorError(
-            f"the plan writes the secrets anew, and {', '.join(absent)} would be empty: export what it "
-            f"shall hold, or TF_VAR_{absent[0]}= to empty it on purpose"
+            f"the plan writes the secrets again, and {', '.join(absent)} would be empty: export its value, "
+            f"or TF_VAR_{absent[0]}= to empty it on purpose"
         )
     with steps.step(f"apply {planned.file.stem}") as step:
         step.advance_to(0, planned.summary.resources)
@@ -284,5 +284,5 @@ def synthesise(workspace: Workspace, environments: Sequence[str]) -> None:
         check=False,
     )
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip() or "it said nothing"
+        said = (done.stderr or done.stdout).strip() or "no output"
         raise OperatorError(said.removeprefix("main.py: "), usage=done.returncode == USAGE_EXIT_CODE)

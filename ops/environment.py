@@ -1,4 +1,4 @@
-"""A deployed environment as operators reach it: its settings, its AWS account, its resources' names."""
+"""A deployed environment: its settings, its AWS account, the names of its resources."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from infra.settings import Settings
 from ops import addresses
 from ops.errors import NO_CREDENTIALS, OperatorError
 
-# People wait for these calls: an endpoint that does not answer is told within half a minute.
+# People wait for these calls: an endpoint that does not answer is reported within half a minute.
 CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
@@ -62,20 +62,21 @@ MISSING_CODES = frozenset(
         "ResourceNotFoundException",
     }
 )
-# Characters of AWS's own words in an error; what is no AWS may answer with a whole page.
+# Characters of AWS's message in an error; something else than AWS may answer with a whole page.
 LONGEST_MESSAGE = 300
-# No event source of Stripe is called so.
+# No event source of Stripe has this name.
 UNNAMED_BUS = "aws.partner/stripe.com/ed_unnamed"
-# Who gets the alarms matters to a deploy alone.
-NOBODY_TOLD: Mapping[str, object] = MappingProxyType({"alert_emails": ["none"]})
+# Only a deploy needs the recipients of the alarms.
+NO_ALERTS: Mapping[str, object] = MappingProxyType({"alert_emails": ["none"]})
 
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment; make it with :func:`connect`."""
+    """One environment; make it with `connect`."""
 
     settings: Settings
     session: boto3.Session = field(repr=False)
+    _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -84,22 +85,24 @@ class Environment:
 
     @property
     def region(self) -> str:
-        """The region of everything but the Terraform state."""
+        """The AWS region of everything but the Terraform state."""
         return self.settings.aws_region
 
     @property
     def bus(self) -> str:
-        """The partner event bus, which has the name of its event source."""
+        """The name of the partner event bus, which is that of its event source."""
         return self.settings.stripe_event_source_name
 
     def client(self, service: str, config: Config = CONFIG) -> Any:
-        """Return a client of an AWS service in the environment's region.
+        """Return a client of an AWS service in the environment's region; the default one is made once.
 
         Raises
         ------
         OperatorError
-            There can be none, because of a setting of AWS.
+            The AWS configuration is invalid.
         """
+        if config is CONFIG and service in self._clients:
+            return self._clients[service]
         make = cast("Any", self.session.client)
         try:
             with aws_errors(service):
@@ -110,10 +113,12 @@ class Environment:
         if not usable:
             # The exported addresses are checked by then.
             raise OperatorError(
-                f"the endpoint_url of {service} in the AWS configuration is no address: correct it, or "
-                f"export {addresses.ENDPOINT}",
+                f"invalid endpoint_url of {service} in the AWS configuration: correct it, or export "
+                f"{addresses.ENDPOINT}",
                 usage=True,
             )
+        if config is CONFIG:
+            self._clients[service] = made
         return made
 
     def resource(self, part: str) -> str:
@@ -122,56 +127,68 @@ class Environment:
 
     @cached_property
     def caller(self) -> tuple[str, str]:
-        """The account id and the ARN of who asks.
+        """The account id and the ARN of the caller.
 
         Raises
         ------
         OperatorError
-            AWS can't be asked, or the account is not the environment's.
+            AWS refuses or does not answer, or the account is not the environment's.
         """
-        with aws_errors("who you are"):
+        with aws_errors("the caller's identity"):
             answer = self.client("sts").get_caller_identity()
         only = self.settings.aws_account_id
         if only and answer["Account"] != only:
             raise OperatorError(
-                f"the credentials are for account {answer['Account']}, and {self.name} is in {only}: "
-                "take those of that account"
+                f"the credentials are for account {answer['Account']}, but {self.name} is in {only}: use "
+                "credentials of that account"
             )
         return answer["Account"], answer["Arn"]
 
     @property
     def account_id(self) -> str:
-        """The AWS account; raises as :attr:`caller` does."""
+        """The AWS account id.
+
+        Raises
+        ------
+        OperatorError
+            AWS refuses or does not answer, or the account is not the environment's.
+        """
         return self.caller[0]
 
     @property
     def ledger_bucket(self) -> str:
-        """The bucket of the audit ledger; raises as :attr:`caller` does."""
+        """The bucket of the audit ledger.
+
+        Raises
+        ------
+        OperatorError
+            AWS refuses or does not answer, or the account is not the environment's.
+        """
         return f"{self.resource('ledger')}-{self.account_id}"
 
     def secret_id(self, key: str) -> str:
-        """The secret that holds a value of the functions, one of ``names.SECRET_KEYS``."""
+        """Return the id of the secret for one of `names.SECRET_KEYS`."""
         return names.SECRET_NAMES[key].format(environment=self.name)
 
 
 def connect(name: str, *, bus: bool = True) -> Environment:
-    """Read an environment's settings; AWS is asked who you are only where they name the account.
+    """Read an environment's settings, and check the account if they name it.
 
     Parameters
     ----------
     bus
-        Whether the caller needs the bus; without it the name of Stripe's event source need not be set.
+        Whether the caller needs the bus; without it, the name of Stripe's event source may be unset.
 
     Raises
     ------
     OperatorError
-        The environment is unknown, its settings are wrong or incomplete, or one of AWS's is wrong; or the
-        credentials are for another account than the only one that the settings allow.
+        The environment is unknown, its settings or those of AWS are invalid, or the credentials are for
+        another account than the settings name.
     """
     addresses.check(os.environ)
     try:
         settings = infra_settings.load(
-            name, fallbacks={**NOBODY_TOLD, **({} if bus else {"stripe_event_source_name": UNNAMED_BUS})}
+            name, fallbacks={**NO_ALERTS, **({} if bus else {"stripe_event_source_name": UNNAMED_BUS})}
         )
     except InfraError as error:
         raise OperatorError(str(error), usage=True) from error
@@ -179,13 +196,13 @@ def connect(name: str, *, bus: bool = True) -> Environment:
         session = boto3.Session(region_name=settings.aws_region)
     except ConfigParseError as error:
         raise OperatorError(
-            f"{error.kwargs['path']} is no AWS configuration: correct the file, or check AWS_CONFIG_FILE and "
-            "AWS_SHARED_CREDENTIALS_FILE"
+            f"invalid AWS configuration {error.kwargs['path']}: correct the file, or check AWS_CONFIG_FILE "
+            "and AWS_SHARED_CREDENTIALS_FILE"
         ) from error
     except BotoCoreError as error:
         profile = os.environ.get("AWS_PROFILE", "default")
-        step = "check AWS_PROFILE" if profile.strip() else "unset AWS_PROFILE, or name a profile in it"
-        raise OperatorError(f"the AWS profile {profile!r} can't be used ({error}): {step}") from error
+        step = "check AWS_PROFILE" if profile.strip() else "unset AWS_PROFILE, or set it to a profile"
+        raise OperatorError(f"can't use the AWS profile {profile!r} ({error}): {step}") from error
     environment = Environment(settings, session)
     if settings.aws_account_id:
         _ = environment.caller
@@ -194,12 +211,17 @@ def connect(name: str, *, bus: bool = True) -> Environment:
 
 @contextmanager
 def aws_errors(what: str) -> Iterator[None]:
-    """Turn what AWS says into one line for people; `what` was asked for.
+    """Raise an error of AWS as one line for operators.
+
+    Parameters
+    ----------
+    what
+        What was requested.
 
     Raises
     ------
     OperatorError
-        With the next step. AWS's own message is told only where it names no more than resources.
+        With the next step. It holds AWS's own message only if that names nothing but resources.
     """
     try:
         yield
@@ -207,37 +229,39 @@ def aws_errors(what: str) -> Iterator[None]:
         raise OperatorError(NO_CREDENTIALS) from error
     except EndpointConnectionError as error:
         url = error.kwargs.get("endpoint_url", "AWS")
-        raise OperatorError(f"{url} does not answer: check the network, and AWS_ENDPOINT_URL") from error
+        raise OperatorError(f"{url} does not answer: check the network and AWS_ENDPOINT_URL") from error
     except ProxyConnectionError as error:
         # Without its address, which may hold credentials.
         raise OperatorError(
-            "the proxy does not answer: check HTTPS_PROXY and HTTP_PROXY, and NO_PROXY for what needs none"
+            "the proxy does not answer: check HTTPS_PROXY and HTTP_PROXY, and NO_PROXY for hosts without one"
         ) from error
     except SSLError as error:
         raise OperatorError(
-            f"there is no safe connection to AWS ({_line(error)}): check AWS_CA_BUNDLE, and AWS_ENDPOINT_URL"
+            f"no TLS connection to AWS ({_line(error)}): check AWS_CA_BUNDLE and AWS_ENDPOINT_URL"
         ) from error
     except ClientError as error:
-        raise OperatorError(_told(what, error)) from error
+        raise OperatorError(_explained(what, error)) from error
     except BotoCoreError as error:
-        raise OperatorError(f"AWS could not be asked for {what} ({_line(error)})") from error
-    except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        # botocore and we read what AWS promises to answer.
         raise OperatorError(
-            f"{what}: the answer is none of AWS ({type(error).__name__}): check {addresses.ENDPOINT}, and "
-            "HTTPS_PROXY"
+            f"the request for {what} failed ({_line(error)}): check the network, then repeat the command"
+        ) from error
+    except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        # botocore and we rely on the documented responses of AWS.
+        raise OperatorError(
+            f"{what}: unexpected response, probably not from AWS ({type(error).__name__}): check "
+            f"{addresses.ENDPOINT} and HTTPS_PROXY"
         ) from error
 
 
-def _told(what: str, error: ClientError) -> str:
+def _explained(what: str, error: ClientError) -> str:
     details = error.response.get("Error", {})
     code, message = details.get("Code", "an error"), _line(details.get("Message", ""))
     if code in CREDENTIALS_CODES:
         return f"AWS refused the credentials ({code}): log in again, then repeat the command"
     if code in DENIED_CODES:
-        return f"AWS denied {what} ({code}): ask for the right {error.operation_name}"
+        return f"AWS denied {what} ({code}): ask for the permission {error.operation_name}"
     if code in MISSING_CODES:
-        return f"{what} is not there ({code}): check --env and the account, or deploy the environment first"
+        return f"{what} does not exist ({code}): check --env and the account, or deploy the environment first"
     return f"AWS refused {what} ({code}: {message})"
 
 

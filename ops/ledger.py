@@ -1,4 +1,4 @@
-"""The ledger as operators read it: PostgreSQL where DATABASE_URL is exported, else the bucket in S3."""
+"""The ledger for operators: PostgreSQL if DATABASE_URL is exported, else the bucket in S3."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ EventsByType = Mapping[str, Collection[str]]
 
 
 class Ledger(Protocol):
-    """What both kinds of ledger answer.
+    """What both kinds of ledger offer.
 
     Parameters
     ----------
     progress
-        Called with how much of a long reading is done, and how much there is.
+        Called with how much of a long read is done, and how much there is.
     """
 
     progress: Progress
 
     @property
     def name(self) -> str:
-        """Which kind it is."""
+        """The kind of ledger, for people."""
 
     @property
     def unread(self) -> int:
-        """How many objects could not be read, because they lie in an archive class of S3 or are damaged."""
+        """How many objects could not be read: they are in an archive storage class of S3, or damaged."""
 
     def known(self, event_ids: Collection[str]) -> set[str]:
-        """Return those of the events that the ledger holds."""
+        """Return which of the events the ledger holds."""
 
     def event(self, event_id: str) -> dict[str, Any] | None:
-        """Return an event as the ledger holds it, to hand it over; nobody is shown it."""
+        """Return an event as the ledger holds it, to send it; it holds personal data."""
 
     def events(self, since: datetime, until: datetime) -> EventsByType:
-        """Return the events that came to the bus from `since` to before `until`."""
+        """Return the events that reached the bus from `since` to before `until`."""
 
 
 def open_ledger(environment: Environment, since: datetime) -> Ledger:
-    """Return the ledger to read; `since` is the earliest time that will be asked for.
+    """Return the ledger to read; `since` is the earliest time that will be read.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class PostgresLedger:
         self._database_url = database_url
 
     def known(self, event_ids: Collection[str]) -> set[str]:
-        """Return those of the events that have a row."""
+        """Return which of the events have a row."""
         query = "SELECT event_id FROM stripe_event_ledger WHERE event_id = ANY(%s)"
         return {event_id for (event_id,) in self._rows(query, (list(event_ids),))}
 
@@ -92,7 +92,7 @@ class PostgresLedger:
         return next((payload for (payload,) in self._rows(query, (event_id,))), None)
 
     def events(self, since: datetime, until: datetime) -> EventsByType:
-        """Return the events first seen in the window; an earlier one that came again is not told."""
+        """Return the events first seen in the window; an earlier one that came again is not among them."""
         query = "SELECT type, event_id FROM stripe_event_ledger WHERE first_seen >= %s AND first_seen < %s"
         rows = self._rows(query, (since, until))
         self.progress(len(rows), len(rows))
@@ -109,19 +109,19 @@ class PostgresLedger:
                 connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
                 return connection.execute(query.encode(), values).fetchall()
         except psycopg.errors.UndefinedTable:
-            # Taken for an empty ledger, it would let every event of Stripe's list be handed over again.
+            # As an empty ledger, it would make reconcile send every event of Stripe's list again.
             raise OperatorError(
-                "DATABASE_URL names a database without the table stripe_event_ledger, which the audit "
-                "function makes: give the environment's own, or unset it to read the ledger bucket"
+                "the database of DATABASE_URL has no table stripe_event_ledger, which the audit function "
+                "creates: use the environment's own database, or unset DATABASE_URL to read the ledger bucket"
             ) from None
         except ConfigurationError as error:
             raise OperatorError(error.reason) from None
         except (psycopg.Error, UnicodeError) as error:
-            # UnicodeError: a host's name that can't be one. Without the cause: psycopg's own texts quote the
-            # connection string.
+            # UnicodeError: an invalid host name. Without the cause: psycopg's messages quote the connection
+            # string.
             raise OperatorError(
-                f"the ledger's PostgreSQL can't be read ({type(error).__name__}): check DATABASE_URL, "
-                "or unset it to read the ledger bucket"
+                f"can't read the ledger in PostgreSQL ({type(error).__name__}): check DATABASE_URL, or unset "
+                "it to read the ledger bucket"
             ) from None
 
 
@@ -143,26 +143,26 @@ class S3Ledger:
         return self._reader.frozen + self._reader.unreadable
 
     def known(self, event_ids: Collection[str]) -> set[str]:
-        """Return those of the events that an object holds."""
+        """Return which of the events an object holds."""
         try:
             return self._known.known(event_ids)
         except EventError as error:
             raise _unreadable(error) from error
 
     def event(self, event_id: str) -> dict[str, Any] | None:
-        """Return an event as it was delivered first."""
+        """Return an event as it was first delivered."""
         try:
             return self._known.event(event_id)
         except EventError as error:
             raise _unreadable(error) from error
 
     def events(self, since: datetime, until: datetime) -> EventsByType:
-        """Return the events that came in the window, but for those that a replay brought."""
+        """Return the events that arrived in the window, without those of a replay."""
         try:
             read = 0
             found: list[tuple[str, str]] = []
             for keys in self._reader.keys_between(since, until):
-                deliveries = self._reader.entries(keys, partial(self._told, read, read + len(keys)))
+                deliveries = self._reader.entries(keys, partial(self._report, read, read + len(keys)))
                 found += [
                     (delivery.event_type, delivery.event_id)
                     for delivery in deliveries
@@ -173,12 +173,12 @@ class S3Ledger:
         except EventError as error:
             raise _unreadable(error) from error
 
-    def _told(self, before: int, total: int, done: int) -> None:
+    def _report(self, before: int, total: int, done: int) -> None:
         self.progress(before + done, total)
 
 
 def log_to_standard_error() -> None:
-    """Keep the functions' own log, of an object that can't be read for example, out of what is printed."""
+    """Keep the functions' log, for example of an unreadable object, out of standard output."""
     for handler in telemetry.logger.handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.stream = sys.stderr
@@ -193,5 +193,5 @@ def _by_type(rows: Iterable[tuple[str, ...]]) -> EventsByType:
 
 def _unreadable(error: EventError) -> OperatorError:
     return OperatorError(
-        f"the ledger can't be read: {error.reason}; check the credentials and --env, or export DATABASE_URL"
+        f"can't read the ledger: {error.reason}; check the credentials and --env, or export DATABASE_URL"
     )

@@ -1,4 +1,4 @@
-"""Whether the audit function, in the subnets that it is given, reaches what it works with.
+"""Whether the audit function, in its subnets, reaches the AWS services that it needs.
 
 A function's network interface has no public address, so a route to an internet gateway leads nowhere (AWS
 Lambda, "Enable internet access for VPC-connected Lambda functions").
@@ -20,7 +20,7 @@ Described = Mapping[str, Any]
 
 
 def dead_ends(ec2: Any, subnet_ids: Sequence[str], region: str) -> Iterator[str]:
-    """Yield a line for each subnet from which a service of ``SERVICES`` can't be reached.
+    """Yield a line for each subnet from which a service of `SERVICES` can't be reached.
 
     Parameters
     ----------
@@ -41,15 +41,15 @@ def dead_ends(ec2: Any, subnet_ids: Sequence[str], region: str) -> Iterator[str]
         ]
         if missing:
             yield (
-                f"audit_subnet_ids: from {subnet['SubnetId']} the audit function would not reach "
-                f"{', '.join(missing)}: its route table {table['RouteTableId']} leads to no NAT gateway, and "
-                f"{vpc} has no endpoint for them; make VPC endpoints (s3 as a gateway endpoint of that "
-                "table, the others with private DNS), or name subnets with a NAT gateway"
+                f"audit_subnet_ids: from {subnet['SubnetId']} the audit function can't reach "
+                f"{', '.join(missing)}: its route table {table['RouteTableId']} has no NAT gateway, and "
+                f"{vpc} has no endpoint for them; create VPC endpoints (s3 as a gateway endpoint of that "
+                "table, the others with private DNS), or use subnets with a NAT gateway"
             )
 
 
 def _route_table(ec2: Any, subnet: str, vpc: str) -> Described:
-    """The route table of a subnet: its own one, or else the main one of the VPC."""
+    """Return the route table of a subnet: its own, or else the main one of the VPC."""
     own = [{"Name": "association.subnet-id", "Values": [subnet]}]
     main = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "association.main", "Values": ["true"]}]
     tables = (

@@ -1,7 +1,7 @@
-"""What is looked at before an apply: quota, event source and network, without which it would fail half-way,
-and whether those who shall get the alarms have confirmed.
+"""Checks before an apply: the quota, the event source and the network, without which it would fail half-way,
+and whether the recipients of the alarms have confirmed.
 
-Each look needs rights of its own. Where the caller lacks them the apply goes on unchecked, and says so.
+Each check needs permissions of its own. Without them the apply continues unchecked, and says so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from infra.settings import Settings
 from ops import environment as environments
 from ops import network
+from ops.console import styled
 from ops.environment import MISSING_CODES, Environment
 from ops.errors import OperatorError
 
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
     from ops.deploy import Planned
 
-# Lambda API reference, PutFunctionConcurrency: so many executions of an account stay unreserved.
+# Lambda API reference, PutFunctionConcurrency: this many executions of an account stay unreserved.
 UNRESERVED: Final = 100
-# What Amazon SNS shows in place of the ARN of a subscription that nobody confirmed.
+# What Amazon SNS shows in place of the ARN of an unconfirmed subscription.
 UNCONFIRMED: Final = "PendingConfirmation"
 NO_TOPIC: Final = frozenset({"NotFound", "NotFoundException"})
 # A function's table of settings, and its name in AWS.
@@ -40,19 +41,19 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One line for the operator; `fatal` where the apply would fail."""
+    """One line for the operator; `fatal` if the apply would fail."""
 
     text: str
     fatal: bool = False
 
 
 def check(name: str, planned: Planned, console: Console, *, applying: bool) -> None:
-    """Look whether an environment's plan can be applied, and print what speaks against it.
+    """Check whether an environment's plan can be applied, and print warnings.
 
     Raises
     ------
     OperatorError
-        It can't, and that is what comes next (`applying`).
+        It can't, and `applying`.
     """
     if planned.summary.changes == 0:
         return
@@ -60,21 +61,27 @@ def check(name: str, planned: Planned, console: Console, *, applying: bool) -> N
     for finding in found:
         if finding.fatal and applying:
             raise OperatorError(finding.text)
-        console.print(f"warning: {finding.text}", highlight=False, markup=False, soft_wrap=True)
+        console.print(styled(f"warning: {finding.text}", "yellow"), soft_wrap=True)
 
 
 def findings(environment: Environment, *, makes_bus: bool) -> Iterator[Finding]:
-    """What speaks against an apply, which may make the bus."""
-    looks = {
+    """Return what speaks against an apply.
+
+    Parameters
+    ----------
+    makes_bus
+        Whether the apply creates the bus.
+    """
+    checks = {
         "the Lambda quota": _concurrency(environment),
         "Stripe's event source": _event_source(environment, makes_bus=makes_bus),
         "the audit function's network": _network(environment),
-        "who gets the alarms": _subscribers(environment),
+        "the subscriptions to alarms": _subscribers(environment),
     }
-    for what, look in looks.items():
+    for what, check in checks.items():
         try:
             with environments.aws_errors(what):
-                yield from look
+                yield from check
         except OperatorError as error:
             yield Finding(f"{what} was not checked: {error}")
 
@@ -92,16 +99,15 @@ def _concurrency(environment: Environment) -> Iterator[Finding]:
     if asked > free:
         settings = " + ".join(f"{name}.reserved_concurrency = {number}" for name, number in wanted.items())
         yield Finding(
-            f"{settings} reserve {asked} executions, and the account has {free} to reserve in "
-            f"{environment.region}: its quota is {quota}, others reserve {others} and {UNRESERVED} stay "
-            "unreserved; write -1, or have the Lambda quota Concurrent executions raised to "
-            f"{asked + others + UNRESERVED}",
+            f"{settings} reserve {asked} executions, but the account has {free} left in "
+            f"{environment.region}: its quota is {quota}, others reserve {others} and {UNRESERVED} must stay "
+            f"unreserved; set -1, or request a quota of {asked + others + UNRESERVED} concurrent executions",
             fatal=True,
         )
 
 
 def _wanted(settings: Settings) -> dict[str, int]:
-    """The executions that each deployed function reserves, by its table of settings."""
+    """Return the executions that each deployed function reserves, by its table of settings."""
     off = {"redrive"} if not settings.auto_redrive else set()
     off |= {"reconciliation"} if settings.reconcile == "off" else set()
     numbers = {
@@ -111,7 +117,7 @@ def _wanted(settings: Settings) -> dict[str, int]:
 
 
 def _reserved(client: Any, function: str) -> int:
-    """What a function of ours reserves already; none where it is yet to be made."""
+    """Return what a function of ours already reserves, 0 if it does not exist yet."""
     try:
         return int(
             client.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions", 0)
@@ -131,20 +137,20 @@ def _event_source(environment: Environment, *, makes_bus: bool) -> Iterator[Find
         if error.response["Error"]["Code"] not in MISSING_CODES:
             raise
         yield Finding(
-            f"stripe_event_source_name = {name!r} is no event source of {where}: compare the name, and the "
-            "account and region that the event destination in Stripe's Dashboard names",
+            f"stripe_event_source_name = {name!r} is not an event source of {where}: compare the name, the "
+            "account and the region with the event destination in Stripe's Dashboard",
             fatal=True,
         )
         return
     if source["State"] == "DELETED":
         yield Finding(
-            f"stripe_event_source_name = {name!r} was deleted by Stripe: make a new event destination, and "
-            "write its event source name",
+            f"stripe_event_source_name = {name!r} was deleted by Stripe: create a new event destination, and "
+            "set its event source name",
             fatal=True,
         )
     elif source["State"] == "ACTIVE" and makes_bus:
         yield Finding(
-            f"the event source {name} is associated with a bus already, which this deploy did not make: see "
+            f"the event source {name} is already associated with a bus that this deploy did not create: see "
             '"Associate with event bus" in docs/troubleshooting.md',
             fatal=True,
         )
@@ -170,7 +176,7 @@ def _subscribers(environment: Environment) -> Iterator[Finding]:
     for each in found:
         if each["SubscriptionArn"] == UNCONFIRMED:
             yield Finding(
-                f"{each['Endpoint']} has not confirmed, and gets no alarm: follow the link in AWS's mail, or "
-                f"have it sent again by `aws sns subscribe --topic-arn {topic} --protocol {each['Protocol']} "
-                f"--notification-endpoint {each['Endpoint']}`"
+                f"{each['Endpoint']} has not confirmed and receives no alarms: follow the link in AWS's "
+                f"mail, or send it again with `aws sns subscribe --topic-arn {topic} --protocol "
+                f"{each['Protocol']} --notification-endpoint {each['Endpoint']}`"
             )

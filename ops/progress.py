@@ -1,4 +1,4 @@
-"""The steps of a command: a progress bar for each while it works, its seconds for the report."""
+"""The steps of a command: a progress bar for each while it runs, and its seconds for the report."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Steps:
 
 
 class Step:
-    """One running step; `note` ends up on its closing line."""
+    """One running step; its closing line shows `note`."""
 
     def __init__(self, progress: Progress, name: str) -> None:
         self.note = ""
@@ -55,7 +55,7 @@ class Step:
         self._task = progress.add_task(name, total=None, note="")
 
     def advance_to(self, done: int, total: int | None = None, note: str | None = None) -> None:
-        """Move the bar to `done` of `total`; without a total the bar only shows that work goes on."""
+        """Move the bar to `done` of `total`; without a total the bar only shows that the step runs."""
         if note is not None:
             self._progress.update(self._task, note=note)
         self._progress.update(self._task, completed=done, total=total)

@@ -1,8 +1,8 @@
-"""What a plan would lose, and which events it may leave behind: read in Terraform's JSON form of the plan.
+"""What a plan would lose, and which events may match no rule, by Terraform's JSON form of the plan.
 
-`prevent_destroy` fails at plan where a resource is still in the configuration. Terraform does not ask it
-once the resource is out of there (a key that was turned off, a resource that became another one), and it
-does not know what AWS itself refuses half-way through a destroy.
+`prevent_destroy` protects a resource only while it is in the configuration, not one that was removed from it
+(a key that was turned off, a resource that became another one). And Terraform does not know what AWS itself
+refuses half-way through a destroy.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 from infra.names import BOOTSTRAP
 from ops.errors import OperatorError
 
-# What holds events, or what they can't be read without.
+# Resources that hold events, or without which events can't be read.
 HOLDING: Final = frozenset(
     {
         "aws_cloudcontrolapi_resource",
@@ -26,7 +26,7 @@ HOLDING: Final = frozenset(
         "aws_sqs_queue",
     }
 )
-# What made the queues in earlier releases.
+# The type of the queues in earlier releases.
 FORMER_QUEUE: Final = "aws_sqs_queue"
 # The queue of a log that is a convenience.
 EXPENDABLE: Final = frozenset({"aws_cloudcontrolapi_resource.log_dlq", "aws_sqs_queue.log_dlq"})
@@ -41,37 +41,37 @@ Plan = Mapping[str, Any]
 
 
 def kept(addresses: Sequence[str], stack: str, environment: str) -> OperatorError:
-    """Say what Terraform kept a plan from."""
+    """Return the error for resources that `prevent_destroy` protects."""
     if stack == BOOTSTRAP:
         return OperatorError(
-            f"the plan would destroy {_list(addresses)}, where every environment's Terraform state lies: "
-            "restore state_bucket in environments/bootstrap.toml"
+            f"the plan would destroy {_list(addresses)}, which holds the Terraform state of every "
+            "environment: restore state_bucket in environments/bootstrap.toml"
         )
     return _refusal(addresses, environment)
 
 
 def refuse_losses(plan: Plan, environment: str, *, protected: bool) -> None:
-    """Refuse a deploy that would delete what holds events, where prevent_destroy does not.
+    """Refuse a deploy that would delete resources with events that `prevent_destroy` does not protect.
 
     Raises
     ------
     OperatorError
-        With deletion_protection it would; or, with or without, it would delete an archive, or make queues
-        anew that an earlier release made, which fails half-way because they exist.
+        It would, and `protected`; or, protected or not, it would delete the archive, or create queues of an
+        earlier release again, which fails half-way because they exist.
     """
     former = [change["address"] for change in _with_action(plan, "forget") if change["type"] == FORMER_QUEUE]
     if former:
         raise OperatorError(
-            f"{_list(former)} were made by an earlier release, and events may wait in them: run "
-            f"`huntaze-stripe adopt --env {environment}` first, which takes them over"
+            f"an earlier release created {_list(former)}, and events may wait there: run "
+            f"`huntaze-stripe adopt --env {environment}` first, which imports them"
         )
     deleted = {change["address"] for change in _deleted(plan) if change["type"] in HOLDING} - EXPENDABLE
     if protected and deleted:
         raise _refusal(sorted(deleted), environment)
     if ARCHIVE in deleted:
         raise OperatorError(
-            f'the plan would delete {ARCHIVE} with the events in it: {DOCUMENT}, "A new event source", '
-            f"tells how to keep it; `huntaze-stripe destroy --env {environment}` deletes it on purpose"
+            f"the plan would delete {ARCHIVE} with its events: to keep it, see {DOCUMENT}, "
+            f'"A new event source"; to delete it, run `huntaze-stripe destroy --env {environment}`'
         )
 
 
@@ -81,7 +81,7 @@ def refuse_half_a_destroy(plan: Plan, environment: str) -> None:
     Raises
     ------
     OperatorError
-        The table or the ledger was deployed with deletion_protection, which is off in the settings now.
+        The table or the ledger was deployed with deletion_protection, which is now off in the settings.
     """
     before = [(change["address"], change["change"]["before"] or {}) for change in _deleted(plan)]
     guarded = [
@@ -91,23 +91,23 @@ def refuse_half_a_destroy(plan: Plan, environment: str) -> None:
     ]
     if guarded:
         raise OperatorError(
-            f"{_list(guarded)} would stop the destroy half-way, as they were deployed with "
-            f"deletion_protection = true: deploy {environment} with false first, then destroy"
+            f"{_list(guarded)} would stop the destroy half-way, because deletion_protection was true at the "
+            f"last deploy: deploy {environment} with false first, then destroy"
         )
 
 
 def reroutes(plan: Plan) -> bool:
-    """Tell whether bus, rules or targets come, go or match other events while the plan is applied.
+    """Return whether the plan creates, deletes or changes the bus, rules or targets.
 
     They change one after the other: an event of these seconds may match no rule.
     """
     return any(
-        change["type"] in (BUS, RULE, TARGET) and _changes_the_way(change)
+        change["type"] in (BUS, RULE, TARGET) and _changes_routing(change)
         for change in plan.get("resource_changes", ())
     )
 
 
-def _changes_the_way(resource: Mapping[str, Any]) -> bool:
+def _changes_routing(resource: Mapping[str, Any]) -> bool:
     change = resource["change"]
     if {"create", "delete"} & set(change["actions"]):
         return True
@@ -126,8 +126,7 @@ def _with_action(plan: Plan, action: str) -> Iterator[Mapping[str, Any]]:
 def _refusal(addresses: Sequence[str], environment: str) -> OperatorError:
     return OperatorError(
         f"deletion_protection = true refuses this plan of {environment}, which would delete "
-        f'{_list(addresses)}: {DOCUMENT}, "What deletion_protection keeps", tells how to go on; nothing was '
-        "changed"
+        f'{_list(addresses)}: see {DOCUMENT}, "What deletion_protection keeps"; nothing was changed'
     )
 
 

@@ -1,4 +1,4 @@
-"""Reconciliation as operators start it: with Stripe's key, the ledger and the ways back of an environment."""
+"""Reconciliation from the command line: Stripe's list against the ledger and the handlers' records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stripe(environment: Environment) -> StripeApi:
     Raises
     ------
     OperatorError
-        There is no key, it can't be used, or it is of the other mode than the environment.
+        There is no key, it is invalid, or its mode is not that of the environment.
     """
     key = os.environ.get(names.STRIPE_SECRET_KEY, "").strip() or _key_of_secret(environment)
     try:
@@ -49,25 +49,24 @@ def _key_of_secret(environment: Environment) -> str:
         key = ""
     if not key:
         raise OperatorError(
-            f"the secret {secret} holds no {names.STRIPE_SECRET_KEY}: export it, or write it "
-            "there with a deploy"
+            f"the secret {secret} has no {names.STRIPE_SECRET_KEY}: export it, or deploy with it exported"
         )
     return str(key)
 
 
 @dataclass
 class Findings:
-    """What became of the events of a window.
+    """The outcome for the events of a window.
 
     Parameters
     ----------
     gap
-        Against the ledger.
+        Events that the ledger lacks.
     unhandled
-        Events that the ledger holds and no handler has a record of, among those that must have met theirs.
+        Events that the ledger holds and that no handler has a record of, although their time for it is over.
     unapplied
-        Those that a handler took and did not apply: they wait in a dead-letter queue, or lay there and were
-        purged or expired.
+        Events that a handler received and did not apply: they are in a dead-letter queue, or were purged or
+        expired there.
     """
 
     gap: Gap = field(default_factory=Gap)
@@ -76,16 +75,16 @@ class Findings:
 
     @property
     def open_count(self) -> int:
-        """How many events reached no ledger or no handler, and were not handed over."""
+        """How many events the ledger lacks or no handler has received, and were not sent."""
         return self.gap.open_count + self.unhandled.open_count
 
     @property
     def healed_count(self) -> int:
-        """How many were handed over."""
+        """How many events were sent."""
         return sum(len(gap.healed) for gap in (self.gap, self.unhandled, self.unapplied))
 
-    def told(self) -> str:
-        """Return how far it came, for people."""
+    def summary(self) -> str:
+        """Return the counts in one line."""
         return (
             f"{plural(self.gap.compared.total(), 'event')} compared, {self.gap.missing_count} missing, "
             f"{self.unhandled.missing_count} reached no handler"
@@ -99,9 +98,9 @@ class Comparison:
     Parameters
     ----------
     healer
-        Hands over what is missing and what reached no handler; None hands over nothing.
+        Sends missing events, and those that no handler has received; None sends nothing.
     with_unapplied
-        Whether to hand over, too, what a handler took and did not apply.
+        Whether to send also events that a handler received and did not apply.
     """
 
     api: StripeApi
@@ -118,33 +117,33 @@ class Comparison:
         Parameters
         ----------
         types
-            Event types to compare; none is all.
+            Event types to compare; empty for all.
         handled_until
             Events made later may still be on their way to a handler.
 
         Raises
         ------
         OperatorError
-            Stripe, the ledger or AWS failed. What was handed over before stays handed over.
+            Stripe, the ledger or AWS failed. Events that were sent before stay sent.
         """
         findings = Findings()
         first, last = int(since.timestamp()), int(until.timestamp())
-        judged_until = int(handled_until.timestamp())
+        received_until = int(handled_until.timestamp())
         with steps.step("compare with Stripe") as step:
             self.ledger.progress = lambda done, total: step.advance_to(done, total, "objects of the ledger")
             try:
                 for batch in compare(self.api.events(first, last, types), self._in_ledger):
                     self._of_ledger(batch, findings)
-                    self._of_handlers(batch, judged_until, findings)
+                    self._of_handlers(batch, received_until, findings)
                     step.advance_to(
                         batch.last_created - first,
                         last - first,
                         f"{findings.gap.missing_count + findings.unhandled.missing_count} missing so far",
                     )
             except EventError as error:
-                told = f"{findings.told()}, {findings.healed_count} handed over"
-                raise OperatorError(f"{error.reason}; {told}: repeat the command") from error
-            step.note = findings.told()
+                counts = f"{findings.summary()}, {findings.healed_count} sent"
+                raise OperatorError(f"{error.reason}; {counts}: repeat the command") from error
+            step.note = findings.summary()
         return findings
 
     def _in_ledger(self, events: Sequence[Event]) -> set[str]:
@@ -155,16 +154,16 @@ class Comparison:
         for event in batch.missing:
             findings.gap.add_missing(event, self.healer.heal if self.healer else None)
 
-    def _of_handlers(self, batch: Batch, judged_until: int, findings: Findings) -> None:
+    def _of_handlers(self, batch: Batch, received_until: int, findings: Findings) -> None:
         lacking = {event["id"] for event in batch.missing}
-        judged = [
+        due = [
             event
             for event in batch.events
-            if event["type"] in ROUTES and event["created"] <= judged_until and event["id"] not in lacking
+            if event["type"] in ROUTES and event["created"] <= received_until and event["id"] not in lacking
         ]
         with records.reading(self.environment) as read:
-            statuses = read.of_events(judged)
-        for event in judged:
+            statuses = read.of_events(due)
+        for event in due:
             status = statuses.get(event["id"])
             if status == COMPLETED:
                 continue
@@ -178,12 +177,12 @@ class Comparison:
 
 
 def healer(environment: Environment) -> Healer:
-    """Return the way back for missing events.
+    """Return what sends missing events.
 
     Raises
     ------
     OperatorError
-        The audit queue or a function is not there.
+        The audit queue or a function does not exist.
     """
     queue = f"{environment.resource('events')}.fifo"
     sqs, functions = environment.client("sqs"), environment.client("lambda")

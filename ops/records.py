@@ -1,4 +1,4 @@
-"""The handlers' records in the idempotency table, as operators read them."""
+"""The handlers' records in the idempotency table, for operators."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ops.errors import OperatorError
 
 @contextmanager
 def reading(environment: Environment) -> Iterator[HandlerRecords]:
-    """Give the records of an environment to read.
+    """Yield the records of an environment.
 
     Raises
     ------
     OperatorError
-        They can't be read.
+        The table can't be read.
     """
     table = environment.resource("idempotency")
     try:
@@ -26,7 +26,7 @@ def reading(environment: Environment) -> Iterator[HandlerRecords]:
     except EventError as error:
         if error.__cause__ is None:
             raise OperatorError(
-                f"DynamoDB throttles the table {table}: wait a minute and repeat the command"
+                f"DynamoDB throttles the table {table}: wait a minute, then repeat the command"
             ) from error
         with aws_errors(f"the table {table}"):
             raise error.__cause__ from error

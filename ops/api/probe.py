@@ -1,6 +1,6 @@
-"""Whether a running API keeps the contract's promises, tried with made-up events of each path.
+"""Check a running API against the contract's promises, with made-up events for each path.
 
-The bodies are those that the pipeline sends for the shipped samples, about objects that nobody has.
+The bodies are those that the pipeline sends for the shipped samples, with ids that do not exist.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether one promise is kept on one path; `problem` is empty where it is."""
+    """Whether one promise is kept on one path; `problem` is empty if it is."""
 
     path: str
     event_type: str
@@ -73,7 +73,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a shipped event leads to."""
+    """A shipped sample event and its path."""
 
     path: str
     event_type: str
@@ -81,7 +81,7 @@ class Sample:
     customer_id: str = ""
 
     def fresh(self) -> Request:
-        """Return its request for an event and objects that nobody has seen."""
+        """Return its request with fresh ids for the event and its objects."""
         detail = FreshIds(f"contract check {uuid.uuid4()}", own_ids({"detail": self.detail})).rewritten(
             self.detail
         )
@@ -102,12 +102,12 @@ class Sample:
 
 
 def samples(paths: Collection[str], customer_id: str = "") -> list[Sample]:
-    """Return a sample of each path and event type; of the given paths only, where there are any.
+    """Return a sample of each path and event type; of the given paths only, if there are any.
 
     Raises
     ------
     OperatorError
-        The pipeline calls no such path.
+        The pipeline does not call a path.
     """
     found = []
     for file in sorted((SAMPLES / GENERATIONS[-1]).glob("*.json")):
@@ -120,19 +120,19 @@ def samples(paths: Collection[str], customer_id: str = "") -> list[Sample]:
     for path in paths:
         if path not in known:
             raise OperatorError(
-                f"--path {path}: the pipeline does not call it; take one of {', '.join(sorted(known))}",
+                f"invalid --path {path}: expected one of {', '.join(sorted(known))}",
                 usage=True,
             )
     return [sample for sample in found if not paths or sample.path in paths]
 
 
-def run(url: str, key: str, chosen: Collection[Sample], tell: Callable[[Finding], None]) -> list[Finding]:
-    """Try every promise with every sample, and tell each finding at once.
+def run(url: str, key: str, chosen: Collection[Sample], report: Callable[[Finding], None]) -> list[Finding]:
+    """Check every promise with every sample, and report each finding at once.
 
     Raises
     ------
     OperatorError
-        Nothing answers at the URL.
+        No server answers at the URL.
     """
     findings = []
     with httpx.Client(base_url=url, trust_env=False, timeout=READ_SECONDS) as client:
@@ -140,7 +140,7 @@ def run(url: str, key: str, chosen: Collection[Sample], tell: Callable[[Finding]
             probe = _Probe(client, key)
             for promise, problem in _promises(probe, sample.fresh(), sample.fresh()):
                 finding = Finding(sample.path, sample.event_type, promise, problem)
-                tell(finding)
+                report(finding)
                 findings.append(finding)
     return findings
 
@@ -151,7 +151,7 @@ class _Probe:
     key: str = field(repr=False)
 
     def send(self, request: Request, key: str | None = None) -> Answer:
-        """Return the status, and the code where the body tells one. Status 0 is no answer in time."""
+        """Return the status, and the code in the body or None. Status 0 means a read timeout."""
         headers = {**request.headers, "Authorization": f"Bearer {self.key if key is None else key}"}
         try:
             answer = self.client.post(request.path, content=json.dumps(request.body), headers=headers)
@@ -170,26 +170,26 @@ class _Probe:
 
 
 def _promises(probe: _Probe, one: Request, another: Request) -> Iterator[tuple[str, str]]:
-    """Yield each promise with what was answered instead, or with an empty text."""
+    """Yield each promise with the wrong answer, or with an empty text."""
     rejected, reused = {(422, EVENT_REJECTED)}, {(422, IDEMPOTENCY_KEY_REUSED)}
     known = {(409, ALREADY_APPLIED)}
     yield "a wrong API key is refused", _unless(probe.send(one, "wrong"), statuses={401, 403})
     yield "a wrong event is rejected, by code", _unless(probe.send(one.invalid), rejected)
     yield "a rejected key is not used up", _unless(probe.send(one), statuses=APPLIED)
-    yield "an equal request is known as applied", _unless(probe.send(one), known, APPLIED)
-    yield "another content under an applied key is told, by code", _unless(probe.send(one.other), reused)
-    yield "the key is looked at before the content", _unless(probe.send(one.invalid), reused)
+    yield "an equal request is reported as applied", _unless(probe.send(one), known, APPLIED)
+    yield "another content under an applied key is rejected, by code", _unless(probe.send(one.other), reused)
+    yield "the key is checked before the content", _unless(probe.send(one.invalid), reused)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(probe.send, [another] * AT_ONCE))
     busy = {*known, (409, REQUEST_IN_PROGRESS)}
     problems = (_unless(answer, busy, APPLIED) for answer in answers)
-    nobody = "" if any(status in APPLIED for status, _ in answers) else "none was answered with 2xx"
-    yield "of equal requests at one time one is applied", next(filter(None, problems), nobody)
-    yield "their key is known as applied", _unless(probe.send(another), known, APPLIED)
+    nobody = "" if any(status in APPLIED for status, _ in answers) else "no answer was 2xx"
+    yield "one of several equal requests at once is applied", next(filter(None, problems), nobody)
+    yield "their key is reported as applied", _unless(probe.send(another), known, APPLIED)
 
 
 def _unless(answer: Answer, answers: Collection[Answer] = (), statuses: Collection[int] = ()) -> str:
-    """Return what was answered, or an empty text where that is one of the given."""
+    """Return the answer as a text, or an empty text if it is one of the given ones."""
     status, code = answer
     if answer in answers or status in statuses:
         return ""

@@ -15,13 +15,13 @@ from ops.plan_report.masks import entry, marks_any
 from ops.plan_report.sensitive import Sensitive
 
 Path = tuple[str | int, ...]
-# Characters up to which an object that comes or goes whole is written whole.
+# Longest object, in characters, that is written whole if it is created or deleted.
 ONE_LINE = 120
 
 
 @dataclass(frozen=True)
 class Word:
-    """What stands in place of a value."""
+    """A placeholder for a value."""
 
     text: str
 
@@ -33,7 +33,7 @@ ABSENT = Word("absent")
 
 @dataclass(frozen=True)
 class Attribute:
-    """One changed attribute: where it is, and its value before and after, or the word for it."""
+    """One changed attribute: its path, and its values before and after, or placeholders."""
 
     path: Path
     before: Any
@@ -45,7 +45,7 @@ class Attribute:
         return path_name(self.path)
 
     def is_below(self, paths: Sequence[Path]) -> bool:
-        """Whether it is one of these paths, or part of what one of them names."""
+        """Return whether it is at or below one of the paths."""
         return any(self.path[: len(path)] == path for path in paths)
 
 
@@ -141,7 +141,7 @@ def _common_steps(before: _Side, after: _Side, path: Path) -> list[str | int] | 
     """Return the steps into two objects or two lists of objects, or None."""
     values = [side.value for side in (before, after) if not side.is_empty]
     is_masked = any(map(marks_any, (before.sensitive, after.sensitive, after.unknown)))
-    # At the top it is the resource itself, whose attributes are told one by one.
+    # At the top is the resource itself, whose attributes are listed one by one.
     if path and len(values) == 1 and _is_short(values[0]) and not is_masked:
         return None
     masks = (after.unknown,) if after.unknown is not True else ()
@@ -154,7 +154,7 @@ def _common_steps(before: _Side, after: _Side, path: Path) -> list[str | int] | 
 
 
 def _is_short(value: object) -> bool:
-    """Whether it is an object that reads better on one line, such as tags."""
+    """Return whether it is an object that reads better on one line, such as tags."""
     if not isinstance(value, dict) or any(isinstance(item, (dict, list)) for item in value.values()):
         return False
     return bool(value) and len(json.dumps(value, ensure_ascii=False)) <= ONE_LINE
@@ -165,7 +165,7 @@ def _is_objects(value: object) -> bool:
 
 
 def _decoded(before: object, after: object) -> tuple[Any, Any] | None:
-    """Return both strings as the JSON objects that they hold, unless these are the same."""
+    """Return both strings as the JSON objects in them, unless these are equal."""
     if not isinstance(before, str) or not isinstance(after, str):
         return None
     try:
@@ -178,7 +178,7 @@ def _decoded(before: object, after: object) -> tuple[Any, Any] | None:
 
 
 def _with_unknown(value: object, unknown: object) -> Any:
-    """Put the word for an unknown value where the mask says that one stands."""
+    """Replace unknown values, as the mask marks them, by the placeholder."""
     if unknown is True:
         return UNKNOWN
     if isinstance(value, dict) and isinstance(unknown, dict):

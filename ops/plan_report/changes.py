@@ -1,4 +1,4 @@
-"""The changes of a plan, in the order in which a reviewer wants to see them."""
+"""The changes of a plan, in a reviewer's order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ops.plan_report.sensitive import Sensitive
 
 
 class Kind(Enum):
-    """What happens to a resource: the most dangerous first. The value is the word for people."""
+    """What happens to a resource, the most dangerous first. The value is the word for people."""
 
     DESTROY = "destroy"
     REPLACE = "replace"
@@ -57,7 +57,7 @@ class Change:
     forced_by
         Paths of the attributes that force a replacement.
     reason
-        Why it is destroyed or replaced, where Terraform says so.
+        Why it is destroyed or replaced, if Terraform says so.
     previous
         The address that it moves from.
     """
@@ -112,7 +112,7 @@ def _resource(resource: dict[str, Any], sensitive: Sensitive) -> Change | None:
 
 
 def _is_listed(attribute: Attribute, kind: Kind, forced: Sequence[Path]) -> bool:
-    """Leave out what a new object brings by itself: computed and empty attributes."""
+    """Return whether to list an attribute: not the computed and empty ones of a new object."""
     if kind is Kind.UPDATE or attribute.is_below(forced):
         return True
     is_empty = attribute.after in (None, ABSENT, [], {}) and attribute.before in (None, ABSENT)

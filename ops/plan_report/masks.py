@@ -1,4 +1,4 @@
-"""The masks beside a value in a plan: they have its shape, with `true` where all that lies below is meant.
+"""The masks beside a value in a plan: they have its shape, with `true` for everything below.
 
 Source: Terraform, "JSON Output Format", `before_sensitive`, `after_sensitive` and `after_unknown`.
 """
@@ -20,7 +20,7 @@ def entry(value: object, step: str | int, default: Any) -> Any:
 
 
 def marks_any(mask: object) -> bool:
-    """Whether a mask holds `true` anywhere."""
+    """Return whether a mask has `true` anywhere."""
     if isinstance(mask, dict):
         return any(marks_any(item) for item in mask.values())
     if isinstance(mask, list):

@@ -14,14 +14,14 @@ from ops.plan_report.text import code, values
 # GitHub refuses a longer comment. We count bytes of UTF-8, which are never fewer than characters.
 # GitHub's limit is 65,536 characters, and the workflow writes a few lines of its own above the report.
 MAXIMUM = 65_000
-# What the heading, the counts and the closing lines take at the very most.
+# The heading, the counts and the closing lines are shorter than this.
 RESERVED = 2_000
-# Beyond these, one resource would crowd out the others.
+# More would crowd out other resources.
 FORCING_SHOWN = 5
 ATTRIBUTES_SHOWN = 40
 # Changed attributes that a line for a terminal names.
 NAMES_SHOWN = 5
-# By its digest, what was approved is compared with what is applied, down to what is cut here.
+# The digest covers what is cut too, so that an approved plan is compared whole.
 DIGEST_SHOWN = 16
 PARTICIPLES = {
     Kind.DESTROY: "destroyed",
@@ -33,13 +33,13 @@ PARTICIPLES = {
     Kind.MOVE: "moved",
     Kind.OTHER: "changed otherwise",
 }
-STATE_ONLY = "> Compared with the state only: what was changed in AWS by other hands is not shown here."
+STATE_ONLY = "> Compared with the state only: changes made in AWS by other means are not shown."
 INFINITIVES = {Kind.OTHER: "change otherwise"}
 LOSES = frozenset({Kind.DESTROY, Kind.REPLACE})
 
 
 def marker(environment: str) -> str:
-    """Return the hidden line by which the environment's one comment is found again."""
+    """Return the hidden line that identifies the environment's comment."""
     return f"<!-- huntaze-plan:{environment} -->"
 
 
@@ -53,7 +53,7 @@ def render(plan: dict[str, Any], environment: str, *, refreshed: bool = True) ->
     environment
         The environment, or `bootstrap`.
     refreshed
-        Whether AWS was asked what there is. The report says where it was not.
+        Whether AWS was read; if not, the report says so.
     """
     resources = resource_changes(plan)
     outputs = output_changes(plan)
@@ -67,9 +67,9 @@ def render(plan: dict[str, Any], environment: str, *, refreshed: bool = True) ->
     if not refreshed:
         head += [STATE_ONLY, ""]
     if plan.get("errored"):
-        head += ["> The plan failed half-way: this is not all that would change.", ""]
+        head += ["> The plan failed half-way: it may be incomplete.", ""]
     if plan.get("deferred_changes"):
-        head += [f"> {len(plan['deferred_changes'])} changes were put off until after this apply.", ""]
+        head += [f"> {len(plan['deferred_changes'])} changes are deferred until after this apply.", ""]
     digest = hashlib.sha256(repr((resources, outputs)).encode(errors="backslashreplace")).hexdigest()
     closing = ["", f"*Digest of all changes: {code(digest[:DIGEST_SHOWN])}*"]
     return "\n".join([*head, *_fitting(resources, outputs), *closing]) + "\n"
@@ -99,10 +99,9 @@ def outline(plan: dict[str, Any]) -> list[str]:
 
 
 def _fitting(resources: Sequence[Change], outputs: Sequence[Change]) -> list[str]:
-    """Return the list of changes, its details cut from the end where they would be too long together.
+    """Return the list of changes, without the last details if the list would be too long.
 
-    Every change first gets one line, in order, while there is room; what room is left goes to the details,
-    in the same order.
+    Every change first gets one line while there is room; the details get the rest, in the same order.
     """
     entries = [*resources, *outputs]
     room = MAXIMUM - RESERVED

@@ -1,7 +1,7 @@
-"""The sensitive texts of a plan, so that they are hidden where Terraform lost the mark as well.
+"""The sensitive texts of a plan, to hide them also if Terraform has lost the mark.
 
-Terraform marks places, not values: what a resource computes from a sensitive argument is not marked, and a
-change then shows it as the value before.
+Terraform marks attributes, not values: what a resource computes from a sensitive argument is not marked, and
+a change shows it as the value before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-# A shorter text can't be told from ordinary words: hiding every `dev` would hide the plan.
+# A shorter text may be an ordinary word: hiding every `dev` would hide the plan.
 SHORTEST = 6
 # What Go's encoder, and so Terraform's jsonencode, escapes on top of JSON.
 ESCAPED_BY_GO = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
@@ -27,7 +27,7 @@ class Sensitive:
         self._texts = tuple(texts)
 
     def is_in(self, value: object) -> bool:
-        """Whether a sensitive text occurs anywhere in a value, in its keys too."""
+        """Return whether a sensitive text occurs in a value or its keys."""
         if isinstance(value, str):
             return any(text in value for text in self._texts)
         if isinstance(value, dict):

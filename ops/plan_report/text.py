@@ -1,7 +1,7 @@
-"""Text of a plan in Markdown: nothing that it holds may format, link, mention or hide anything.
+"""Text of a plan in Markdown that can't format, link, mention or hide anything.
 
-All of it stands in code spans: GitHub renders what is inside them as it is, and neither mentions a user nor
-links an address or an issue there. Source: GitHub Flavored Markdown, "Code spans".
+It is all in code spans: GitHub renders them literally, and neither mentions a user nor links an address or an
+issue in them. Source: GitHub Flavored Markdown, "Code spans".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ops.plan_report.attributes import Word
 # Long enough for an ARN; a policy document or a script is cut.
 LONGEST_VALUE = 160
 LONGEST_NAME = 300
-# How much of what two long texts have in common is shown before they part.
+# Characters of the common start of two long texts that are shown before they differ.
 CONTEXT = 30
 CUT = "…"
 BACKTICKS = re.compile("`+")
@@ -31,7 +31,7 @@ def code(text: str, longest: int = LONGEST_NAME) -> str:
 
 
 def values(before: Any, after: Any) -> tuple[str, str]:
-    """Return both sides of a change. Two long texts are cut so that the place where they part is seen."""
+    """Return both sides of a change. Two long texts are cut so that their first difference is visible."""
     texts = [_written(value) for value in (before, after)]
     start = 0
     if max(map(len, texts)) > LONGEST_VALUE:
@@ -57,7 +57,7 @@ def _common_length(first: str, second: str) -> int:
 
 
 def _visible(text: str) -> str:
-    """Escape what is not seen or reorders what is: line breaks, control and direction characters."""
+    """Escape invisible and reordering characters: line breaks, control and direction characters."""
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 

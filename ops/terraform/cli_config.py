@@ -14,9 +14,9 @@ PROVIDER_ADDRESS = "registry.terraform.io/hashicorp/aws"
 def cli_environment(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, str], Path | None]:
     """Return the environment in which Terraform finds its provider, and the mirror that serves it.
 
-    An operator's own `TF_CLI_CONFIG_FILE` stays in force where it exists; one that points at a missing file
-    is dropped, because Terraform warns of it at every command. Without a mirror the provider comes from the
-    registry, by way of a plugin cache below `folder`.
+    An operator's own `TF_CLI_CONFIG_FILE` is used if it exists; one that points at a missing file is dropped,
+    because Terraform warns of it at every command. Without a mirror the provider comes from the registry,
+    through a plugin cache below `folder`.
 
     Parameters
     ----------

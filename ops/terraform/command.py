@@ -31,13 +31,13 @@ PLAN_ONLY = "a plan does not read this value"
 NO_CHANGES, CHANGES = 0, 2
 
 
-# The next step by words that stand together in what Terraform and its provider say.
+# The next step by words in the output of Terraform and its provider.
 STEPS = {
     ("custom CA bundle",): "check AWS_CA_BUNDLE",
     ("shared config profile",): "check AWS_PROFILE",
     ("proxyconnect",): "check HTTPS_PROXY and HTTP_PROXY",
-    ("connection refused",): "check the network, and AWS_ENDPOINT_URL",
-    ("no such host",): "check the network, and AWS_ENDPOINT_URL",
+    ("connection refused",): "check the network and AWS_ENDPOINT_URL",
+    ("no such host",): "check the network and AWS_ENDPOINT_URL",
     ("Secret", "already scheduled for deletion"): "docs/troubleshooting.md says how to restore or "
     "delete what an earlier destroy left",
     ("BucketAlreadyOwnedByYou",): "docs/troubleshooting.md says how to import the bucket",
@@ -45,11 +45,11 @@ STEPS = {
 
 
 class TerraformError(OperatorError):
-    """A Terraform command failed; the message holds what Terraform said, in one line."""
+    """A Terraform command failed; the message holds its output in one line."""
 
 
 class KeptError(TerraformError):
-    """A plan would destroy resources whose `prevent_destroy` is on; nothing was changed.
+    """A plan would destroy resources with `prevent_destroy`; nothing was changed.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def operator_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which Terraform's variables hold the operator's exported secrets.
 
     HUNTAZE_API_KEY, STRIPE_SECRET_KEY and DATABASE_URL become the ephemeral variables of those names. An
-    exported TF_VAR_… wins.
+    exported TF_VAR_… takes precedence.
     """
     exported = {f"TF_VAR_{name}": environment[name] for name in names.SECRET_KEYS if environment.get(name)}
     return {**exported, **environment}
@@ -83,9 +83,9 @@ class Terraform:
     environment
         The environment of every command; see `operator_environment`.
     engine, mirror
-        What runs, and the folder that serves the provider (None: the registry).
+        The Terraform that runs, and the folder that serves the provider (None: the registry).
     check
-        Called now and again while a command runs; what it raises stops the command.
+        Called repeatedly while a command runs; an error that it raises stops the command.
     """
 
     folder: Path
@@ -98,25 +98,25 @@ class Terraform:
     def at(
         cls, folder: Path, environment: Mapping[str, str], scratch: Path, check: Check | None = None
     ) -> Terraform:
-        """Find the engine and the provider for a folder; `scratch` takes the CLI configuration.
+        """Find the engine and the provider for a folder; the CLI configuration is written to `scratch`.
 
         Raises
         ------
         OperatorError
-            When no engine is new enough, or the folder holds no synthesised stack.
+            No engine is new enough, or the folder has no synthesised stack.
         """
         if not (folder / "cdk.tf.json").is_file():
-            raise OperatorError(f"{folder} holds no synthesised stack: run `make synth` first")
+            raise OperatorError(f"{folder} has no synthesised stack: run `make synth` first")
         settle_override(folder, environment)
         settled, mirror = cli_environment(environment, scratch)
         settled |= {"CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
-        # The wheel's Terraform is started as a module of this project, from another folder.
+        # The wheel's Terraform runs as a module of this project, from another folder.
         settled["PYTHONPATH"] = str(ROOT)
         return cls(folder, settled, find_engine(settled), mirror, check)
 
     @property
     def provider_origin(self) -> str:
-        """Where the provider comes from, for people to read."""
+        """The origin of the provider, for people."""
         return f"mirror {self.mirror}" if self.mirror else "the Terraform registry or the CLI configuration"
 
     def init(self) -> None:
@@ -141,11 +141,11 @@ class Terraform:
     ) -> PlanSummary:
         """Plan, save the plan to `out` where given, and return its counts.
 
-        Without `refresh` the stack is compared with the state as it was written last: nothing but the state
-        and the caller's identity is read, and no lock is taken.
+        Without `refresh` the stack is compared with the last state: only the state and the caller's identity
+        are read, and the state is not locked.
 
-        A missing HUNTAZE_API_KEY or STRIPE_SECRET_KEY is filled in: a plan neither reads nor stores an
-        ephemeral value, and whoever only reviews needs no key. An apply of that plan asks for the real one.
+        A missing HUNTAZE_API_KEY or STRIPE_SECRET_KEY gets a placeholder: a plan neither reads nor stores an
+        ephemeral value, so that a reviewer needs no key. An apply of that plan needs the real one.
         """
         environment = {f"TF_VAR_{key}": PLAN_ONLY for key in KEYS} | dict(self.environment)
         options = ["-out", str(out.resolve())] if out else []
@@ -160,10 +160,10 @@ class Terraform:
         *,
         planned: PlanSummary | None = None,
     ) -> PlanSummary:
-        """Apply a saved plan, of which `planned` are the counts, or whatever a fresh plan finds to do.
+        """Apply a saved plan, or the result of a new one; `planned` are its counts.
 
-        What the plan filled in is empty here: Terraform wants the variables that were set for the plan, and
-        the stack refuses an empty key that it needs.
+        The placeholders of the plan are empty here: Terraform requires the variables that were set for the
+        plan, and the stack refuses an empty key that it needs.
         """
         what = [str(plan.resolve())] if plan else ["-auto-approve"]
         total = planned.resources if planned else 0
@@ -171,7 +171,7 @@ class Terraform:
         return self._stream(["apply", *what], progress, environment, total=total)
 
     def destroy(self, progress: Progress | None = None) -> PlanSummary:
-        """Destroy everything that the state holds."""
+        """Destroy all resources in the state."""
         return self._stream(["destroy", "-auto-approve"], progress, self.environment)
 
     def outputs(self) -> dict[str, Any]:
@@ -195,8 +195,8 @@ class Terraform:
         return state
 
     def push_state(self, state: Mapping[str, Any]) -> None:
-        """Store a state in place of the one that it was made of: its serial must be higher."""
-        # For this user's eyes only, and only until it is stored.
+        """Replace the state by another one of the same lineage with a higher serial."""
+        # Only this user can read it, and only until it is stored.
         with tempfile.NamedTemporaryFile("w", suffix=".tfstate") as file:
             json.dump(state, file)
             file.flush()
@@ -244,7 +244,7 @@ class Terraform:
     def _start(
         self, arguments: Sequence[str], environment: Mapping[str, str], stderr: IO[str]
     ) -> subprocess.Popen[str]:
-        # In a session of its own, so that Ctrl-C reaches it once, by us, and it can release the state's lock.
+        # In its own session: Ctrl-C reaches it once, through us, so that it can unlock the state.
         return subprocess.Popen(
             [*self.engine.command, *arguments],
             cwd=self.folder,
@@ -258,7 +258,7 @@ class Terraform:
 
 
 def _failure(command: str, said: str) -> TerraformError:
-    """Return the error of a command; the next step stands in it where what Terraform says names none."""
+    """Return the error of a command, with the next step if Terraform's output names none."""
     if "No valid credential sources found" in said:
         return TerraformError(NO_CREDENTIALS)
     step = next((f"; {step}" for signs, step in STEPS.items() if all(sign in said for sign in signs)), "")
@@ -266,6 +266,6 @@ def _failure(command: str, said: str) -> TerraformError:
 
 
 def _essence(text: str) -> str:
-    """Return the words of Terraform's boxed error text in one line."""
+    """Return the text of Terraform's boxed error message in one line."""
     lines = (line.strip("│╷╵ \t") for line in text.splitlines())
-    return " ".join(line for line in lines if line) or "it said nothing"
+    return " ".join(line for line in lines if line) or "no output"

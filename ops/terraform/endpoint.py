@@ -1,8 +1,7 @@
-"""What a stack needs besides its synthesised files where AWS_ENDPOINT_URL is an embedded AWS on loopback.
+"""What a stack needs besides its synthesised files if AWS_ENDPOINT_URL is an embedded AWS on loopback.
 
-S3 is addressed by path there, because a bucket's name can't be put before 127.0.0.1, and nothing checks the
-dummy credentials. Terraform merges an override file into the stack; the stack's own files stay those of a
-real deploy.
+S3 is addressed by path, because 127.0.0.1 has no subdomains for buckets, and the dummy credentials are not
+checked. Terraform merges an override file into the stack; the stack's own files stay those of a real deploy.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ BACKEND = {
 
 
 def is_embedded(environment: Mapping[str, str]) -> bool:
-    """Tell whether the environment leads to an AWS on this machine."""
+    """Return whether AWS_ENDPOINT_URL is on this machine."""
     return urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname in names.LOOPBACK_HOSTS
 
 
 def settle_override(folder: Path, environment: Mapping[str, str]) -> None:
-    """Write the override file into a stack's folder, or remove one that an earlier run left there."""
+    """Write the override file into a stack's folder, or remove that of an earlier run."""
     path = folder / OVERRIDE_FILE
     if is_embedded(environment):
         path.write_text(json.dumps({"provider": {"aws": PROVIDER}}, indent=2) + "\n")

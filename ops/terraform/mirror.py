@@ -1,4 +1,4 @@
-"""Where the AWS provider comes from: a mirror folder on this machine, or the Terraform registry.
+"""Find the AWS provider in a mirror folder on this machine.
 
 A mirror is a folder that holds `registry.terraform.io/hashicorp/aws/VERSION/OS_ARCH`, as
 `terraform providers mirror` and the implied mirror folders lay it out.
@@ -32,19 +32,19 @@ def find_mirror(environment: Mapping[str, str]) -> Path | None:
     """Return the first mirror that holds the provider for this machine, or None.
 
     `TF_PLUGIN_MIRROR` names one; otherwise Terraform's implied mirror folders and the usual install prefixes,
-    one folder deep, are looked through.
+    one folder deep, are searched.
 
     Raises
     ------
     OperatorError
-        When `TF_PLUGIN_MIRROR` names a folder that does not hold the provider.
+        `TF_PLUGIN_MIRROR` names a folder without the provider.
     """
     named = environment.get("TF_PLUGIN_MIRROR")
     if named:
         if not _holds_provider(Path(named)):
             raise OperatorError(
-                f"TF_PLUGIN_MIRROR={named} holds no {PROVIDER / PROVIDER_VERSION / _platform()}: "
-                "correct it, or unset it to look elsewhere"
+                f"TF_PLUGIN_MIRROR={named} has no {PROVIDER / PROVIDER_VERSION / _platform()}: correct it, "
+                "or unset it to search elsewhere"
             )
         return Path(named)
     return next(filter(_holds_provider, _candidates(environment)), None)

@@ -1,4 +1,4 @@
-"""Wait for a running Terraform: pass an interrupt on, and stop it where what it works on has gone."""
+"""Wait for a running Terraform: pass on interrupts, and stop it if a check fails."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from contextlib import suppress
 from ops.errors import OperatorError
 
 CHECK_SECONDS = 0.5
-# Terraform waits for its provider, which tries for minutes to reach a server that is no longer there.
+# Terraform waits for its provider, which tries for minutes to reach a server that has gone.
 GRACE_SECONDS = 5.0
-STOPPING = "stopping: Terraform is finishing what it began\n"
+STOPPING = "stopping: Terraform is finishing the operations in progress\n"
 
-# Raises OperatorError when there is no sense in going on.
+# Raises OperatorError to stop the command.
 Check = Callable[[], None]
 
 
-def read_lines(process: subprocess.Popen[str], take: Callable[[str], object], check: Check | None) -> None:
-    """Hand each line of a command's output to `take`; an interrupt is passed on and waited for.
+def read_lines(process: subprocess.Popen[str], on_line: Callable[[str], object], check: Check | None) -> None:
+    """Call `on_line` with each line of a command's output; pass on an interrupt and wait for the end.
 
     Raises
     ------
     OperatorError
-        What `check` raised; the command has been stopped.
+        `check` raised it; the command is stopped.
     """
     assert process.stdout is not None
     sentry = _Sentry(process, check)
     try:
         for line in process.stdout:
-            take(line)
+            on_line(line)
     except BaseException as ended:
         if isinstance(ended, (KeyboardInterrupt, SystemExit)):
             sys.stderr.write(STOPPING)
@@ -48,7 +48,7 @@ def read_lines(process: subprocess.Popen[str], take: Callable[[str], object], ch
 
 
 class _Sentry:
-    """Call `check` now and again while a command runs; stop the command when it raises."""
+    """Call `check` repeatedly while a command runs; stop the command when it raises."""
 
     def __init__(self, process: subprocess.Popen[str], check: Check | None) -> None:
         self.failure: OperatorError | None = None
@@ -60,7 +60,7 @@ class _Sentry:
             self._thread.start()
 
     def leave(self) -> None:
-        """Stop watching; the command has come to its end."""
+        """Stop watching; the command has ended."""
         self._over.set()
         if self._check is not None:
             self._thread.join()
@@ -78,6 +78,6 @@ class _Sentry:
     def _stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
         if not self._over.wait(GRACE_SECONDS) and self._process.poll() is None:
-            # The command leads a group of its own, in which its provider is too.
+            # The command leads a process group, with its provider in it.
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

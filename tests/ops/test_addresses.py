@@ -46,7 +46,7 @@ def test_what_can_be_an_address_is_left_alone(variables: dict[str, str]) -> None
     ],
 )
 def test_what_can_not_be_an_address_is_named_with_the_next_step(name: str, value: str) -> None:
-    with pytest.raises(OperatorError, match=r"is no address.*: write one like .*unset it") as refused:
+    with pytest.raises(OperatorError, match=r"invalid .*: expected .*unset it") as refused:
         addresses.check({name: value})
     assert str(refused.value).startswith(f"{name}={value!r} ")
     assert refused.value.usage

@@ -278,7 +278,7 @@ def test_terraform_without_aws_credentials_names_the_next_step(tmp_path: Path) -
     [
         ("AWS_PROFILE", "nobody", "check AWS_PROFILE"),
         ("AWS_CA_BUNDLE", "/nowhere", "check AWS_CA_BUNDLE"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:{free}", "check the network, and AWS_ENDPOINT_URL"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:{free}", "check the network and AWS_ENDPOINT_URL"),
         ("HTTPS_PROXY", "http://127.0.0.1:{free}", "check HTTPS_PROXY and HTTP_PROXY"),
     ],
 )
@@ -306,7 +306,7 @@ def test_endpoint_that_is_no_address_is_told_before_anything_is_planned(
     monkeypatch.setenv("AWS_ENDPOINT_URL", value)
     done = run([*command, *UNASKED[command[0]]], monkeypatch, capsys)
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"error: AWS_ENDPOINT_URL={value!r} is no address: write one like http://")
+    assert done.err.startswith(f"error: invalid AWS_ENDPOINT_URL={value!r}: expected a URL such as http://")
     assert len(done.err.splitlines()) == 1
 
 
@@ -318,6 +318,6 @@ def test_one_command_at_a_time_plans_in_a_checkout(
     with operator_workspace():
         done = run([*command, *UNASKED[command[0]]], monkeypatch, capsys)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("error: another plan or deploy is at work in this checkout")
+    assert done.err.startswith("error: another plan or deploy is running in this checkout")
     with operator_workspace():
         pass

@@ -69,20 +69,20 @@ def refusals() -> Iterator[dict[str, str]]:
             1,
             "AWS refused the credentials (ExpiredTokenException): log in",
         ),
-        ("", {"AWS_ENDPOINT_URL": "{denied}"}, 1, "ask for the right GetQueueUrl"),
-        ("", {"AWS_ENDPOINT_URL": "foo"}, 2, "AWS_ENDPOINT_URL='foo' is no address: write one like"),
-        ("", {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, 2, "127.0.0.1:99999' is no address"),
-        ("", {"AWS_ENDPOINT_URL": "http://[::1"}, 2, "AWS_ENDPOINT_URL='http://[::1' is no address"),
-        ("", {"AWS_ENDPOINT_URL_SQS": "bar"}, 2, "AWS_ENDPOINT_URL_SQS='bar' is no address"),
-        ("", {"HTTPS_PROXY": "http://[::1"}, 2, "HTTPS_PROXY='http://[::1' is no address of a proxy"),
+        ("", {"AWS_ENDPOINT_URL": "{denied}"}, 1, "ask for the permission GetQueueUrl"),
+        ("", {"AWS_ENDPOINT_URL": "foo"}, 2, "AWS_ENDPOINT_URL='foo': expected a URL such as"),
+        ("", {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, 2, "127.0.0.1:99999': expected a URL"),
+        ("", {"AWS_ENDPOINT_URL": "http://[::1"}, 2, "AWS_ENDPOINT_URL='http://[::1': expected a URL"),
+        ("", {"AWS_ENDPOINT_URL_SQS": "bar"}, 2, "AWS_ENDPOINT_URL_SQS='bar': expected a URL"),
+        ("", {"HTTPS_PROXY": "http://[::1"}, 2, "HTTPS_PROXY='http://[::1': expected the URL of a proxy"),
         ("", {"HTTP_PROXY": "127.0.0.1:{free}", "no_proxy": "none"}, 1, "the proxy does not answer: check"),
         ("", {"AWS_REGION": "eu west"}, 2, "AWS_REGION: aws_region = 'eu west' has the wrong format"),
         ("", {"AWS_PROFILE": "nobody"}, 1, "check AWS_PROFILE"),
         ("", {"AWS_PROFILE": " "}, 1, "unset AWS_PROFILE, or name a profile"),
         ("", {"AWS_ENDPOINT_URL": "{tls}", "AWS_CA_BUNDLE": "/nowhere"}, 1, "check AWS_CA_BUNDLE"),
-        ("", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "there are no AWS credentials"),
-        ("--env staging", {}, 1, "the queue huntaze-stripe-payments-dlq-staging is not there"),
-        ("--queue log-dlq", {}, 1, "the queue huntaze-stripe-log-dlq-dev is not there"),
+        ("", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "no AWS credentials"),
+        ("--env staging", {}, 1, "the queue huntaze-stripe-payments-dlq-staging does not exist"),
+        ("--queue log-dlq", {}, 1, "the queue huntaze-stripe-log-dlq-dev does not exist"),
     ],
 )
 def test_mistake_is_one_line_that_says_what_to_do(
@@ -105,11 +105,11 @@ def test_mistake_is_one_line_that_says_what_to_do(
 @pytest.mark.parametrize(
     ("text", "code", "told"),
     [
-        ("[default\n", 1, "{file} is no AWS configuration: correct the file, or check AWS_CONFIG_FILE"),
+        ("[default\n", 1, "invalid AWS configuration {file}: correct the file, or check AWS_CONFIG_FILE"),
         (
             "[default]\nendpoint_url = foo\n",
             2,
-            "the endpoint_url of sqs in the AWS configuration is no address",
+            "invalid endpoint_url of sqs in the AWS configuration",
         ),
         ("[default]\nendpoint_url = http://127.0.0.1:99999\n", 2, "the endpoint_url of sqs"),
     ],
@@ -151,16 +151,16 @@ def test_page_of_something_else_than_aws_is_cut_short(
         ("redrive", 2, "not a terminal: pass --yes to skip the confirmation"),
         ("redrive --json", 2, "not a terminal: pass --yes to skip the confirmation"),
         ("purge", 2, "not a terminal: pass --yes to skip the confirmation"),
-        ("redrive --yes --env prod", 1, "the function huntaze-stripe-billing-prod is not there"),
+        ("redrive --yes --env prod", 1, "the function huntaze-stripe-billing-prod does not exist"),
         (
             "redrive --yes --env prod --queue payments-dlq",
             1,
-            "the function huntaze-stripe-payments-prod is not there",
+            "the function huntaze-stripe-payments-prod does not exist",
         ),
         (
             "redrive --yes --env prod --queue audit-dlq.fifo",
             1,
-            "the queue huntaze-stripe-events-prod.fifo is not there",
+            "the queue huntaze-stripe-events-prod.fifo does not exist",
         ),
         ("purge --yes --file {folder}/there", 2, "it exists; use a new name"),
         ("purge --yes --file {folder}", 2, "it exists; use a new name"),
@@ -205,7 +205,9 @@ def test_other_account_than_the_environments_is_left_alone(
 ) -> None:
     world.failed()
     person.setenv("AWS_ACCOUNT_ID", "999999999999")
-    _is_one_line(command.split(), 1, "and dev is in 999999999999: take those of that account", person, capsys)
+    _is_one_line(
+        command.split(), 1, "but dev is in 999999999999: use credentials of that account", person, capsys
+    )
     assert (world.counts(), world.invoked()) == ((1, 0), [])
 
 

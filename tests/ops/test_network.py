@@ -84,7 +84,7 @@ def test_an_endpoint_that_does_not_serve_the_subnet_is_told(
     endpoints: list[dict[str, Any]], missing: str
 ) -> None:
     (line,) = lines(Vpc(endpoints=endpoints), "subnet-plain")
-    assert f"would not reach {missing}:" in line
+    assert f"can't reach {missing}:" in line
 
 
 def found(vpc: Vpc, environ: dict[str, str]) -> list[Any]:

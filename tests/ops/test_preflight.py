@@ -136,10 +136,10 @@ def test_functions_that_are_not_deployed_reserve_nothing() -> None:
 @pytest.mark.parametrize(
     ("state", "makes", "told"),
     [
-        (None, True, "is no event source of account 000000000000 and region eu-west-1"),
-        (None, False, "is no event source of"),
+        (None, True, "is not an event source of account 000000000000 and region eu-west-1"),
+        (None, False, "is not an event source of"),
         ("DELETED", True, "was deleted by Stripe: make a new event destination"),
-        ("ACTIVE", True, "is associated with a bus already, which this deploy did not make"),
+        ("ACTIVE", True, "is already associated with a bus that this deploy did not create"),
         ("ACTIVE", False, None),
         ("PENDING", True, None),
     ],
@@ -157,8 +157,8 @@ def test_what_may_not_be_looked_at_is_a_warning_that_names_the_right() -> None:
     lines = found(denied, RESERVING)
     assert [finding.fatal for finding in lines] == [False, False]
     assert "the Lambda quota was not checked" in lines[0].text
-    assert "ask for the right GetAccountSettings" in lines[0].text
-    assert "ask for the right DescribeEventSource" in lines[1].text
+    assert "ask for the permission GetAccountSettings" in lines[0].text
+    assert "ask for the permission DescribeEventSource" in lines[1].text
 
 
 def test_who_has_not_confirmed_is_told_to() -> None:
@@ -166,7 +166,7 @@ def test_who_has_not_confirmed_is_told_to() -> None:
     assert found(FakeAws(subscribers=confirmed)) == []
     (finding,) = found(FakeAws(subscribers=confirmed | {"c@d.com": "PendingConfirmation"}))
     assert not finding.fatal
-    assert finding.text.startswith("c@d.com has not confirmed, and gets no alarm: ")
+    assert finding.text.startswith("c@d.com has not confirmed and receives no alarms: ")
     assert "--protocol email --notification-endpoint c@d.com" in finding.text
 
 
@@ -208,7 +208,7 @@ def plan(aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planned:
 
 def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: Planned) -> None:
     console = Console(record=True, width=400)
-    with pytest.raises(OperatorError, match=r"is no event source of account 0{12}"):
+    with pytest.raises(OperatorError, match=r"is not an event source of account 0{12}"):
         preflight.check("dev", plan, console, applying=True)
     preflight.check("dev", plan, console, applying=False)
     assert "warning: stripe_event_source_name = " in console.export_text()
@@ -216,7 +216,7 @@ def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: Pl
     preflight.check("dev", plan, console, applying=True)
     assert console.export_text() == "", "a new environment has no topic yet"
     aws.client("events").create_event_bus(Name=SOURCE, EventSourceName=SOURCE)
-    with pytest.raises(OperatorError, match="associated with a bus already"):
+    with pytest.raises(OperatorError, match="already associated with a bus"):
         preflight.check("dev", plan, console, applying=True)
 
 

@@ -41,7 +41,7 @@ def test_what_terraform_kept_is_told_in_one_line_with_the_next_step() -> None:
     assert told == (
         "deletion_protection = true refuses this plan of prod, which would delete "
         "aws_cloudwatch_event_bus.bus, aws_sqs_queue.audit_dlq, aws_sqs_queue.billing_dlq and 2 more: "
-        'docs/operations.md, "What deletion_protection keeps", tells how to go on; nothing was changed'
+        'see docs/operations.md, "What deletion_protection keeps"; nothing was changed'
     )
 
 

@@ -158,7 +158,7 @@ def test_another_persons_replay_of_the_same_second_is_not_taken_for_ours(
 
 def test_refusal_is_told_as_one_and_nothing_is_looked_for(bridge: EventBridge) -> None:
     bridge.answers = ["AccessDeniedException"]
-    with pytest.raises(OperatorError, match="ask for the right StartReplay"):
+    with pytest.raises(OperatorError, match="ask for the permission StartReplay"):
         start(bridge)
     assert bridge.asked == ["StartReplay"]
 

@@ -34,7 +34,7 @@ def test_the_mirror_that_is_named_is_used(tmp_path: Path, environment: dict[str,
 
 def test_a_named_folder_without_the_provider_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
     other_version = make_mirror(tmp_path / "other", "5.99.0")
-    with pytest.raises(OperatorError, match=r"TF_PLUGIN_MIRROR=.*other holds no"):
+    with pytest.raises(OperatorError, match=r"TF_PLUGIN_MIRROR=.*other has no"):
         find_mirror(environment | {"TF_PLUGIN_MIRROR": str(other_version)})
 
 
