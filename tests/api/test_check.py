@@ -19,11 +19,11 @@ Check = Callable[..., Done]
 
 PATH = "/api/billing/invoice-paid"
 REJECTED = "a wrong event is rejected, by code"
-REPEATED = "an equal request is known as applied"
+REPEATED = "an equal request is reported as applied"
 OTHER = "another content under an applied key is rejected, by code"
-KEY_FIRST = "the key is looked at before the content"
-CONCURRENT = "of equal requests at one time one is applied"
-AFTERWARDS = "their key is known as applied"
+KEY_FIRST = "the key is checked before the content"
+CONCURRENT = "one of several equal requests at once is applied"
+AFTERWARDS = "their key is reported as applied"
 
 
 def broken(api: ReferenceApi) -> dict[str, str]:
@@ -119,8 +119,8 @@ def test_dry_run_sends_nothing(api: ReferenceApi, check: Check) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "add --yes"),
-        (("--yes", "--path", "/api/refunds"), "--path /api/refunds: the pipeline does not call it"),
+        ((), "pass --yes"),
+        (("--yes", "--path", "/api/refunds"), "invalid --path /api/refunds: expected one of /api/billing"),
         (("--yes", "--key-from-env", "NO_SUCH_KEY"), "NO_SUCH_KEY: the variable is empty"),
     ],
 )

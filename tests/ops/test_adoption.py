@@ -152,10 +152,10 @@ def test_the_command_asks(
     terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = run(["adopt"], monkeypatch, capsys)
-    assert (done.code, terraform.pushed, "add --yes" in done.err) == (2, [], True)
+    assert (done.code, terraform.pushed, "pass --yes" in done.err) == (2, [], True)
 
 
 def test_an_environment_that_was_never_deployed_has_nothing_to_take_over(terraform: FakeTerraform) -> None:
     stateless: Any = terraform
-    with pytest.raises(OperatorError, match="deploy --env dev makes it"):
+    with pytest.raises(OperatorError, match="run `huntaze-stripe deploy --env dev` first"):
         FIND(stateless, "dev")

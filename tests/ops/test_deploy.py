@@ -90,7 +90,7 @@ def planning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def test_live_events_are_deployed_to_a_named_account_only(planning: Workspace) -> None:
-    with pytest.raises(OperatorError, match="aws_account_id is empty: write the 12 digits") as raised:
+    with pytest.raises(OperatorError, match="aws_account_id is empty: set it to the 12 digits") as raised:
         plan(planning, "prod", Steps(Console()), applied=True)
     assert raised.value.usage
     assert "environments/prod.toml" in str(raised.value)

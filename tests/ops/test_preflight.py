@@ -113,17 +113,17 @@ def test_reservations_beyond_the_quota_are_told_with_settings_and_numbers(
     assert finding.fatal
     assert "\n" not in finding.text
     assert finding.text.startswith(
-        "payments.reserved_concurrency = 50 + billing.reserved_concurrency = 50 reserve 100 executions, and "
-        f"the account has {free} to reserve in eu-west-1: its quota is {quota}, "
+        "payments.reserved_concurrency = 50 + billing.reserved_concurrency = 50 reserve 100 executions, but "
+        f"the account has {free} left in eu-west-1: its quota is {quota}, "
     )
-    assert finding.text.endswith(f"raised to {needed}")
+    assert finding.text.endswith(f"request a quota of {needed} concurrent executions")
 
 
 def test_what_our_functions_reserve_already_is_theirs_and_what_others_reserve_is_not() -> None:
     ours = {"huntaze-stripe-payments-dev": 50, "huntaze-stripe-billing-dev": 50}
     assert found(FakeAws(quota=200, reserved=ours), RESERVING) == []
     (finding,) = found(FakeAws(quota=200, reserved={"another": 1}), RESERVING)
-    assert "others reserve 1 and 100 stay unreserved" in finding.text
+    assert "others reserve 1 and 100 must stay unreserved" in finding.text
 
 
 def test_functions_that_are_not_deployed_reserve_nothing() -> None:
@@ -138,7 +138,7 @@ def test_functions_that_are_not_deployed_reserve_nothing() -> None:
     [
         (None, True, "is not an event source of account 000000000000 and region eu-west-1"),
         (None, False, "is not an event source of"),
-        ("DELETED", True, "was deleted by Stripe: make a new event destination"),
+        ("DELETED", True, "was deleted by Stripe: create a new event destination"),
         ("ACTIVE", True, "is already associated with a bus that this deploy did not create"),
         ("ACTIVE", False, None),
         ("PENDING", True, None),

@@ -149,7 +149,7 @@ def expired_url() -> Iterator[str]:
         (["reconcile", "--type", "invoice.payed"], {}, 2, "did you mean invoice.paid?"),
         (["reconcile", "--type", "invoice.paid", "--all-types"], {}, 2, "exclude each other"),
         (["reconcile", "--unapplied"], {}, 2, "--unapplied needs --heal"),
-        (["reconcile", "--env", "production"], {}, 2, '"production" is no environment'),
+        (["reconcile", "--env", "production"], {}, 2, 'no environment "production"'),
         (
             ["reconcile"],
             {"STRIPE_SECRET_KEY": ""},

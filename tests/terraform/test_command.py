@@ -199,7 +199,7 @@ def test_a_folder_without_a_stack_names_the_next_step(tmp_path: Path) -> None:
 
 def test_no_engine_at_all_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_version", lambda *_: "1.10.5")
-    with pytest.raises(OperatorError, match=r"no Terraform 1\.11 or newer: install one on PATH"):
+    with pytest.raises(OperatorError, match=r"no Terraform 1\.11 or newer: install it on PATH"):
         engine.find_engine(os.environ)
 
 
@@ -218,7 +218,10 @@ def test_an_interrupt_reaches_terraform_and_releases_the_state(tmp_path: Path) -
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "stopping: Terraform is finishing what it began\n")
+    assert (process.returncode, said) == (
+        130,
+        "stopping: Terraform is finishing the operations in progress\n",
+    )
     assert not (folder / ".terraform.tfstate.lock.info").exists()
 
 
