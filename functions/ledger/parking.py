@@ -46,7 +46,7 @@ def park(queue_url: str, refused: Iterable[Refused]) -> list[str]:
 def _park(queue_url: str, message: Mapping[str, Any], refusal: InvalidEventError) -> None:
     envelope = _envelope(message["body"])
     subject = outcomes.subject_of(envelope)
-    parking.put(
+    parking.send(
         queue_url,
         message["body"],
         {

@@ -1,22 +1,22 @@
 """The Huntaze API: one POST per event, and what each answer means (docs/huntaze-api.md).
 
-============================  ==========================  ================================================
-answer                        the first call              after a call of unknown outcome
-============================  ==========================  ================================================
-2xx                           applied                     applied
-409 ``already_applied``       applied                     applied
-409 ``request_in_progress``   :class:`TransientError`     :class:`TransientError`
-409, any other code or none   applied                     :class:`TransientError`, the doubt stays
-``idempotency_key_reused``    applied, by another body    applied, by another body
-401, 403                      :class:`AuthenticationRefusedError`
-408, 425, 429, 5xx            :class:`TransientError` (429 and 503 with Retry-After)
-no answer                     :class:`TransientError`
-``event_rejected``            :class:`PermanentError`     :class:`PermanentError`, which ends the doubt
-everything else               :class:`PermanentError`     :class:`DoubtfulRefusalError`, the doubt stays
-============================  ==========================  ================================================
+=========================  =======================  =======================================================
+answer                     first call               after an earlier call with unknown outcome
+=========================  =======================  =======================================================
+2xx                        applied                  applied
+409 `already_applied`      applied                  applied
+409 `request_in_progress`  `TransientError`         `TransientError`
+409, other or no code      applied                  `TransientError`; the outcome stays unknown
+`idempotency_key_reused`   applied, other body      applied, other body
+401, 403                   `AuthenticationRefusedError`
+408, 425, 429, 5xx         `TransientError` (429 and 503 with Retry-After)
+no answer                  `TransientError`
+`event_rejected`           `PermanentError`         `PermanentError`: not applied
+everything else            `PermanentError`         `DoubtfulRefusalError`; the outcome stays unknown
+=========================  =======================  =======================================================
 
-The words are the member ``code`` of the answer's JSON object. Only an answer that can't mean anything else
-ends the doubt that a call of unknown outcome leaves; a proxy before the API knows nothing of an earlier call.
+The code is the member `code` of the answer's JSON object. Only an unambiguous answer settles an earlier call
+of unknown outcome: a proxy in front of the API knows nothing of that call.
 """
 
 from __future__ import annotations
@@ -44,49 +44,49 @@ from functions.shared.errors import (
 from functions.shared.retry import retry_after
 from functions.shared.telemetry import logger
 
-# Seconds. Connecting takes a round trip, TLS one or two more, each with this limit; an answer of the API is
-# expected within its own limit of 10 s; a body of 2 KB is written at once; and the only connection is never
-# taken when a call begins.
+# Seconds. Connecting takes one round trip and TLS one or two more, each with this limit. The API's own limit
+# for an answer is 10 s. A body of 2 KB is written at once, and the only connection is free when a call
+# begins.
 CONNECT_SECONDS: Final = 2.0
 READ_SECONDS: Final = 10.0
 WRITE_SECONDS: Final = 2.0
 TIMEOUT: Final = httpx.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS, write=WRITE_SECONDS, pool=1.0)
-# An execution environment handles one event at a time. Connections are given up before a load balancer
-# (60 s on AWS by default) does, so that a call rarely meets one that is just being closed.
+# An execution environment handles one event at a time. Idle connections are closed before a load balancer
+# closes them (after 60 s on AWS by default), so that a call rarely meets one that is being closed.
 LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=50.0)
 
-# An answer is read only so that its connection can be used again and an operator sees how it began.
+# An answer is read so that its connection can be reused and an operator sees how it began.
 ANSWER_LIMIT_BYTES: Final = 16 * 1024
 ANSWER_LIMIT_SECONDS: Final = 2.0
 ANSWER_KEPT_BYTES: Final = 1024
-# The longest that an attempt takes, but for a slow resolver of names and an API that sends its head byte by
-# byte: those meet the function's time-out.
+# The longest that an attempt takes, except with a slow DNS resolver or an API that sends its headers byte by
+# byte: those end with the function's time-out.
 ATTEMPT_SECONDS: Final = 2 * CONNECT_SECONDS + WRITE_SECONDS + READ_SECONDS + ANSWER_LIMIT_SECONDS
 
 CONFLICT: Final = 409
 AUTHENTICATION_REFUSED: Final = frozenset({401, 403})
 TRANSIENT: Final = frozenset({408, 425, 429})
 HONOURS_RETRY_AFTER: Final = frozenset({429, 503})
-# A gateway answers these in place of an API that may still be at the call.
+# A gateway answers these for an API that may still be processing the call.
 ANSWERED_BY_A_GATEWAY: Final = frozenset({502, 504})
 # The API's codes; see docs/huntaze-api.md.
 ALREADY_APPLIED: Final = "already_applied"
 IN_PROGRESS: Final = "request_in_progress"
 KEY_REUSED: Final = "idempotency_key_reused"
 EVENT_REJECTED: Final = "event_rejected"
-AFTER_DOUBT: Final = "after a call of unknown outcome"
+AFTER_UNKNOWN_OUTCOME: Final = "after an earlier call with unknown outcome"
 # The request was not sent.
 NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def build_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
-    """Make the HTTP client; tests pass a transport of their own.
+    """Create the HTTP client; tests pass a transport of their own.
 
-    Proxies and certificate files named by the machine's environment are not used: only the function's
-    settings decide where the API key goes.
+    Proxies and certificate files of the machine's environment are not used: only the function's settings
+    decide where the API key is sent.
     """
     return httpx.Client(
-        # What an answer would have us remember is of no use to another event.
+        # Cookies of one event's answer are of no use to another event.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         transport=transport or httpx.HTTPTransport(limits=LIMITS, trust_env=False),
         timeout=TIMEOUT,
@@ -102,16 +102,17 @@ def build_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
 
 @cache
 def shared_client() -> httpx.Client:
-    """Return the one client that every invocation of the function shares.
+    """Return the client that all invocations of the function share.
 
-    Not made on import: reading the certificate authorities is a tenth of what loading a handler costs.
+    It is not created on import: reading the certificate authorities is a tenth of the cost of loading a
+    handler.
     """
     return build_client()
 
 
 @dataclass(frozen=True, slots=True)
 class HuntazeApi:
-    """The API at ``url``, called with ``key``."""
+    """The API at `url`, called with `key`."""
 
     url: str
     key: str = field(repr=False)
@@ -126,14 +127,14 @@ class HuntazeApi:
         doubt: bool = False,
         settles: bool = False,
     ) -> None:
-        """Apply an event; return when the API has applied it, now or before.
+        """Apply an event; return if the API has applied it, now or before.
 
         Parameters
         ----------
         doubt
-            Whether an earlier call under the same key had an unknown outcome.
+            Whether an earlier call with the same key had an unknown outcome.
         settles
-            Whether a person takes the answer for the last word on that call.
+            Whether an operator accepts the answer as the outcome of that call.
 
         Raises
         ------
@@ -153,18 +154,18 @@ class HuntazeApi:
                     "X-Stripe-Api-Version": event.api_version,
                 },
             ) as response:
-                answer = _beginning(response)
+                answer = _read_beginning(response)
         except httpx.TransportError as error:
             reason = f"the API could not be reached ({type(error).__name__})"
             sent = not isinstance(error, NOT_SENT)
-            raise TransientError(reason, path=request.path, unknown_outcome=sent, at_work=sent) from error
+            raise TransientError(reason, path=request.path, unknown_outcome=sent, in_flight=sent) from error
         if not response.is_success:
-            _judge(response, request.path, answer, doubt=doubt and not settles)
+            _classify(response, request.path, answer, doubt=doubt and not settles)
 
 
-def _judge(response: httpx.Response, path: str, answer: bytes, *, doubt: bool) -> None:
-    """Return where an answer other than 2xx means that the event is applied; raise what it means else."""
-    status, code = response.status_code, _code(answer)
+def _classify(response: httpx.Response, path: str, answer: bytes, *, doubt: bool) -> None:
+    """Return if an answer other than 2xx means that the event is applied; otherwise raise what it means."""
+    status, code = response.status_code, _error_code(answer)
     refusal = 400 <= status < 500 and status not in AUTHENTICATION_REFUSED | TRANSIENT
     if refusal and code in (ALREADY_APPLIED, KEY_REUSED):
         if code == KEY_REUSED:
@@ -172,12 +173,12 @@ def _judge(response: httpx.Response, path: str, answer: bytes, *, doubt: bool) -
         return
     if status == CONFLICT and code != EVENT_REJECTED:
         if code == IN_PROGRESS:
-            reason = "the API is still at an earlier call of this event"
+            reason = "the API is still processing an earlier call for this event"
         elif doubt:
-            reason = f"the API answered {status} without a code, {AFTER_DOUBT}"
+            reason = f"the API answered {status} without a code {AFTER_UNKNOWN_OUTCOME}"
         else:
             return
-        raise TransientError(reason, status=status, path=path, unknown_outcome=True, at_work=True)
+        raise TransientError(reason, status=status, path=path, unknown_outcome=True, in_flight=True)
     raise _failure(response, path, answer, doubt=doubt and code != EVENT_REJECTED)
 
 
@@ -195,17 +196,17 @@ def _failure(response: httpx.Response, path: str, answer: bytes, *, doubt: bool)
             path=path,
             retry_after=wait,
             unknown_outcome=response.is_server_error,
-            at_work=status in ANSWERED_BY_A_GATEWAY,
+            in_flight=status in ANSWERED_BY_A_GATEWAY,
         )
     kept = answer[:ANSWER_KEPT_BYTES].decode("utf-8", errors="replace")
     if doubt:
-        reason = f"the API answered {status}, {AFTER_DOUBT}"
+        reason = f"the API answered {status} {AFTER_UNKNOWN_OUTCOME}"
         return DoubtfulRefusalError(reason, status=status, path=path, answer=kept)
     return PermanentError(f"the API answered {status}", status=status, path=path, answer=kept)
 
 
-def _code(answer: bytes) -> str | None:
-    """Read the code of an answer; None where it has none."""
+def _error_code(answer: bytes) -> str | None:
+    """Read the code of an answer; None if it has none."""
     try:
         document = json.loads(answer)
     except (ValueError, RecursionError):
@@ -214,13 +215,13 @@ def _code(answer: bytes) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _beginning(response: httpx.Response) -> bytes:
-    """Read an answer as far as it is short and quick; the status counts even where the rest breaks off."""
+def _read_beginning(response: httpx.Response) -> bytes:
+    """Read the beginning of an answer, within limits; if the rest breaks off, the status still counts."""
     read = bytearray()
     deadline = time.monotonic() + ANSWER_LIMIT_SECONDS
     limits = response.request.extensions["timeout"]
     with suppress(httpx.TransportError, httpx.StreamError):
-        # httpx takes the limit from here for each piece of the body; its head had the whole of TIMEOUT.
+        # httpx reads the limit from here for each chunk of the body; the headers had all of TIMEOUT.
         limits["read"] = ANSWER_LIMIT_SECONDS
         for chunk in response.iter_raw():
             read += chunk

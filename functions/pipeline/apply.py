@@ -1,4 +1,4 @@
-"""How one event is applied: what it needs, the call of the API with its attempts, and what is known then."""
+"""Apply one event: claim its items, call the API with retries, and write what is known of the outcome."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import claims, outcomes
-from functions.pipeline.api import AFTER_DOUBT, ATTEMPT_SECONDS, HuntazeApi
-from functions.pipeline.claims import Claim, Wanted
+from functions.pipeline.api import AFTER_UNKNOWN_OUTCOME, ATTEMPT_SECONDS, HuntazeApi
+from functions.pipeline.claims import Claim, ClaimItems
 from functions.pipeline.effects import EffectDoneError, effect_key
 from functions.pipeline.envelope import StripeEvent
-from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.idempotency import record_key
 from functions.pipeline.idempotency_table import Table, digest
 from functions.pipeline.objects import StripeObject, own_id
-from functions.pipeline.ordering import BusyError, StaleEventError, State, stream_key
-from functions.pipeline.refetch import present_state
+from functions.pipeline.ordering import BusyError, StaleEventError, State, states_key
+from functions.pipeline.refetch import fetch_object
 from functions.pipeline.route import LATEST, ONCE, Request, Route
 from functions.shared import names, settings
 from functions.shared.errors import (
@@ -27,28 +27,29 @@ from functions.shared.errors import (
     PermanentError,
     UnsettledError,
 )
-from functions.shared.retry import Result, remaining_seconds, retry, wait_before
+from functions.shared.retry import Result, remaining_seconds, retry, wait_after
 from functions.shared.settings import DeliverySettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Characters of a body's hash that tell two states of an object apart.
+# Characters of a body's hash that distinguish two states of an object.
 STATE_DIGITS: Final = 16
-# Waits for another event of the object, some four seconds in all: most calls of the API end within one.
+# Attempts to claim an event while another event of its object is being applied. The waits between them take
+# about four seconds; most API calls end within one.
 BUSY_ATTEMPTS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to the API.
+    """One arrival of an event at its handler.
 
     Parameters
     ----------
     request
-        The call that the event's own object leads to; None where no call is due.
-    forced_by
-        Name of the forced replay for which the event is applied again; None otherwise.
+        The API request for the event's own object, or None if the event needs no call.
+    reapplied_by
+        Name of the forced replay that applies the event once more, else None.
     """
 
     event: StripeEvent
@@ -56,12 +57,12 @@ class Delivery:
     request: Request | None
     settings: DeliverySettings
     context: LambdaContext
-    forced_by: str | None = None
+    reapplied_by: str | None = None
 
     @property
     def key(self) -> str:
-        """The idempotency key: the event's id, and the forced replay's name where one applies it again."""
-        return self.event.id if self.forced_by is None else f"{self.event.id}:{self.forced_by}"
+        """The idempotency key: the event's id, and the forced replay's name if one applies it again."""
+        return self.event.id if self.reapplied_by is None else f"{self.event.id}:{self.reapplied_by}"
 
     @property
     def table(self) -> Table:
@@ -70,14 +71,14 @@ class Delivery:
 
     @property
     def settles(self) -> bool:
-        """Whether a person asked that the API's answer ends the doubt that an earlier call left."""
+        """Whether an operator accepts the API's answer as the outcome of an earlier call (`--settle`)."""
         client = self.context.client_context
         return client is not None and (client.custom or {}).get(names.SETTLE) is True
 
     @property
     def object(self) -> tuple[str | None, ...]:
-        """Identify the object that the event is about."""
-        return self.event.account, self.route.stream, own_id(self.event.object)
+        """What identifies the event's object: account, type and id."""
+        return self.event.account, self.route.object_type, own_id(self.event.object)
 
     def result(self, outcome: str) -> dict[str, Any]:
         """Return what the handler returns for an outcome."""
@@ -89,45 +90,45 @@ class Delivery:
 
 
 def apply(delivery: Delivery) -> dict[str, Any]:
-    """Apply an event and return what became of it: ``outcome``, ``event_type`` and ``path``.
+    """Apply an event and return its `outcome`, `event_type` and `path`.
 
     Raises
     ------
     CompletedError
-        It was done before.
+        The event was completed before.
     EventError
-        Why it was not applied.
+        Why the event was not applied.
     """
-    wanted = _wanted(delivery)
+    items = _claim_items(delivery)
     if delivery.request is None:
-        return _settled(delivery, wanted, outcomes.RECORDED)
+        return _complete_without_call(delivery, items, outcomes.RECORDED)
     try:
-        claim = _begin(delivery, wanted)
+        claim = _begin(delivery, items)
     except EffectDoneError as done:
         own = done.by == delivery.key
-        return _settled(delivery, wanted, outcomes.APPLIED if own else outcomes.DUPLICATE)
+        return _complete_without_call(delivery, items, outcomes.APPLIED if own else outcomes.DUPLICATE)
     except StaleEventError:
-        return _settled(delivery, wanted, outcomes.STALE)
+        return _complete_without_call(delivery, items, outcomes.STALE)
     if delivery.route.repeat == LATEST and _fetches(delivery, claim):
-        return _send_present_state(delivery, claim)
+        return _send_fetched_state(delivery, claim)
     _call(delivery, claim, delivery.request, delivery.key)
     result = delivery.result(outcomes.APPLIED)
     _retry(delivery, lambda: claim.complete(result))
     return result
 
 
-def _wanted(delivery: Delivery) -> Wanted:
+def _claim_items(delivery: Delivery) -> ClaimItems:
     route, request = delivery.route, delivery.request
-    record = idempotency_id(route.handler, delivery.key)
+    record = record_key(route.handler, delivery.key)
     if request is None or route.repeat not in (ONCE, LATEST):
-        return Wanted(delivery.key, record)
+        return ClaimItems(delivery.key, record)
     effect = state = None
     if route.repeat == ONCE:
-        # A forced replay brings the effect about again, and once more only.
-        effect = effect_key(*delivery.object, delivery.event.type, request.path, delivery.forced_by)
-    if route.repeat == LATEST or route.ends_stream:
+        # A forced replay repeats the effect, once.
+        effect = effect_key(*delivery.object, delivery.event.type, request.path, delivery.reapplied_by)
+    if route.repeat == LATEST or route.ends_object:
         state = _state(delivery, request)
-    return Wanted(delivery.key, record, effect, stream_key(*delivery.object) if state else None, state)
+    return ClaimItems(delivery.key, record, effect, states_key(*delivery.object) if state else None, state)
 
 
 def _state(delivery: Delivery, request: Request) -> State:
@@ -136,14 +137,14 @@ def _state(delivery: Delivery, request: Request) -> State:
         delivery.key,
         delivery.event.created,
         delivery.settings.order,
-        is_end=delivery.route.ends_stream,
+        is_end=delivery.route.ends_object,
         after=_digest(request),
         before=None if before is None else _digest(before),
     )
 
 
 def _before(delivery: Delivery) -> Request | None:
-    """Map the object as it was just before the event; None where the event does not tell."""
+    """Map the object as it was just before the event; None if the event does not say."""
     if delivery.event.previous is None:
         return None
     try:
@@ -153,76 +154,76 @@ def _before(delivery: Delivery) -> Request | None:
 
 
 def _with_previous(stripe_object: StripeObject, previous: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the previous values in place of the present ones; null stands for what was not there.
+    """Replace current values by previous ones; null means that there was no value.
 
-    Stripe API reference, "The Event object", ``data.previous_attributes``.
+    Stripe API reference, "The Event object", `data.previous_attributes`.
     """
     merged = dict(stripe_object)
     for name, value in previous.items():
-        present = merged.get(name)
+        current = merged.get(name)
         if value is None:
             merged.pop(name, None)
-        elif isinstance(value, dict) and isinstance(present, dict):
-            merged[name] = _with_previous(present, value)
+        elif isinstance(value, dict) and isinstance(current, dict):
+            merged[name] = _with_previous(current, value)
         else:
             merged[name] = value
     return merged
 
 
-def _begin(delivery: Delivery, wanted: Wanted) -> Claim:
-    name = claims.new_claim()
+def _begin(delivery: Delivery, items: ClaimItems) -> Claim:
+    claim_id = claims.new_claim_id()
     for attempt in range(1, BUSY_ATTEMPTS + 1):
         try:
             return _retry(
                 delivery,
                 lambda: claims.begin(
-                    delivery.table, wanted, name, time.time() + remaining_seconds(delivery.context)
+                    delivery.table, items, claim_id, time.time() + remaining_seconds(delivery.context)
                 ),
             )
         except BusyError as busy:
-            wait = wait_before(attempt)
+            wait = wait_after(attempt)
             if attempt == BUSY_ATTEMPTS or wait + ATTEMPT_SECONDS > remaining_seconds(delivery.context):
                 raise UnsettledError(str(busy)) from busy
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _settled(delivery: Delivery, wanted: Wanted, outcome: str) -> dict[str, Any]:
-    result, name = delivery.result(outcome), claims.new_claim()
-    _retry(delivery, lambda: claims.settle(delivery.table, wanted, name, result))
+def _complete_without_call(delivery: Delivery, items: ClaimItems, outcome: str) -> dict[str, Any]:
+    result, claim_id = delivery.result(outcome), claims.new_claim_id()
+    _retry(delivery, lambda: claims.complete_without_call(delivery.table, items, claim_id, result))
     return result
 
 
 def _fetches(delivery: Delivery, claim: Claim) -> bool:
-    """Whether the object's present state is sent in place of the event's."""
+    """Whether to send the object's current state instead of the event's."""
     if delivery.settings.order == names.REFETCH:
         return True
     return claim.undecided and settings.secret(names.STRIPE_SECRET_KEY) is not None
 
 
-def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
+def _send_fetched_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
     route = delivery.route
     fetched_at = time.time()
     try:
         state = _retry(
             delivery,
-            lambda: present_state(
+            lambda: fetch_object(
                 delivery.event,
-                kind=route.stream.rpartition(".")[2],
+                object_type=route.object_type.rpartition(".")[2],
                 table=delivery.table,
                 reads_per_second=delivery.settings.stripe_reads_per_second,
             ),
         )
         request = None if state.get("deleted") is True else route.request(state)
     except EventError:
-        _give_up(claim, doubt=claim.doubt, at_work=False)
+        _end_claim(claim, doubt=claim.doubt, in_flight=False)
         raise
     if request is None:
-        # There is nothing to update: the deletion is an event of its own.
+        # There is nothing to update: the deletion has an event of its own.
         result = delivery.result(outcomes.STALE)
-        claim.dismiss(result)
+        claim.complete_without_call(result)
         return result
-    # The next attempt may meet a newer state, and one key stands for one body.
+    # The next delivery may fetch a newer state, and an idempotency key belongs to one body.
     body = _digest(request)
     _call(delivery, claim, request, f"{delivery.key}:{body[:STATE_DIGITS]}")
     result = delivery.result(outcomes.APPLIED)
@@ -231,32 +232,45 @@ def _send_present_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
 
 
 def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: str) -> None:
-    """Call the API until it has applied the request; otherwise write what is known of the outcome."""
+    """Call the API until it has applied the request, or end the claim by what is known of the outcome.
+
+    =================  =====  ==========  =======================  ======================
+    last attempt       doubt  other body  the claim                raised
+    =================  =====  ==========  =======================  ======================
+    applied                               completed by the caller
+    failed or refused  no                 released                 its error
+    refused            yes    no          released                 its error
+    refused            yes    yes         outcome unknown          `DoubtfulRefusalError`
+    failed             yes                outcome unknown          its error
+    =================  =====  ==========  =======================  ======================
+
+    `doubt`: a call of this or an earlier delivery may have applied the event. Other body: the refused request
+    is a fetched state, and the earlier call sent another body, about which the refusal says nothing.
+    """
     api = HuntazeApi(delivery.settings.api_url, delivery.settings.api_key)
-    # A person's word is about earlier calls. One of this invocation may still be at work, whoever asked.
-    doubt, settles, at_work = claim.doubt, delivery.settles, False
+    # An operator settles earlier calls only: a call of this invocation may still be in flight.
+    doubt, settles, in_flight = claim.doubt, delivery.settles, False
 
     def attempt() -> None:
-        nonlocal doubt, settles, at_work
+        nonlocal doubt, settles, in_flight
         try:
             with outcomes.api_latency():
                 api.post(request, delivery.event, idempotency_key, doubt=doubt, settles=settles)
         except EventError as failure:
             doubt = doubt or failure.unknown_outcome
             settles = settles and not failure.unknown_outcome
-            at_work = at_work or failure.at_work
+            in_flight = in_flight or failure.in_flight
             raise
 
     try:
         _retry(delivery, attempt)
     except EventError as failure:
-        judged = isinstance(failure, PermanentError) and not isinstance(failure, DoubtfulRefusalError)
-        # A fetched state's refusal judges that state, and not the one that an earlier call brought.
-        another = claim.doubt and idempotency_key != delivery.key and not delivery.settles
-        _give_up(claim, doubt=doubt and (another or not judged), at_work=at_work)
-        if judged and another and isinstance(failure, PermanentError):
+        refused = isinstance(failure, PermanentError) and not isinstance(failure, DoubtfulRefusalError)
+        other_body = claim.doubt and idempotency_key != delivery.key and not delivery.settles
+        _end_claim(claim, doubt=doubt and (other_body or not refused), in_flight=in_flight)
+        if refused and other_body and isinstance(failure, PermanentError):
             raise DoubtfulRefusalError(
-                f"{failure.reason}, {AFTER_DOUBT}",
+                f"{failure.reason} {AFTER_UNKNOWN_OUTCOME}",
                 status=failure.status,
                 path=failure.path,
                 answer=failure.answer,
@@ -264,11 +278,11 @@ def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: s
         raise
 
 
-def _give_up(claim: Claim, *, doubt: bool, at_work: bool) -> None:
-    # A claim that is kept is safe; why the event failed is what counts.
+def _end_claim(claim: Claim, *, doubt: bool, in_flight: bool) -> None:
+    # An error here is ignored: a claim that is kept is safe, and the caller raises why the event failed.
     with suppress(EventError):
         if doubt:
-            claim.leave(at_work=at_work)
+            claim.mark_unknown(in_flight=in_flight)
         else:
             claim.release()
 

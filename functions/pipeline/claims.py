@@ -1,7 +1,7 @@
-"""What an invocation holds while it applies an event: one transaction takes it, one gives it up.
+"""The claim of an event: what an invocation holds while it applies it.
 
-The event's record, its effect and its object's order are written together or not at all, so no invocation,
-wherever it is killed, leaves one of them without the others.
+One transaction begins a claim and one ends it. The event's record, its effect and the states of its object
+are written together or not at all, so an invocation that is killed never leaves one without the others.
 """
 
 from __future__ import annotations
@@ -15,131 +15,156 @@ from typing import Any, Final
 from functions.pipeline.effects import Effect
 from functions.pipeline.idempotency import Record
 from functions.pipeline.idempotency_table import ConditionFailedError, Table, Write
-from functions.pipeline.ordering import State, Stream
+from functions.pipeline.ordering import ObjectStates, State
 from functions.shared.errors import UnsettledError
 
-# The first try expects nothing in the way; a second knows what was, and a third whoever came between.
+# The first transaction assumes that nothing prevents the claim; each further one uses what it found there.
 ROUNDS: Final = 4
 
-Part = Record | Effect | Stream
+Part = Record | Effect | ObjectStates
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What an event needs.
+class ClaimItems:
+    """The items that an event's claim consists of.
 
     Parameters
     ----------
     key
-        Its idempotency key.
+        The event's idempotency key.
     record
-        Key of its record; see :func:`functions.pipeline.idempotency.idempotency_id`.
+        Key of its record; see `functions.pipeline.idempotency.record_key`.
     effect
-        Key of the effect that it brings about, or None.
-    stream, state
-        Key of its object's order and what it would apply there, or None where states have no order.
+        Key of its effect, or None.
+    states, state
+        Key of its object's states and the state that the event applies, or None if states have no order.
     """
 
     key: str
     record: str
     effect: str | None = None
-    stream: str | None = None
+    states: str | None = None
     state: State | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one invocation holds.
+    """What one invocation holds while it applies an event.
 
     Parameters
     ----------
     doubt
         Whether an earlier delivery of the event may have called the API, with an unknown outcome.
     undecided
-        Whether nothing tells the order of the event and another one of the same second.
+        Whether the order of this event and another one of the same second is unknown.
     """
 
     table: Table
     record: Record
     effect: Effect | None
-    stream: Stream | None
+    states: ObjectStates | None
     doubt: bool
     undecided: bool
 
     def complete(
         self, result: Mapping[str, Any], *, fetched_at: float | None = None, body: str | None = None
     ) -> None:
-        """Write that the API has applied the event; see :meth:`Stream.complete` for the rest.
+        """Write that the API has applied the event; the parameters are those of `ObjectStates.complete`.
 
         Raises
         ------
         TransientError, ConfigurationError
             The table did not answer, or refused.
         """
-        facts = [self.record.complete(result)]
+        writes = [self.record.complete(result)]
         if self.effect:
-            facts.append(self.effect.complete())
-        if self.stream is None:
-            self.table.write(*facts)
+            writes.append(self.effect.complete())
+        if self.states is None:
+            self.table.write(*writes)
             return
-        # Where the invocation's time was over another may be at work. What the API did stays a fact.
-        late = self.stream.complete_late(fetched_at=fetched_at, body=body)
-        for order in (self.stream.complete(fetched_at=fetched_at, body=body), *late):
+        # Another invocation may hold the lease by now, but the API has applied the event all the same.
+        late = self.states.complete_late(fetched_at=fetched_at, body=body)
+        for order in (self.states.complete(fetched_at=fetched_at, body=body), *late):
             try:
-                self.table.write(*facts, order)
+                self.table.write(*writes, order)
             except ConditionFailedError:
                 continue
             return
-        self.table.write(*facts)
+        self.table.write(*writes)
 
-    def dismiss(self, result: Mapping[str, Any]) -> None:
-        """Write that the event needs no call after all. Raises as :meth:`complete` does."""
-        self._give_up(
-            [self.record.complete(result), *(part.release() for part in (self.effect, self.stream) if part)]
+    def complete_without_call(self, result: Mapping[str, Any]) -> None:
+        """Write that the event needs no call after all.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
+        """
+        self._write_if_held(
+            [self.record.complete(result), *(part.release() for part in (self.effect, self.states) if part)]
         )
 
     def release(self) -> None:
-        """Write that the API has surely not applied the event. Raises as :meth:`complete` does."""
-        self._give_up([part.release() for part in (self.record, self.effect, self.stream) if part])
+        """Write that the API has certainly not applied the event.
 
-    def leave(self, *, at_work: bool) -> None:
-        """Write that the outcome is unknown; ``at_work``: the API may still be at the call.
-
-        Raises as :meth:`complete` does.
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
         """
-        left = [self.stream.leave(at_work=at_work)] if self.stream else []
-        self._give_up([self.record.leave(), *left])
+        self._write_if_held([part.release() for part in (self.record, self.effect, self.states) if part])
 
-    def _give_up(self, writes: list[Write]) -> None:
-        # Where another invocation is at the event, what it finds out counts.
+    def mark_unknown(self, *, in_flight: bool) -> None:
+        """Write that the outcome is unknown.
+
+        Parameters
+        ----------
+        in_flight
+            Whether the API may still be processing a call.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
+        """
+        states = [self.states.mark_unknown(in_flight=in_flight)] if self.states else []
+        self._write_if_held([self.record.mark_unknown(), *states])
+
+    def _write_if_held(self, writes: list[Write]) -> None:
+        # An invocation that has claimed the event since writes the outcome itself.
         with suppress(ConditionFailedError):
             self.table.write(*writes)
 
 
-def new_claim() -> str:
-    """Name an invocation as no other is named, so that it knows its own writes again."""
+def new_claim_id() -> str:
+    """Return a unique id, by which an invocation recognises its own writes."""
     return uuid.uuid4().hex
 
 
-def begin(table: Table, wanted: Wanted, claim: str, until: float) -> Claim:
-    """Take what an event needs, ``until`` the time of the invocation ``claim`` is over (Unix seconds).
+def begin(table: Table, items: ClaimItems, claim_id: str, until: float) -> Claim:
+    """Claim an event for one invocation.
+
+    Parameters
+    ----------
+    until
+        When the invocation times out, in Unix seconds.
 
     Raises
     ------
     CompletedError, EffectDoneError, StaleEventError
-        The event needs no call any more.
+        The event no longer needs a call.
     BusyError
         Another event of its object is being applied.
     UnsettledError
-        Another invocation applies the event, or another event comes first.
+        Another invocation is applying the event, or another event comes first.
     TransientError, ConfigurationError
         The table did not answer, or refused.
     """
-    parts: list[Part] = [Record(table, wanted.record, claim, {})]
-    if wanted.effect is not None:
-        parts.append(Effect(table, wanted.effect, wanted.key, claim, {}))
-    if wanted.stream is not None and wanted.state is not None:
-        parts.append(Stream(table, wanted.stream, claim, wanted.state, None))
+    parts: list[Part] = [Record(table, items.record, claim_id, {})]
+    if items.effect is not None:
+        parts.append(Effect(table, items.effect, items.key, claim_id, {}))
+    if items.states is not None and items.state is not None:
+        parts.append(ObjectStates(table, items.states, claim_id, items.state, None))
     for _ in range(ROUNDS):
         try:
             table.write(*_beginnings(parts, until))
@@ -150,24 +175,22 @@ def begin(table: Table, wanted: Wanted, claim: str, until: float) -> Claim:
                     parts[place].check()
             continue
         return _claim(table, parts)
-    raise UnsettledError("other invocations are writing the same items")
+    raise UnsettledError("other invocations keep writing the same items")
 
 
-def settle(table: Table, wanted: Wanted, claim: str, result: Mapping[str, Any]) -> None:
-    """Write that an event is done without a call by the invocation ``claim``.
-
-    It is recorded, a duplicate, or stale.
+def complete_without_call(table: Table, items: ClaimItems, claim_id: str, result: Mapping[str, Any]) -> None:
+    """Write that an event is completed without a call: recorded, a duplicate or stale.
 
     Raises
     ------
     CompletedError
-        It was done before.
+        The event was completed before.
     UnsettledError
-        Another invocation applies it.
+        Another invocation is applying it.
     TransientError, ConfigurationError
         The table did not answer, or refused.
     """
-    record = Record(table, wanted.record, claim, {})
+    record = Record(table, items.record, claim_id, {})
     for _ in range(ROUNDS):
         try:
             table.write(record.complete_without_call(result))
@@ -177,7 +200,7 @@ def settle(table: Table, wanted: Wanted, claim: str, result: Mapping[str, Any]) 
                 record.check()
                 continue
         return
-    raise UnsettledError("other invocations are writing the same items")
+    raise UnsettledError("other invocations keep writing the same items")
 
 
 def _beginnings(parts: list[Part], until: float) -> Iterator[Write]:
@@ -192,12 +215,12 @@ def _beginnings(parts: list[Part], until: float) -> Iterator[Write]:
 def _claim(table: Table, parts: list[Part]) -> Claim:
     record = next(part for part in parts if isinstance(part, Record))
     effect = next((part for part in parts if isinstance(part, Effect)), None)
-    stream = next((part for part in parts if isinstance(part, Stream)), None)
+    states = next((part for part in parts if isinstance(part, ObjectStates)), None)
     return Claim(
         table,
         record,
         effect,
-        stream,
+        states,
         doubt=any(part.doubt for part in parts),
-        undecided=stream is not None and stream.undecided,
+        undecided=states is not None and states.undecided,
     )

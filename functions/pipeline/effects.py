@@ -1,9 +1,9 @@
-"""Once per object: several events may tell of one fact, and its effect happens once.
+"""Effects that happen once per object, even if several events report the same fact.
 
-The first event of an effect claims it before it calls the API, and gives the claim up where the API has
-surely not applied it. A second event finds the effect done, and is a duplicate; or finds it claimed and not
-done, because the first one is being applied or its outcome is unknown. Then the second event waits, in its
-retries and in a dead-letter queue, until the first one has come again and is settled.
+The first event of an effect claims it before it calls the API, and releases it if the API has certainly not
+applied it. A second event that finds the effect done is a duplicate. One that finds it claimed but not done
+waits, in its retries and in a dead-letter queue, until the first event is settled: that one is still being
+applied, or its outcome is unknown.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _MINE: Final = "idempotency_key = :key AND attribute_not_exists(done)"
 
 
 class EffectDoneError(Exception):
-    """The effect was brought about before; ``by`` is the idempotency key of the event that did."""
+    """The effect is done; `by` is the idempotency key of the event that caused it."""
 
     def __init__(self, by: str) -> None:
-        super().__init__("the effect was brought about before")
+        super().__init__("the effect is already done")
         self.by = by
 
 
@@ -35,28 +35,28 @@ class Effect:
     Parameters
     ----------
     item
-        The item's key; see :func:`effect_key`.
+        The item's key; see `effect_key`.
     key
-        Idempotency key of the event, under which the API is called.
-    claim
-        A name of the invocation that no other has.
+        Idempotency key of the event, sent to the API.
+    claim_id
+        Id of the invocation's claim.
     seen
-        The item as it was read; {} where there is none.
+        The item as it was read; {} if there is none.
     """
 
     table: Table
     item: str
     key: str
-    claim: str
+    claim_id: str
     seen: Item
 
     def check(self) -> None:
-        """Raise what keeps this event from bringing the effect about.
+        """Raise if this event may not cause the effect now.
 
         Raises
         ------
         EffectDoneError
-            It was brought about before.
+            The effect is done.
         UnsettledError
             Another event has claimed it and is not settled.
         """
@@ -69,8 +69,8 @@ class Effect:
     @property
     def doubt(self) -> bool:
         """Whether an earlier delivery of the event holds the claim, and may have called the API."""
-        # Its own write comes back where the answer to it was lost, and the client repeated it.
-        mine = self.seen.get("claim") == self.claim
+        # This invocation's own write, if its response was lost and botocore repeated the request.
+        mine = self.seen.get("claim") == self.claim_id
         return self.seen.get("idempotency_key") == self.key and not mine
 
     def begin(self) -> Write:
@@ -81,18 +81,23 @@ class Effect:
         )
 
     def complete(self) -> Write:
-        """Write that the API has applied it: a fact, whoever has claimed it since."""
+        """Write that the API has applied it, even if another event has claimed it since."""
         return self._write("SET idempotency_key = :key, done = :done, expiration = :expiration", None)
 
     def release(self) -> Write:
-        """Write that another event may bring the effect about."""
+        """Write that another event may cause the effect."""
         return self._write(None, _MINE)
 
     def _write(self, update: str | None, condition: str | None) -> Write:
-        values = {"key": self.key, "claim": self.claim, "done": True, "expiration": self.table.expiration()}
+        values = {
+            "key": self.key,
+            "claim": self.claim_id,
+            "done": True,
+            "expiration": self.table.expiration(),
+        }
         return Write(self.item, update, condition, values)
 
 
-def effect_key(*about: str | None) -> str:
-    """Name the effect that is identified by ``about``."""
-    return item_key(KIND, *about)
+def effect_key(*parts: str | None) -> str:
+    """Return the key of the effect that the parts identify."""
+    return item_key(KIND, *parts)

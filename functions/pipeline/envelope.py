@@ -16,17 +16,17 @@ from functions.shared import names
 from functions.shared.errors import InvalidEventError, LivemodeMismatchError
 from functions.shared.names import FORCED_REPLAY_PREFIX
 
-Kind = TypeVar("Kind")
+Value = TypeVar("Value")
 
 SOURCE_PREFIX = "aws.partner/stripe.com/"
 
-# Each of these becomes an HTTP header, so the characters are those that a header may hold.
+# These become HTTP headers, so the patterns allow only characters that a header may hold.
 TYPE = re.compile(r"[a-z0-9_.]{1,255}")
-# A version with beta features holds more than a date and a name: "2026-03-25.preview; feature_beta=v1".
+# A version with beta features has more than a date and a name: "2026-03-25.preview; feature_beta=v1".
 API_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-9])?")
-# EventBridge's own rule for the name of a replay (StartReplay, ReplayName).
+# EventBridge's pattern for the name of a replay (StartReplay, ReplayName).
 REPLAY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-TIMED_REPLAY = "must end with the time of its start, like forced-replay-prod-20261123T101500Z"
+TIMED_REPLAY = "must end with its start time, like forced-replay-prod-20261123T101500Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,17 @@ class StripeEvent:
     Parameters
     ----------
     id, type, api_version
-        As Stripe gives them; ``api_version`` is the one the object is rendered in.
+        As in Stripe's event; `api_version` is the version that the object is rendered in.
     created
-        When Stripe made the event, in Unix seconds; it has a resolution of one second.
+        When Stripe created the event, in Unix seconds; the resolution is one second.
     account
         The connected account for a Connect event, else None.
     object
-        ``data.object``, the Stripe object as the dict that it is.
+        `data.object`, the Stripe object as a plain dict.
     previous
-        ``data.previous_attributes``: the values that the event changed, as they were; else None.
-    forced_by
-        Name of the replay that applies the event again on purpose, else None; its end tells when it began.
+        `data.previous_attributes`, the values before the event, else None.
+    forced_replay
+        Name of the forced replay that sent the event, else None. The name ends with the replay's start time.
     """
 
     id: str
@@ -56,7 +56,7 @@ class StripeEvent:
     account: str | None
     object: Mapping[str, Any] = field(repr=False)
     previous: Mapping[str, Any] | None = field(default=None, repr=False)
-    forced_by: str | None = None
+    forced_replay: str | None = None
 
 
 def parse(envelope: object, *, livemode: bool) -> StripeEvent:
@@ -67,7 +67,7 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
     InvalidEventError
         Names the first field that is missing or wrong by its JSON path, without its value.
     LivemodeMismatchError
-        The event's ``livemode`` is not the environment's.
+        The event's `livemode` differs from the environment's.
     """
     if not isinstance(envelope, dict):
         raise InvalidEventError("the envelope", "must be a JSON object")
@@ -78,7 +78,9 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
 
     kind = detail.get("object")
     if kind == "v2.core.event":
-        raise InvalidEventError("detail.object", "is a thin event; set the destination to snapshot events")
+        raise InvalidEventError(
+            "detail.object", "is a thin event; set the event destination to snapshot events"
+        )
     if kind != "event":
         raise InvalidEventError("detail.object", 'must be "event"')
 
@@ -95,7 +97,7 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
         account=None
         if detail.get("account") is None
         else _matching(detail, "detail.account", names.STRIPE_ID),
-        forced_by=_forced_by(envelope),
+        forced_replay=_forced_replay(envelope),
         previous=previous if isinstance(previous, dict) else None,
         object=_of_type(data, "detail.data.object", dict, "an object"),
     )
@@ -105,8 +107,8 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
     return event
 
 
-def _forced_by(envelope: Mapping[str, Any]) -> str | None:
-    """Read the name that EventBridge writes into replayed events, where it is one that forces."""
+def _forced_replay(envelope: Mapping[str, Any]) -> str | None:
+    """Read the replay name that EventBridge writes into replayed events, if the replay is forced."""
     name = envelope.get("replay-name")
     if not isinstance(name, str) or not name.startswith(FORCED_REPLAY_PREFIX):
         return None
@@ -117,9 +119,9 @@ def _forced_by(envelope: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _of_type(parent: Mapping[str, Any], path: str, kind: type[Kind], called: str) -> Kind:
+def _of_type(parent: Mapping[str, Any], path: str, expected: type[Value], called: str) -> Value:
     value = _present(parent, path)
-    if not isinstance(value, kind):
+    if not isinstance(value, expected):
         raise InvalidEventError(path, f"must be {called}")
     return value
 

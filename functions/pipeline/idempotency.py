@@ -1,16 +1,16 @@
-"""The memory of what was done: one record per event, by the event's idempotency key.
+"""Idempotency records: one per event, by the event's idempotency key.
 
-==============  ====================================================================================
-no record       no handler has seen the event
-``INPROGRESS``  a handler is applying it, at most until ``in_progress_expiration`` (Unix milliseconds);
-                after that time a call of unknown outcome: the API may have applied it
-``RELEASED``    a handler has seen it, and the API has surely not applied it
-``COMPLETED``   ``data`` holds the result as JSON, ``completed_at`` when (Unix milliseconds)
-==============  ====================================================================================
+============  ======================================================================================
+no record     no handler has seen the event
+`INPROGRESS`  a handler is applying it, at most until `in_progress_expiration` (Unix milliseconds);
+              after that the outcome is unknown: the API may have applied it
+`RELEASED`    a handler has seen it, and the API has certainly not applied it
+`COMPLETED`   `data` is the result as JSON; `completed_at` is the time (Unix milliseconds)
+============  ======================================================================================
 
-Key, ``status``, ``data``, ``in_progress_expiration`` and ``expiration`` are those of Powertools' idempotency
-utility, which wrote the records before. ``claim`` names the invocation that wrote last: an invocation whose
-time is over can't overwrite what its successor wrote.
+Key, `status`, `data`, `in_progress_expiration` and `expiration` are those of Powertools' idempotency
+utility, whose records can still be read. `claim` is the id of the claim that wrote last: an invocation that
+has timed out cannot overwrite what its successor wrote.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _MINE: Final = "claim = :claim"
 
 
 class CompletedError(Exception):
-    """The event was done before, at ``completed_at`` (Unix milliseconds)."""
+    """The event was completed before, at `completed_at` (Unix milliseconds)."""
 
     def __init__(self, completed_at: int) -> None:
-        super().__init__("the event was done before")
+        super().__init__("the event was completed before")
         self.completed_at = completed_at
 
 
@@ -50,25 +50,25 @@ class Record:
     Parameters
     ----------
     key
-        The item's key; see :func:`idempotency_id`.
-    claim
-        A name of the invocation that no other has.
+        The item's key; see `record_key`.
+    claim_id
+        Id of the invocation's claim.
     seen
-        The item as it was read; {} where there is none.
+        The item as it was read; {} if there is none.
     """
 
     table: Table
     key: str
-    claim: str
+    claim_id: str
     seen: Item
 
     def check(self) -> None:
-        """Raise what keeps this invocation from applying the event.
+        """Raise if this invocation may not apply the event now.
 
         Raises
         ------
         CompletedError
-            It was done before.
+            It was completed before.
         UnsettledError
             Another invocation is applying it.
         """
@@ -85,14 +85,19 @@ class Record:
     def doubt(self) -> bool:
         """Whether an earlier delivery may have called the API, with an unknown outcome.
 
-        An invocation that finds its own write, whose answer was lost, finds there what it knew before.
+        In an invocation's own write, whose response was lost, `doubt` is what the invocation knew before.
         """
         return self._in_progress and (not self.mine or bool(self.seen.get("doubt")))
 
     def begin(self, until: float, *, doubt: bool) -> Write:
-        """Write that this invocation applies the event, ``until`` its time is over (Unix seconds).
+        """Write that this invocation is applying the event.
 
-        ``doubt`` is what is known of earlier deliveries, by any of the items.
+        Parameters
+        ----------
+        until
+            When the invocation times out, in Unix seconds.
+        doubt
+            Whether any of the claim's items says that an earlier delivery may have called the API.
         """
         return self._write(
             "SET #status = :status, claim = :claim, in_progress_expiration = :until, doubt = :doubt, "
@@ -104,21 +109,21 @@ class Record:
         )
 
     def complete(self, result: Mapping[str, Any]) -> Write:
-        """Write that the API has applied the event: a fact, whoever has taken the record since."""
+        """Write that the API has applied the event, even if another invocation has the record by now."""
         return self._completed(result, None)
 
     def complete_without_call(self, result: Mapping[str, Any]) -> Write:
-        """Write that the event needs no call, where the record is as it was read."""
+        """Write that the event needs no call, if the record is as it was read."""
         return self._completed(result, self._as_seen())
 
     def release(self) -> Write:
-        """Write that the API has surely not applied the event."""
+        """Write that the API has certainly not applied the event."""
         return self._write(
             "SET #status = :status, expiration = :expiration REMOVE doubt", _MINE, status=RELEASED
         )
 
-    def leave(self) -> Write:
-        """Write that the outcome is unknown, so that the next delivery need not wait to ask the API."""
+    def mark_unknown(self) -> Write:
+        """Write that the outcome is unknown, so that the next delivery calls the API without waiting."""
         return self._write("SET in_progress_expiration = :until", _MINE, until=round(time.time() * 1000))
 
     @property
@@ -127,11 +132,11 @@ class Record:
 
     @property
     def mine(self) -> bool:
-        """Whether this invocation wrote it: the answer to the write was lost, and the client repeated it."""
-        return self.seen.get("claim") == self.claim
+        """Whether this invocation wrote it: the response was lost, and botocore repeated the request."""
+        return self.seen.get("claim") == self.claim_id
 
     def _completed_at(self) -> int:
-        # Powertools wrote no time of completion, but an expiry counted from it.
+        # Powertools writes no time of completion, but an expiry that counts from it.
         before = (int(self.seen["expiration"]) - self.table.expiry_seconds) * 1000
         return int(self.seen.get("completed_at", before))
 
@@ -154,13 +159,13 @@ class Record:
             self.key,
             update,
             condition,
-            {"claim": self.claim, "expiration": self.table.expiration(), **seen, **values},
+            {"claim": self.claim_id, "expiration": self.table.expiration(), **seen, **values},
             {"status": "status", "data": "data"},
         )
 
 
-def remember_seen(table: Table, key: str) -> None:
-    """Write that a handler has seen an event that it refused before it began; a record that is there stays.
+def record_seen(table: Table, key: str) -> None:
+    """Write that a handler has seen an event that it refused before it claimed it; an existing record stays.
 
     Raises
     ------
@@ -173,9 +178,6 @@ def remember_seen(table: Table, key: str) -> None:
         table.write(Write(key, update, _NEW, values, {"status": "status"}))
 
 
-def idempotency_id(handler: str, event_id: str) -> str:
-    """Build the key of an event's record, as Powertools did.
-
-    ``event_id`` is the idempotency key, which for an event of a forced replay has the replay's name in it.
-    """
-    return f"{handler}#{digest(event_id)}"
+def record_key(handler: str, idempotency_key: str) -> str:
+    """Return the key of an event's record, built as Powertools builds it."""
+    return f"{handler}#{digest(idempotency_key)}"

@@ -1,8 +1,7 @@
 """The idempotency table: conditional writes of one item, or of several items in one transaction.
 
-An item's kind is the first word of its key. What the items mean is said where they are written: the event's
-record in :mod:`functions.pipeline.idempotency`, an effect in :mod:`functions.pipeline.effects`, an object's
-order in :mod:`functions.pipeline.ordering`.
+An item's kind is the first word of its key. The modules that write the items describe them: `idempotency` the
+event's record, `effects` an effect, `ordering` the states of an object.
 """
 
 from __future__ import annotations
@@ -35,17 +34,16 @@ Item = Mapping[str, Any]
 
 
 class ConditionFailedError(Exception):
-    """An item is not as its write's condition says; nothing was written.
+    """An item does not meet its write's condition; nothing was written.
 
     Parameters
     ----------
     items
-        For each write, in order: the item as it is ({} where there is none), or None where its own condition
-        holds.
+        For each write, in order: the current item ({} if there is none), or None if its condition is met.
     """
 
     def __init__(self, *items: Item | None) -> None:
-        super().__init__("an item is not as the condition says")
+        super().__init__("an item does not meet its condition")
         self.items = items
 
     @property
@@ -56,20 +54,20 @@ class ConditionFailedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One update of one item, made if it is not there.
+    """One update of one item; creates an item that does not exist.
 
     Parameters
     ----------
     key
-        The item's key; see :func:`item_key`.
+        The item's key; see `item_key`.
     update
         The update expression; None deletes the item.
     condition
-        The condition expression; None writes always.
+        The condition expression; None writes unconditionally.
     values
         The values of both expressions, by name without the colon.
     attributes
-        The attribute names of both expressions that are no plain words, by name without the number sign.
+        The attribute names of both expressions that need a placeholder, by name without the number sign.
     """
 
     key: str
@@ -79,7 +77,7 @@ class Write:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
     def call(self, table: str) -> dict[str, Any]:
-        """Return the arguments of UpdateItem or DeleteItem, which are those within a transaction too."""
+        """Return the arguments of UpdateItem or DeleteItem; a transaction takes the same ones."""
         expressions = f"{self.update} {self.condition}"
         call: dict[str, Any] = {
             "TableName": table,
@@ -89,7 +87,7 @@ class Write:
             call["UpdateExpression"] = self.update
         if self.condition is not None:
             call |= {"ConditionExpression": self.condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        # DynamoDB refuses a value or a name that no expression uses.
+        # DynamoDB rejects a value or a name that no expression uses.
         values = {f":{name}": value for name, value in self.values.items() if f":{name}" in expressions}
         attributes = {
             f"#{name}": value for name, value in self.attributes.items() if f"#{name}" in expressions
@@ -103,7 +101,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The table ``name``; items live for ``expiry_seconds`` after their last write."""
+    """The table `name`; items expire `expiry_seconds` after their last write."""
 
     name: str
     expiry_seconds: int
@@ -124,7 +122,7 @@ class Table:
         try:
             client().transact_write_items(
                 TransactItems=[
-                    {"Delete" if write.update is None else "Update": write.call(self.name)}  # type: ignore[misc]  # a TypedDict takes no computed key
+                    {"Delete" if write.update is None else "Update": write.call(self.name)}  # type: ignore[misc]  # a TypedDict accepts no computed key
                     for write in writes
                 ]
             )
@@ -132,11 +130,19 @@ class Table:
             raise _failure(error) from error
 
     def update(self, key: str, expression: str, condition: str | None = None, /, **values: Any) -> Item:
-        """Update one item, made if it is not there, and return it as it was before. Raises as `write`."""
+        """Update one item, or create it, and return it as it was before.
+
+        Raises
+        ------
+        ConditionFailedError
+            The item does not meet the condition.
+        TransientError, ConfigurationError
+            The table did not answer, or refused.
+        """
         return self._write_one(Write(key, expression, condition, values))
 
     def delete(self, key: str, condition: str, /, **values: Any) -> None:
-        """Delete an item that meets the condition; one that does not is left.
+        """Delete an item if it meets the condition.
 
         Raises
         ------
@@ -149,7 +155,7 @@ class Table:
             return
 
     def expiration(self) -> int:
-        """When an item that is written now may be forgotten, in Unix seconds."""
+        """When an item that is written now expires, in Unix seconds."""
         return int(time.time()) + self.expiry_seconds
 
     def _write_one(self, write: Write) -> Item:
@@ -165,7 +171,7 @@ class Table:
 
 
 def item_key(kind: str, *parts: str | None) -> str:
-    """Name an item: its kind, and the hash of what it is about."""
+    """Return the key of an item: its kind, and the hash of what identifies it."""
     return f"{kind}#{digest(list(parts))}"
 
 
@@ -176,7 +182,7 @@ def digest(value: Any) -> str:
 
 @cache
 def client() -> DynamoDBClient:
-    """Make the one DynamoDB client of the function."""
+    """Return the DynamoDB client of the function."""
     try:
         return aws.session().client("dynamodb", config=aws.CONFIG)
     except aws.AwsError as error:
@@ -184,7 +190,7 @@ def client() -> DynamoDBClient:
 
 
 def _failure(error: Exception) -> Exception:
-    # Of a call that had no answer botocore's errors hold None.
+    # botocore's errors hold None for a call without a response.
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     code = response.get("Error", {}).get("Code")
     if code == _CONDITION_FAILED:
@@ -195,7 +201,7 @@ def _failure(error: Exception) -> Exception:
 
 
 def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
-    """Tell items that are not as they should be from a table that could not do it now."""
+    """Distinguish items that do not meet their conditions from a table that could not write now."""
     codes = [str(reason.get("Code", "None")) for reason in reasons]
     if _REASON_CONDITION_FAILED in codes and _REASONS_OF_CONDITIONS.issuperset(codes):
         return ConditionFailedError(

@@ -1,11 +1,11 @@
-"""Accessors: read one value of a Stripe object, whichever API version rendered it.
+"""Accessors: each reads one value of a Stripe object, whichever API version rendered it.
 
-The rule they share: a value that is absent or null reads as None, and a value that is there in another
-type than Stripe documents raises :class:`InvalidEventError` with its JSON path. A null is part of the
-API's contract; a wrong type would be guessed at by whoever receives it.
+A value that is absent or null reads as None. A value of a type that Stripe does not document raises
+`InvalidEventError` with its JSON path: null is part of the API's contract, but the receiver of a wrong type
+would have to guess.
 
-Paths are dotted; a number is a place in a list. Several paths are alternatives, the first that is not
-null counts: that is how both generations of Stripe's API are read by one accessor.
+Paths are dotted; a number is an index of a list. Of several paths the first that is not null counts, so one
+accessor reads both generations of Stripe's API.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ StripeObject = Mapping[str, Any]
 Accessor = Callable[[StripeObject], Any]
 
 ROOT = "detail.data.object"
-# JSON numbers beyond 64 bits are read differently by each JSON library; Stripe's stay far below.
+# JSON libraries differ on numbers beyond 64 bits; Stripe's numbers are far smaller.
 INT64_LIMIT = 2**63
 
 
@@ -44,7 +44,7 @@ def reference(*paths: str) -> Accessor:
 
 
 def own_id(stripe_object: StripeObject) -> str:
-    """Read the object's own id; the only value that must not be absent."""
+    """Read the object's own id, the only value that must be there."""
     value = stripe_object.get("id")
     if value is None:
         raise InvalidEventError(f"{ROOT}.id", "is missing")
@@ -62,7 +62,7 @@ def metadata(stripe_object: StripeObject) -> dict[str, str] | None:
 
 
 def group(**accessors: Accessor) -> Accessor:
-    """Read several values into one object, which is there even where all of them are null."""
+    """Read several values into one object, which is sent even if all of them are null."""
 
     def read(stripe_object: StripeObject) -> dict[str, Any]:
         return {key: accessor(stripe_object) for key, accessor in accessors.items()}
@@ -84,7 +84,7 @@ def _first(paths: tuple[str, ...], check: Callable[[Any, str], Any]) -> Accessor
 
 
 def _find(stripe_object: StripeObject, steps: list[str]) -> tuple[Any, str]:
-    """Follow the steps; return the value, or None where the way ends, and the JSON path reached."""
+    """Follow the steps; return the value, or None if the path ends early, and the JSON path reached."""
     value: Any = stripe_object
     place = ROOT
     for step in steps:
@@ -110,7 +110,7 @@ def _text(value: Any, place: str) -> str:
 
 
 def _integer(value: Any, place: str) -> int:
-    # bool is a subclass of int; an amount of true is no amount.
+    # bool is a subclass of int, and true is not an amount.
     if not isinstance(value, int) or isinstance(value, bool) or not -INT64_LIMIT <= value < INT64_LIMIT:
         raise InvalidEventError(place, "must be an integer")
     return value

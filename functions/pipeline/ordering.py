@@ -1,26 +1,26 @@
-"""The order of an object's states: an older one is never applied over a newer one, nor over the object's end.
+"""The order of an object's states: none is applied over a newer one, nor over the object's end.
 
-Events of one object are applied one at a time: each holds the object's lease. What an event is about to apply
-stands in ``unsettled`` before the API is called, so that an older event waits as long as the outcome of a
-newer one is unknown. An object's end, an effect of its own, takes its turn too.
+Events of one object are applied one at a time: each holds the object's lease. Before the API is called, the
+event is entered in `unsettled`, so that an older event waits as long as the outcome of a newer one is
+unknown. The object's end, a `once` event of its own, takes part in the order too.
 
 Attributes of the object's item:
 
-``applied``
-    ``created`` of the newest applied event, in Unix seconds; with ``refetch`` no earlier than what was
-    fetched, but for :data:`SKEW_SECONDS`
-``applied_by``, ``after_hash``, ``before_hash``
-    which event that was; hashes of the body that it brought, and of the body just before it
-``ended``
-    ``created`` of the object's applied end
-``unsettled``
-    ``created`` of what may have been applied, by idempotency key; an end's key begins with :data:`END`
-``holder``, ``lease_until``, ``claim``
-    which event is being applied, until when (Unix milliseconds), and the invocation that wrote last. In the
-    last :data:`COOLING_SECONDS` of a lease nobody waits for its end: the invocation is over, and only a call
-    that was cut off may still be at work
+`applied`
+    `created` of the newest applied event, in Unix seconds; with `refetch` at least the time of the fetch,
+    less `SKEW_SECONDS`
+`applied_by`, `after_hash`, `before_hash`
+    that event's id; hashes of the body that it brought, and of the body just before it
+`ended`
+    `created` of the object's applied end
+`unsettled`
+    `created` of what may have been applied, by idempotency key; an end's key begins with `END`
+`holder`, `lease_until`, `claim`
+    the event that is being applied, until when (Unix milliseconds), and the id of the claim that wrote last.
+    In the last `COOLING_SECONDS` of a lease nobody waits for its end: the invocation has timed out, and only
+    a call that it sent may still be in flight
 
-The item of every ``order`` is the same, so that a change of the setting forgets nothing.
+The item is the same for every value of the setting `order`, so a change of the setting loses nothing.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ END: Final = "end#"
 # How far the clocks of two functions, or of a function and Stripe, may differ, in seconds. AWS's own differ
 # by milliseconds.
 SKEW_SECONDS: Final = 5
-# How long the API may still be at work on a call after nobody waits for its answer, in seconds
+# How long the API may still process a call after nobody waits for its answer, in seconds
 # (docs/huntaze-api.md).
 LATE_SECONDS: Final = 10
-# So long after that time, by any machine's clock, no such call can be applied any more; seconds.
+# After this time, on any machine's clock, no such call can be applied any more; seconds.
 COOLING_SECONDS: Final = LATE_SECONDS + SKEW_SECONDS
 
-# Entries that one write removes.
+# Most entries that one write removes.
 MOST_REMOVED: Final = 50
 
-# What every event meets that no other is in the way of, in an item that was not read.
+# The condition, for an item that was not read, that no other event prevents this one.
 _OPEN: Final = (
     "(attribute_not_exists(lease_until) OR lease_until < :now)"
     " AND (attribute_not_exists(applied) OR applied < :created)"
@@ -59,11 +59,11 @@ _MINE: Final = "claim = :claim"
 
 
 class StaleEventError(Exception):
-    """A state that is newer, or the object's end, was applied before."""
+    """A newer state, or the object's end, was applied before."""
 
 
 class BusyError(Exception):
-    """Another event of the object is being applied: a short wait may bring its end."""
+    """Another event of the object is being applied; it may end within a short wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ class State:
     created
         When Stripe made the event, in Unix seconds.
     order
-        One of :data:`functions.shared.names.ORDERS`.
+        One of `functions.shared.names.ORDERS`.
     is_end
         Whether it is the object's end.
     after, before
-        Hashes of the body that the event brings, and of the body that the object had just before it, by the
-        event's ``previous_attributes``; None where that is not known.
+        Hashes of the body that the event brings, and of the body just before it, by the event's
+        `previous_attributes`; None if unknown.
     """
 
     key: str
@@ -99,41 +99,41 @@ class State:
 
     @property
     def entry(self) -> str:
-        """Its name among the unsettled."""
+        """Its key in `unsettled`."""
         return f"{END}{self.key}" if self.is_end else self.key
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class ObjectStates:
     """The states of one object, as one invocation uses them.
 
     Parameters
     ----------
     item
-        The item's key; see :func:`stream_key`.
-    claim
-        A name of the invocation that no other has.
+        The item's key; see `states_key`.
+    claim_id
+        Id of the invocation's claim.
     seen
-        The item as it was read; {} where there is none, None where it was not read.
+        The item as it was read; {} if there is none, None if it was not read.
     """
 
     table: Table
     item: str
-    claim: str
+    claim_id: str
     state: State
     seen: Item | None
 
     def check(self) -> None:
-        """Raise what keeps this event from being applied.
+        """Raise if this event may not be applied now.
 
         Raises
         ------
         StaleEventError
-            What is newer was applied before.
+            A newer state, or the object's end, was applied before.
         BusyError
             Another event of the object is being applied.
         UnsettledError
-            The outcome of a newer event is unknown, or a call that was cut off may still be at work.
+            The outcome of a newer event is unknown, or an earlier call may still be in flight.
         """
         if self._mine:
             return
@@ -141,18 +141,18 @@ class Stream:
         if ordered and self._newest >= self.state.time and self._is_stale():
             raise StaleEventError
         left = int(self._seen.get("lease_until", 0)) / 1000 - time.time()
-        # The same call once more does no harm; what is fetched anew may be another one.
+        # Repeating the same call is harmless; a state that is fetched again may differ.
         held = left > 0 and (self._seen.get("holder") != self.state.key or self._may_fetch)
         if held and left > COOLING_SECONDS:
             raise BusyError("another event of the same object is being applied")
         if ordered and self._waits_for_newer():
             raise UnsettledError("a newer event of the same object is not settled")
         if held:
-            raise UnsettledError("an earlier call about the same object may still be at work")
+            raise UnsettledError("an earlier call for the same object may still be in flight")
 
     @property
     def _may_fetch(self) -> bool:
-        """Whether the object's present state is sent, under a key of its own."""
+        """Whether the object's current state may be sent, under a key of its own."""
         return not self.state.is_end and (self.state.order == names.REFETCH or self.undecided)
 
     @property
@@ -162,7 +162,7 @@ class Stream:
 
     @property
     def undecided(self) -> bool:
-        """Whether another event of the same second was applied, and nothing tells which is newer."""
+        """Whether another event of the same second was applied, and it is unknown which is newer."""
         tie = self._seen.get("applied") == self.state.time and not self.state.is_end
         return (
             tie
@@ -172,7 +172,7 @@ class Stream:
         )
 
     def begin(self, until: float) -> Write:
-        """Write that this invocation applies the event, ``until`` its time is over (Unix seconds)."""
+        """Write that this invocation is applying the event; it times out at `until` (Unix seconds)."""
         entries = "unsettled.#entry = :time" if self._seen.get("unsettled") else "unsettled = :entries"
         return self._write(
             f"SET holder = :key, lease_until = :until, claim = :claim, expiration = :expiration, {entries}",
@@ -186,12 +186,13 @@ class Stream:
         Parameters
         ----------
         fetched_at
-            When the state that was sent was fetched from Stripe, in Unix seconds; None for the event's own.
+            When the sent state was fetched from Stripe, in Unix seconds; None for the event's own state.
         body
             Hash of the body that was sent.
         """
         applied = self._applied(fetched_at)
-        # DynamoDB takes expressions of 4 KB; what is older than the applied one blocks nobody and may stay.
+        # DynamoDB limits expressions to 4 KB. Entries older than the applied state may stay: they block
+        # nothing.
         moot = [entry for entry, created in self._unsettled.items() if created < applied][:MOST_REMOVED]
         attributes = {f"moot{n}": entry for n, entry in enumerate(moot) if entry != self.state.entry}
         removed = [
@@ -200,16 +201,16 @@ class Stream:
             "unsettled.#entry",
             *(f"unsettled.#{name}" for name in attributes),
         ]
-        update, values = self._facts(fetched_at, body)
+        update, values = self._applied_state(fetched_at, body)
         condition = f"{_MINE} AND (attribute_not_exists(applied) OR applied <= :applied)"
         return self._write(f"{update} REMOVE {', '.join(removed)}", condition, attributes, **values)
 
     def complete_late(self, *, fetched_at: float | None = None, body: str | None = None) -> tuple[Write, ...]:
-        """Write the same where another invocation has the lease by now; the first that holds is written.
+        """Return the writes for when another invocation has the lease by now; the first possible one counts.
 
-        The event is the newest applied one, or a newer one was applied.
+        The first is for an event that is the newest applied one, the second for when a newer one was applied.
         """
-        update, values = self._facts(fetched_at, body)
+        update, values = self._applied_state(fetched_at, body)
         newest = "attribute_exists(unsettled) AND (attribute_not_exists(applied) OR applied < :applied)"
         return (
             self._write(f"{update} REMOVE unsettled.#entry", newest, **values),
@@ -217,15 +218,15 @@ class Stream:
         )
 
     def release(self) -> Write:
-        """Write that the API has surely not applied the event."""
+        """Write that the API has certainly not applied the event."""
         return self._write("REMOVE holder, lease_until, unsettled.#entry", _MINE)
 
-    def leave(self, *, at_work: bool) -> Write:
-        """Write that the outcome is unknown; ``at_work``: the API may still be at the call."""
+    def mark_unknown(self, *, in_flight: bool) -> Write:
+        """Write that the outcome is unknown; `in_flight`: the API may still be processing a call."""
         now = time.time()
-        # A call of an earlier delivery of the event may be at work for longer than this one was.
+        # A call of an earlier delivery of the event may be in flight for longer than this delivery's.
         earlier = 0 if self._mine else int(self._seen.get("lease_until", 0)) / 1000
-        until = now + COOLING_SECONDS if at_work or self._mine else earlier
+        until = now + COOLING_SECONDS if in_flight or self._mine else earlier
         if until <= now:
             return self._write("REMOVE holder, lease_until", _MINE)
         return self._write("SET lease_until = :until", _MINE, until=round(until * 1000))
@@ -236,8 +237,8 @@ class Stream:
 
     @property
     def _mine(self) -> bool:
-        """Whether this invocation wrote it: the answer to the write was lost, and the client repeated it."""
-        return self._seen.get("claim") == self.claim
+        """Whether this invocation wrote it: the response was lost, and botocore repeated the request."""
+        return self._seen.get("claim") == self.claim_id
 
     @property
     def _unsettled(self) -> Mapping[str, int]:
@@ -245,7 +246,7 @@ class Stream:
 
     @property
     def _newest(self) -> int:
-        """``created`` of what no older state may be applied over."""
+        """`created` of the state or end that no older state may be applied over."""
         ended = int(self._seen.get("ended", 0))
         return ended if self.state.order == names.REFETCH else max(int(self._seen.get("applied", 0)), ended)
 
@@ -254,10 +255,10 @@ class Stream:
         return not tie or (not self._by_this_event and self._is_older and not self._is_newer)
 
     def _waits_for_newer(self) -> bool:
-        # With refetch a state is as new as its lease, whatever the event's age; only an end is newer.
+        # With refetch a state is as new as its lease, whatever the event's age. Only an end is newer.
         ends_only = self.state.order == names.REFETCH
-        # What is of the same second may be newer. An event that is in doubt itself goes first, or two of them
-        # would wait for each other.
+        # An event of the same second may be newer. One whose own outcome is unknown goes first, or two of
+        # them would wait for each other.
         since = self.state.time + self.doubt
         return any(
             created >= since and (entry.startswith(END) or not ends_only)
@@ -267,17 +268,17 @@ class Stream:
 
     @property
     def _by_this_event(self) -> bool:
-        """Whether the applied state is this event's own, by an earlier delivery or before a forced replay."""
+        """Whether this event brought the applied state, in an earlier delivery or before a forced replay."""
         return self._seen.get("applied_by") == _event_of(self.state.key)
 
     @property
     def _is_older(self) -> bool:
-        """Whether the applied event says that this one's state was the object's just before it."""
+        """Whether the applied event followed this event's state directly."""
         return self.state.after is not None and self._seen.get("before_hash") == self.state.after
 
     @property
     def _is_newer(self) -> bool:
-        """Whether this event says that the applied state was the object's just before it, or is the same."""
+        """Whether this event followed the applied state directly, or brings the same one."""
         applied = self._seen.get("after_hash")
         return applied is not None and applied in (self.state.before, self.state.after)
 
@@ -285,8 +286,8 @@ class Stream:
         fetched = 0 if fetched_at is None else int(fetched_at) - SKEW_SECONDS
         return max(int(self._seen.get("applied", 0)), self.state.time, fetched)
 
-    def _facts(self, fetched_at: float | None, body: str | None) -> tuple[str, dict[str, Any]]:
-        """Return what is known of the object once the event is applied, as an update expression."""
+    def _applied_state(self, fetched_at: float | None, body: str | None) -> tuple[str, dict[str, Any]]:
+        """Return the update expression, with its values, for an applied event."""
         values: dict[str, Any] = {"applied": self._applied(fetched_at)}
         update = "SET applied = :applied, expiration = :expiration"
         if self.state.is_end:
@@ -312,7 +313,7 @@ class Stream:
             "key": self.state.key,
             "time": self.state.time,
             "created": self.state.time,
-            "claim": self.claim,
+            "claim": self.claim_id,
             "seen_claim": self._seen.get("claim"),
             "entries": {self.state.entry: self.state.time},
             "none": 0,
@@ -323,11 +324,11 @@ class Stream:
         return Write(self.item, update, condition, {**known, **values}, named)
 
 
-def stream_key(*about: str | None) -> str:
-    """Name the item of the object that is identified by ``about``."""
-    return item_key(KIND, *about)
+def states_key(*parts: str | None) -> str:
+    """Return the key of the states of the object that the parts identify."""
+    return item_key(KIND, *parts)
 
 
 def _event_of(key: str) -> str:
-    """Return the event's id of an idempotency key, which may name a forced replay besides."""
+    """Return the event's id in an idempotency key, which may also name a forced replay."""
     return key.partition(":")[0]

@@ -1,8 +1,7 @@
-"""What a delivery leaves in logs and metrics.
+"""The outcomes of a delivery, and what it writes to logs and metrics.
 
-One log line per invocation, "event finished", "event parked" or "event failed", found by the Stripe event
-id, which is its correlation id; and "attempt failed" for each attempt before the last. Lines and metrics hold
-ids, types, statuses and our own words, never a value of the Stripe object: no e-mail, name, card or key.
+One log line per invocation: "event finished", "event parked" or "event failed", with the Stripe event id as
+its correlation id; and "attempt failed" for each attempt before the last.
 """
 
 from __future__ import annotations
@@ -34,21 +33,21 @@ _COUNTED_AS: Final = {
     STALE: names.STALE_SKIPPED,
 }
 
-# The event_type of what the routing table does not know: metrics by any type a sender makes up would be
-# as many metrics.
+# The dimension event_type of types that the routing table does not have: each type that a sender makes up
+# would be another metric.
 UNROUTED: Final = "unrouted"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Which event a line or metric is about, as far as the envelope could be read."""
+    """The event that a log line or metric is about, as far as the envelope could be read."""
 
     event_id: str | None
     event_type: str
 
 
-def begin(envelope: object) -> Subject:
-    """Start a delivery: read its event's id and type from an envelope that is not yet checked."""
+def start(envelope: object) -> Subject:
+    """Start the logs and metrics of a delivery, whose envelope is not yet checked."""
     subject = subject_of(envelope)
     if subject.event_id:
         logger.set_correlation_id(subject.event_id)
@@ -69,11 +68,11 @@ def subject_of(envelope: object) -> Subject:
 
 
 def finished(event: StripeEvent, outcome: str) -> None:
-    """Tell that a delivery ended well, and how old its event is."""
+    """Count and log a delivery that ended well, and how old its event is."""
     age_ms = max(0, round((time.time() - event.created) * 1000))
     metrics.add_metric(_COUNTED_AS[outcome], MetricUnit.Count, 1)
     if outcome not in (DUPLICATE, STALE):
-        # A replayed event is as old as its archive; it says nothing about how fast the pipeline is.
+        # A replayed event is as old as its archive, and says nothing about the speed of the pipeline.
         metrics.add_metric(names.EVENT_AGE, MetricUnit.Milliseconds, age_ms)
     logger.info(
         "event finished",
@@ -82,14 +81,14 @@ def finished(event: StripeEvent, outcome: str) -> None:
 
 
 def parked(subject: Subject, refusal: EventError) -> None:
-    """Tell that an event was put into the dead-letter queue by the handler itself."""
+    """Count and log an event that the handler itself put into the dead-letter queue."""
     metrics.add_metric(names.EVENTS_PARKED, MetricUnit.Count, 1)
     telemetry.count(names.MESSAGES_PARKED)
     _log("event parked", subject, refusal)
 
 
 def parked_of_many(subject: Subject, refusal: EventError, **extra: str) -> None:
-    """Count and log one parked event of several in an invocation, with ``extra`` fields in the log line."""
+    """Count and log one parked event of several in an invocation, with `extra` fields in the log line."""
     telemetry.count(names.EVENTS_PARKED, **{names.DIMENSION_EVENT_TYPE: subject.event_type})
     telemetry.count(names.MESSAGES_PARKED)
     _log("event parked", subject, refusal, correlation_id=subject.event_id, **extra)
@@ -121,7 +120,7 @@ def _log(message: str, subject: Subject, error: Exception, **extra: str | None) 
 
 @contextmanager
 def api_latency() -> Iterator[None]:
-    """Measure a call of the API, whatever it ends with."""
+    """Measure an API call, however it ends."""
     started = time.perf_counter()
     try:
         yield

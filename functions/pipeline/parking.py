@@ -1,8 +1,8 @@
-"""The handler's dead-letter queue, as the handler itself uses it: for what no retry can help.
+"""Parking: a handler puts an event that no retry can help into its dead-letter queue.
 
-A parked message holds the original envelope, so that it can be handed to the handler again once its reason
-is gone, and the reason as attributes, so that an operator can sort the queue without reading any body. One
-that would be larger than a message is packed, see :mod:`functions.shared.packing`.
+A parked message holds the original envelope, so that it can be redriven once the cause is fixed, and the
+reason as message attributes, so that an operator can sort the queue without reading bodies. A message that
+would be too large is packed; see `functions.shared.packing`.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ RESOURCE: Final = "the dead-letter queue"
 def park(
     queue_url: str, *, handler: str, api_key: str, subject: Subject, envelope: object, refusal: EventError
 ) -> None:
-    """Put an envelope into the dead-letter queue with the reason why it was refused.
+    """Put an envelope into the dead-letter queue, with the reason why the event was refused.
 
     Parameters
     ----------
     api_key
-        The key that the API was called with; it is taken out of what the API answered.
+        The key that the API was called with; it is removed from the API's answer.
 
     Raises
     ------
     TransientError, ConfigurationError
-        The queue did not take it.
+        The queue did not accept the message.
     InvalidEventError
-        It can't be written as a message.
+        The envelope cannot be written as a message.
     """
     reason = {
         "reason": refusal.reason,
@@ -54,35 +54,40 @@ def park(
     try:
         message = compact(document)
     except RecursionError:
-        # What can just be read may be nested too deeply to be written again, inside a message.
+        # An envelope that could just be read may be nested too deeply to be written inside a message.
         raise InvalidEventError("the envelope", "is nested too deeply to be parked") from None
-    put(queue_url, message, {**reason, "event_id": subject.event_id, "event_type": event_type})
+    send(queue_url, message, {**reason, "event_id": subject.event_id, "event_type": event_type})
 
 
-def put(queue_url: str, body: str, about: Mapping[str, Any], **fifo: Any) -> None:
-    """Put a message, without client secrets, into a dead-letter queue, with what is known as attributes.
+def send(queue_url: str, body: str, attributes: Mapping[str, Any], **fifo: Any) -> None:
+    """Send a message, without client secrets, to a dead-letter queue.
 
-    SQS counts the attributes: what is too large with them is packed.
+    SQS counts the attributes: a message that is too large with them is packed.
 
-    ``fifo`` are the arguments that only a FIFO queue takes.
+    Parameters
+    ----------
+    attributes
+        Values of the message attributes by name; None for those that are unknown.
+    fifo
+        Arguments that only a FIFO queue takes.
 
     Raises
     ------
     TransientError, ConfigurationError
-        The queue did not take it.
+        The queue did not accept the message.
     """
-    attributes = _attributes(about)
+    written = _attributes(attributes)
     body = without_client_secrets(body)
-    if _bytes(body, attributes) > names.EVENT_BYTES:
+    if _bytes(body, written) > names.EVENT_BYTES:
         body = packed(body)
     try:
-        _client().send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=attributes, **fifo)
+        _client().send_message(QueueUrl=queue_url, MessageBody=body, MessageAttributes=written, **fifo)
     except aws.AwsError as error:
         raise aws.fault(RESOURCE, error) from error
 
 
 def _attributes(values: Mapping[str, Any]) -> dict[str, MessageAttributeValueTypeDef]:
-    """Write what is known as message attributes; SQS takes no empty one."""
+    """Write the known values as message attributes; SQS accepts no empty one."""
     return {
         name: {"DataType": "String", "StringValue": str(value)}
         for name, value in values.items()
@@ -91,7 +96,7 @@ def _attributes(values: Mapping[str, Any]) -> dict[str, MessageAttributeValueTyp
 
 
 def _bytes(body: str, attributes: Mapping[str, MessageAttributeValueTypeDef]) -> int:
-    """Return what SQS counts: the body, and name, type and value of each attribute ("Message quotas")."""
+    """Return the size that SQS counts: body, and name, type and value of attributes ("Message quotas")."""
     texts = (text for name, value in attributes.items() for text in (name, *value.values()))
     return len(body.encode()) + sum(len(str(text).encode()) for text in texts)
 

@@ -11,7 +11,7 @@ from functions.pipeline import idempotency_table, outcomes, parking
 from functions.pipeline.api import shared_client
 from functions.pipeline.apply import Delivery, apply
 from functions.pipeline.envelope import StripeEvent, parse
-from functions.pipeline.idempotency import CompletedError, idempotency_id, remember_seen
+from functions.pipeline.idempotency import CompletedError, record_key, record_seen
 from functions.pipeline.idempotency_table import Table
 from functions.pipeline.replay_names import started_at
 from functions.pipeline.route import Route
@@ -28,31 +28,29 @@ from functions.shared.telemetry import logger
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-__all__ = ["idempotency_id", "process", "warm_up"]
-
 # Lambda sets it, and nothing else does (AWS Lambda, "Defined runtime environment variables").
 LAMBDA_INIT: Final = "AWS_LAMBDA_INITIALIZATION_TYPE"
 
 
 def process(handler: str, envelope: object, context: LambdaContext) -> dict[str, Any]:
-    """Apply the event of an envelope once, and return what became of it.
+    """Apply the event of an envelope once, and return its outcome.
 
-    What no retry can help goes into the handler's dead-letter queue at once; where the queue does not take
-    it, Lambda's way there remains.
+    An event that no retry can help is parked in the handler's dead-letter queue at once. If the queue does
+    not accept it, the error is raised, and Lambda sends the event there after its retries.
 
     Returns
     -------
     dict
-        ``outcome`` (applied, recorded, duplicate, stale or parked), ``event_type`` and ``path`` (None
-        without a call).
+        `outcome` (applied, recorded, duplicate, stale or parked), `event_type`, and `path` (None without a
+        call).
 
     Raises
     ------
     EventError
-        Why the event was not applied; Lambda tries again twice and then hands it to the handler's
-        dead-letter queue.
+        Why the event was not applied. Lambda retries twice and then sends it to the handler's dead-letter
+        queue.
     """
-    subject = outcomes.begin(envelope)
+    subject = outcomes.start(envelope)
     try:
         settings = delivery_settings()
         try:
@@ -68,11 +66,11 @@ def process(handler: str, envelope: object, context: LambdaContext) -> dict[str,
 
 
 def warm_up() -> None:
-    """In Lambda, make the HTTP and AWS clients and read the secret while a handler module loads.
+    """In Lambda, create the HTTP and AWS clients and read the secret while a handler module loads.
 
-    Lambda's init phase has a whole CPU whatever the function's memory, so a first event waits less. What
-    fails here fails again, and is told, when that event comes. Outside Lambda nothing happens: importing
-    a handler has no effect.
+    Lambda's init phase has a whole CPU whatever the function's memory, so the first event waits less. An
+    error here is ignored: it occurs again, and is logged, with the first event. Outside Lambda nothing
+    happens: importing a handler has no effect.
     """
     if LAMBDA_INIT in os.environ:
         shared_client()
@@ -87,22 +85,22 @@ def _deliver(
     event = parse(envelope, livemode=settings.livemode)
     route = _route(event, handler)
     delivery = Delivery(event, route, route.request(event.object), settings, context)
-    result = _applied_once(delivery)
+    result = _apply_unless_done(delivery)
     outcomes.finished(event, result["outcome"])
     return result
 
 
-def _applied_once(delivery: Delivery) -> dict[str, Any]:
-    """Apply an event unless it was done before; a forced replay applies what was done before it again."""
+def _apply_unless_done(delivery: Delivery) -> dict[str, Any]:
+    """Apply an event unless it is completed; a forced replay applies again what was completed before it."""
     try:
         return apply(delivery)
     except CompletedError as done:
-        replay = delivery.event.forced_by
-        again = None if replay is None else started_at(replay)
-        if again is None or done.completed_at >= again * 1000:
+        replay = delivery.event.forced_replay
+        replayed_at = None if replay is None else started_at(replay)
+        if replayed_at is None or done.completed_at >= replayed_at * 1000:
             return delivery.result(outcomes.DUPLICATE)
     try:
-        return apply(replace(delivery, forced_by=replay))
+        return apply(replace(delivery, reapplied_by=replay))
     except CompletedError:
         return delivery.result(outcomes.DUPLICATE)
 
@@ -125,26 +123,26 @@ def _park(
         )
     except EventError as error:
         logger.warning("event not parked", extra={"reason": error.reason})
-        # What Lambda writes into its own dead-letter record is why the event was refused.
+        # Lambda writes this error into its dead-letter record, so raise why the event was refused.
         raise refusal from error
     outcomes.parked(subject, refusal)
     route = ROUTES.get(subject.event_type)
     if isinstance(refusal, InvalidEventError) and subject.event_id and route and route.handler == handler:
-        _remember(handler, subject.event_id, settings)
+        _record_seen(handler, subject.event_id, settings)
 
 
-def _remember(handler: str, event_id: str, settings: DeliverySettings) -> None:
-    """Keep a record of an event that was refused before it had one, or reconcile takes it for unseen."""
+def _record_seen(handler: str, event_id: str, settings: DeliverySettings) -> None:
+    """Record an event that was refused before it was claimed, so that reconcile knows it as handled."""
     records = Table(settings.idempotency_table, settings.idempotency_expiry_seconds)
     try:
-        remember_seen(records, idempotency_id(handler, event_id))
+        record_seen(records, record_key(handler, event_id))
     except EventError as error:
-        # It lies in the queue all the same.
+        # The event is in the queue all the same.
         logger.warning("event not remembered", extra={"reason": error.reason})
 
 
 def _route(event: StripeEvent, handler: str) -> Route:
     route = ROUTES.get(event.type)
     if route is None or route.handler != handler:
-        raise InvalidEventError("detail.type", f"is no type that the {handler} function takes")
+        raise InvalidEventError("detail.type", f"is not handled by the {handler} function")
     return route

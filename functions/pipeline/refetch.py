@@ -1,7 +1,7 @@
-"""The present state of an object, fetched from Stripe instead of taken from the event.
+"""The current state of an object, fetched from Stripe instead of taken from the event.
 
-An event holds the object as it was when the event was made. Fetched under the object's lease, each state is
-at least as new as the one applied before it, in whatever order the events come.
+An event holds the object as it was when the event was created. A state that is fetched under the object's
+lease is at least as new as the one applied before it, in whatever order the events arrive.
 """
 
 from __future__ import annotations
@@ -15,31 +15,33 @@ from functions.pipeline.objects import StripeObject, own_id
 from functions.shared.errors import TransientError
 
 KIND: Final = "reads"
-# An item counts one second's reads; it is of no use after it.
+# An item counts the reads of one second, and is not needed after it.
 KEPT_SECONDS: Final = 60
 
 
-def present_state(event: StripeEvent, *, kind: str, table: Table, reads_per_second: int) -> StripeObject:
+def fetch_object(
+    event: StripeEvent, *, object_type: str, table: Table, reads_per_second: int
+) -> StripeObject:
     """Fetch the event's object from Stripe, in the API version of the event.
 
     Raises
     ------
     TransientError
-        Stripe can't be reached or limits our reads, or our own limit for this second is used up.
+        Stripe cannot be reached or limits our reads, or the limit of this second is reached.
     ConfigurationError
-        Stripe refuses the key.
+        Stripe rejects the key.
     PermanentError
-        Stripe knows no such object.
+        Stripe has no such object.
     """
-    _take_turn(table, reads_per_second)
-    # Imported here: stripe costs a cold start more than all else together, and most never fetch.
+    _count_read(table, reads_per_second)
+    # Imported here: stripe costs a cold start more than everything else, and most invocations fetch nothing.
     from functions.stripe_api.client import retrieve
 
-    return retrieve(kind, own_id(event.object), api_version=event.api_version, account=event.account)
+    return retrieve(object_type, own_id(event.object), api_version=event.api_version, account=event.account)
 
 
-def _take_turn(table: Table, reads_per_second: int) -> None:
-    """Count a read against this second's limit, which all functions of the environment share."""
+def _count_read(table: Table, reads_per_second: int) -> None:
+    """Count a read against the limit per second, which all functions of the environment share."""
     second = int(time.time())
     try:
         table.update(
@@ -51,4 +53,6 @@ def _take_turn(table: Table, reads_per_second: int) -> None:
             expiration=second + KEPT_SECONDS,
         )
     except ConditionFailedError as found:
-        raise TransientError("this second's reads from Stripe are used up", retry_after=1.0) from found
+        raise TransientError(
+            "the limit of reads from Stripe per second is reached", retry_after=1.0
+        ) from found

@@ -1,6 +1,6 @@
-"""The names of replays: whether one applies its events again, and when it was started.
+"""The names of replays, which say whether a replay is forced and when it was started.
 
-EventBridge writes the name into each event that it replays, so whoever gets one knows both without asking.
+EventBridge writes the name into each event that it replays, so a handler knows both without a request.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ _TIMED: Final = re.compile(r".*-([0-9]{8}T[0-9]{6}Z)")
 
 
 def new_name(environment: str, now: datetime, *, forced: bool) -> str:
-    """Name a replay that is about to be started, for example forced-replay-prod-20261123T101500Z.
+    """Return the name for a replay that starts now, for example forced-replay-prod-20261123T101500Z.
 
-    The name is made just before StartReplay is called, with the time that AWS tells: nothing that the replay
-    brings is older than its second, by the clocks that write when an event was completed.
+    Parameters
+    ----------
+    now
+        AWS's time just before StartReplay is called. By the clocks of the handlers, which write when an event
+        was completed, nothing that the replay sends is older than this second.
     """
     prefix = FORCED_REPLAY_PREFIX if forced else ""
     return f"{prefix}replay-{environment}-{now.astimezone(UTC).strftime(_SECOND)}"
 
 
 def started_at(name: str) -> int | None:
-    """Return the second in which a replay was started, in Unix seconds.
-
-    None for a name that tells none: a person gave it in the console, and not :func:`new_name`.
-    """
+    """Return when a replay was started, in Unix seconds; None for a name that `new_name` did not make."""
     found = _TIMED.fullmatch(name)
     if found is None:
         return None

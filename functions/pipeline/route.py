@@ -1,4 +1,4 @@
-"""What a row of the routing table is, and how one event is mapped by it."""
+"""The rows of the routing table, and how a row maps an event to a request."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from functions.shared.names import HANDLERS
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One POST to the API: its path, and for each key of the body how the value is read."""
+    """One POST to the API: its path, and an accessor for each key of the body."""
 
     path: str
     body: Mapping[str, Accessor]
 
 
 def post(path: str, **body: Accessor) -> Call:
-    """Write a call as the table does: the path, then ``key=accessor`` for each key of the body."""
+    """Return a call, written as in the table: the path, then `key=accessor` for each key of the body."""
     return Call(path, MappingProxyType(body))
 
 
-# What a second event means, by type. A word for a whole type is enough, because Stripe's types are facts
-# about one object.
-ONCE: Final = "once"  # the effect happens once per object, whatever number of events tell of it
-LATEST: Final = "latest"  # a stream of states: an older one never overwrites a newer one
+# What a second event about the same object means. One word per type is enough, because each of Stripe's
+# types is one kind of fact about an object.
+ONCE: Final = "once"  # the effect happens once per object, however many events report it
+LATEST: Final = "latest"  # each event carries a state: an older one never overwrites a newer one
 EACH: Final = "each"  # every event counts
 REPEATS: Final = (ONCE, LATEST, EACH)
 
-# No call: the event is recorded as handled, and audited like every other.
+# No call: the event is recorded as handled, and written to the ledger like every other.
 RECORDED: Final = None
 
 
@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row: what becomes of an event type.
+    """One row: how an event type is handled.
 
     Parameters
     ----------
@@ -55,10 +55,9 @@ class Route:
     handler
         The function that the type's rule invokes.
     repeat
-        What a second event about the same object means: one of ``REPEATS``.
+        What a second event about the same object means: one of `REPEATS`.
     action
-        The call, or None where the event is only recorded; a checkout session means different things by
-        its mode, so there it is one of these for each mode.
+        The call, or None if the event is only recorded. For a checkout session, one of these per mode.
     """
 
     event_type: str
@@ -67,28 +66,28 @@ class Route:
     action: Call | Mapping[str, Call | None] | None
 
     @property
-    def stream(self) -> str:
-        """The kind of object that the type tells of: all before the type's last word."""
+    def object_type(self) -> str:
+        """The object's type, such as `customer.subscription`: all but the last word of the event type."""
         return self.event_type.rpartition(".")[0]
 
     @property
-    def ends_stream(self) -> bool:
-        """Whether the type tells of the object's end, as Stripe's last word for it says."""
+    def ends_object(self) -> bool:
+        """Whether the event is the object's end, which Stripe calls deleted."""
         return self.event_type.rpartition(".")[2] == "deleted"
 
     @property
     def variants(self) -> Mapping[str, Call | None]:
-        """All that the type can lead to, by mode; what has no modes is under the empty string."""
+        """Each possible action by mode; the only action of a type without modes has the key ""."""
         return self.action if isinstance(self.action, Mapping) else {"": self.action}
 
     def request(self, stripe_object: StripeObject) -> Request | None:
-        """Map the event's object to the request, or to None where no call is due.
+        """Map the event's object to a request, or to None if the event needs no call.
 
         Raises
         ------
         InvalidEventError
-            A value has a type that Stripe does not document, or the mode is one that the row does not
-            name: what that means for the customer's money is not known, so a person decides.
+            A value has a type that Stripe does not document, or the row does not name the mode. What an
+            unknown mode means for the customer's money is an operator's decision.
         """
         action = self.action
         call = _by_mode(action, stripe_object) if isinstance(action, Mapping) else action
@@ -103,7 +102,7 @@ def table(*rows: Route) -> Mapping[str, Route]:
     Raises
     ------
     ValueError
-        A type stands twice, or a row names a handler that does not exist.
+        A type is routed twice, or a row names an unknown handler or repeat.
     """
     routes: dict[str, Route] = {}
     for row in rows:
@@ -111,11 +110,13 @@ def table(*rows: Route) -> Mapping[str, Route]:
             raise ValueError(f"routing table: {row.event_type} is routed twice; keep one row")
         if row.handler not in HANDLERS:
             raise ValueError(
-                f"routing table: {row.event_type} goes to {row.handler!r}; handlers are {', '.join(HANDLERS)}"
+                f"routing table: unknown handler {row.handler!r} for {row.event_type}; "
+                f"handlers are {', '.join(HANDLERS)}"
             )
         if row.repeat not in REPEATS:
             raise ValueError(
-                f"routing table: {row.event_type} repeats {row.repeat!r}; take one of {', '.join(REPEATS)}"
+                f"routing table: unknown repeat {row.repeat!r} for {row.event_type}; "
+                f"use one of {', '.join(REPEATS)}"
             )
         routes[row.event_type] = row
     return MappingProxyType(routes)
@@ -124,7 +125,7 @@ def table(*rows: Route) -> Mapping[str, Route]:
 def types_of(routes: Iterable[Route], handler: str) -> tuple[str, ...]:
     """List the event types of a handler in the table's order."""
     if handler not in HANDLERS:
-        raise ValueError(f"{handler!r} is no handler; handlers are {', '.join(HANDLERS)}")
+        raise ValueError(f"unknown handler {handler!r}; handlers are {', '.join(HANDLERS)}")
     return tuple(route.event_type for route in routes if route.handler == handler)
 
 

@@ -1,12 +1,12 @@
-"""The routing table: each Stripe event type with its handler, its API path and the body sent there.
+"""The routing table: one row per Stripe event type, with its handler, its API path and the body sent there.
 
-The one place where a type is routed: infra builds the EventBridge patterns from it, and the handlers map
-events by it. A new type is a new row. Imports no third-party package. A row's third word says what a second
-event about the same object means; see :mod:`functions.pipeline.route`.
+The only place where a type is routed: infra builds the EventBridge patterns from it, and the handlers map
+events by it. To add a type, add a row. Imports no third-party package. The third word of a row says what a
+second event about the same object means; see `functions.pipeline.route`.
 
-Left column: the key that the Huntaze API takes. Right column: how it is read from the event's object, by
-Stripe's API reference for that object. Amounts are integers in the currency's minor unit, times Unix
-seconds, and an absent value is sent as null.
+On the left of `=` is the key that the Huntaze API takes; on the right is how it is read from the event's
+object, by Stripe's API reference for that object. Amounts are integers in the currency's minor unit, times
+are Unix seconds, and an absent value is sent as null.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from functions.shared.names import BILLING, OTHER_MESSAGE_GROUP, PAYMENTS
 CUSTOMER = reference("customer")
 
 # 2025-03-31.basil moved the invoice's subscription under its parent, and the subscription's period to its
-# items. Of several items the first counts.
+# items. With several items, the first counts.
 INVOICE_SUBSCRIPTION = reference("subscription", "parent.subscription_details.subscription")
 PERIOD_START = integer("current_period_start", "items.data.0.current_period_start")
 PERIOD_END = integer("current_period_end", "items.data.0.current_period_end")
 # Subscriptions older than the Prices API have a plan; its id is usable as a price id.
 PRICE = reference("items.data.0.price", "items.data.0.plan", "plan")
 
-# Four values of the failure and no more: Stripe's error object holds the customer's payment method.
+# Only these four values of the failure: Stripe's error object holds the customer's payment method.
 INTENT_FAILURE = group(
     code=text("last_payment_error.code"),
     declineCode=text("last_payment_error.decline_code"),
     message=text("last_payment_error.message"),
     type=text("last_payment_error.type"),
 )
-# A charge has no decline code of its own: its outcome's reason is the issuer's code, or Radar's.
+# A charge has no decline code: its outcome's reason is the code of the issuer or of Radar.
 CHARGE_FAILURE = group(
     code=text("failure_code"),
     declineCode=text("outcome.reason"),
@@ -49,7 +49,7 @@ CHARGE_FAILURE = group(
     type=text("outcome.type"),
 )
 
-# A table is read by its rows; one argument a line would hide them.
+# One argument per line would hide the rows.
 # fmt: off
 ROUTES = table(
     Route("payment_intent.succeeded", PAYMENTS, ONCE, post("/api/billing/payment-succeeded",
@@ -111,7 +111,7 @@ ROUTES = table(
 
 
 def event_types(handler: str) -> tuple[str, ...]:
-    """List the event types that a handler takes, in the table's order."""
+    """List the event types of a handler, in the table's order."""
     return types_of(ROUTES.values(), handler)
 
 

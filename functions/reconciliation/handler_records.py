@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.idempotency import record_key
 from functions.pipeline.routing_table import ROUTES
 from functions.shared import aws, names
 from functions.shared.errors import TransientError
@@ -40,7 +40,7 @@ class HandlerRecords:
             The table did not answer, or refused.
         """
         keys = {
-            idempotency_id(route.handler, event["id"]): event["id"]
+            record_key(route.handler, event["id"]): event["id"]
             for event in events
             if (route := ROUTES.get(event["type"]))
         }

@@ -1,1 +1,1 @@
-"""What all five functions share: AWS clients, errors, names, settings, retries and text formats."""
+"""What all five functions need: AWS clients, errors, names, settings, retries, logger and metrics."""

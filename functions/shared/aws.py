@@ -1,4 +1,4 @@
-"""How the functions call AWS, and what a failed call means."""
+"""AWS clients of the functions, and what a failed call means."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from botocore.loaders import Loader
 
 from functions.shared.errors import ConfigurationError, EventError, TransientError
 
-# botocore's own defaults are 60 s each, longer than a function lives. DynamoDB, S3 and Secrets Manager
-# answer in milliseconds; three attempts of at most 4 s leave room for the API call.
+# botocore's defaults are 60 s each, longer than a function runs. DynamoDB, S3 and Secrets Manager answer in
+# milliseconds; three attempts of at most 4 s leave time for the API call.
 CONFIG: Final = Config(
     connect_timeout=1,
     read_timeout=3,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
-# Answers that no retry cures: a permission, a name or a key policy is wrong. DynamoDB and SQS tell of a key
-# by KMS's own names.
+# Errors that no retry can help: a permission, a name or a key policy is wrong. DynamoDB and SQS return KMS's
+# own error codes.
 _CONFIGURATION_CODES: Final = frozenset(
     {
         "AWS.SimpleQueueService.NonExistentQueue",
@@ -49,10 +49,10 @@ SERVICES: Final = ("dynamodb", "lambda", "s3", "secretsmanager", "sqs")
 
 
 class _Loader(Loader):
-    """botocore's loader of service descriptions, without its search for the services that exist.
+    """botocore's loader of service descriptions, without the search for existing services.
 
-    For each client botocore lists the folders of its 400 services twice, only to see that the one it was
-    asked for is among them: a fifth of what making the client costs.
+    For each client botocore lists the folders of its 400 services twice, only to check that the requested one
+    exists: a fifth of the cost of creating the client.
     """
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 (botocore's signature)
@@ -61,16 +61,16 @@ class _Loader(Loader):
 
 @cache
 def session() -> boto3.Session:
-    """Make the session that all clients come from."""
+    """Return the session that creates all clients."""
     core = botocore.session.get_session()
     core.register_component("data_loader", _Loader())
     return boto3.Session(botocore_session=core)
 
 
 def fault(resource: str, error: BaseException) -> EventError:
-    """Classify a failed AWS call; ``resource`` says in words what was called.
+    """Classify a failed AWS call; `resource` describes what was called.
 
-    Only AWS's error code is told: its message can repeat what was sent.
+    The reason holds AWS's error code but not its message, which can repeat what was sent.
     """
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "an unknown error")

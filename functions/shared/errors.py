@@ -4,14 +4,14 @@ EventError
 ├── InvalidEventError         the event breaks Stripe's or our contract; the API was not called
 │   └── LivemodeMismatchError a test event in a live environment, or the reverse
 ├── PermanentError            the API refused the event; the same request gets the same answer
-│   └── DoubtfulRefusalError  refused, after a call of unknown outcome that may have applied it
-├── TransientError            the API or an AWS service failed for now; the same request may succeed
+│   └── DoubtfulRefusalError  refused, but an earlier call with unknown outcome may have applied it
+├── TransientError            the API or an AWS service failed temporarily; the same request may succeed
 │   └── UnsettledError        another event comes first, and its outcome is not known yet
-└── ConfigurationError        this deployment is set up wrongly; a person has to act
+└── ConfigurationError        the deployment is set up wrongly; an operator has to fix it
     └── AuthenticationRefusedError  the API refused our key (401, 403)
 
-Messages name fields, settings and statuses. They never hold a value from the event, an answer of the
-API, or a secret: whoever reads the logs must not learn from them who paid what.
+Messages contain fields, settings and statuses. They never contain a value of the event, an answer of the API
+or a secret: a reader of the logs must not learn who paid what.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class EventError(Exception):
     Parameters
     ----------
     reason
-        One sentence, free of the event's values.
+        One sentence, without values of the event.
     status
-        HTTP status that the API answered, if it answered.
+        HTTP status of the API's answer, if there was one.
     path
-        API path that was called, if it was called.
+        API path, if the API was called.
     unknown_outcome
-        Whether the API may have applied the event all the same.
-    at_work
-        Whether the API may still be at the call, and apply it later.
+        Whether the API may have applied the event nevertheless.
+    in_flight
+        Whether the API may still be processing the call, and apply it later.
     """
 
     def __init__(
@@ -41,18 +41,18 @@ class EventError(Exception):
         status: int | None = None,
         path: str | None = None,
         unknown_outcome: bool = False,
-        at_work: bool = False,
+        in_flight: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.path = path
         self.unknown_outcome = unknown_outcome
-        self.at_work = at_work
+        self.in_flight = in_flight
 
 
 class InvalidEventError(EventError):
-    """A field of the event is missing, has another type than Stripe documents, or is unknown to us."""
+    """A field of the event is missing, unknown, or of a type that Stripe does not document."""
 
     def __init__(self, field: str, fault: str) -> None:
         super().__init__(f"{field} {fault}")
@@ -60,11 +60,11 @@ class InvalidEventError(EventError):
 
 
 class LivemodeMismatchError(InvalidEventError):
-    """``detail.livemode`` differs from the environment's setting."""
+    """`detail.livemode` differs from the environment's setting."""
 
 
 class PermanentError(EventError):
-    """The API refused the event for good. ``answer`` is the beginning of what it said; do not log it."""
+    """The API refused the event permanently. `answer` is the beginning of its answer; do not log it."""
 
     status: int
     path: str
@@ -75,7 +75,7 @@ class PermanentError(EventError):
 
 
 class DoubtfulRefusalError(PermanentError):
-    """An earlier call had an unknown outcome, and the refusal does not show that it was not applied."""
+    """The API refused the event, but an earlier call with unknown outcome may have applied it."""
 
 
 class TransientError(EventError):
@@ -95,14 +95,16 @@ class TransientError(EventError):
         path: str | None = None,
         retry_after: float | None = None,
         unknown_outcome: bool = False,
-        at_work: bool = False,
+        in_flight: bool = False,
     ) -> None:
-        super().__init__(reason, status=status, path=path, unknown_outcome=unknown_outcome, at_work=at_work)
+        super().__init__(
+            reason, status=status, path=path, unknown_outcome=unknown_outcome, in_flight=in_flight
+        )
         self.retry_after = retry_after
 
 
 class UnsettledError(TransientError):
-    """The event waits for another one, of the same effect or object; nothing else is wrong."""
+    """The event waits for another one with the same effect or object; nothing else is wrong."""
 
 
 class ConfigurationError(EventError):

@@ -1,4 +1,4 @@
-"""JSON in as few bytes as a queue must take, whatever language the values are in."""
+"""JSON in as few bytes as possible, whatever language the values are in, for queues with a size limit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import re
 from typing import Any, Final
 
-# Halves of surrogate pairs, which UTF-8 does not have; and two characters that it has and SQS refuses
-# (Amazon SQS API, SendMessage).
+# Halves of surrogate pairs, which UTF-8 cannot encode, and two characters that SQS rejects (Amazon SQS API,
+# SendMessage).
 _ESCAPED: Final = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def compact(value: Any) -> str:
-    """Write a JSON value without spaces, its characters as they are: a Japanese one takes 3 bytes, not 6.
+    """Write a JSON value without spaces or escapes: a Japanese character takes 3 bytes, not 6.
 
     Raises
     ------

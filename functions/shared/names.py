@@ -25,38 +25,38 @@ ORDER: Final = "ORDER"
 STRIPE_READS_PER_SECOND: Final = "STRIPE_READS_PER_SECOND"
 LEDGER_BUCKET: Final = "LEDGER_BUCKET"
 
-# Keys of the secret's JSON document; an environment variable of the same name wins.
+# Keys of the secrets' JSON documents; an environment variable of the same name takes precedence.
 HUNTAZE_API_KEY: Final = "HUNTAZE_API_KEY"
 STRIPE_SECRET_KEY: Final = "STRIPE_SECRET_KEY"
 DATABASE_URL: Final = "DATABASE_URL"
 SECRET_KEYS: Final = (HUNTAZE_API_KEY, STRIPE_SECRET_KEY, DATABASE_URL)
-# Each value lies in a secret of its own, a JSON document with its key, so that a function reads no other.
-# SECRET_IDS are the ARNs of those that it reads, separated by commas.
+# Each value is in a secret of its own, a JSON document with its key, so that a function can read no other
+# value. SECRET_IDS are the ARNs of the secrets that a function reads, separated by commas.
 SECRET_NAMES: Final = {
     HUNTAZE_API_KEY: "huntaze/stripe-eventbridge/{environment}",
     STRIPE_SECRET_KEY: "huntaze/stripe-eventbridge/{environment}/stripe-secret-key",
     DATABASE_URL: "huntaze/stripe-eventbridge/{environment}/database-url",
 }
 
-# How an older state of an object is kept from overwriting a newer one; see functions.pipeline.ordering.
+# How an older state of an object is prevented from overwriting a newer one; see functions.pipeline.ordering.
 WATERMARK: Final = "watermark"
 REFETCH: Final = "refetch"
 OFF: Final = "off"
 ORDERS: Final = (WATERMARK, REFETCH, OFF)
 
-# A replay whose name begins so applies its events again; without it a replay applies nothing twice.
+# A replay whose name begins with this applies its events again; any other replay applies nothing twice.
 FORCED_REPLAY_PREFIX: Final = "forced-"
 
-# In the client context of an invocation: whether the API's answer to this call is the last word on an earlier
-# call of unknown outcome. Only a person says so, of events that the person has looked at.
+# In the client context of an invocation: whether the API's answer to this call settles an earlier call with
+# unknown outcome. Only an operator sets it, for events that the operator has checked.
 SETTLE: Final = "settle"
 
 # Attributes of the idempotency table.
 IDEMPOTENCY_KEY_ATTRIBUTE: Final = "id"
 IDEMPOTENCY_EXPIRY_ATTRIBUTE: Final = "expiration"
 
-# Metrics. All carry the dimensions service, environment and event_type, except AuthenticationRefused,
-# which an alarm watches for the whole function and which therefore has no event_type.
+# Metrics, with the dimensions service, environment and event_type. AuthenticationRefused has no event_type,
+# because an alarm watches it for the whole function.
 METRICS_NAMESPACE: Final = "HuntazeStripe"
 DIMENSION_SERVICE: Final = "service"
 DIMENSION_ENVIRONMENT: Final = "environment"
@@ -67,29 +67,29 @@ DUPLICATES_SKIPPED: Final = "DuplicatesSkipped"
 STALE_SKIPPED: Final = "StaleSkipped"
 EVENTS_PARKED: Final = "EventsParked"
 EVENTS_FAILED: Final = "EventsFailed"
-# Of a function as a whole, whatever the event type: an alarm watches the sum.
+# Of the whole function, without an event_type, for an alarm.
 MESSAGES_PARKED: Final = "MessagesParked"
 EVENT_AGE: Final = "EventAge"
 API_LATENCY: Final = "ApiLatency"
 AUTHENTICATION_REFUSED: Final = "AuthenticationRefused"
 
-# Begins the id of an envelope that reconcile made; the event's own id follows. EventBridge's ids are UUIDs.
+# Prefix of the id of an envelope that reconcile made, before the event's id. EventBridge's ids are UUIDs.
 RECONCILED_ID_PREFIX: Final = "reconcile-"
 
 # Where the audit function writes in its bucket; one folder per day of receipt.
 LEDGER_PREFIX: Final = "audit/"
 
-# What the redrive function has besides the handlers' variables.
+# Variables of the redrive function, besides those of the handlers.
 AUTO_REDRIVE_ATTEMPTS: Final = "AUTO_REDRIVE_ATTEMPTS"
 AUTO_REDRIVE_PER_SECOND: Final = "AUTO_REDRIVE_PER_SECOND"
 DEAD_LETTER_QUEUE_URLS: Final = "DEAD_LETTER_QUEUE_URLS"
 HANDLER_SECONDS: Final = "HANDLER_SECONDS"
-# Seconds beyond a handler's own that an invocation may take: its start, and the way there and back.
+# Seconds that an invocation may take beyond the handler's time-out: for its start and for the network.
 START_SECONDS: Final = 15
-# The last seconds of a run, beyond a handler's own, in which it begins nothing more: an invocation that was
-# begun ends, and what is held is shown to others again.
+# At the end of a run, beyond a handler's time-out: seconds in which a redrive begins nothing more, so that
+# begun invocations end and received messages are released.
 REDRIVE_RESERVE_SECONDS: Final = START_SECONDS + 5
-# Without an event_type, like AuthenticationRefused: alarms watch the last two of them.
+# Without an event_type, like AuthenticationRefused; alarms watch the last two.
 EVENTS_REDRIVEN: Final = "EventsRedriven"
 EVENTS_LEFT: Final = "EventsLeft"
 EVENTS_GIVEN_UP: Final = "EventsGivenUp"
@@ -97,21 +97,21 @@ OLDEST_MESSAGE_AGE: Final = "OldestLetterAge"
 # The only item of the idempotency table that its role may write.
 REDRIVE_RUN: Final = "redrive#run"
 
-# What the reconcile function has besides the handlers' variables.
+# Variables of the reconcile function, besides those of the handlers.
 RECONCILE: Final = "RECONCILE"
 EVENT_SOURCE_NAME: Final = "EVENT_SOURCE_NAME"
 EVENTS_QUEUE_URL: Final = "EVENTS_QUEUE_URL"
 HANDLER_FUNCTIONS: Final = "HANDLER_FUNCTIONS"
 RECONCILE_REPORT: Final = "report"
 RECONCILE_HEAL: Final = "heal"
-# Unix seconds, or empty: events made before are not compared.
+# Unix seconds, or empty: events that were created before are not compared.
 RECONCILE_FROM: Final = "RECONCILE_FROM"
-# Seconds in which an event that reached the bus has met its handler, or lies in a dead-letter queue.
+# Seconds after which an event that reached the bus has a record of its handler, or is in a dead-letter queue.
 HANDLED_WITHIN_SECONDS: Final = "HANDLED_WITHIN_SECONDS"
 # How far Stripe's list was compared with the ledger, and how far with the handlers' records.
 RECONCILE_CHECKPOINT: Final = "reconcile#checkpoint"
 RECONCILE_HANDLED_CHECKPOINT: Final = "reconcile#handled"
-# Without an event_type, like AuthenticationRefused: alarms watch the sums.
+# Without an event_type, like AuthenticationRefused; alarms watch the sums.
 EVENTS_MISSING: Final = "EventsMissing"
 EVENTS_UNHANDLED: Final = "EventsUnhandled"
 # How far back Stripe lists events (Stripe API reference, "List all events").
@@ -121,15 +121,15 @@ STRIPE_LIST_DAYS: Final = 30
 # (AWS Compute Blog, "More room to build: serverless services now support payloads up to 1 MB").
 EVENT_BYTES: Final = 1024 * 1024
 
-# SQS keeps a message at most 14 days (Amazon SQS, "Message quotas"), and each queue does: the time in which
-# somebody must look at a parked event, and the oldest that a message of the audit queue can be.
+# SQS keeps a message for at most 14 days (Amazon SQS, "Message quotas"), and each queue here does. An
+# operator must handle a parked event within this time.
 QUEUE_RETENTION_SECONDS: Final = 14 * 24 * 3600
 
-# To these hosts http is as good as https: what is sent stays on the machine.
+# Hosts to which http is as safe as https: the traffic stays on the machine.
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 # FIFO message group, in the audit queue, of the event types that no handler takes.
 OTHER_MESSAGE_GROUP: Final = "other"
 
-# Where forced replays are written down in the ledger bucket.
+# Where forced replays are recorded in the ledger bucket.
 REPLAYS_PREFIX: Final = "replays/"

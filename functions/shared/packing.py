@@ -1,8 +1,8 @@
-"""A message that its queue would not take, packed into one that it takes.
+"""Packing: a message that is too large for its queue, compressed.
 
-An event may be as large as a message, and whoever parks it has more to say than the event. What is too large
-is compressed, in characters that JSON and SQS take as they are: events are JSON, of which little remains, and
-of the text that compresses worst, base64 of noise, 95 in 100 bytes.
+An event may be as large as a message, and a parked message holds more than the event. A message that is too
+large is compressed and written in characters that JSON and SQS accept as they are. Events are JSON, which
+compresses well; even text that compresses worst, base64 of noise, shrinks to 95 in 100 bytes.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Final
 from functions.shared import names
 
 PACKED: Final = "packed"
-# What packed messages begin with: none other need be read.
+# Packed messages begin with this; others need not be parsed.
 _START: Final = f'{{"{PACKED}":"'
-# A message is an event and why it is parked, and no more is unpacked, whoever packed it.
+# A message is an event and the reason why it is parked. No more is unpacked, whoever packed it.
 MOST_UNPACKED_BYTES: Final = 2 * names.EVENT_BYTES
 
 
 def packed(body: str) -> str:
-    """Pack a message's body."""
+    """Pack the body of a message."""
     return f'{_START}{base64.b85encode(zlib.compress(body.encode())).decode()}"}}'
 
 
 def unpacked(body: str) -> str:
-    """Return what was packed; a body that is not packed, or not by this module, is returned as it is."""
+    """Unpack a body; one that is not packed, or not by this module, is returned unchanged."""
     if not body.startswith(_START):
         return body
     try:

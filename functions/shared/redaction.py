@@ -1,6 +1,6 @@
-"""What is taken out of a text before it is stored: client secrets of Stripe, and keys that an API echoes.
+"""Redaction: remove Stripe's client secrets, and keys that an API echoes, from a text before it is stored.
 
-With a client secret a browser completes a payment. Stripe: "It should not be stored, logged, or exposed to
+A browser completes a payment with a client secret. Stripe: "It should not be stored, logged, or exposed to
 anyone other than the customer" (Stripe API, "The PaymentIntent object"). Nothing here needs one.
 """
 
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 REMOVED: Final = "***"
 
-# A field, wherever it is nested; a query of an address, such as next_action's; and the value itself.
+# A field, at any depth; a query of a URL, such as in next_action; and the value itself.
 _FIELD: Final = re.compile(r'("(?:[a-z]+_)*client_secret"\s*:\s*)"(?:[^"\\]|\\.)*"')
 _QUERY: Final = re.compile(r"(client_secret=)[^&#\"\s\\]+")
 _VALUE: Final = re.compile(r"\b((?:pi|seti)_[A-Za-z0-9]+_secret_)[A-Za-z0-9]+")
@@ -23,15 +23,15 @@ _AUTHORIZATION: Final = re.compile(
 )
 _BEARER: Final = re.compile(r"(\bbearer(?:\s+|%20))[^\s\"'<>,;\\]{8,}", re.IGNORECASE)
 _STRIPE_KEY: Final = re.compile(r"\b([rs]k_(?:live|test)_)[A-Za-z0-9]+")
-# An answer is kept up to a limit, which may cut a key in two. So much of one gives nothing away.
+# An answer is kept up to a limit, which may cut a key in two. This many characters of a key reveal nothing.
 _HARMLESS_CHARACTERS: Final = 3
 
 
 def without_client_secrets(text: str) -> str:
-    """Return a JSON text, or any other, in which every client secret is null or cut off.
+    """Replace every client secret in a JSON text, or any other, by null or `***`.
 
-    The text is not read as JSON: a number too large for Python and a nesting too deep for it stay as they
-    are. A field of that name in a merchant's metadata is taken out too.
+    The text is not parsed as JSON, so numbers that are too large and nesting that is too deep for Python stay
+    unchanged. A field of that name in a merchant's metadata is removed too.
     """
     if "secret" not in text:
         return text
@@ -41,7 +41,7 @@ def without_client_secrets(text: str) -> str:
 
 
 def without_keys(answer: str, api_key: str) -> str:
-    """Return an API's answer without our key, as it stands or quoted, and without any other bearer token."""
+    """Remove our key, plain or quoted, and any other bearer token from an API's answer."""
     for form in sorted({api_key, json.dumps(api_key)[1:-1], quote(api_key, safe="")}, key=len, reverse=True):
         answer = answer.replace(form, REMOVED)
         answer = _without_beginning_at_end(answer, form)

@@ -1,8 +1,8 @@
-"""Attempts within one invocation: again after a transient failure, while the function's time allows it.
+"""Retries within one invocation: after a transient failure, while the function's time allows it.
 
 The waits grow exponentially with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter"), so
-that functions which failed together do not come again together. A wait that the API asked for is kept, with
-the jitter on top.
+that functions that failed together do not retry together. A wait that the API asked for is added to the
+jitter.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# What four quick attempts can't do, Lambda's own retries a minute later can.
+# If four quick attempts fail, Lambda's own retries follow a minute later.
 ATTEMPTS: Final = 4
 FIRST_WAIT_SECONDS: Final = 0.25
 LONGEST_WAIT_SECONDS: Final = 5.0
-# What is left for writing down how it ended: one attempt of a DynamoDB call (functions.shared.aws).
+# Time that is kept for writing the outcome: one attempt of a DynamoDB call (functions.shared.aws).
 RECORD_SECONDS: Final = 4.0
 
 
@@ -38,21 +38,21 @@ def retry(
     attempt_seconds: float,
     attempts: int = ATTEMPTS,
 ) -> Result:
-    """Run ``action`` until it succeeds, as often as is useful.
+    """Run `action` until it succeeds.
 
     Parameters
     ----------
     attempt_seconds
-        How long one more attempt may take; without that time, and the time to record it, none is begun.
+        How long an attempt may take. Without that time, and the time to write the outcome, none is begun.
     attempts
-        How many there are at most.
+        Most attempts.
 
     Raises
     ------
     TransientError
-        The last attempt's.
+        The error of the last attempt.
     UnsettledError
-        At once: another event comes first, and no wait of this invocation brings its end.
+        At once: another event comes first, and waiting within this invocation does not help.
     """
     for attempt in range(1, attempts):
         try:
@@ -60,7 +60,7 @@ def retry(
         except UnsettledError:
             raise
         except TransientError as error:
-            wait = (error.retry_after or 0.0) + wait_before(attempt)
+            wait = (error.retry_after or 0.0) + wait_after(attempt)
             if wait + attempt_seconds + RECORD_SECONDS > remaining_seconds(context):
                 raise
             logger.warning(
@@ -77,8 +77,8 @@ def retry(
     return action()
 
 
-def wait_before(attempt: int) -> float:
-    """Draw the wait, in seconds, after an attempt; the first is 1."""
+def wait_after(attempt: int) -> float:
+    """Return a random wait, in seconds, after an attempt; the first is 1."""
     return random.uniform(0, longest_wait(attempt))  # noqa: S311 (not for secrecy)
 
 
@@ -88,14 +88,14 @@ def longest_wait(attempt: int) -> float:
 
 
 def remaining_seconds(context: LambdaContext) -> float:
-    """Return the time in seconds that the invocation still has."""
+    """Return the seconds until the invocation times out."""
     return float(context.get_remaining_time_in_millis()) / 1000
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Read a Retry-After header: the wait in seconds, or None where there is none that can be read.
+    """Read a Retry-After header: the wait in seconds, or None if it is missing or invalid.
 
-    Both forms of RFC 9110, section 10.2.3: a number of seconds, or an HTTP date.
+    RFC 9110, section 10.2.3, has two forms: a number of seconds, or an HTTP date.
     """
     if header is None:
         return None
@@ -105,6 +105,6 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         date = parsedate_to_datetime(header)
     except (ValueError, OverflowError):
         return None
-    # "-0000" instead of a zone makes a naive time; HTTP dates are in UTC.
+    # The zone "-0000" makes a naive time; HTTP dates are in UTC.
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())

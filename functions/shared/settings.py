@@ -1,8 +1,8 @@
 """The functions' settings, from environment variables and the secret, read once per cold start.
 
-A value comes from the environment variable of its name where that is set and not empty; HUNTAZE_API_KEY,
-STRIPE_SECRET_KEY and DATABASE_URL come from a secret otherwise. What fails is not remembered: the next
-invocation reads it again.
+A value comes from the environment variable of its name if that is set and not empty. Otherwise
+HUNTAZE_API_KEY, STRIPE_SECRET_KEY and DATABASE_URL come from a secret. A failure is not cached: the next
+invocation reads again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from functions.shared import aws, names
 from functions.shared.errors import ConfigurationError
 
-# What an HTTP header may hold without quoting; a line break from a copied key would end up in an error text.
+# The characters that an HTTP header may hold without quoting.
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -29,18 +29,18 @@ class DeliverySettings:
     Parameters
     ----------
     livemode
-        Whether this environment takes Stripe's live events, or its test events.
+        Whether this environment handles Stripe's live events, or its test events.
     api_url
-        Base URL of the Huntaze API, without a slash at its end.
+        Base URL of the Huntaze API, without a trailing slash.
     idempotency_expiry_seconds
-        How long an event id is remembered; longer than the archive keeps events, so that a replay of the
-        oldest one still finds its record.
+        How long a record is kept: longer than the archive keeps events, so that a replay of the oldest event
+        still finds its record.
     dead_letter_queue_url
-        The handler's own dead-letter queue, where it parks what no retry can help.
+        The handler's own dead-letter queue, where it parks events that no retry can help.
     order
-        One of :data:`functions.shared.names.ORDERS`.
+        One of `functions.shared.names.ORDERS`.
     stripe_reads_per_second
-        How many objects all functions of the environment together may fetch from Stripe in a second.
+        Most objects that all functions of the environment together may fetch from Stripe per second.
     """
 
     livemode: bool
@@ -55,12 +55,12 @@ class DeliverySettings:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSettings:
-    """What the audit function needs; without ``database_url`` the ledger is kept in S3 only.
+    """What the audit function needs; without `database_url` the ledger is in S3 only.
 
     Parameters
     ----------
     dead_letter_queue_url
-        The audit's FIFO dead-letter queue, where it parks what can never be stored.
+        The audit's FIFO dead-letter queue, where it parks messages that cannot be stored.
     """
 
     bucket: str
@@ -92,13 +92,27 @@ def delivery_settings() -> DeliverySettings:
 
 
 def livemode() -> bool:
-    """Whether the environment takes live events. Raises ConfigurationError as the others do."""
+    """Whether the environment handles live events.
+
+    Raises
+    ------
+    ConfigurationError
+        LIVEMODE is missing or wrong.
+    """
     return one_of(names.LIVEMODE, ("true", "false")) == "true"
 
 
 @cache
 def ledger_settings() -> LedgerSettings:
-    """Read the settings of the audit function; raises as :func:`delivery_settings` does."""
+    """Read the settings of the audit function.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable or secret key that is missing or wrong, without its value.
+    TransientError
+        Secrets Manager did not answer.
+    """
     return LedgerSettings(
         bucket=required(names.LEDGER_BUCKET),
         dead_letter_queue_url=url(names.DEAD_LETTER_QUEUE_URL),
@@ -107,17 +121,25 @@ def ledger_settings() -> LedgerSettings:
 
 
 def forget_settings() -> None:
-    """Read everything anew at the next attempt: a key was refused, and may have been rotated since."""
+    """Clear the cache, so that the next attempt reads all settings: a refused key may have been rotated."""
     delivery_settings.cache_clear()
     ledger_settings.cache_clear()
     _secret_document.cache_clear()
 
 
 def secret(key: str) -> str | None:
-    """Read a secret value, or None where neither the environment nor a secret of the function holds one."""
+    """Read a secret value; None if neither the environment nor a secret of the function has one.
+
+    Raises
+    ------
+    ConfigurationError
+        Names the variable or secret key that is missing or wrong, without its value.
+    TransientError
+        Secrets Manager did not answer.
+    """
     value = _variable(key)
     ids = required(names.SECRET_IDS).split(",") if not value else []
-    # One after the other: most functions never need what lies in their second.
+    # Most functions never need their second secret.
     for secret_id in ids:
         value = _secret_document(secret_id).get(key, "").strip()
         if value:
@@ -137,7 +159,7 @@ def _secret_document(secret_id: str) -> Mapping[str, str]:
         document = json.loads(answer["SecretString"])
     except (KeyError, ValueError):
         # Without the cause: a JSON error quotes what it read.
-        raise ConfigurationError(f"a secret of {names.SECRET_IDS} holds no JSON; deploy again") from None
+        raise ConfigurationError(f"a secret of {names.SECRET_IDS} is not valid JSON; deploy again") from None
     if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
         raise ConfigurationError(f"a secret of {names.SECRET_IDS} must be a JSON object of strings")
     return document
@@ -148,7 +170,7 @@ def _variable(name: str) -> str:
 
 
 def required(name: str) -> str:
-    """Read a variable that must be set; raises ConfigurationError, as the functions below do."""
+    """Read a variable that must be set. This and the functions below raise ConfigurationError."""
     value = _variable(name)
     if not value:
         raise ConfigurationError(f"{name} is not set; deploy the environment's stack again")
@@ -156,7 +178,7 @@ def required(name: str) -> str:
 
 
 def one_of(name: str, values: Sequence[str]) -> str:
-    """Read a variable that is one of some words."""
+    """Read a variable that must be one of `values`."""
     value = required(name)
     if value not in values:
         raise ConfigurationError(f"{name} must be one of {', '.join(values)}")
@@ -172,7 +194,7 @@ def positive(name: str) -> int:
 
 
 def by_handler(name: str) -> Mapping[str, str]:
-    """Read a variable that is a JSON object with a text for each handler."""
+    """Read a variable that is a JSON object with a string for each handler."""
     try:
         value = json.loads(required(name))
     except ValueError:
@@ -183,11 +205,11 @@ def by_handler(name: str) -> Mapping[str, str]:
 
 
 def url(name: str) -> str:
-    """Read a variable that is a web address without a query: https, or http on loopback."""
+    """Read a variable that is a URL without a query: https, or http on loopback."""
     value = required(name).rstrip("/")
     try:
         parts = urlsplit(value)
-        # A path behind a bare "?" or "#" would be none.
+        # A path that is appended after "?" or "#" would not be part of the path.
         plain = bool(parts.hostname) and "@" not in parts.netloc and not any(sign in value for sign in "?#")
         private = parts.scheme == "https" or (
             parts.scheme == "http" and parts.hostname in names.LOOPBACK_HOSTS
@@ -203,7 +225,7 @@ def url(name: str) -> str:
 def _header_value(name: str) -> str:
     value = secret(name)
     if value is None:
-        raise ConfigurationError(f"{name} is neither set nor in the secret; export it and deploy again")
+        raise ConfigurationError(f"{name} is not set, and not in the secret; export it and deploy again")
     if not _HEADER_VALUE.fullmatch(value):
-        raise ConfigurationError(f"{name} holds a space, a line break or a character outside ASCII")
+        raise ConfigurationError(f"{name} contains a space, a line break or a non-ASCII character")
     return value

@@ -1,14 +1,14 @@
-"""Stripe's API, read only: the present state of an object, and the list of events.
+"""Stripe's API, read only: the current state of an object, and the list of events.
 
-The stripe library is imported with the first call, never by importing this module. What comes back are
-plain dicts: building Stripe's own objects costs as much as the call.
+The stripe library is imported with the first call, never by importing this module. Results are plain dicts:
+building Stripe's own objects costs as much as the call.
 
-=========================  =====================================================
-401, 403                   :class:`ConfigurationError`
-408, 409, 425, 429, 5xx    :class:`TransientError` (with Retry-After)
-no answer, no JSON         :class:`TransientError`
-other 4xx                  :class:`PermanentError`, 404 for an id that Stripe does not know
-=========================  =====================================================
+=======================  ======================================================================
+401, 403                 `ConfigurationError`
+408, 409, 425, 429, 5xx  `TransientError` (with Retry-After)
+no answer, invalid JSON  `TransientError`
+other 4xx                `PermanentError`, such as 404 for an unknown id
+=======================  ======================================================================
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ EVENTS_PATH: Final = "/v1/events"
 # Stripe, "List all events": events of the last 30 days, 100 on a page, by at most 20 types.
 EVENTS_KEPT_SECONDS: Final = names.STRIPE_LIST_DAYS * 24 * 3600
 PAGE_SIZE: Final = 100
-# Unix seconds of the year 10000, which no time of an envelope can tell.
+# Unix seconds of the year 10000, which the time of an envelope cannot express.
 END_OF_TIME: Final = 253_402_300_800
 TYPES_LIMIT: Final = 20
-# Events in memory at once, at a few KB each; a longer stretch is read in halves.
-STRETCH_LIMIT: Final = 1000
+# Events in memory at once, at a few KB each; a time range with more is read in halves.
+RANGE_LIMIT: Final = 1000
 
-# A handler has retries of its own, which know how much time is left.
+# A handler retries by itself, and knows how much time is left.
 RETRIEVE_RETRIES: Final = 0
 PAGE_RETRIES: Final = 1
-# A list of many pages meets the rate limit sooner or later: a page is tried so often, with waits between.
+# A list of many pages meets the rate limit sooner or later: attempts per page, with waits between them.
 PAGE_ATTEMPTS: Final = 5
 BACKOFF_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 10.0
@@ -69,22 +69,22 @@ _PREFIX_LENGTH: Final = len("sk_live_")
 
 @dataclass(frozen=True, slots=True)
 class StripeApi:
-    """Stripe's API at ``url``, read with the secret ``key``."""
+    """Stripe's API at `url`, read with the secret `key`."""
 
     key: str = field(repr=False)
     url: str = DEFAULT_URL
 
     def retrieve(
-        self, kind: str, object_id: str, *, api_version: str, account: str | None = None
+        self, object_type: str, object_id: str, *, api_version: str, account: str | None = None
     ) -> dict[str, Any]:
-        """Return an object's present state, rendered in ``api_version``.
+        """Return an object's current state, rendered in `api_version`.
 
-        A deleted customer comes as an object with ``deleted: true``; a canceled subscription as any other.
+        A deleted customer is an object with `deleted: true`; a canceled subscription is a full object.
 
         Parameters
         ----------
-        kind
-            ``customer`` or ``subscription``.
+        object_type
+            `customer` or `subscription`.
         account
             The connected account that the object belongs to, for a Connect event.
 
@@ -93,36 +93,36 @@ class StripeApi:
         ConfigurationError, PermanentError, TransientError
             By the table at the top of this module.
         InvalidEventError
-            The id can't be one of Stripe's.
+            The id cannot be one of Stripe's.
         """
         if not names.STRIPE_ID.fullmatch(object_id):
             raise InvalidEventError("detail.data.object.id", "must be an id")
         options: dict[str, Any] = {"stripe_version": api_version, "max_network_retries": RETRIEVE_RETRIES}
         if account is not None:
             options["stripe_account"] = account
-        return self._get(_PATHS[kind] + object_id, told=_PATHS[kind] + "{id}", **options)
+        return self._get(_PATHS[object_type] + object_id, shown_path=_PATHS[object_type] + "{id}", **options)
 
     def events(self, since: int, until: int, types: Collection[str] = ()) -> Iterator[dict[str, Any]]:
-        """Iterate over the events made from ``since`` to ``until``, both included, oldest first.
+        """Iterate over the events created from `since` to `until`, both included, oldest first.
 
-        Each event is rendered as Stripe keeps it: in the account's API version when it was made.
+        Each event is rendered as Stripe stores it: in the account's API version when it was created.
 
         Parameters
         ----------
         since, until
-            Unix seconds. Stripe knows the last 30 days; what is older is not told as missing.
+            Unix seconds. Stripe lists the last 30 days; older events are silently left out.
         types
-            Only these event types; none given is all.
+            Only these event types; all if empty.
 
         Raises
         ------
         ConfigurationError, PermanentError, TransientError
-            By the table at the top of this module; a page that fails for now was tried several times.
+            By the table at the top of this module, after several attempts at a page that failed temporarily.
         """
         found: list[dict[str, Any]] = []
         for page in self._pages(since, until, types):
             found += page
-            if len(found) > STRETCH_LIMIT and since < until:
+            if len(found) > RANGE_LIMIT and since < until:
                 middle = (since + until) // 2
                 yield from self.events(since, middle, types)
                 yield from self.events(middle + 1, until, types)
@@ -131,37 +131,37 @@ class StripeApi:
         yield from reversed(found)
 
     def _pages(self, since: int, until: int, types: Collection[str]) -> Iterator[list[dict[str, Any]]]:
-        asked: dict[str, Any] = {"limit": PAGE_SIZE, "created": {"gte": since, "lte": until}}
+        parameters: dict[str, Any] = {"limit": PAGE_SIZE, "created": {"gte": since, "lte": until}}
         if 0 < len(types) <= TYPES_LIMIT:
-            asked["types"] = sorted(types)
+            parameters["types"] = sorted(types)
         cursor: dict[str, str] = {}
         passed: set[str] = set()
         while True:
-            answer = self._page({**asked, **cursor})
+            answer = self._page({**parameters, **cursor})
             events = answer.get("data")
             if not isinstance(events, list) or not all(_is_event(event) for event in events):
-                raise TransientError("Stripe's list of events is no list of events", path=EVENTS_PATH)
+                raise TransientError("Stripe's list of events has an unexpected form", path=EVENTS_PATH)
             yield [event for event in events if not types or event["type"] in types]
             if not answer.get("has_more") or not events:
                 return
             last = events[-1]["id"]
             if last in passed:
-                raise TransientError("Stripe's list of events comes round again", path=EVENTS_PATH)
+                raise TransientError("Stripe's list of events repeats a page", path=EVENTS_PATH)
             passed.add(last)
             cursor = {"starting_after": last}
 
-    def _page(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+    def _page(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         for attempt in range(1, PAGE_ATTEMPTS):
             try:
-                return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **asked)
+                return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **parameters)
             except TransientError as error:
-                # Full jitter, so that several readers don't come back together.
+                # Full jitter, so that several readers do not retry together.
                 wait = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311 (not for secrecy)
                 time.sleep(min(max(wait, error.retry_after or 0), LONGEST_WAIT_SECONDS))
-        return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **asked)
+        return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **parameters)
 
-    def _get(self, path: str, told: str | None = None, **options: Any) -> dict[str, Any]:
-        """Call the API; ``told`` stands for the path where a person reads it."""
+    def _get(self, path: str, shown_path: str | None = None, **options: Any) -> dict[str, Any]:
+        """Call the API; `shown_path` replaces the path, which may hold an id, in errors."""
         client = _client(self.key, self.url)
         import stripe
 
@@ -172,25 +172,22 @@ class StripeApi:
             answer = client.raw_request("get", path, **options)
             document = json.loads(answer.body)
         except stripe.StripeError as error:
-            fault = failure(error, told or path)
+            fault = failure(error, shown_path or path)
         except (ValueError, RecursionError):
-            fault = TransientError("Stripe answered something else than JSON", path=told or path)
-        # Raised here, without a cause: the library's errors hold the whole answer.
+            fault = TransientError("Stripe's answer is not valid JSON", path=shown_path or path)
+        # Raised outside of the except block, without a cause: the library's errors hold the whole answer.
         if fault is not None:
             raise fault
         if not isinstance(document, dict):
-            raise TransientError("Stripe answered something else than an object", path=told or path)
+            raise TransientError("Stripe's answer is not a JSON object", path=shown_path or path)
         return document
 
 
-def retrieve(kind: str, object_id: str, *, api_version: str, account: str | None = None) -> dict[str, Any]:
-    """Retrieve an object with the function's own key; see :meth:`StripeApi.retrieve`."""
-    return from_settings().retrieve(kind, object_id, api_version=api_version, account=account)
-
-
-def events(since: int, until: int, types: Collection[str] = ()) -> Iterator[dict[str, Any]]:
-    """Iterate over events with the function's own key; see :meth:`StripeApi.events`."""
-    return from_settings().events(since, until, types)
+def retrieve(
+    object_type: str, object_id: str, *, api_version: str, account: str | None = None
+) -> dict[str, Any]:
+    """Retrieve an object with the function's own key; see `StripeApi.retrieve`."""
+    return from_settings().retrieve(object_type, object_id, api_version=api_version, account=account)
 
 
 def from_settings() -> StripeApi:
@@ -199,30 +196,36 @@ def from_settings() -> StripeApi:
     Raises
     ------
     ConfigurationError
-        There is no key, it is of the other mode than the environment, or STRIPE_SECRET_KEY or STRIPE_API_URL
-        can't be used; without the value.
+        There is no key, its mode is not the environment's, or STRIPE_SECRET_KEY or STRIPE_API_URL is invalid.
+        The message does not contain the value.
     TransientError
         Secrets Manager did not answer.
     """
     key = settings.secret(names.STRIPE_SECRET_KEY)
     if key is None:
         raise ConfigurationError(
-            f"{names.STRIPE_SECRET_KEY} is neither set nor in the secret; export it and deploy again"
+            f"{names.STRIPE_SECRET_KEY} is not set, and not in the secret; export it and deploy again"
         )
     return with_key(key, livemode=settings.livemode())
 
 
 def with_key(key: str, *, livemode: bool) -> StripeApi:
-    """Return the API with a key; raises ConfigurationError as :func:`from_settings` does."""
+    """Return the API with a key.
+
+    Raises
+    ------
+    ConfigurationError
+        The key's mode is not the environment's, or the key or STRIPE_API_URL is invalid.
+    """
     if not _KEY.fullmatch(key):
         raise ConfigurationError(
-            f"{names.STRIPE_SECRET_KEY} holds a space, a line break or a character outside ASCII"
+            f"{names.STRIPE_SECRET_KEY} contains a space, a line break or a non-ASCII character"
         )
     wanted, other = ("live", "test") if livemode else ("test", "live")
     if _MODE.format(other) in key[:_PREFIX_LENGTH]:
         raise ConfigurationError(
-            f"{names.STRIPE_SECRET_KEY} is a {other} key, and the environment takes {wanted} events: "
-            f"give it a {wanted} key"
+            f"{names.STRIPE_SECRET_KEY} is a {other} key, but the environment handles {wanted} events: "
+            f"set a {wanted} key"
         )
     return StripeApi(key, _url())
 

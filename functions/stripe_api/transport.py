@@ -1,6 +1,6 @@
-"""How the stripe library reaches Stripe from here, and what its errors mean.
+"""How the stripe library reaches Stripe, and what its errors mean.
 
-Imports stripe: load it only where it is needed.
+This module imports stripe: import it only where it is needed.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ LIMITS: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, kee
 _REFUSED: Final = frozenset({401, 403})
 _TRANSIENT: Final = frozenset({408, 409, 425, 429})
 
-# At INFO the library logs Stripe's error messages, which can hold what a customer typed.
+# At INFO the library logs Stripe's error messages, which can contain what a customer typed.
 logging.getLogger("stripe").setLevel(logging.WARNING)
-# The telemetry header tells Stripe about this machine and its earlier requests.
+# The telemetry header would send Stripe details of this machine and its earlier requests.
 stripe.enable_telemetry = False
 
 
 class Transport(stripe.HTTPClient):
-    """The HTTP client that the functions use anyway, in the form that the stripe library takes.
+    """httpx, which the functions use anyway, as an HTTP client of the stripe library.
 
-    Proxies and certificate files named by the machine's environment are not used, as for the Huntaze API.
+    Proxies and certificate files of the machine's environment are not used, as for the Huntaze API.
     """
 
     name = "httpx"
@@ -57,7 +57,7 @@ class Transport(stripe.HTTPClient):
         Raises
         ------
         stripe.APIConnectionError
-            Stripe did not answer. Without the cause: its text holds the address with its query.
+            Stripe did not answer. The cause is left out: its text contains the URL with its query.
         """
         try:
             response = self._http.request(method, url, headers=headers, content=post_data)
@@ -66,7 +66,7 @@ class Transport(stripe.HTTPClient):
         return response.content, response.status_code, response.headers
 
     def request_stream(self, *_arguments: Any, **_options: Any) -> NoReturn:
-        """Refuse: nothing that is read here is a stream."""
+        """Refuse: no request here reads a stream."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -81,17 +81,17 @@ def _no_answer(reason: str) -> stripe.APIConnectionError:
 
 
 def client(key: str, url: str) -> stripe.StripeClient:
-    """Make a client of the API at ``url``. Each call says how often it is tried again."""
+    """Create a client of the API at `url`. Each call sets its own number of retries."""
     transport = Transport()
-    # A client is kept as long as the process lives, and the library never closes one.
+    # A client lives as long as the process, and the library never closes one.
     atexit.register(transport.close)
     return stripe.StripeClient(key, base_addresses={"api": url}, http_client=transport)
 
 
 def failure(error: stripe.StripeError, path: str) -> EventError:
-    """Classify an error of the library by the table in :mod:`functions.stripe_api.client`.
+    """Classify an error of the library by the table in `functions.stripe_api.client`.
 
-    The answer's text is left out.
+    The text of the answer is left out.
     """
     status = error.http_status
     if status is None:
@@ -107,14 +107,14 @@ def failure(error: stripe.StripeError, path: str) -> EventError:
     if status in _TRANSIENT or not 400 <= status <= 499:
         wait = retry_after(dict(error.headers or {}).get("retry-after"))
         return TransientError(f"Stripe answered {status}", status=status, path=path, retry_after=wait)
-    return PermanentError(f"Stripe answered {status}", status=status, path=path, answer=_words(error))
+    return PermanentError(f"Stripe answered {status}", status=status, path=path, answer=_codes(error))
 
 
-def _words(error: stripe.StripeError) -> str:
-    """Keep of an answer what can hold nothing of a customer: Stripe's own words for programs."""
+def _codes(error: stripe.StripeError) -> str:
+    """Keep the parts of an answer that cannot contain customer data: Stripe's codes for programs."""
     document = error.json_body if isinstance(error.json_body, dict) else {}
-    told = document.get("error")
-    told = told if isinstance(told, dict) else {}
+    details = document.get("error")
+    details = details if isinstance(details, dict) else {}
     return json.dumps(
-        {name: told[name] for name in ("type", "code", "param") if isinstance(told.get(name), str)}
+        {name: details[name] for name in ("type", "code", "param") if isinstance(details.get(name), str)}
     )

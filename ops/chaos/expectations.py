@@ -72,7 +72,7 @@ def routed(routes: Iterable[Route]) -> dict[str, Expected]:
             route.handler,
             cast(Repeat, route.repeat),
             "applied" if call else "recorded",
-            route.ends_stream,
+            route.ends_object,
         )
         for route in routes
         for variant, call in route.variants.items()

@@ -121,7 +121,7 @@ def split_ends(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]
     Events sent together are handled in any order, and a state that arrives after its object's end is stale. A
     run that shows the outcome of each type sends the ends after everything else.
     """
-    ends = {route.event_type for route in ROUTES.values() if route.ends_stream}
+    ends = {route.event_type for route in ROUTES.values() if route.ends_object}
     others = [envelope for envelope in envelopes if envelope["detail"]["type"] not in ends]
     return others, [envelope for envelope in envelopes if envelope["detail"]["type"] in ends]
 

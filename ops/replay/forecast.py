@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
-from functions.pipeline.idempotency import COMPLETED, idempotency_id
+from functions.pipeline.idempotency import COMPLETED, record_key
 from functions.reconciliation.handler_records import READ_BATCH
 from ops import records
 from ops.console import plural
@@ -138,6 +138,15 @@ def _applied(
     environment: Environment, keys: Mapping[str, str], progress: Callable[[int], None]
 ) -> Counter[str]:
     """Count the completed records of the idempotency table by event type."""
+<<<<<<< HEAD
+=======
+    keys = {
+        record_key(handler, event_id): event_type
+        for event_type, ids in events.items()
+        if (handler := _handler(event_type, rules))
+        for event_id in ids
+    }
+>>>>>>> 565300e (Name the pipeline's parts by what they are, and describe them in plain English)
     applied: Counter[str] = Counter()
     done = 0
     with records.reading(environment) as read:

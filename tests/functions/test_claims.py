@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 
 from functions.pipeline import claims
 from functions.pipeline import idempotency_table as table_module
-from functions.pipeline.claims import Claim, Wanted
+from functions.pipeline.claims import Claim, ClaimItems
 from functions.pipeline.effects import EffectDoneError, effect_key
-from functions.pipeline.idempotency import CompletedError, idempotency_id
+from functions.pipeline.idempotency import CompletedError, record_key
 from functions.pipeline.idempotency_table import Table, item_key
-from functions.pipeline.ordering import BusyError, StaleEventError, State, stream_key
+from functions.pipeline.ordering import BusyError, StaleEventError, State, states_key
 from functions.shared import names
 from functions.shared.errors import ConfigurationError, EventError, TransientError, UnsettledError
 from ops.local.clients import Aws
@@ -89,25 +89,25 @@ class Object:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.id = f"cus_{next(_numbers)}"
-        self.stream = stream_key(None, "customer", self.id)
+        self.states = states_key(None, "customer", self.id)
 
     def event(
         self, created: int, *, order: str = names.WATERMARK, is_end: bool = False, **told: Any
-    ) -> Wanted:
+    ) -> ClaimItems:
         key = f"{self.id}_{created}{'_end' if is_end else ''}{told.get('after', '')}"
         state = State(key, created, order, is_end=is_end, **told)
         effect = effect_key(self.id, "end") if is_end else None
-        return Wanted(key, idempotency_id("billing", key), effect, self.stream, state)
+        return ClaimItems(key, record_key("billing", key), effect, self.states, state)
 
-    def begin(self, wanted: Wanted, *, seconds: float = 30.0) -> Claim:
-        return claims.begin(self.table, wanted, claims.new_claim(), time.time() + seconds)
+    def begin(self, items: ClaimItems, *, seconds: float = 30.0) -> Claim:
+        return claims.begin(self.table, items, claims.new_claim_id(), time.time() + seconds)
 
-    def apply(self, wanted: Wanted) -> None:
-        self.begin(wanted).complete(RESULT)
+    def apply(self, items: ClaimItems) -> None:
+        self.begin(items).complete(RESULT)
 
-    def orphan(self, wanted: Wanted) -> Claim:
+    def orphan(self, items: ClaimItems) -> Claim:
         """A claim of an invocation that was killed so long ago that its time and its lease are over."""
-        return self.begin(wanted, seconds=-60.0)
+        return self.begin(items, seconds=-60.0)
 
 
 @pytest.fixture
@@ -115,12 +115,12 @@ def customer(table: Table) -> Object:
     return Object(table)
 
 
-def once(key: str, effect: str) -> Wanted:
-    return Wanted(key, idempotency_id("payments", key), effect_key(effect))
+def once(key: str, effect: str) -> ClaimItems:
+    return ClaimItems(key, record_key("payments", key), effect_key(effect))
 
 
-def begin(table: Table, wanted: Wanted, *, seconds: float = 30.0) -> Claim:
-    return claims.begin(table, wanted, claims.new_claim(), time.time() + seconds)
+def begin(table: Table, items: ClaimItems, *, seconds: float = 30.0) -> Claim:
+    return claims.begin(table, items, claims.new_claim_id(), time.time() + seconds)
 
 
 @pytest.fixture
@@ -129,28 +129,28 @@ def name() -> str:
 
 
 def test_start_and_end_of_an_event_are_one_call_each(client: Failing, customer: Object, name: str) -> None:
-    for wanted in (once(name, name), customer.event(100), customer.event(200, is_end=True)):
+    for items in (once(name, name), customer.event(100), customer.event(200, is_end=True)):
         client.calls = 0
-        begin(customer.table, wanted).complete(RESULT)
+        begin(customer.table, items).complete(RESULT)
         assert client.calls == 2
 
 
 def test_record_is_in_progress_until_the_invocations_time_is_over(
     client: Failing, table: Table, name: str
 ) -> None:
-    wanted = once(name, name)
-    claim = begin(table, wanted)
-    record = item(client, wanted.record)
+    items = once(name, name)
+    claim = begin(table, items)
+    record = item(client, items.record)
     assert record["status"] == "INPROGRESS"
     assert int(record["in_progress_expiration"]) / 1000 == pytest.approx(time.time() + 30, abs=5)
     with pytest.raises(UnsettledError, match="another invocation is applying this event"):
-        begin(table, wanted)
+        begin(table, items)
     claim.complete(RESULT)
-    record = item(client, wanted.record)
+    record = item(client, items.record)
     assert record["status"] == "COMPLETED"
     assert int(record["expiration"]) == pytest.approx(time.time() + EXPIRY, abs=5)
     with pytest.raises(CompletedError) as done:
-        begin(table, wanted)
+        begin(table, items)
     assert done.value.completed_at == int(record["completed_at"])
 
 
@@ -173,26 +173,26 @@ def test_nothing_is_held_where_the_table_fails(
 
 
 def test_own_write_whose_answer_was_lost_is_known_again(client: Failing, customer: Object) -> None:
-    wanted = customer.event(100, is_end=True)
-    claim = claims.new_claim()
+    items = customer.event(100, is_end=True)
+    claim = claims.new_claim_id()
     client.failure, client.done = TIMEOUT, True
     with pytest.raises(TransientError):
-        claims.begin(customer.table, wanted, claim, time.time() + 30)
-    held = claims.begin(customer.table, wanted, claim, time.time() + 30)
+        claims.begin(customer.table, items, claim, time.time() + 30)
+    held = claims.begin(customer.table, items, claim, time.time() + 30)
     assert not held.doubt
     held.complete(RESULT)
 
 
 def test_event_whose_invocation_was_killed_is_in_doubt(table: Table, customer: Object, name: str) -> None:
-    for wanted in (once(name, name), Wanted(name, idempotency_id("billing", name)), customer.event(1)):
-        begin(table, wanted, seconds=-60)
-        assert begin(table, wanted).doubt
+    for items in (once(name, name), ClaimItems(name, record_key("billing", name)), customer.event(1)):
+        begin(table, items, seconds=-60)
+        assert begin(table, items).doubt
 
 
 def test_event_that_was_surely_not_applied_leaves_no_doubt(table: Table, customer: Object, name: str) -> None:
-    for wanted in (once(name, name), customer.event(100)):
-        begin(table, wanted).release()
-        again = begin(table, wanted)
+    for items in (once(name, name), customer.event(100)):
+        begin(table, items).release()
+        again = begin(table, items)
         assert not again.doubt
         again.release()
     begin(table, once(f"{name}_second", name)).complete(RESULT)
@@ -201,7 +201,7 @@ def test_event_that_was_surely_not_applied_leaves_no_doubt(table: Table, custome
 
 def test_effect_of_unknown_outcome_waits_and_a_done_one_is_a_duplicate(table: Table, name: str) -> None:
     first, second = once(name, name), once(f"{name}_second", name)
-    begin(table, first).leave(at_work=True)
+    begin(table, first).mark_unknown(in_flight=True)
     with pytest.raises(UnsettledError, match="the first event of the same effect is not settled"):
         begin(table, second)
     begin(table, first).complete(RESULT)
@@ -211,17 +211,17 @@ def test_effect_of_unknown_outcome_waits_and_a_done_one_is_a_duplicate(table: Ta
 
 
 def test_late_invocation_deletes_nothing_of_its_successor(client: Failing, table: Table, name: str) -> None:
-    wanted = once(name, name)
-    late = begin(table, wanted, seconds=-60)
-    successor = begin(table, wanted)
+    items = once(name, name)
+    late = begin(table, items, seconds=-60)
+    successor = begin(table, items)
     late.release()
-    late.leave(at_work=True)
-    assert item(client, wanted.record)["status"] == "INPROGRESS"
+    late.mark_unknown(in_flight=True)
+    assert item(client, items.record)["status"] == "INPROGRESS"
     with pytest.raises(UnsettledError):
         begin(table, once(f"{name}_second", name))
     successor.complete(RESULT)
     late.complete(RESULT)
-    assert item(client, wanted.record)["status"] == "COMPLETED"
+    assert item(client, items.record)["status"] == "COMPLETED"
 
 
 def test_late_completion_is_kept_and_releases_what_waits(client: Failing, customer: Object) -> None:
@@ -229,7 +229,7 @@ def test_late_completion_is_kept_and_releases_what_waits(client: Failing, custom
     claim = customer.orphan(late)
     holder = customer.begin(newest)
     claim.complete(RESULT)
-    found = item(client, customer.stream)
+    found = item(client, customer.states)
     assert int(found["applied"]) == 200
     assert set(found["unsettled"]) == {newest.key}
     holder.release()
@@ -241,13 +241,13 @@ def test_late_completion_takes_nothing_back(client: Failing, customer: Object) -
     claim = customer.orphan(customer.event(100))
     customer.apply(customer.event(200))
     claim.complete(RESULT)
-    found = item(client, customer.stream)
+    found = item(client, customer.states)
     assert (int(found["applied"]), found["unsettled"]) == (200, {})
 
 
 def test_older_state_is_stale_and_waits_for_a_newer_one_of_unknown_outcome(customer: Object) -> None:
     newer, older = customer.event(200), customer.event(100)
-    customer.orphan(newer).leave(at_work=False)
+    customer.orphan(newer).mark_unknown(in_flight=False)
     with pytest.raises(UnsettledError, match="a newer event of the same object is not settled"):
         customer.begin(older)
     customer.apply(newer)
@@ -257,8 +257,8 @@ def test_older_state_is_stale_and_waits_for_a_newer_one_of_unknown_outcome(custo
 
 def test_state_waits_for_a_call_that_may_still_be_at_work(customer: Object) -> None:
     older, newer = customer.event(100), customer.event(200)
-    customer.begin(older).leave(at_work=True)
-    with pytest.raises(UnsettledError, match="an earlier call about the same object may still be at work"):
+    customer.begin(older).mark_unknown(in_flight=True)
+    with pytest.raises(UnsettledError, match="an earlier call for the same object may still be in flight"):
         customer.begin(newer)
     assert customer.begin(older).doubt, "the event itself may come again at once"
 
@@ -274,7 +274,7 @@ def test_state_waits_for_one_that_is_being_applied(customer: Object) -> None:
 def test_killed_invocations_lease_outlives_its_time(customer: Object) -> None:
     """Clocks differ, and the API may be at a call whose caller is gone."""
     customer.begin(customer.event(100), seconds=-5)
-    with pytest.raises(UnsettledError, match="may still be at work"):
+    with pytest.raises(UnsettledError, match="may still be in flight"):
         customer.begin(customer.event(200))
     customer.begin(customer.event(100), seconds=-16)
     customer.apply(customer.event(200))
@@ -293,7 +293,7 @@ def test_no_state_is_applied_over_the_objects_end(customer: Object, order: str) 
 @pytest.mark.parametrize("order", [names.WATERMARK, names.REFETCH])
 def test_states_wait_for_an_end_of_unknown_outcome(customer: Object, order: str) -> None:
     end = customer.event(100, is_end=True, order=order)
-    customer.orphan(end).leave(at_work=False)
+    customer.orphan(end).mark_unknown(in_flight=False)
     with pytest.raises(UnsettledError, match="a newer event of the same object is not settled"):
         customer.begin(customer.event(100, order=order))
     customer.apply(end)
@@ -310,7 +310,7 @@ def test_change_of_order_forgets_nothing(customer: Object, before: str, after: s
         customer.event(500, order=before, is_end=True),
     )
     customer.apply(applied)
-    customer.orphan(doubtful).leave(at_work=False)
+    customer.orphan(doubtful).mark_unknown(in_flight=False)
     if after == names.WATERMARK:
         with pytest.raises(StaleEventError):
             customer.begin(customer.event(100, order=after))
@@ -365,21 +365,21 @@ def test_tie_that_nothing_decides_is_told_so(
 
 
 def test_records_of_powertools_are_read(client: Failing, table: Table, name: str) -> None:
-    wanted = once(name, name)
+    items = once(name, name)
     now = int(time.time())
     live = {"status": "INPROGRESS", "expiration": now + EXPIRY}
-    put(client, wanted.record, **live, in_progress_expiration=(now + 30) * 1000)
+    put(client, items.record, **live, in_progress_expiration=(now + 30) * 1000)
     with pytest.raises(UnsettledError):
-        begin(table, wanted)
-    put(client, wanted.record, **live, in_progress_expiration=(now - 1) * 1000)
-    claim = begin(table, wanted)
+        begin(table, items)
+    put(client, items.record, **live, in_progress_expiration=(now - 1) * 1000)
+    claim = begin(table, items)
     assert claim.doubt
-    claim.leave(at_work=False)
-    put(client, wanted.record, status="COMPLETED", data='{"outcome": "applied"}', expiration=now + EXPIRY)
+    claim.mark_unknown(in_flight=False)
+    put(client, items.record, status="COMPLETED", data='{"outcome": "applied"}', expiration=now + EXPIRY)
     with pytest.raises(CompletedError) as done:
-        begin(table, wanted)
+        begin(table, items)
     assert done.value.completed_at == now * 1000
-    put(client, wanted.record, status="COMPLETED", data="{}", expiration=now - 1)
+    put(client, items.record, status="COMPLETED", data="{}", expiration=now - 1)
     begin(table, once(name, f"{name} anew"))
 
 
@@ -392,36 +392,36 @@ def test_effects_and_streams_of_earlier_versions_are_read(
     put(client, item_key("effect", name), idempotency_key="evt_before", done=True)
     with pytest.raises(EffectDoneError):
         begin(customer.table, once(name, name))
-    put(client, customer.stream, applied=100, unsettled={"evt_before": 300}, refused="evt_before")
+    put(client, customer.states, applied=100, unsettled={"evt_before": 300}, refused="evt_before")
     with pytest.raises(StaleEventError):
         customer.begin(customer.event(99))
     with pytest.raises(UnsettledError):
         customer.begin(customer.event(200))
     customer.apply(customer.event(400))
-    assert item(client, customer.stream)["unsettled"] == {}
+    assert item(client, customer.states)["unsettled"] == {}
 
 
 def test_event_that_needs_no_call_is_recorded_once(client: Failing, table: Table, name: str) -> None:
-    wanted = Wanted(name, idempotency_id("payments", name))
-    claims.settle(table, wanted, claims.new_claim(), RESULT)
+    items = ClaimItems(name, record_key("payments", name))
+    claims.complete_without_call(table, items, claims.new_claim_id(), RESULT)
     with pytest.raises(CompletedError):
-        claims.settle(table, wanted, claims.new_claim(), RESULT)
-    other = Wanted(f"{name}_other", idempotency_id("payments", f"{name}_other"))
+        claims.complete_without_call(table, items, claims.new_claim_id(), RESULT)
+    other = ClaimItems(f"{name}_other", record_key("payments", f"{name}_other"))
     begin(table, other)
     with pytest.raises(UnsettledError):
-        claims.settle(table, other, claims.new_claim(), RESULT)
+        claims.complete_without_call(table, other, claims.new_claim_id(), RESULT)
 
 
 def test_same_event_of_another_handler_has_its_own_record() -> None:
-    assert idempotency_id("payments", "evt_1") != idempotency_id("billing", "evt_1")
+    assert record_key("payments", "evt_1") != record_key("billing", "evt_1")
 
 
 def test_event_of_the_same_second_waits_for_one_in_doubt_and_no_two_for_each_other(customer: Object) -> None:
     doubtful, tie = customer.event(100, after="b"), customer.event(100, after="a")
-    customer.orphan(doubtful).leave(at_work=False)
+    customer.orphan(doubtful).mark_unknown(in_flight=False)
     with pytest.raises(UnsettledError, match="a newer event of the same object is not settled"):
         customer.begin(tie)
-    customer.orphan(customer.event(100, after="a", order=names.OFF)).leave(at_work=False)
+    customer.orphan(customer.event(100, after="a", order=names.OFF)).mark_unknown(in_flight=False)
     customer.begin(doubtful).complete(RESULT)
     customer.apply(tie)
 
@@ -435,8 +435,8 @@ def test_states_are_applied_one_at_a_time_without_an_order_too(customer: Object)
 
 
 def test_late_completion_is_whole_or_not_at_all(client: Failing, customer: Object) -> None:
-    wanted = customer.event(200)
-    claim = customer.orphan(wanted)
+    items = customer.event(200)
+    claim = customer.orphan(items)
     customer.begin(customer.event(300))
     client.calls = 0
     claim.complete(RESULT)
@@ -446,26 +446,26 @@ def test_late_completion_is_whole_or_not_at_all(client: Failing, customer: Objec
 def test_record_without_a_call_whose_answer_was_lost_is_the_invocations_own(
     client: Failing, table: Table, name: str
 ) -> None:
-    wanted, claim = Wanted(name, idempotency_id("payments", name)), claims.new_claim()
+    items, claim = ClaimItems(name, record_key("payments", name)), claims.new_claim_id()
     client.failure, client.done = TIMEOUT, True
     with pytest.raises(TransientError):
-        claims.settle(table, wanted, claim, RESULT)
-    claims.settle(table, wanted, claim, RESULT)
+        claims.complete_without_call(table, items, claim, RESULT)
+    claims.complete_without_call(table, items, claim, RESULT)
     with pytest.raises(CompletedError):
-        claims.settle(table, wanted, claims.new_claim(), RESULT)
+        claims.complete_without_call(table, items, claims.new_claim_id(), RESULT)
 
 
 @pytest.mark.parametrize("kind", ["each", "once", "latest"])
 def test_doubt_outlives_the_lost_answer_of_the_write_that_replaces_it(
     client: Failing, table: Table, customer: Object, name: str, kind: str
 ) -> None:
-    wanted = {
-        "each": Wanted(name, idempotency_id("billing", name)),
+    items = {
+        "each": ClaimItems(name, record_key("billing", name)),
         "once": once(name, name),
         "latest": customer.event(100),
     }[kind]
-    begin(table, wanted, seconds=-60)
-    claim = claims.new_claim()
+    begin(table, items, seconds=-60)
+    claim = claims.new_claim_id()
     client.done = True
     real = client._client
 
@@ -486,14 +486,14 @@ def test_doubt_outlives_the_lost_answer_of_the_write_that_replaces_it(
 
     client._client = LosesTheSecond()
     with pytest.raises(TransientError):
-        claims.begin(table, wanted, claim, time.time() + 30)
-    assert claims.begin(table, wanted, claim, time.time() + 30).doubt
+        claims.begin(table, items, claim, time.time() + 30)
+    assert claims.begin(table, items, claim, time.time() + 30).doubt
 
 
 def test_object_with_many_events_in_doubt_is_completed(client: Failing, customer: Object) -> None:
-    put(client, customer.stream, unsettled={f"evt_{'x' * 24}{number}": number for number in range(1, 400)})
+    put(client, customer.states, unsettled={f"evt_{'x' * 24}{number}": number for number in range(1, 400)})
     for created in (500, 501):
         customer.apply(customer.event(created))
-    found = item(client, customer.stream)
+    found = item(client, customer.states)
     assert int(found["applied"]) == 501
     assert len(found["unsettled"]) == 399 - 2 * 50

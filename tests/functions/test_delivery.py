@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.idempotency import record_key
 from ops.local.clients import Aws
 from ops.reference.huntaze import NO_ANSWER, Fault, Recorded, ReferenceApi
 from tests.functions.conftest import API_KEY, SECRET, TABLE, Parked, Start, fresh
@@ -36,7 +36,7 @@ def statuses_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[int]:
 
 
 def record_of(aws: Aws, handler: str, envelope: dict[str, Any]) -> dict[str, Any] | None:
-    key = {"id": {"S": idempotency_id(handler, event_id(envelope))}}
+    key = {"id": {"S": record_key(handler, event_id(envelope))}}
     item: dict[str, Any] | None = aws.client("dynamodb").get_item(TableName=TABLE, Key=key).get("Item")
     return item
 
@@ -162,7 +162,7 @@ def test_type_of_another_handler_never_calls_the_api(
     known = event_type if event_type == "invoice.paid" else "unrouted"
     assert found["dimensions"]["event_type"] == known
     ((attributes, _),) = parked.take()
-    assert attributes["reason"] == "detail.type is no type that the payments function takes"
+    assert attributes["reason"] == "detail.type is not handled by the payments function"
 
 
 def test_invalid_event_is_parked_with_the_field_that_is_wrong(

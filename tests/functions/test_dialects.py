@@ -76,7 +76,10 @@ def test_lost_answer_without_codes_waits_for_a_person(
     first = paid()
     second = second_event(first)
     lose_every_answer(api, payments, first)
-    for envelope, reason in ((first, "409 without a code, after a call of unknown"), (second, "not settled")):
+    for envelope, reason in (
+        (first, "409 without a code after an earlier call with unknown"),
+        (second, "not settled"),
+    ):
         with pytest.raises(FunctionError, match=reason):
             payments.invoke(envelope)
     assert payments.invoke(first, settles=True)["outcome"] == "applied"

@@ -15,7 +15,7 @@ import pytest
 
 from functions.ledger.keys import object_key
 from functions.ledger.records import parse
-from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.idempotency import record_key
 from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.gap import BATCH_SIZE
 from functions.reconciliation.heal import HealTargets, envelope
@@ -105,7 +105,7 @@ class World:
 
     def handle(self, event: dict[str, Any], status: str = "COMPLETED", expires: float = DAY) -> None:
         """Write the handler's record of an event."""
-        key = idempotency_id(ROUTES[event["type"]].handler, event["id"])
+        key = record_key(ROUTES[event["type"]].handler, event["id"])
         item = {
             "id": {"S": key},
             "status": {"S": status},

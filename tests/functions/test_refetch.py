@@ -176,7 +176,7 @@ def test_newer_state_waits_while_the_api_may_still_be_at_the_one_before(
     with pytest.raises(FunctionError, match="the API could not be reached"):
         refetching.invoke(envelope)
     stripe.put(object_of(envelope) | {"name": "second"})
-    with pytest.raises(FunctionError, match="an earlier call about the same object may still be at work"):
+    with pytest.raises(FunctionError, match="an earlier call for the same object may still be in flight"):
         refetching.invoke(envelope)
 
 

@@ -127,7 +127,7 @@ def test_refusal_after_a_lost_answer_frees_no_effect(
     assert payments.invoke(first)["outcome"] == "parked"
     [(attributes, _)] = parked.take()
     assert attributes["error"] == "DoubtfulRefusalError"
-    assert attributes["reason"] == "the API answered 404, after a call of unknown outcome"
+    assert attributes["reason"] == "the API answered 404 after an earlier call with unknown outcome"
     with pytest.raises(FunctionError, match="the first event of the same effect is not settled"):
         payments.invoke(second)
     assert payments.invoke(first)["outcome"] == "applied"
@@ -243,7 +243,7 @@ def outcome_in_the_end(function: Function, envelope: dict[str, Any]) -> str:
             held = (
                 "another event of the same object is being applied",
                 "another invocation is applying this event",
-                "an earlier call about the same object may still be at work",
+                "an earlier call for the same object may still be in flight",
             )
             assert error.message in held  # noqa: PT017 (retried)
             assert time.monotonic() < deadline, "it never became free"
@@ -615,7 +615,7 @@ def test_conflict_without_a_code_after_a_lost_answer_is_not_applied(
     first = paid()
     api.fail(Fault(reset=True, times=1))
     api.fail(Fault(status=409, times=3))
-    with pytest.raises(FunctionError, match="409 without a code, after a call of unknown outcome"):
+    with pytest.raises(FunctionError, match="409 without a code after an earlier call with unknown outcome"):
         payments.invoke(first)
     assert applied_to(api, first) == []
     assert payments.invoke(first)["outcome"] == "applied"

@@ -104,7 +104,7 @@ def _order(scenario: Scenario, world: World) -> Flaws:
     for call, _ in world.api.journal:
         route = ROUTES[call.type]
         ordered = scenario.ordered and call.order != names.OFF
-        if route.ends_stream:
+        if route.ends_object:
             end = max(end, call.rank)
         elif route.repeat == LATEST:
             if ordered and call.rank < end:

@@ -1,4 +1,4 @@
-"""The pipeline with one of its safeguards taken out: does the checker see what that breaks?
+"""The pipeline with one of its safeguards removed: does the checker find what that breaks?
 
 A mutation replaces one piece of a module's source. What is compiled from the changed source takes the
 place of the module's code, function by function, so that whoever imported a function runs the changed one.
@@ -18,12 +18,12 @@ from functions.pipeline import api, apply, claims, effects, idempotency, idempot
 
 @dataclass(frozen=True)
 class Mutation:
-    """One safeguard taken out.
+    """One removed safeguard.
 
     Parameters
     ----------
     name
-        The finding of the reliability review, or what was found since; and what is taken out.
+        What is removed.
     module, before, after
         What is replaced: it stands in the module once.
     models
@@ -79,49 +79,49 @@ def _functions(module: ModuleType) -> Iterator[FunctionType]:
 
 MUTATIONS: Final = (
     Mutation(
-        "H2: a 422 ends doubt, whatever it says",
+        "every 422 settles a call of unknown outcome",
         api,
         "raise _failure(response, path, answer, doubt=doubt and code != EVENT_REJECTED)",
         "raise _failure(response, path, answer, doubt=doubt and status != 422)",
         {"OnceReusedNoCodes": "TWICE", "OnceLateBodyFirst": "TWICE", "LatestReusedNoCodes": "OLDER"},
     ),
     Mutation(
-        "H2: idempotency_key_reused is a refusal",
+        "idempotency_key_reused is a refusal",
         api,
         "if refusal and code in (ALREADY_APPLIED, KEY_REUSED):",
         "if refusal and code in (ALREADY_APPLIED,):",
         {"OnceReused": "STUCK"},
     ),
     Mutation(
-        "M1: a 409 without a code means applied, also after a call of unknown outcome",
+        "a 409 without a code means applied, even after an earlier call with unknown outcome",
         api,
         "        elif doubt:\n            reason",
         "        elif False:\n            reason",
         {"OnceLateNoCodes": "LOST"},
     ),
     Mutation(
-        "M1: a call in progress counts as applied",
+        "a call in progress counts as applied",
         api,
         "if code == IN_PROGRESS:",
         "if code == IN_PROGRESS:\n            return\n        elif False:",
         {"OnceLate": "LOST"},
     ),
     Mutation(
-        "M2: refetch looks at no end",
+        "refetch ignores an applied end",
         ordering,
         "return ended if self.state.order == names.REFETCH else",
         "return 0 if self.state.order == names.REFETCH else",
         {"RefetchEnd": "OVER THE END"},
     ),
     Mutation(
-        "M2: refetch waits for no end in doubt",
+        "refetch does not wait for an end of unknown outcome",
         ordering,
         "(entry.startswith(END) or not ends_only)",
         "not ends_only",
         {"RefetchEnd": "OVER THE END"},
     ),
     Mutation(
-        "M3: one slot for what is in doubt",
+        "only one entry in `unsettled`",
         ordering,
         'entries = "unsettled.#entry = :time" if self._seen.get("unsettled") else "unsettled = :entries"',
         'entries = "unsettled = :entries"',
@@ -129,126 +129,126 @@ MUTATIONS: Final = (
         faults=2,
     ),
     Mutation(
-        "M3: nobody's word ends doubt",
+        "`--settle` is ignored",
         apply,
         "return client is not None and (client.custom or {}).get(names.SETTLE) is True",
         "return False",
         {"OnceNoCodes": "STUCK"},
     ),
     Mutation(
-        "M4: a forced replay applies again whatever is complete",
+        "a forced replay applies every completed event again",
         process,
-        "if again is None or done.completed_at >= again * 1000:",
-        "if again is None:",
+        "if replayed_at is None or done.completed_at >= replayed_at * 1000:",
+        "if replayed_at is None:",
         {"ForcedOnce": "TWICE", "ForcedEach": "TWICE"},
     ),
     Mutation(
-        "M4: a forced replay applies nothing again",
+        "a forced replay applies nothing again",
         process,
-        "if again is None or done.completed_at >= again * 1000:",
+        "if replayed_at is None or done.completed_at >= replayed_at * 1000:",
         "if True:",
         {"ForcedOnce": "NOT REPEATED", "ForcedLatest": "NOT REPEATED"},
     ),
     Mutation(
-        "M6: every redrive has the last word",
+        "every redrive settles, without `--settle`",
         apply,
         "return client is not None and (client.custom or {}).get(names.SETTLE) is True",
         "return True",
         {"OnceRedriven": "TWICE"},
     ),
     Mutation(
-        "M9: previous_attributes are not looked at",
+        "`previous_attributes` are ignored",
         ordering,
         'return self.state.after is not None and self._seen.get("before_hash") == self.state.after',
         "return False",
         {"Tie": "OLDER"},
     ),
     Mutation(
-        "M9: an undecided tie is not fetched",
+        "an undecided tie is not fetched",
         apply,
         "return claim.undecided and settings.secret(names.STRIPE_SECRET_KEY) is not None",
         "return False",
         {"TieFetched": "OLDER"},
     ),
     Mutation(
-        "M9: a tie does not wait for the one in doubt",
+        "a tie does not wait for the event of unknown outcome",
         ordering,
         "since = self.state.time + self.doubt",
         "since = self.state.time + 1",
         {"Tie": "OLDER", "TieFetched": "OLDER"},
     ),
     Mutation(
-        "L1: no time for a call that the API is still at",
+        "no wait for a call that is still in flight",
         ordering,
-        "until = now + COOLING_SECONDS if at_work or self._mine else earlier",
+        "until = now + COOLING_SECONDS if in_flight or self._mine else earlier",
         "until = 0",
         {"LatestLate": "OLDER", "EndLate": "OVER THE END"},
     ),
     Mutation(
-        "L1: a refusal ends the time for a call that the API is still at",
+        "a refusal ends the wait for a call that is still in flight",
         ordering,
         "else earlier\n",
         "else 0\n",
         {"LatestLateRefused": "OLDER"},
     ),
     Mutation(
-        "L2 i: the lease ends with the invocation",
+        "the lease ends with the invocation",
         ordering,
         "until=round((until + COOLING_SECONDS) * 1000)",
         "until=round(until * 1000)",
         {"LatestSkewAtTheEnd": "OLDER"},
     ),
     Mutation(
-        "L2 i: no allowance for clocks that differ",
+        "no allowance for clocks that differ",
         ordering,
         "until = now + COOLING_SECONDS if",
         "until = now + LATE_SECONDS if",
         {"LatestLittleSkew": "OLDER"},
     ),
     Mutation(
-        "L2 ii: a completion that lost its lease is forgotten",
+        "a completion that lost its lease is forgotten",
         claims,
-        "for order in (self.stream.complete(fetched_at=fetched_at, body=body), *late):",
-        "for order in (self.stream.complete(fetched_at=fetched_at, body=body),):",
+        "for order in (self.states.complete(fetched_at=fetched_at, body=body), *late):",
+        "for order in (self.states.complete(fetched_at=fetched_at, body=body),):",
         {"LatestTwiceSkew": "STUCK"},
     ),
     Mutation(
-        "L2 iii: an invocation frees an effect that another one has claimed since",
+        "an invocation releases an effect that another one has claimed since",
         claims,
-        "self._give_up([part.release() for part in (self.record, self.effect, self.stream) if part])",
-        "[self._give_up([part.release()]) for part in (self.record, self.effect, self.stream) if part]",
+        "self._write_if_held([part.release() for part in (self.record, self.effect, self.states) if part])",
+        "[self._write_if_held([part.release()]) for part in (self.record, self.effect, self.states) if part]",
         {"OnceSkew": "TWICE"},
     ),
     Mutation(
-        "L2 iv: a lost lease is an unexpected error",
+        "a lost lease is an unexpected error",
         claims,
         "            except ConditionFailedError:\n                continue\n",
         "            except ZeroDivisionError:\n                continue\n",
         {"LatestSkew": "UNEXPECTED"},
     ),
     Mutation(
-        "L3: an invocation releases a record that another one has taken since",
+        "an invocation releases a record that another one has claimed since",
         idempotency,
         'expiration = :expiration REMOVE doubt", _MINE, status=RELEASED',
         'expiration = :expiration REMOVE doubt", None, status=RELEASED',
         {"OnceSkew": "TWICE"},
     ),
     Mutation(
-        "L6: off writes no order",
+        "`order = off` writes no states",
         apply,
-        "if route.repeat == LATEST or route.ends_stream:",
-        "if (route.repeat == LATEST or route.ends_stream) and delivery.settings.order != names.OFF:",
+        "if route.repeat == LATEST or route.ends_object:",
+        "if (route.repeat == LATEST or route.ends_object) and delivery.settings.order != names.OFF:",
         {"OrderOffWatermark": "OLDER", "EndOffRefetch": "OVER THE END"},
     ),
     Mutation(
-        "an older state does not wait for a newer one in doubt",
+        "an older state does not wait for a newer one of unknown outcome",
         ordering,
         "if ordered and self._waits_for_newer():",
         "if False:",
         {"Latest": "OLDER", "End": "OVER THE END"},
     ),
     Mutation(
-        "an effect's claim does not keep others off",
+        "an effect's claim does not exclude others",
         effects,
         "_MINE if self.seen else _FREE,",
         "None,",
@@ -257,12 +257,12 @@ MUTATIONS: Final = (
     Mutation(
         "an effect is released after a call of unknown outcome",
         apply,
-        "_give_up(claim, doubt=doubt and (another or not judged), at_work=at_work)",
-        "_give_up(claim, doubt=False, at_work=at_work)",
+        "_end_claim(claim, doubt=doubt and (other_body or not refused), in_flight=in_flight)",
+        "_end_claim(claim, doubt=False, in_flight=in_flight)",
         {"Once": "TWICE", "Latest": "OLDER"},
     ),
     Mutation(
-        "with refetch the event's own next delivery does not wait for a call that is still open",
+        "with refetch the event's own next delivery does not wait for a call that is still in flight",
         ordering,
         "or self._may_fetch)",
         "or False)",

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from functions.pipeline.idempotency import idempotency_id
+from functions.pipeline.idempotency import record_key
 from functions.pipeline.routing_table import ROUTES
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -48,7 +48,7 @@ class World:
         self.throttles = False
 
     def record(self, each: dict[str, Any], status: str) -> None:
-        self.records[idempotency_id(ROUTES[each["type"]].handler, each["id"])] = status
+        self.records[record_key(ROUTES[each["type"]].handler, each["id"])] = status
 
     def events(self, since: int, until: int, _types: Collection[str]) -> Iterator[dict[str, Any]]:
         return iter(each for each in self.made if since <= each["created"] <= until)

@@ -131,8 +131,8 @@ def test_error_never_tells_the_value(path: str) -> None:
     assert "ada@example.com" not in str(caught.value)
 
 
-def test_thin_event_is_refused_with_the_way_out() -> None:
-    with pytest.raises(InvalidEventError, match="set the destination to snapshot events"):
+def test_thin_event_is_refused_with_advice() -> None:
+    with pytest.raises(InvalidEventError, match="set the event destination to snapshot events"):
         parse(with_fault("detail/object", "v2.core.event"), livemode=False)
 
 

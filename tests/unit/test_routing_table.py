@@ -492,7 +492,7 @@ def test_types_are_listed_in_the_tables_order() -> None:
 
 
 def test_unknown_handler_has_no_types() -> None:
-    with pytest.raises(ValueError, match="'refunds' is no handler"):
+    with pytest.raises(ValueError, match="unknown handler 'refunds'"):
         event_types("refunds")
 
 

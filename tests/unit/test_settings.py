@@ -177,7 +177,7 @@ def test_http_is_for_loopback(monkeypatch: pytest.MonkeyPatch, url: str) -> None
 def test_missing_key_tells_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     use_secret(monkeypatch, {"STRIPE_SECRET_KEY": "sk"})
-    with pytest.raises(ConfigurationError, match="HUNTAZE_API_KEY is neither set nor in the secret; export"):
+    with pytest.raises(ConfigurationError, match="HUNTAZE_API_KEY is not set, and not in the secret; export"):
         settings.delivery_settings()
 
 
