@@ -83,7 +83,7 @@ def forecast(
         total = sum(len(ids) for ids in chosen.values())
         step.note = plural(total, "event")
     keys = {
-        idempotency_id(handler, event_id): event_type
+        record_key(handler, event_id): event_type
         for event_type, ids in chosen.items()
         if (handler := _handler(event_type, rules))
         for event_id in ids
@@ -138,15 +138,6 @@ def _applied(
     environment: Environment, keys: Mapping[str, str], progress: Callable[[int], None]
 ) -> Counter[str]:
     """Count the completed records of the idempotency table by event type."""
-<<<<<<< HEAD
-=======
-    keys = {
-        record_key(handler, event_id): event_type
-        for event_type, ids in events.items()
-        if (handler := _handler(event_type, rules))
-        for event_id in ids
-    }
->>>>>>> 565300e (Name the pipeline's parts by what they are, and describe them in plain English)
     applied: Counter[str] = Counter()
     done = 0
     with records.reading(environment) as read:
