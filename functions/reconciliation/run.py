@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -117,13 +117,13 @@ class _LedgerHealer:
 
     reader: LedgerReader
     healer: Healer
-    _known: list[KnownEvents] = field(default_factory=list)
+    _known: KnownEvents | None = None
 
     def heal(self, event: Event) -> bool:
-        if not self._known:
+        if self._known is None:
             # Events come in the order in which they were created, except in the overlap.
-            self._known.append(KnownEvents(self.reader, event["created"] - OVERLAP_SECONDS))
-        return self.healer.invoke_handler(self._known[0].event(event["id"]) or event)
+            self._known = KnownEvents(self.reader, event["created"] - OVERLAP_SECONDS)
+        return self.healer.invoke_handler(self._known.event(event["id"]) or event)
 
 
 def _run(job: Job, until: int, context: LambdaContext, metric: str, message: str) -> dict[str, Any]:

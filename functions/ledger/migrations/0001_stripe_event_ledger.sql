@@ -1,10 +1,10 @@
--- One row per Stripe event, whatever handler it went to. Safe to run again.
+-- One row per Stripe event of any type. Safe to run again.
 
 CREATE TABLE IF NOT EXISTS stripe_event_ledger (
     event_id     text        PRIMARY KEY,
     first_seen   timestamptz NOT NULL,
-    -- Ids of the EventBridge envelopes that brought the event. Counting ids instead of inserts keeps a
-    -- message that SQS hands over twice from looking like a second delivery by Stripe.
+    -- Ids of the EventBridge envelopes that delivered the event. Ids are counted instead of inserts, so that
+    -- a message that SQS delivers twice does not look like a second delivery by Stripe.
     delivery_ids text[]      NOT NULL,
     deliveries   integer     NOT NULL GENERATED ALWAYS AS (cardinality(delivery_ids)) STORED,
     type         text        NOT NULL,
