@@ -23,7 +23,7 @@ from functions.dead_letters.redrive import (
     NOT_CALLED,
     QUEUED,
     UNSETTLED,
-    Result,
+    RedriveResult,
     redrive,
 )
 from functions.dead_letters.scheduler import Scheduler
@@ -212,16 +212,16 @@ class Drain:
 
     # Results
 
-    def _redriven(self, entry: BacklogEntry, result: Result | EventError) -> None:
+    def _redriven(self, entry: BacklogEntry, result: RedriveResult | EventError) -> None:
         self._scheduler.finish(entry)
         if isinstance(result, ConfigurationError):
             self.errors.append(result)
-            result = Result(FAILED, CONFIGURATION, result.reason)
+            result = RedriveResult(FAILED, CONFIGURATION, result.reason)
         if isinstance(result, EventError):
             # Lambda or SQS failed, so this was no attempt of the event.
             self._backlog.defer(entry)
             self._scheduler.failed(entry, time.time(), attempted=False)
-            result = Result(FAILED, TRANSIENT, result.reason)
+            result = RedriveResult(FAILED, TRANSIENT, result.reason)
         elif result.settled:
             self._settled(entry, result.outcome)
         elif result.kind == UNSETTLED:
@@ -277,7 +277,7 @@ def _receive(source: RedriveSource, seconds: int) -> list[DeadLetterMessage] | E
         return error
 
 
-def _redrive(entry: BacklogEntry) -> Result | EventError:
+def _redrive(entry: BacklogEntry) -> RedriveResult | EventError:
     try:
         return redrive(entry.message, entry.source.queue, entry.source.target)
     except EventError as error:

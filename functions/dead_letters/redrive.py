@@ -31,7 +31,7 @@ PARKED: Final = "parked"
 QUEUED: Final = "queued"
 FAILED: Final = "failed"
 # The outcomes of a redrive.
-RESULTS: Final = (*DONE, QUEUED, PARKED, FAILED)
+OUTCOMES: Final = (*DONE, QUEUED, PARKED, FAILED)
 
 # Kind of a failure: the event must wait for another one, and the handler did not call the API.
 UNSETTLED: Final = "unsettled"
@@ -41,15 +41,15 @@ NO_ENVELOPE: Final = "the message has no envelope: purge it, which saves it to a
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """The result of redriving one message.
+class RedriveResult:
+    """What redriving one message led to.
 
     Parameters
     ----------
     outcome
-        One of `RESULTS`: the handler's outcome; `queued` for the audit queue; `parked` if the handler refused
-        the event again and put a new message with the new reason into the queue; `failed` if the message
-        stays.
+        One of `OUTCOMES`: the handler's outcome; `queued` for the audit queue; `parked` if the handler
+        refused the event again and put a new message with the new reason into the queue; `failed` if the
+        message stays.
     kind, reason
         Why it failed.
     """
@@ -67,7 +67,7 @@ class Result:
 class RedriveTarget(Protocol):
     """Where the messages of a dead-letter queue are sent."""
 
-    def send(self, message: DeadLetterMessage, /) -> Result:
+    def send(self, message: DeadLetterMessage, /) -> RedriveResult:
         """Send a message's envelope, and return the result."""
 
 
@@ -86,7 +86,7 @@ class HandlerTarget:
     client: LambdaClient = field(repr=False)
     settle: bool
 
-    def send(self, message: DeadLetterMessage) -> Result:
+    def send(self, message: DeadLetterMessage) -> RedriveResult:
         """Invoke the function with the original envelope.
 
         Raises
@@ -107,11 +107,11 @@ class HandlerTarget:
         if answer.get("FunctionError"):
             error_type = str(document.get("errorType", "an error"))
             kind, reason = classify_failure(error_type, str(document.get("errorMessage")))
-            return Result(FAILED, UNSETTLED if error_type == UNSETTLED_ERROR else kind, reason)
+            return RedriveResult(FAILED, UNSETTLED if error_type == UNSETTLED_ERROR else kind, reason)
         outcome = document.get("outcome")
         if outcome in DONE or outcome == PARKED:
-            return Result(outcome)
-        return Result(FAILED, UNKNOWN, "the function's answer has no known outcome")
+            return RedriveResult(outcome)
+        return RedriveResult(FAILED, UNKNOWN, "the function's answer has no known outcome")
 
     def _client_context(self) -> str:
         """Return the client context of the invocation (AWS Lambda, "Invoke", X-Amz-Client-Context)."""
@@ -125,7 +125,7 @@ class AuditQueueTarget:
     url: str
     client: SQSClient = field(repr=False)
 
-    def send(self, message: DeadLetterMessage) -> Result:
+    def send(self, message: DeadLetterMessage) -> RedriveResult:
         """Send the envelope, in the message group of its event type.
 
         Raises
@@ -143,10 +143,10 @@ class AuditQueueTarget:
             )
         except aws.AwsError as error:
             raise aws.fault("the audit queue", error) from error
-        return Result(QUEUED)
+        return RedriveResult(QUEUED)
 
 
-def redrive(message: DeadLetterMessage, queue: DeadLetterQueue, target: RedriveTarget) -> Result:
+def redrive(message: DeadLetterMessage, queue: DeadLetterQueue, target: RedriveTarget) -> RedriveResult:
     """Send one message to its target, and delete it from its queue if that settled it.
 
     Raises
@@ -157,11 +157,11 @@ def redrive(message: DeadLetterMessage, queue: DeadLetterQueue, target: RedriveT
         The target or the queue did not answer.
     """
     if message.envelope is None:
-        return Result(FAILED, UNKNOWN, NO_ENVELOPE)
+        return RedriveResult(FAILED, UNKNOWN, NO_ENVELOPE)
     try:
         result = target.send(message)
     except RecursionError:
-        return Result(FAILED, UNKNOWN, "the envelope is nested too deeply to be sent: purge the message")
+        return RedriveResult(FAILED, UNKNOWN, "the envelope is nested too deeply: purge the message")
     if result.settled:
         queue.delete(message)
     return result

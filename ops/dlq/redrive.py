@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from functions.dead_letters.message import TRANSIENT, DeadLetterMessage
-from functions.dead_letters.redrive import FAILED, PARKED, RESULTS, RedriveTarget, Result, redrive
+from functions.dead_letters.redrive import FAILED, OUTCOMES, PARKED, RedriveResult, RedriveTarget, redrive
 from functions.shared.errors import ConfigurationError, EventError
 from functions.shared.rate_limiter import RateLimiter
 from ops.console import Table, styled
@@ -42,7 +42,7 @@ class Redriven:
 
     message: DeadLetterMessage
     queue: Queue
-    result: Result
+    result: RedriveResult
 
 
 @dataclass
@@ -82,7 +82,7 @@ class Redrive:
         """Print the outcomes, and why messages failed."""
         table = Table("Outcome", "Events", "Meaning", title="Redriven", text=("Meaning",), keep=("Events",))
         outcomes = self.outcomes()
-        for outcome in RESULTS:
+        for outcome in OUTCOMES:
             if outcomes[outcome]:
                 style = "red" if outcome in (FAILED, PARKED) else ""
                 table.add_row(styled(outcome, style), str(outcomes[outcome]), MEANINGS[outcome])
@@ -96,7 +96,7 @@ class Redrive:
     def document(self) -> dict[str, Any]:
         """Return the outcomes for programs."""
         return {
-            "outcomes": {outcome: self.outcomes()[outcome] for outcome in RESULTS},
+            "outcomes": {outcome: self.outcomes()[outcome] for outcome in OUTCOMES},
             "not_tried": self.not_tried,
             "left": self.left,
             "unseen": self.counts.all_unseen,
@@ -164,7 +164,7 @@ def _redrive(
     try:
         result, work.errors = redrive(message, queue.messages, target), 0
     except EventError as error:
-        result, work.errors = Result(FAILED, TRANSIENT, error.reason), work.errors + 1
+        result, work.errors = RedriveResult(FAILED, TRANSIENT, error.reason), work.errors + 1
         if isinstance(error, ConfigurationError) or work.errors == ERRORS_IN_A_ROW:
             work.stopped = operator_error(f"the redrive target of {queue.name}", error)
     work.redriven.append(Redriven(message, queue, result))

@@ -13,8 +13,8 @@ from functions.dead_letters.redrive import (
     NO_ENVELOPE,
     AuditQueueTarget,
     HandlerTarget,
+    RedriveResult,
     RedriveTarget,
-    Result,
 )
 from functions.pipeline import routing_table
 from functions.shared import names
@@ -30,7 +30,7 @@ class AuditTarget:
 
     queue: AuditQueueTarget
 
-    def send(self, message: DeadLetterMessage) -> Result:
+    def send(self, message: DeadLetterMessage) -> RedriveResult:
         """Send the envelope.
 
         Raises
@@ -39,7 +39,7 @@ class AuditTarget:
             SQS did not answer, or refused.
         """
         if not isinstance(message.envelope, dict) or not isinstance(message.envelope.get("detail"), dict):
-            return Result(FAILED, UNKNOWN, NO_ENVELOPE)
+            return RedriveResult(FAILED, UNKNOWN, NO_ENVELOPE)
         return self.queue.send(message)
 
 
@@ -50,7 +50,7 @@ class RulesTarget:
     handlers: Mapping[str, HandlerTarget]
     audit: AuditTarget
 
-    def send(self, message: DeadLetterMessage) -> Result:
+    def send(self, message: DeadLetterMessage) -> RedriveResult:
         """Send the envelope to both.
 
         Raises
@@ -73,9 +73,9 @@ class NoTarget:
 
     reason: str
 
-    def send(self, _message: DeadLetterMessage, /) -> Result:
+    def send(self, _message: DeadLetterMessage, /) -> RedriveResult:
         """Fail."""
-        return Result(FAILED, UNKNOWN, self.reason)
+        return RedriveResult(FAILED, UNKNOWN, self.reason)
 
 
 def find(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> dict[str, RedriveTarget]:

@@ -17,7 +17,7 @@ import pytest
 
 from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.redrive import QUEUED, AuditQueueTarget, HandlerTarget, Result
+from functions.dead_letters.redrive import QUEUED, AuditQueueTarget, HandlerTarget, RedriveResult
 from functions.shared.errors import TransientError
 from ops import ROOT
 from ops.dlq.held import holding
@@ -148,9 +148,9 @@ def test_letter_that_the_audit_parks_again_is_handed_back_once(
 ) -> None:
     world.audited()
 
-    def parked_again(_queue: AuditQueueTarget, letter: DeadLetterMessage) -> Result:
+    def parked_again(_queue: AuditQueueTarget, letter: DeadLetterMessage) -> RedriveResult:
         world.put("audit-dlq.fifo", letter.body, "billing")
-        return Result(QUEUED)
+        return RedriveResult(QUEUED)
 
     monkeypatch.setattr(AuditQueueTarget, "send", parked_again)
     done = dlq("redrive", "--queue", "audit-dlq.fifo", "--yes", "--rate", "100", "--json")
@@ -528,9 +528,9 @@ def test_redrive_settles_nothing_unless_it_is_asked_to(
     event_id = world.parked(error="DoubtfulRefusalError")
     sent: list[bool] = []
 
-    def asked(self: HandlerTarget, _letter: DeadLetterMessage) -> Result:
+    def asked(self: HandlerTarget, _letter: DeadLetterMessage) -> RedriveResult:
         sent.append(self.settle)
-        return Result("applied")
+        return RedriveResult("applied")
 
     person.setattr(HandlerTarget, "send", asked)
     person.setattr(sys, "stdin", Terminal("y\n"))
@@ -650,5 +650,5 @@ def test_letter_that_can_not_be_written_again_stays_and_stops_nobody(
     person.setattr(HandlerTarget, "send", nested)
     document = json.loads(dlq("redrive", "--yes", "--json").out)
     assert (document["outcomes"]["applied"], document["left"]) == (1, 1)
-    assert document["failures"][0]["reason"].startswith("the envelope is nested too deeply to be sent")
+    assert document["failures"][0]["reason"].startswith("the envelope is nested too deeply")
     assert world.counts() == (1, 0)

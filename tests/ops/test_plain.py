@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 
 from functions.dead_letters.message import DeadLetterMessage
-from functions.dead_letters.redrive import FAILED, Result
+from functions.dead_letters.redrive import FAILED, RedriveResult
 from functions.reconciliation.gap import Gap
 from ops import ROOT, cli
 from ops.chaos import report as chaos_reports
@@ -120,7 +120,7 @@ def _groups(console: PlainConsole, value: str) -> None:
 
 def _work(console: PlainConsole, value: str) -> None:
     letter, queue = _letter("x")
-    work = Redrive(QueueCounts({}), [Redriven(letter, queue, Result(FAILED, "transient", value))])
+    work = Redrive(QueueCounts({}), [Redriven(letter, queue, RedriveResult(FAILED, "transient", value))])
     work.show(console)
 
 
