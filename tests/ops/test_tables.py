@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from functions.dead_letters.message import DeadLetterMessage
-from functions.dead_letters.redrive import FAILED, Result
+from functions.dead_letters.redrive import FAILED, RedriveResult
 from functions.reconciliation.gap import Gap
 from ops.commands import pause, reconcile
 from ops.console import PlainConsole, Table, styled
@@ -63,8 +63,8 @@ def show_groups(console: PlainConsole) -> list[str]:
 
 def show_redrive(console: PlainConsole) -> list[str]:
     (message, queue), _ = messages()
-    redriven = [Redriven(message, queue, Result("applied"))] * 12_345
-    redriven.append(Redriven(message, queue, Result(FAILED, "transient", REASON)))
+    redriven = [Redriven(message, queue, RedriveResult("applied"))] * 12_345
+    redriven.append(Redriven(message, queue, RedriveResult(FAILED, "transient", REASON)))
     Redrive(QueueCounts({}), redriven, not_tried=7).show(console)
     return ["12345", "12353", "failed", "not tried", "applied by the API"]
 
