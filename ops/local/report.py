@@ -50,6 +50,8 @@ class Report:
         Seconds of each step, in order.
     files
         The file that each event was read from, by event id.
+    parked
+        The messages in the dead-letter queues, those of the audit included.
     """
 
     environment: str
@@ -59,6 +61,7 @@ class Report:
     alarms: tuple[str, ...]
     timings: Mapping[str, float]
     files: Mapping[str, str] = field(default_factory=dict)
+    parked: tuple[ParkedMessage, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -87,6 +90,10 @@ class Report:
             "environment": self.environment,
             "terraform": asdict(self.terraform),
             "events": [_event(row, self.files) for row in self.rows],
+            "parked": [
+                {"event_id": one.event_id, "file": self.files.get(one.event_id or ""), **_parked(one)}
+                for one in self.parked
+            ],
             "queues": dict(self.queues),
             "alarms": list(self.alarms),
             "applied_twice": list(self.applied_twice),
@@ -166,12 +173,11 @@ def events_table(rows: Sequence[Row]) -> RichTable:
 
 def parked_lines(report: Report) -> Iterator[Text]:
     """Yield the file, id, queue and reason of each parked event, with the error and the API's code."""
-    parked = [(row, row.parked) for row in report.rows if row.parked is not None]
-    if parked:
-        yield Text(f"{plural(len(parked), 'parked event')}:", style=WARNING)
-    for row, message in parked:
-        event_id = row.sent.event_id
-        yield Text(plain(f"  {report.files.get(event_id, row.sent.event_type)}"))
+    if report.parked:
+        yield Text(f"{plural(len(report.parked), 'parked event')}:", style=WARNING)
+    for message in report.parked:
+        event_id = message.event_id or f"message {message.message_id}"
+        yield Text(plain(f"  {report.files.get(event_id, 'of no file')}"))
         yield Text(plain(f"    {event_id} in {message.queue}"))
         yield Text(plain(f"    {_reason(message)}"))
 

@@ -121,14 +121,16 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
         accounted("account for them", sent)
         sent += send("send the objects' ends", ends)
     rows = accounted("account for every delivery", sent)
+    seen = observer.look()
     return Report(
         environment=ENVIRONMENT,
         terraform=deployment.facts,
         rows=rows,
-        queues=observer.queue_depths(),
+        queues=seen.queues,
         alarms=firing_alarms(services.aws),
         timings=steps.timings,
         files={sample.envelope["detail"]["id"]: sample.file for sample in reversed(samples)},
+        parked=seen.parked,
     )
 
 

@@ -224,7 +224,9 @@ MESSAGE = ParkedMessage(
 PARKED = replace(row("parked"), parked=MESSAGE)
 PARKED = replace(PARKED, sent=replace(PARKED.sent, event_id=str(MESSAGE.event_id)))
 FILE = "refused/payment_intent.succeeded--test-currency.json"
-WITH_PARKED = replace(REPORT, rows=(PARKED, *REPORT.rows), files={str(MESSAGE.event_id): FILE})
+WITH_PARKED = replace(
+    REPORT, rows=(PARKED, *REPORT.rows), files={str(MESSAGE.event_id): FILE}, parked=(MESSAGE,)
+)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -236,6 +238,16 @@ def test_each_parked_event_is_explained_below_the_table(width: int) -> None:
         "    the API answered 422 (PermanentError, event_rejected)",
     ]
     assert list(parked_lines(REPORT)) == []
+
+
+def test_a_message_without_an_event_is_shown_by_its_own_id() -> None:
+    poison = ParkedMessage("audit-dlq.fifo", "message-7", None, None, "permanent", "not valid JSON")
+    assert printed(*parked_lines(replace(REPORT, parked=(poison,))), width=80).splitlines() == [
+        "1 parked event:",
+        "  of no file",
+        "    message message-7 in audit-dlq.fifo",
+        "    not valid JSON",
+    ]
 
 
 def test_each_parked_event_is_explained_in_the_json() -> None:
@@ -251,6 +263,8 @@ def test_each_parked_event_is_explained_in_the_json() -> None:
         "code": "event_rejected",
     }
     assert (applied["file"], applied["parked"]) == (None, None)
+    event = {"event_id": MESSAGE.event_id, "file": FILE}
+    assert WITH_PARKED.as_json()["parked"] == [event | parked["parked"]]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -153,7 +153,7 @@ def _local(console: PlainConsole, value: str) -> None:
     console.print(local_reports.queues_line({value: 1}))
     console.print(local_reports.timings_table({value: 1.0}))
     facts = local_reports.TerraformFacts("1", "terraform", 1, 0)
-    report = local_reports.Report("dev", facts, (row,), {}, (value,), {}, {value: value})
+    report = local_reports.Report("dev", facts, (row,), {}, (value,), {}, {value: value}, (message,))
     for line in local_reports.parked_lines(report):
         console.print(line)
     console.print(local_reports.alarms_line(report.alarms))
