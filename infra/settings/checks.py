@@ -10,10 +10,11 @@ from pydantic_core import PydanticCustomError
 from functions.shared import names
 
 # The only retentions of CloudWatch Logs, in days (PutRetentionPolicy, retentionInDays).
-_LOG_RETENTION_DAYS: Final = (
+_RETENTIONS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),
     *(1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
+LOG_RETENTIONS: Final = ", ".join(map(str, _RETENTIONS))
 # The fewest days in Standard-IA before the next transition.
 _STANDARD_IA_DAYS: Final = 30
 # The fewest days for which S3 bills an object in Glacier Flexible Retrieval.
@@ -86,8 +87,8 @@ def _after_glacier(value: int, info: ValidationInfo) -> int:
 
 
 def _is_retention(value: int) -> int:
-    if value not in _LOG_RETENTION_DAYS:
-        raise ValueError(f"must be a CloudWatch retention: {', '.join(map(str, _LOG_RETENTION_DAYS))}")
+    if value not in _RETENTIONS:
+        raise ValueError(f"must be a CloudWatch retention: {LOG_RETENTIONS}")
     return value
 
 

@@ -180,7 +180,9 @@ class Settings(StateSettings):
         examples=[30],
     )
     log_retention_days: checks.LogRetentionDays = Field(
-        30, description="Days that CloudWatch keeps the functions' logs, one of its retentions", examples=[30]
+        30,
+        description=f"Days that CloudWatch keeps the functions' logs: {checks.LOG_RETENTIONS}",
+        examples=[30],
     )
     bus_logs: checks.BusLogs = Field(
         False,
