@@ -51,7 +51,7 @@ synth: setup ## Synthesise Terraform for every complete environment into cdktf.o
 
 ##@ Test and check
 test-unit: setup ## Run the tests that need no network and no servers
-	@$(VENV)/python -m pytest -q -m "unit and not slow" tests/unit
+	@$(VENV)/python -m pytest -q -n 2 --dist worksteal -m "unit and not slow" tests/unit
 
 test-one: setup ## Run the tests of T: paths, a node id, or words of their names (T=tests/unit, T="parked and not api")
 	@$(if $(T),,echo "test-one: name the tests, for example: make test-one T=tests/unit/test_routing_table.py" >&2; exit 2)

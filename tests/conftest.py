@@ -92,6 +92,9 @@ class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling:
-    """Schedule by folder; the groups of xdist itself have no effect with pytest 9.2."""
-    return FolderScheduling(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FolderScheduling | None:
+    """Schedule by folder; the groups of xdist itself have no effect with pytest 9.2.
+
+    With `--dist worksteal` unit tests, which share nothing, use every worker.
+    """
+    return None if config.getoption("dist") == "worksteal" else FolderScheduling(config, log)

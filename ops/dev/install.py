@@ -208,7 +208,7 @@ def _install_into(folder: Path, categories: Sequence[str], *more: Step) -> None:
     pip = (python, "-m", "pip", "install", *PIP_OPTIONS, "-r", requirements)
     steps += [Step(f"install {packages} locked packages into {name}", pip, packages), *more]
     listed = "".join(f"\n  {number}. {step.what}" for number, step in enumerate(steps, 1))
-    sys.stderr.write(f"setup: {len(steps)} step(s), which take minutes the first time:{listed}\n")
+    sys.stderr.write(f"setup: to do once, until Pipfile.lock changes (minutes the first time):{listed}\n")
     for number, step in enumerate(steps, 1):
         _run(step, f"{number}/{len(steps)}")
     _stamp(folder).write_text(fingerprint(categories))
