@@ -14,5 +14,5 @@ warm_up()
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 @metrics.log_metrics
 def handler(envelope: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Apply one event to the Huntaze API; see :func:`functions.pipeline.process.process`."""
+    """Apply one event to the Huntaze API; see `functions.pipeline.process.process`."""
     return process(names.BILLING, envelope, context)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from functions.pipeline.objects import INT64_LIMIT
 from functions.pipeline.replay_names import started_at
@@ -18,15 +18,15 @@ from functions.shared.names import FORCED_REPLAY_PREFIX
 
 Value = TypeVar("Value")
 
-SOURCE_PREFIX = "aws.partner/stripe.com/"
+SOURCE_PREFIX: Final = "aws.partner/stripe.com/"
 
 # These become HTTP headers, so the patterns allow only characters that a header may hold.
-TYPE = re.compile(r"[a-z0-9_.]{1,255}")
+TYPE: Final = re.compile(r"[a-z0-9_.]{1,255}")
 # A version with beta features has more than a date and a name: "2026-03-25.preview; feature_beta=v1".
-API_VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-9])?")
+API_VERSION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-9])?")
 # EventBridge's pattern for the name of a replay (StartReplay, ReplayName).
-REPLAY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-TIMED_REPLAY = "must end with its start time, like forced-replay-prod-20261123T101500Z"
+REPLAY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+TIMED_REPLAY: Final = "must end with its start time, like forced-replay-prod-20261123T101500Z"
 
 
 @dataclass(frozen=True, slots=True)

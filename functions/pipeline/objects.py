@@ -11,16 +11,16 @@ accessor reads both generations of Stripe's API.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from functions.shared.errors import InvalidEventError
 
 StripeObject = Mapping[str, Any]
 Accessor = Callable[[StripeObject], Any]
 
-ROOT = "detail.data.object"
+ROOT: Final = "detail.data.object"
 # JSON libraries differ on numbers beyond 64 bits; Stripe's numbers are far smaller.
-INT64_LIMIT = 2**63
+INT64_LIMIT: Final = 2**63
 
 
 def text(*paths: str) -> Accessor:

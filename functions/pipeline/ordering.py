@@ -10,7 +10,7 @@ Attributes of the object's item:
     `created` of the newest applied event, in Unix seconds; with `refetch` at least the time of the fetch,
     less `SKEW_SECONDS`
 `applied_by`, `after_hash`, `before_hash`
-    that event's id; hashes of the body that it brought, and of the body just before it
+    that event's id; hashes of the body that it sent, and of the body just before it
 `ended`
     `created` of the object's applied end
 `unsettled`
@@ -75,13 +75,13 @@ class State:
     key
         The event's idempotency key.
     created
-        When Stripe made the event, in Unix seconds.
+        When Stripe created the event, in Unix seconds.
     order
         One of `functions.shared.names.ORDERS`.
     is_end
         Whether it is the object's end.
     after, before
-        Hashes of the body that the event brings, and of the body just before it, by the event's
+        Hashes of the body that the event sends, and of the body just before it, by the event's
         `previous_attributes`; None if unknown.
     """
 
@@ -94,7 +94,7 @@ class State:
 
     @property
     def time(self) -> int:
-        """When it was made; an object's end is newer than every state of its second."""
+        """When it was created; an object's end is newer than every state of its second."""
         return self.created + self.is_end
 
     @property
@@ -268,7 +268,7 @@ class ObjectStates:
 
     @property
     def _by_this_event(self) -> bool:
-        """Whether this event brought the applied state, in an earlier delivery or before a forced replay."""
+        """Whether this event applied the current state, in an earlier delivery or before a forced replay."""
         return self._seen.get("applied_by") == _event_of(self.state.key)
 
     @property
@@ -278,7 +278,7 @@ class ObjectStates:
 
     @property
     def _is_newer(self) -> bool:
-        """Whether this event followed the applied state directly, or brings the same one."""
+        """Whether this event followed the applied state directly, or has the same one."""
         applied = self._seen.get("after_hash")
         return applied is not None and applied in (self.state.before, self.state.after)
 

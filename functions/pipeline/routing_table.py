@@ -11,6 +11,8 @@ are Unix seconds, and an absent value is sent as null.
 
 from __future__ import annotations
 
+from typing import Final
+
 from functions.pipeline.objects import boolean, group, integer, metadata, own_id, reference, text
 from functions.pipeline.route import (
     EACH,
@@ -24,25 +26,25 @@ from functions.pipeline.route import (
 )
 from functions.shared.names import BILLING, OTHER_MESSAGE_GROUP, PAYMENTS
 
-CUSTOMER = reference("customer")
+CUSTOMER: Final = reference("customer")
 
 # 2025-03-31.basil moved the invoice's subscription under its parent, and the subscription's period to its
 # items. With several items, the first counts.
-INVOICE_SUBSCRIPTION = reference("subscription", "parent.subscription_details.subscription")
-PERIOD_START = integer("current_period_start", "items.data.0.current_period_start")
-PERIOD_END = integer("current_period_end", "items.data.0.current_period_end")
+INVOICE_SUBSCRIPTION: Final = reference("subscription", "parent.subscription_details.subscription")
+PERIOD_START: Final = integer("current_period_start", "items.data.0.current_period_start")
+PERIOD_END: Final = integer("current_period_end", "items.data.0.current_period_end")
 # Subscriptions older than the Prices API have a plan; its id is usable as a price id.
-PRICE = reference("items.data.0.price", "items.data.0.plan", "plan")
+PRICE: Final = reference("items.data.0.price", "items.data.0.plan", "plan")
 
 # Only these four values of the failure: Stripe's error object holds the customer's payment method.
-INTENT_FAILURE = group(
+INTENT_FAILURE: Final = group(
     code=text("last_payment_error.code"),
     declineCode=text("last_payment_error.decline_code"),
     message=text("last_payment_error.message"),
     type=text("last_payment_error.type"),
 )
 # A charge has no decline code: its outcome's reason is the code of the issuer or of Radar.
-CHARGE_FAILURE = group(
+CHARGE_FAILURE: Final = group(
     code=text("failure_code"),
     declineCode=text("outcome.reason"),
     message=text("failure_message"),
@@ -51,7 +53,7 @@ CHARGE_FAILURE = group(
 
 # One argument per line would hide the rows.
 # fmt: off
-ROUTES = table(
+ROUTES: Final = table(
     Route("payment_intent.succeeded", PAYMENTS, ONCE, post("/api/billing/payment-succeeded",
         paymentIntentId=own_id, amount=integer("amount"), currency=text("currency"), customerId=CUSTOMER,
         metadata=metadata)),

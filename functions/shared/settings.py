@@ -13,13 +13,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Final
 from urllib.parse import urlsplit
 
 from functions.shared import aws, names
 from functions.shared.errors import ConfigurationError
 
 # The characters that an HTTP header may hold without quoting.
-_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+_HEADER_VALUE: Final = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,10 +92,10 @@ class Object:
         self.states = states_key(None, "customer", self.id)
 
     def event(
-        self, created: int, *, order: str = names.WATERMARK, is_end: bool = False, **told: Any
+        self, created: int, *, order: str = names.WATERMARK, is_end: bool = False, **hashes: Any
     ) -> ClaimItems:
-        key = f"{self.id}_{created}{'_end' if is_end else ''}{told.get('after', '')}"
-        state = State(key, created, order, is_end=is_end, **told)
+        key = f"{self.id}_{created}{'_end' if is_end else ''}{hashes.get('after', '')}"
+        state = State(key, created, order, is_end=is_end, **hashes)
         effect = effect_key(self.id, "end") if is_end else None
         return ClaimItems(key, record_key("billing", key), effect, self.states, state)
 
@@ -357,7 +357,7 @@ def test_tie_in_order_applies_both(customer: Object) -> None:
     ],
     ids=["there and back", "with another between", "without a word of it"],
 )
-def test_tie_that_nothing_decides_is_told_so(
+def test_tie_that_nothing_decides_is_undecided(
     customer: Object, applied: dict[str, Any], tie: dict[str, Any]
 ) -> None:
     customer.apply(customer.event(100, **applied))
@@ -380,7 +380,7 @@ def test_records_of_powertools_are_read(client: Failing, table: Table, name: str
         begin(table, items)
     assert done.value.completed_at == now * 1000
     put(client, items.record, status="COMPLETED", data="{}", expiration=now - 1)
-    begin(table, once(name, f"{name} anew"))
+    begin(table, once(name, f"{name} again"))
 
 
 def test_effects_and_streams_of_earlier_versions_are_read(

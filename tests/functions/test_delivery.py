@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from typing import Any
 
@@ -11,28 +10,13 @@ import pytest
 
 from functions.pipeline.idempotency import record_key
 from ops.local.clients import Aws
-from ops.reference.huntaze import NO_ANSWER, Fault, Recorded, ReferenceApi
+from ops.reference.huntaze import NO_ANSWER, Fault, ReferenceApi
 from tests.functions.conftest import API_KEY, SECRET, TABLE, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError, metrics
+from tests.functions.helpers import closed_url, event_id, paid, requests_for, statuses_for, wait_for_requests
 from tests.unit import snapshots as stripe
 
 DIMENSIONS = {"service": "payments", "environment": "dev"}
-
-
-def paid(**detail: Any) -> dict[str, Any]:
-    return fresh("payment_intent.succeeded", stripe.payment_intent(), **detail)
-
-
-def event_id(envelope: dict[str, Any]) -> str:
-    return str(envelope["detail"]["id"])
-
-
-def requests_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[Recorded]:
-    return [request for request in api.requests() if request.idempotency_key == event_id(envelope)]
-
-
-def statuses_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[int]:
-    return [request.status for request in requests_for(api, envelope)]
 
 
 def record_of(aws: Aws, handler: str, envelope: dict[str, Any]) -> dict[str, Any] | None:
@@ -203,8 +187,8 @@ def test_invalid_event_is_parked_with_the_field_that_is_wrong(
         "envelope": stripe.stored(envelope),
     }
 
-    mended = envelope | {"detail": envelope["detail"] | {"data": {"object": stripe.payment_intent()}}}
-    assert payments.invoke(mended)["outcome"] == "applied"
+    fixed = envelope | {"detail": envelope["detail"] | {"data": {"object": stripe.payment_intent()}}}
+    assert payments.invoke(fixed)["outcome"] == "applied"
     assert payments.invoke(envelope)["outcome"] == "parked"
     assert len(parked.take()) == 1
     record = record_of(aws, "payments", envelope)
@@ -332,7 +316,7 @@ def test_rotated_key_heals_without_a_new_start(api: ReferenceApi, aws: Aws, star
     with pytest.raises(FunctionError) as caught:
         function.invoke(envelope)
     assert caught.value.kind == "AuthenticationRefusedError"
-    assert statuses_for(api, envelope) == [401], "no retry of ours can mend a key"
+    assert statuses_for(api, envelope) == [401], "a retry cannot fix a key"
     secrets.put_secret_value(SecretId="rotated", SecretString=json.dumps({"HUNTAZE_API_KEY": API_KEY}))
     assert function.invoke(envelope)["outcome"] == "applied"
 
@@ -349,10 +333,10 @@ def test_transient_failure_is_tried_again_with_the_same_key(
     assert [request.status for request in (first, second, third)] == [status, status, 200]
     assert first.body == second.body == third.body
     lines = payments.new_lines()
-    told = [line for line in lines if line.get("message") == "attempt failed"]
-    assert [(line["attempt"], line["status"]) for line in told] == [(1, status), (2, status)]
-    assert 0 <= told[0]["wait_ms"] <= 250
-    assert 0 <= told[1]["wait_ms"] <= 500
+    attempts = [line for line in lines if line.get("message") == "attempt failed"]
+    assert [(line["attempt"], line["status"]) for line in attempts] == [(1, status), (2, status)]
+    assert 0 <= attempts[0]["wait_ms"] <= 250
+    assert 0 <= attempts[1]["wait_ms"] <= 500
     assert [len(latency["value"]) for latency in metrics(lines)["ApiLatency"]] == [3]
 
 
@@ -465,7 +449,7 @@ def test_settings_are_read_from_the_secret_and_from_the_environment_first(
 
 
 @pytest.mark.parametrize("variable", ["HUNTAZE_API_URL", "LIVEMODE", "IDEMPOTENCY_TABLE", "SECRET_IDS"])
-def test_missing_setting_is_told_as_a_failed_event(start: Start, variable: str) -> None:
+def test_missing_setting_is_logged_as_a_failed_event(start: Start, variable: str) -> None:
     function = start("payments", **{variable: ""})
     with pytest.raises(FunctionError) as caught:
         function.invoke(paid())
@@ -498,21 +482,7 @@ def test_function_starts_in_lambda_whatever_the_secret_holds(
     assert caught.value.kind == "ConfigurationError"
 
 
-def closed_url() -> str:
-    """An address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def wait_for_requests(api: ReferenceApi, envelope: dict[str, Any], count: int) -> None:
-    """Wait until the API has received so many requests for an event, answered or not."""
-    deadline = time.monotonic() + 10
-    while len(requests_for(api, envelope)) < count:
-        assert time.monotonic() < deadline, "the API received no request"
-        time.sleep(0.02)
-
-
-def test_parked_event_holds_no_client_secret_and_no_key_and_applies_when_it_is_redriven(
+def test_parked_event_holds_no_secret_and_is_applied_when_redriven(
     api: ReferenceApi, payments: Function, parked: Parked
 ) -> None:
     nested = {"payment_intent": {"id": "pi_2", "client_secret": "pi_2_secret_PLANTED"}}

@@ -11,8 +11,7 @@ from ops.reference.huntaze import Fault, ReferenceApi
 from ops.reference.huntaze.dialects import CODED, DIALECTS
 from tests.functions.conftest import Parked
 from tests.functions.function import Function, FunctionError
-from tests.functions.test_delivery import paid
-from tests.functions.test_repeats import applied_to, rendered_anew, second_event
+from tests.functions.helpers import applied_to, paid, second_event, with_fields
 
 # Longer than an invocation.
 LONG_SECONDS = 300.0
@@ -88,7 +87,7 @@ def test_lost_answer_without_codes_waits_for_a_person(
 
 
 @pytest.mark.parametrize("dialect", ["contract", "in-progress-409", "422-for-everything"])
-def test_lost_answer_needs_nobody_where_a_repeat_is_unmistakable(
+def test_lost_answer_needs_no_operator_if_a_repeat_is_unmistakable(
     api: ReferenceApi, payments: Function, dialect: str
 ) -> None:
     api.speak(dialect)
@@ -107,12 +106,12 @@ def test_known_key_with_another_body_settles_nothing_without_codes(
     api.speak(dialect)
     first = paid()
     lose_every_answer(api, payments, first)
-    anew = rendered_anew(first, **fields)
+    repeated = with_fields(first, **fields)
     if dialect == "409-for-everything":
         with pytest.raises(FunctionError, match="409 without a code"):
-            payments.invoke(anew)
+            payments.invoke(repeated)
     else:
-        assert payments.invoke(anew)["outcome"] == "parked"
+        assert payments.invoke(repeated)["outcome"] == "parked"
         assert [attributes["error"] for attributes, _ in parked.take()] == ["DoubtfulRefusalError"]
     with pytest.raises(FunctionError, match="the first event of the same effect is not settled"):
         payments.invoke(second_event(first))

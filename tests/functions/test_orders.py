@@ -14,7 +14,7 @@ from functions.shared import names
 from ops.reference.huntaze import ReferenceApi
 from tests.functions.conftest import fresh
 from tests.functions.function import Function
-from tests.functions.test_repeats import CREATED, second_event
+from tests.functions.helpers import CREATED, second_event
 from tests.unit import snapshots as stripe
 
 Envelope = dict[str, Any]
@@ -103,14 +103,14 @@ def test_any_order_with_any_repeats_ends_in_the_same_state(
 ) -> None:
     events = history()
     repeated = data.draw(st.lists(st.sampled_from(range(len(events))), max_size=6), label="delivered again")
-    told_twice = data.draw(
+    repeated = data.draw(
         st.lists(st.sampled_from([n for n, event in enumerate(events) if is_once(event)]), max_size=4),
-        label="told by a second event",
+        label="reported by a second event",
     )
     deliveries = [
         *events,
         *(events[n] | {"id": f"again-{place}"} for place, n in enumerate(repeated)),
-        *(second_event(events[n]) for n in told_twice),
+        *(second_event(events[n]) for n in repeated),
     ]
     for n in data.draw(st.permutations(range(len(deliveries))), label="order"):
         deliver(deliveries[n], payments, billing)

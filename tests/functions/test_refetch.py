@@ -1,4 +1,4 @@
-"""With order = "refetch" an object's present state is sent, as the real stripe library fetches it."""
+"""With order = "refetch" an object's current state is sent, fetched with the real stripe library."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from ops.reference.huntaze import Fault, ReferenceApi
 from ops.reference.stripe import ReferenceStripe
 from tests.functions.conftest import API_KEY, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError
-from tests.functions.test_delivery import event_id
-from tests.functions.test_repeats import CREATED, customer_updated, deleted
+from tests.functions.helpers import CREATED, customer_updated, deleted, event_id
 from tests.unit import snapshots
 
 STRIPE_KEY = "sk_test_refetch"
@@ -273,7 +272,7 @@ def test_tie_that_nothing_decides_is_fetched_where_a_key_is_there(
 
 
 @pytest.mark.parametrize("settles", [False, True])
-def test_refusal_of_a_fetched_state_ends_the_doubt_of_another_only_where_a_person_says_so(
+def test_refusal_of_a_fetched_state_settles_another_one_only_with_settle(
     api: ReferenceApi, stripe: ReferenceStripe, refetching: Function, parked: Parked, settles: bool
 ) -> None:
     envelope = customer_updated()

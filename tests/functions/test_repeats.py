@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -13,35 +12,24 @@ from functions.shared import names
 from ops.reference.huntaze import Fault, ReferenceApi
 from tests.functions.conftest import Parked, Start, fresh
 from tests.functions.function import Function, FunctionError, metrics
-from tests.functions.test_delivery import (
+from tests.functions.helpers import (
+    CREATED,
+    applied_to,
     closed_url,
+    customer_updated,
+    deleted,
     event_id,
     paid,
     requests_for,
+    second_event,
     statuses_for,
     wait_for_requests,
+    with_fields,
 )
 from tests.unit import snapshots as stripe
 
-CREATED = 1_775_037_600
-_numbers = itertools.count(1)
-# How the API says that it judged an event, knew its key, and has not applied it.
+# The API's answer that it has processed an event and not applied it.
 REJECTED = Fault(status=422, body='{"code": "event_rejected"}', times=1)
-
-
-def second_event(envelope: dict[str, Any], **detail: Any) -> dict[str, Any]:
-    """Another event, with an id of its own, about the object of an envelope."""
-    number = next(_numbers)
-    made = envelope["detail"] | {"id": f"{event_id(envelope)}_second_{number}", **detail}
-    return envelope | {"id": f"second-{number}", "detail": made}
-
-
-def customer_updated(of: dict[str, Any] | None = None, *, age: int = 0, **fields: Any) -> dict[str, Any]:
-    """A customer's state ``age`` seconds before the newest; of the same customer as another envelope's."""
-    if of is None:
-        return fresh("customer.updated", stripe.customer(**fields), created=CREATED - age)
-    changed = of["detail"]["data"]["object"] | fields
-    return second_event(of, created=CREATED - age, data={"object": changed})
 
 
 def test_second_event_of_one_effect_is_a_duplicate(api: ReferenceApi, payments: Function) -> None:
@@ -94,14 +82,14 @@ def test_effect_that_the_api_refused_is_free_for_another_event(
 
 
 @pytest.mark.parametrize("metadata", [{}, {"order": "changed"}], ids=["the same body", "another body"])
-def test_second_event_waits_for_an_effect_of_unknown_end(
+def test_second_event_waits_for_an_effect_of_unknown_outcome(
     api: ReferenceApi, payments: Function, metadata: dict[str, str]
 ) -> None:
     # The API applies the first event and its answer is lost each time.
     api.fail(Fault(applies=True, reset=True, times=4))
     first = paid()
-    told = first["detail"]["data"]["object"]
-    second = second_event(first, data={"object": told | {"metadata": told["metadata"] | metadata}})
+    fields = first["detail"]["data"]["object"]
+    second = second_event(first, data={"object": fields | {"metadata": fields["metadata"] | metadata}})
     with pytest.raises(FunctionError):
         payments.invoke(first)
     with pytest.raises(FunctionError) as caught:
@@ -386,12 +374,6 @@ def test_refusal_of_a_newer_state_forgets_no_other_event_of_unknown_end(
     assert len(parked.take()) == 1
 
 
-def deleted(of: dict[str, Any], *, age: int = 0) -> dict[str, Any]:
-    """The end of another envelope's object."""
-    event_type = of["detail"]["type"].rpartition(".")[0] + ".deleted"
-    return second_event(of, type=event_type, created=CREATED - age) | {"detail-type": event_type}
-
-
 @pytest.mark.parametrize("order", [names.WATERMARK, names.OFF])
 @pytest.mark.parametrize("age", [0, 1], ids=["of the same second", "of the second before"])
 def test_no_state_is_applied_over_the_objects_end(
@@ -511,7 +493,7 @@ def test_forced_replay_of_an_event_that_was_not_applied_applies_it_once(
     assert payments.invoke(envelope | {"replay-name": forced_after(5)})["outcome"] == "applied"
 
 
-def test_event_that_is_applied_between_a_forced_replays_deliveries_is_not_applied_again(
+def test_event_applied_between_deliveries_of_a_forced_replay_is_not_repeated(
     api: ReferenceApi, payments: Function
 ) -> None:
     envelope = paid()
@@ -519,7 +501,7 @@ def test_event_that_is_applied_between_a_forced_replays_deliveries_is_not_applie
     api.fail(Fault(status=503, times=4))
     with pytest.raises(FunctionError):
         payments.invoke(replayed)
-    # Its dead letter is handed back, and then Lambda tries the replay's delivery again.
+    # Its dead-letter message is redriven, and then Lambda retries the replay's delivery.
     assert payments.invoke(envelope)["outcome"] == "applied"
     assert payments.invoke(replayed)["outcome"] == "duplicate"
     assert [request.applied for request in requests_for(api, envelope)] == [False] * 4 + [True]
@@ -531,6 +513,7 @@ def test_forced_replay_that_meets_an_event_in_progress_does_not_apply_it_again(
     envelope = paid()
     replayed = envelope | {"replay-name": forced_after(-5)}
     other = start("payments")
+    other.invoke(paid())  # a cold start could take longer than the API's answer
     api.fail(Fault(header_delay=3.0, applies=True, times=1))
     payments.send(envelope)
     wait_for_requests(api, envelope, 1)
@@ -550,17 +533,6 @@ def test_forced_replay_never_brings_an_older_state_back(api: ReferenceApi, billi
         assert billing.invoke(envelope | {"replay-name": forced_after(5)})["outcome"] == outcome
 
 
-def rendered_anew(envelope: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """The same event with another body: the mapping was changed, or Stripe's list renders it otherwise."""
-    changed = envelope["detail"]["data"]["object"] | fields
-    return envelope | {"detail": envelope["detail"] | {"data": {"object": changed}}}
-
-
-def applied_to(api: ReferenceApi, envelope: dict[str, Any]) -> list[Any]:
-    object_id = envelope["detail"]["data"]["object"]["id"]
-    return [call for call in api.applied() if call.object_id == object_id]
-
-
 def test_known_key_with_another_body_is_an_applied_event(
     api: ReferenceApi, payments: Function, parked: Parked
 ) -> None:
@@ -570,7 +542,7 @@ def test_known_key_with_another_body_is_an_applied_event(
     with pytest.raises(FunctionError):
         payments.invoke(first)
     payments.new_lines()
-    assert payments.invoke(rendered_anew(first, metadata={"order": "43"}))["outcome"] == "applied"
+    assert payments.invoke(with_fields(first, metadata={"order": "43"}))["outcome"] == "applied"
     assert len(payments.new_logs("event applied before with another body")) == 1
     assert payments.invoke(second)["outcome"] == "duplicate"
     assert len(applied_to(api, first)) == 1
@@ -585,7 +557,7 @@ def test_known_key_with_another_body_lets_no_older_state_pass(
     api.fail(Fault(applies=True, reset=True, times=4))
     with pytest.raises(FunctionError):
         billing.invoke(newer)
-    assert billing.invoke(rendered_anew(newer, metadata={"a": "b"}))["outcome"] == "applied"
+    assert billing.invoke(with_fields(newer, metadata={"a": "b"}))["outcome"] == "applied"
     assert billing.invoke(older)["outcome"] == "stale"
     assert [call.body["name"] for call in applied_to(api, newer)] == ["newer"]
 
@@ -622,7 +594,7 @@ def test_conflict_without_a_code_after_a_lost_answer_is_not_applied(
     assert len(applied_to(api, first)) == 1
 
 
-def test_conflict_without_a_code_is_settled_by_a_person_alone(api: ReferenceApi, payments: Function) -> None:
+def test_conflict_without_a_code_is_settled_by_the_operator(api: ReferenceApi, payments: Function) -> None:
     first = paid()
     api.fail(Fault(applies=True, reset=True, times=1))
     api.fail(Fault(status=409, times=3))

@@ -18,7 +18,7 @@ from ops.reference.huntaze import Fault, ReferenceApi
 from tests.functions.audit import AuditDeadLetterQueue, batch_of, invoice_paid, lines_for
 from tests.functions.conftest import Start, fresh
 from tests.functions.function import Function
-from tests.functions.test_delivery import paid, requests_for
+from tests.functions.helpers import paid, requests_for
 from tests.unit import snapshots as stripe
 
 KIB = 1024

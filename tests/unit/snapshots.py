@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import strategies as st
+
 ACACIA = "2025-01-27.acacia"
 CURRENT = "2026-03-25.dahlia"
 GENERATIONS = (ACACIA, CURRENT)
 
 PERIOD_START = 1_750_000_000
 PERIOD_END = 1_752_592_000
+
+
+# Any JSON value.
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 def envelope(

@@ -108,7 +108,7 @@ def test_redirect_is_not_followed() -> None:
         httpx.RemoteProtocolError,
     ],
 )
-def test_no_answer_is_transient_and_told_by_its_class(error: type[httpx.TransportError]) -> None:
+def test_no_answer_is_transient_and_named_by_its_class(error: type[httpx.TransportError]) -> None:
     def handler(_request: httpx.Request) -> httpx.Response:
         raise error("details that may quote what was received")
 

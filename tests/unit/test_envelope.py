@@ -1,4 +1,4 @@
-"""What is an envelope of a Stripe event, and which field is named where it is none."""
+"""Valid envelopes of Stripe events, and the field that an invalid one is refused for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from functions.pipeline.envelope import StripeEvent, parse
 from functions.shared.errors import InvalidEventError, LivemodeMismatchError
 from tests.unit import snapshots as stripe
-from tests.unit.test_objects import JSON
+from tests.unit.snapshots import JSON
 
 DELETED = object()
 EVENT_FIELDS = (
@@ -111,7 +111,7 @@ def test_resources_and_times_of_the_envelope_are_not_needed() -> None:
         ("detail/data/object", "in_1", "detail.data.object"),
     ],
 )
-def test_fault_is_told_by_its_field(path: str, value: Any, field: str) -> None:
+def test_fault_is_named_by_its_field(path: str, value: Any, field: str) -> None:
     with pytest.raises(InvalidEventError) as caught:
         parse(with_fault(path, value), livemode=False)
     assert caught.value.field == field
@@ -125,7 +125,7 @@ def test_what_is_no_object_is_no_envelope(value: Any) -> None:
 
 
 @pytest.mark.parametrize("path", LEAVES)
-def test_error_never_tells_the_value(path: str) -> None:
+def test_error_never_contains_the_value(path: str) -> None:
     with pytest.raises(InvalidEventError) as caught:
         parse(with_fault(path, "ada@example.com"), livemode=False)
     assert "ada@example.com" not in str(caught.value)

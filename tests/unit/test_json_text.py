@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from functions.pipeline.idempotency_table import digest
 from functions.shared.json_text import compact
-from tests.unit.test_objects import JSON
+from tests.unit.snapshots import JSON
 
 # Amazon SQS API, SendMessage: the characters that a message may hold.
 ALLOWED = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")

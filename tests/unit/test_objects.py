@@ -13,13 +13,8 @@ from functions.pipeline.objects import ROOT, boolean, integer, metadata, own_id,
 from functions.pipeline.routing_table import ROUTES
 from functions.shared.errors import InvalidEventError
 from tests.unit import snapshots as stripe
+from tests.unit.snapshots import JSON, SCALARS
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-JSON = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 # Objects whose keys are those that the accessors look for, holding anything.
 KEYS = st.sampled_from(
     ["id", "amount", "customer", "metadata", "items", "data", "price", "parent", "mode", "subscription",

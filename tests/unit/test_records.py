@@ -13,7 +13,7 @@ from functions.ledger.keys import Span, object_key, span
 from functions.ledger.records import LedgerRecord, parse
 from functions.shared.errors import InvalidEventError
 from tests.unit import snapshots as stripe
-from tests.unit.test_objects import JSON
+from tests.unit.snapshots import JSON
 
 
 def message(body: Any, *, message_id: str = "m-1", sent: int = 1_775_037_605_123) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A replay's name tells when it was started."""
+"""A replay's name contains its start time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from functions.shared.names import FORCED_REPLAY_PREFIX
     offset=st.integers(-14 * 60, 14 * 60),
     forced=st.booleans(),
 )
-def test_name_tells_the_second_in_which_it_was_made_in_any_zone(
+def test_name_contains_its_second_in_utc_in_any_zone(
     environment: str, seconds: float, offset: int, *, forced: bool
 ) -> None:
     now = datetime.fromtimestamp(seconds, timezone(timedelta(minutes=offset)))
@@ -45,5 +45,5 @@ def test_name_is_the_one_that_is_documented() -> None:
         "forced-replay-prod-20261123T1015",
     ],
 )
-def test_name_without_a_time_tells_none(name: str) -> None:
+def test_name_without_a_time_has_no_start_time(name: str) -> None:
     assert started_at(name) is None

@@ -152,7 +152,7 @@ def test_checkout_completed_in_setup_mode_is_recorded_without_a_call() -> None:
 
 
 @pytest.mark.parametrize("mode", ["donation", None, 3, ["payment"]])
-def test_checkout_in_a_mode_nobody_routed_is_refused_by_name(mode: Any) -> None:
+def test_checkout_in_an_unknown_mode_is_refused_by_name(mode: Any) -> None:
     with pytest.raises(InvalidEventError, match=r"detail\.data\.object\.mode must be one of subscription,"):
         request_of("checkout.session.completed", stripe.session(mode))
 

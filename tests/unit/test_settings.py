@@ -1,4 +1,4 @@
-"""Where settings come from, and how a wrong one is told."""
+"""Where settings come from, and the error for a wrong one."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_secret_is_read_once_for_all_its_values(monkeypatch: pytest.MonkeyPatch)
     assert "postgresql" not in repr(settings.ledger_settings())
 
 
-def test_forgotten_settings_are_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgotten_settings_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     secret = use_secret(monkeypatch, {"HUNTAZE_API_KEY": "hk_old"})
     assert settings.delivery_settings().api_key == "hk_old"
@@ -161,7 +161,7 @@ def test_ledger_without_a_database_is_in_s3_only(monkeypatch: pytest.MonkeyPatch
         ("STRIPE_READS_PER_SECOND", "many"),
     ],
 )
-def test_wrong_setting_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_wrong_setting_is_named_without_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     set_all(monkeypatch, **{name: value})
     with pytest.raises(ConfigurationError, match=name) as caught:
         settings.delivery_settings()
@@ -174,7 +174,7 @@ def test_http_is_for_loopback(monkeypatch: pytest.MonkeyPatch, url: str) -> None
     assert settings.delivery_settings().api_url == url
 
 
-def test_missing_key_tells_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_a_missing_key_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     use_secret(monkeypatch, {"STRIPE_SECRET_KEY": "sk"})
     with pytest.raises(ConfigurationError, match="HUNTAZE_API_KEY is not set, and not in the secret; export"):
@@ -209,7 +209,7 @@ def test_secret_that_cannot_be_read_is_read_again_next_time(monkeypatch: pytest.
         ("InternalServiceError", TransientError),
     ],
 )
-def test_aws_answers_are_told_by_their_code_only(code: str, kind: type[Exception]) -> None:
+def test_aws_errors_are_named_by_their_code_only(code: str, kind: type[Exception]) -> None:
     error = ClientError({"Error": {"Code": code, "Message": "quotes arn:aws:secret"}}, "GetSecretValue")
     fault = aws.fault("Secrets Manager", error)
     assert type(fault) is kind
