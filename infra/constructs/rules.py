@@ -1,6 +1,6 @@
 """Rules on the partner event bus, each with its target and dead-letter queue."""
 
-from typing import Final
+from typing import Any, Final
 
 from cdktf_cdktf_provider_aws.cloudwatch_event_rule import CloudwatchEventRule
 from cdktf_cdktf_provider_aws.cloudwatch_event_target import (
@@ -71,45 +71,29 @@ class EventRule(Capability):
             principal="events.amazonaws.com",
             source_arn=self.arn,
         )
-        self.add(
-            CloudwatchEventTarget,
-            "target",
-            rule=self._rule.name,
-            event_bus_name=self._bus.name_reference,
-            target_id=function.family,
-            arn=function.arn,
-            retry_policy=_RETRY,
-            dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=self._dead_letter.arn),
-            # Without the permission an event would go to the dead-letter queue.
-            depends_on=[permission],
-        )
+        # Without the permission an event would go to the dead-letter queue.
+        self._target(function.family, function.arn, depends_on=[permission])
 
     def enqueue(self, queue: Queue, *, group: str) -> None:
         """Send the events of the rule to one message group of a FIFO queue."""
-        self.add(
-            CloudwatchEventTarget,
-            "target",
-            rule=self._rule.name,
-            event_bus_name=self._bus.name_reference,
-            target_id="audit",
-            arn=queue.arn,
-            sqs_target=CloudwatchEventTargetSqsTarget(message_group_id=group),
-            retry_policy=_RETRY,
-            dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=self._dead_letter.arn),
-        )
+        options = CloudwatchEventTargetSqsTarget(message_group_id=group)
+        self._target("audit", queue.arn, sqs_target=options)
 
     def write_to(self, group: CloudwatchLogGroup, *, after: CloudwatchLogResourcePolicy) -> None:
         """Send the events of the rule to a log group, after the resource policy that allows it."""
+        self._target("log", group.arn, depends_on=[after])
+
+    def _target(self, id_: str, arn: str, **options: Any) -> None:
         self.add(
             CloudwatchEventTarget,
             "target",
             rule=self._rule.name,
             event_bus_name=self._bus.name_reference,
-            target_id="log",
-            arn=group.arn,
+            target_id=id_,
+            arn=arn,
             retry_policy=_RETRY,
             dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=self._dead_letter.arn),
-            depends_on=[after],
+            **options,
         )
 
     def metric_matched(self) -> Metric:
