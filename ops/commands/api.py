@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.commands.options import DryRun, Json, Yes
-from ops.console import confirm, open_console, print_json
+from ops.console import confirm, open_console, print_json, styled
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ def check(
         )
     console = open_console(as_json=as_json)
     if dry_run:
-        console.print(*(f"{one.path}  {one.event_type}" for one in samples), sep="\n", highlight=False)
+        console.print(*(f"{one.path}  {one.event_type}" for one in samples), sep="\n")
         return
     confirm(f"Apply {2 * len(samples)} made-up events at {base}?", yes=yes, as_json=as_json)
 
     def print_finding(finding: probe.Finding) -> None:
         line = f"{finding.path}  {finding.event_type}  {finding.promise}: {finding.problem or 'kept'}"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(styled(line, "red" if finding.problem else "green"), soft_wrap=True)
 
     findings = probe.run(base, key, samples, print_finding)
     if as_json:
@@ -88,5 +88,5 @@ def _address(url: str) -> str:
     except ValidationError as error:
         problem = str(error.errors()[0]["ctx"]["error"])
         raise OperatorError(
-            f"invalid --url {url!r}: it {problem}; expected for example https://api.example.com", usage=True
+            f"invalid --url {url!r}: it {problem}; use for example https://api.example.com", usage=True
         ) from None

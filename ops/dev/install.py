@@ -58,15 +58,21 @@ CATEGORIES = ("default", "functions", "develop")
 PIP_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
 STOP_SECONDS = 5.0
 REDRAW_SECONDS = 0.2
-# Found from where the program lies, so that a moved or linked checkout runs its own code; the shell starts
-# the interpreter, because a shebang holds neither spaces nor a long path.
+# It runs the checkout in which it is, also a moved or linked one. The shell starts the interpreter, because a
+# shebang holds neither spaces nor a long path. Ctrl-C meets a handler before `site` and all else is imported.
 PROGRAM = """\
 #!/bin/sh
-'''exec' "$(dirname "$0")/python" "$0" "$@"
+'''exec' "$(dirname "$0")/python" -S "$0" "$@"
 ' '''
+from _signal import SIGINT, signal
+from posix import _exit, write
+
+signal(SIGINT, lambda *_: (write(2, b"interrupted\\n"), _exit(130)))
 import os
+import site
 import sys
 
+site.main()
 sys.path[0] = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 from {module} import {function}
 

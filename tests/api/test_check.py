@@ -135,7 +135,7 @@ def test_wrong_call_is_refused(
 
 def test_key_is_not_sent_in_clear_text_to_another_machine(check: Check) -> None:
     done = check("--yes", url="http://api.example.com")
-    assert (done.code, "clear text" in done.err) == (2, True)
+    assert (done.code, "unencrypted" in done.err) == (2, True)
 
 
 def test_api_that_is_not_there_is_told_in_one_line(check: Check) -> None:

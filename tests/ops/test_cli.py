@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -97,6 +98,56 @@ def test_an_interrupt_is_one_line_and_exit_code_130(ignored: bool) -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert (process.returncode, said) == (130, "interrupted\n")
+
+
+# What the program does first; `started` says that the interpreter itself has started.
+PROGRAM = """
+from ops import signals
+signals.exit_at_once()
+print("started", flush=True)
+from ops.__main__ import main
+main()
+"""
+MOMENTS = 16
+
+
+def test_an_interrupt_at_any_moment_of_the_start_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        source = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_test_interrupt"}
+        variables = isolated_environment(tmp_path) | source | {"AWS_ENDPOINT_URL": address}
+
+        def started_command() -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, "replay", "status"],
+                cwd=ROOT,
+                env=variables,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert process.stdout is not None
+            assert process.stdout.readline() == "started\n"
+            return process
+
+        whole = started_command()
+        begun = time.monotonic()
+        # Only now does it wait for AWS.
+        connection, _ = silent.accept()
+        seconds = time.monotonic() - begun
+        whole.send_signal(signal.SIGINT)
+        connection.close()
+        ended = [(whole, whole.communicate(timeout=60)[1])]
+        for moment in range(MOMENTS):
+            process = started_command()
+            time.sleep(seconds * moment / MOMENTS)
+            process.send_signal(signal.SIGINT)
+            ended.append((process, process.communicate(timeout=60)[1]))
+    for process, said in ended:
+        # Python ends itself by the signal if the exception came through an `exec` of a library; a shell shows
+        # 130 in both cases.
+        assert process.returncode in (130, -signal.SIGINT)
+        assert said == "interrupted\n"
 
 
 def test_bundles_for_a_program_are_json_alone_on_standard_output(

@@ -78,7 +78,7 @@ def refusals() -> Iterator[dict[str, str]]:
         ("", {"HTTP_PROXY": "127.0.0.1:{free}", "no_proxy": "none"}, 1, "the proxy does not answer: check"),
         ("", {"AWS_REGION": "eu west"}, 2, "AWS_REGION: aws_region = 'eu west' has the wrong format"),
         ("", {"AWS_PROFILE": "nobody"}, 1, "check AWS_PROFILE"),
-        ("", {"AWS_PROFILE": " "}, 1, "unset AWS_PROFILE, or name a profile"),
+        ("", {"AWS_PROFILE": " "}, 1, "unset AWS_PROFILE, or set it to a profile"),
         ("", {"AWS_ENDPOINT_URL": "{tls}", "AWS_CA_BUNDLE": "/nowhere"}, 1, "check AWS_CA_BUNDLE"),
         ("", {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 1, "no AWS credentials"),
         ("--env staging", {}, 1, "the queue huntaze-stripe-payments-dlq-staging does not exist"),
@@ -111,7 +111,7 @@ def test_mistake_is_one_line_that_says_what_to_do(
             2,
             "invalid endpoint_url of sqs in the AWS configuration",
         ),
-        ("[default]\nendpoint_url = http://127.0.0.1:99999\n", 2, "the endpoint_url of sqs"),
+        ("[default]\nendpoint_url = http://127.0.0.1:99999\n", 2, "invalid endpoint_url of sqs"),
     ],
 )
 def test_wrong_aws_configuration_is_told(
