@@ -128,7 +128,7 @@ def _texts(cells: Iterable[str | Text]) -> list[Text]:
 
 
 def styled(text: object, style: str) -> Text:
-    """Return a text in a colour, which NO_COLOR and an output that is no terminal turn off."""
+    """Return a text in a colour, unless NO_COLOR is set or the output is not a terminal."""
     return Text(plain(text), style=style)
 
 

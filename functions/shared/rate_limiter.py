@@ -40,5 +40,5 @@ class RateLimiter:
         self.next_start = max(now, self.next_start) + self.interval
 
     def refund(self) -> None:
-        """Take back a counted call."""
+        """Uncount a call that was not made."""
         self.next_start -= self.interval

@@ -149,8 +149,9 @@ class Audit(Capability):
     def metric_failed_batches(self) -> Metric:
         """Batches that failed, over the time of several receives of one message.
 
-        A message group has one batch in flight, and a failed one stays hidden for the visibility timeout. So
-        it fails at most once in that time, and a shorter period could not tell an outage from one failure.
+        A message group has one batch in flight, and a failed one stays hidden for the visibility timeout.
+        So it fails at most once in that time, and a shorter period could not distinguish an outage from
+        one failure.
         """
         seconds = max(_SHORTEST_PERIOD, _ALARMING_RECEIVES * self._visibility_seconds)
         return self.function.metric_errors().over(period=-(-seconds // MINUTE) * MINUTE)

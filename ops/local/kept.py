@@ -157,7 +157,7 @@ def wait_until_stopped(watch: Watch, *, passed: bool, folder: Path = FOLDER) -> 
 
 
 def _report_ready(passed: bool, folder: Path) -> None:
-    """Send further output to a file and tell `start_detached` the exit code."""
+    """Send further output to a file and report the exit code to `start_detached`."""
     sys.stdout.flush()
     sys.stderr.flush()
     output = os.open(folder / OUTPUT_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
