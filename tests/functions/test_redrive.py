@@ -197,9 +197,9 @@ def test_transient_failures_are_redriven(world: World, start: Start) -> None:
 
 def test_run_redrives_more_than_its_memory_holds(world: World, start: Start) -> None:
     large = "x" * 220_000
-    events = {world.fail("applied", note=large) for _ in range(45)}
-    # Ten calls at once: the embedded Lambda throttles more than sixteen on a small machine.
-    function = start("redrive", **world.variables | {names.AUTO_REDRIVE_PER_SECOND: "5"})
+    # One call per object at a time: the embedded Lambda throttles more than eight calls at once.
+    events = {world.fail("applied", note=large, about=f"in_{number % 6}") for number in range(45)}
+    function = start("redrive", **world.variables | {names.AUTO_REDRIVE_PER_SECOND: "10"})
     assert function.invoke({}, remaining_seconds=LONG) == {"left": 0, "applied": 45}
     assert set(world.invoked()) == events
 
