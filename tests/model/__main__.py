@@ -1,4 +1,4 @@
-"""`make model`: search the models far beyond what the tests search, or take one schedule again.
+"""`make model`: search the models far beyond what the tests search, or repeat one schedule.
 
 Each model is searched whole within one more switch and one more fault than in the tests, as far as its share
 of the time goes; then schedules are drawn with the seed from worlds in which much more goes wrong at once.
@@ -22,25 +22,25 @@ from tests.model.world import Rules
 
 DRAWN_SWITCHES: Final = 4
 DRAWN_FAULTS: Final = 4
-# More are never drawn in the time that a person waits.
+# More schedules are never run in the time that a person waits.
 DRAWN_MOST: Final = 10_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 1 where a promise broke."""
+    """Run the command; return 1 if a promise broke."""
     options = _parser().parse_args(arguments)
     unknown = [name for name in options.models if name not in MODELS]
     if unknown:
-        _say(f"there is no model {unknown[0]!r}; known are {', '.join(MODELS)}", to=sys.stderr)
+        _print(f"unknown model {unknown[0]!r}; models: {', '.join(MODELS)}", to=sys.stderr)
         return 2
     scenarios = [_within(MODELS[name], options) for name in options.models or MODELS]
     if options.schedule:
         if len(scenarios) != 1:
-            _say("--schedule needs one model", to=sys.stderr)
+            _print("--schedule needs one model", to=sys.stderr)
             return 2
-        return _tell(scenarios[0], tuple(int(place) for place in options.schedule.split(",")))
+        return _print_schedule(scenarios[0], tuple(int(place) for place in options.schedule.split(",")))
     broken = [scenario.name for scenario in scenarios if not _holds(scenario, len(scenarios), options)]
-    _say(f"broken: {', '.join(broken)}" if broken else "every promise held")
+    _print(f"broken: {', '.join(broken)}" if broken else "every promise held")
     return 1 if broken else 0
 
 
@@ -48,34 +48,34 @@ def _holds(scenario: Scenario, scenarios: int, options: argparse.Namespace) -> b
     share = options.minutes * 60 / scenarios
     began = time.monotonic()
     reports = [search(scenario, most=options.most, until=began + share / 2)]
-    _say(str(reports[0]))
+    _print(str(reports[0]))
     _report(reports[0])
     if not options.no_draw:
         wild = replace(scenario, switches=DRAWN_SWITCHES, faults=DRAWN_FAULTS)
         most = options.most or DRAWN_MOST
         reports.append(draw(wild, options.seed, most=most, until=began + share))
-        _say(f"seed {options.seed}, drawn: {reports[1]}")
+        _print(f"seed {options.seed}, drawn: {reports[1]}")
         _report(reports[1])
     return not any(report.found for report in reports)
 
 
 def _report(report: Report) -> None:
     for flaw, path in report.found.values():
-        _say(f"\n{flaw}")
-        _tell(report.scenario, path)
+        _print(f"\n{flaw}")
+        _print_schedule(report.scenario, path)
 
 
-def _tell(scenario: Scenario, path: Path) -> int:
+def _print_schedule(scenario: Scenario, path: Path) -> int:
     shipped = Code()
     with shipped.installed():
         lines = list(schedule(Rules(scenario, shipped), path))
-    _say("\n".join(lines))
-    _say(f"Again: {again(scenario, path)}\n")
+    _print("\n".join(lines))
+    _print(f"Again: {again(scenario, path)}\n")
     return 1 if any(line.lstrip().startswith("**") for line in lines) else 0
 
 
 def again(scenario: Scenario, path: Path) -> str:
-    """Return the command that takes a schedule again."""
+    """Return the command that repeats a schedule."""
     bounds = f"SWITCHES={scenario.switches} FAULTS={scenario.faults}"
     return f"make model MODEL={scenario.name} {bounds} SCHEDULE={','.join(map(str, path))}"
 
@@ -99,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(text: str, *, to: IO[str] | None = None) -> None:
-    """Write a line at once, where a run of an hour is followed."""
+def _print(text: str, *, to: IO[str] | None = None) -> None:
+    """Write a line at once, so that a long run can be followed."""
     to = to or sys.stdout
     to.write(f"{text}\n")
     to.flush()

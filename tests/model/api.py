@@ -1,4 +1,4 @@
-"""An API that applies each idempotency key once, in one of the dialects of :mod:`ops.reference.huntaze`.
+"""An API that applies each idempotency key once, in one of the dialects of `ops.reference.huntaze`.
 
 Its state is immutable, and so is what stands before it: a gateway that refuses or loses answers.
 """
@@ -13,10 +13,10 @@ from ops.reference.huntaze.contract import ALREADY_APPLIED, IDEMPOTENCY_KEY_REUS
 from ops.reference.huntaze.dialects import Dialect
 
 EVENT_REJECTED: Final = "event_rejected"
-# How long the API may be at a call after its caller is gone, in seconds (docs/huntaze-api.md).
+# How long the API may process a call after its caller is gone, in seconds (docs/huntaze-api.md).
 LATE_SECONDS: Final = 10
 
-# What becomes of a call. OK is the API's usual answer; each of the others is a fault.
+# How a call ends. OK is the API's usual answer; each of the others is a fault.
 OK: Final = "answered"
 LOST: Final = "answered, and the answer is lost"
 LATE: Final = "no answer: the API is still at it"
@@ -45,7 +45,7 @@ Answer = dict[str, Any]
 
 
 class Call(NamedTuple):
-    """A call, and what the judge must know of it.
+    """A call, with what the promises need to know of it.
 
     Parameters
     ----------
@@ -66,26 +66,26 @@ class Call(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """The place of the state that it brings, in the order in which Stripe made them."""
+        """The place of the state that it sends, in the order in which Stripe created them."""
         return int((json.loads(self.body).get("metadata") or {}).get("rank", 0))
 
 
 class Applied(NamedTuple):
-    """A call that was applied, ``at`` a time in Unix seconds."""
+    """A call that was applied, `at` a time in Unix seconds."""
 
     call: Call
     at: float
 
 
 class Open(NamedTuple):
-    """A call that nobody waits for any more, and that the API ends ``until`` a time, either way."""
+    """A call that nobody waits for any more; the API ends it before `until`, either way."""
 
     call: Call
     until: float
 
 
 class Api(NamedTuple):
-    """What the API has applied, in order, and what it is still at."""
+    """What the API has applied, in order, and what it is still processing."""
 
     journal: tuple[Applied, ...] = ()
     open: tuple[Open, ...] = ()
@@ -99,7 +99,7 @@ class Api(NamedTuple):
         return True
 
     def handle(self, call: Call, outcome: str, now: float, dialect: Dialect) -> tuple[Api, Answer]:
-        """Return the state after a call, and the answer; there is one for a killed invocation too."""
+        """Return the state after a call, and the answer, which a killed invocation does not receive."""
         if outcome in _GATEWAY:
             return self, _answer(_GATEWAY[outcome])
         if outcome in (UNSENT, KILLED_BEFORE):

@@ -1,10 +1,11 @@
-"""The shipped code as a function: from the answers that an invocation has had to what it asks for next.
+"""The shipped code as a function: from the answers that an invocation has received to its next call.
 
-An invocation is run from its beginning with the answers of its history, and is stopped at the first call that
-has none yet. What comes out depends on nothing else, so it is run once for each history, whatever else
-happens in the world around it: no threads, and no schedule is ever carried out again.
+An invocation runs from its beginning with the answers of its history, and stops at the first call without an
+answer. The result depends on nothing else, so the code runs once for each history, without threads, whatever
+else happens in the world around it.
 
-Replaced are only the edges of the process: the AWS clients, the HTTP transport, Stripe's API, time, chance.
+Only the edges of the process are replaced: the AWS clients, the HTTP transport, Stripe's API, time and
+randomness.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ History = tuple[tuple[float, str], ...]
 
 
 class Suspended(BaseException):
-    """The invocation waits for an answer that its history does not hold. No code path may catch it."""
+    """The invocation waits for an answer that its history does not have. No code path may catch it."""
 
 
 class Start(NamedTuple):
@@ -70,13 +71,13 @@ class Start(NamedTuple):
     Parameters
     ----------
     name
-        Tells it from every other invocation of the world.
+        Unique among the invocations of the world.
     envelope
         As JSON text.
     at, skew
-        When it begins, and how far its machine's clock goes wrong: seconds.
+        When it begins, and how far its machine's clock is wrong, in seconds.
     settle
-        Whether a person takes the API's answer for the last word.
+        Whether an operator accepts the API's answer (`--settle`).
     order
         The setting of that name.
     stripe_key
@@ -99,7 +100,7 @@ class Start(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What an invocation asks for: a kind, and the call as JSON text."""
+    """The next call of an invocation: its kind, and the call as JSON text."""
 
     kind: str
     call: str
@@ -108,7 +109,7 @@ class Step(NamedTuple):
 class Ended(NamedTuple):
     """How an invocation ended: its outcome, or the class of its error; and why.
 
-    ``unexpected``: with an error that no code path expects.
+    `unexpected`: with an error that no code path expects.
     """
 
     outcome: str
@@ -126,7 +127,7 @@ class _Node:
 
 
 class Code:
-    """Histories of invocations, each with what comes next. Use it inside :meth:`installed`."""
+    """Histories of invocations, each with what comes next. Use it inside `installed`."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -141,7 +142,7 @@ class Code:
         return self._roots[start]
 
     def answer(self, node: int, at: float, answer: Answer) -> int:
-        """Return the history that goes on with an answer, which comes ``at`` a time in Unix seconds."""
+        """Return the history that continues with an answer, received `at` a time in Unix seconds."""
         text = json.dumps(answer, sort_keys=True)
         before = self._nodes[node]
         if (at, text) not in before.children:
@@ -149,7 +150,7 @@ class Code:
         return before.children[at, text]
 
     def next(self, node: int) -> Step | Ended:
-        """Return what an invocation asks for next, or how it ended."""
+        """Return the next call of an invocation, or how it ended."""
         return self._nodes[node].next
 
     def start(self, node: int) -> Start:
@@ -158,7 +159,7 @@ class Code:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Put the model's edges in place of the process's own."""
+        """Replace the edges of the process by the model's."""
         level = logging.getLogger(telemetry.logger.name).level
         with ExitStack() as stack:
             stack.callback(_forget)
@@ -172,7 +173,7 @@ class Code:
                 stack.enter_context(mock.patch.object(module, name, fake))
             stack.callback(telemetry.logger.setLevel, level)
             telemetry.logger.setLevel(logging.CRITICAL)
-            # The worlds are many and hold no cycles: looking for some costs a quarter of the time.
+            # The worlds are many and have no cycles: searching for cycles costs a quarter of the time.
             stack.callback(gc.set_threshold, *gc.get_threshold())
             gc.set_threshold(*GARBAGE)
             _forget()
@@ -195,7 +196,7 @@ class Code:
             return run.asked
         except EventError as error:
             return Ended(type(error).__name__, error.reason, failed=True)
-        except Exception as error:  # noqa: BLE001 (the judge tells it as what it is)
+        except Exception as error:  # noqa: BLE001 (`promises` reports it)
             return Ended(type(error).__name__, str(error), failed=True, unexpected=True)
         finally:
             self._run = None
@@ -207,7 +208,7 @@ class Code:
         return self._run
 
     def _session(self) -> Any:
-        # A secret that holds nothing: what the functions read of it stands in the environment.
+        # An empty secret: the functions read its values from the environment.
         secret = SimpleNamespace(get_secret_value=lambda **_asked: {"SecretString": "{}"})
         clients = {"dynamodb": _Client(self, TABLE), "sqs": _Client(self, QUEUE), "secretsmanager": secret}
         return SimpleNamespace(client=lambda service, **_options: clients[service])
@@ -274,9 +275,9 @@ class _Run:
         self.asked: Step | None = None
 
     def ask(self, kind: str, call: Any) -> Any:
-        """Return the history's answer, or end the run where there is none."""
+        """Return the history's answer, or end the run if there is none."""
         if self.place == len(self.history):
-            # What still runs while the stack unwinds asks in vain.
+            # Calls made while the stack unwinds get no answer.
             self.asked = self.asked or Step(kind, json.dumps(call, sort_keys=True))
             raise Suspended
         self.now, answer = self.history[self.place]

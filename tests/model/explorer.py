@@ -1,4 +1,4 @@
-"""Search the worlds of a scenario: all of them within its bounds, or some far beyond them by lot."""
+"""Search the worlds of a scenario: all of them within its bounds, or random schedules far beyond them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.model.code import Code
 from tests.model.scenario import Scenario
 from tests.model.world import Action, Rules, World
 
-# How often a drawn schedule takes something else than the ordinary next step.
+# How often a random schedule takes another than the ordinary next step.
 _ADVENTURE: Final = (0.1, 0.25, 0.5)
 
 Path = tuple[int, ...]
@@ -21,12 +21,12 @@ Path = tuple[int, ...]
 
 @dataclass
 class Report:
-    """What a search has seen.
+    """What a search has found.
 
     Parameters
     ----------
     worlds, endings
-        How many different ones.
+        Number of different ones.
     whole
         Whether all worlds within the bounds were seen.
     found
@@ -42,7 +42,7 @@ class Report:
     found: dict[str, tuple[str, Path]] = field(default_factory=dict)
 
     def note(self, flaws: tuple[str, ...], path: Path) -> None:
-        """Keep the path to flaws, where it is the shortest to their kind."""
+        """Keep the path to flaws if it is the shortest to their kind."""
         for flaw in flaws:
             kind = flaw.partition(":")[0]
             if kind not in self.found or len(path) < len(self.found[kind][1]):
@@ -58,16 +58,16 @@ class Report:
 def search(
     scenario: Scenario, *, most: int | None = None, until: float | None = None, first: str | None = None
 ) -> Report:
-    """See every world within the bounds, the nearest first.
+    """Search every world within the bounds, the nearest first.
 
     Parameters
     ----------
     most
-        How many worlds are seen at most.
+        Most worlds to search.
     until
-        When the search is cut off, by :func:`time.monotonic`.
+        When the search ends, by `time.monotonic`.
     first
-        The kind of flaw whose first one ends it.
+        The search ends with the first flaw of this kind.
     """
     shipped = Code()
     report = Report(scenario)
@@ -108,20 +108,20 @@ def search(
 
 
 def draw(scenario: Scenario, seed: int, *, most: int, until: float | None = None) -> Report:
-    """See ``most`` schedules that are drawn with a seed; the same seed draws the same."""
+    """Run `most` random schedules; the same seed makes the same schedules."""
     shipped = Code()
     report = Report(scenario)
     began = time.monotonic()
-    lots = random.Random(seed)  # noqa: S311 (not for secrecy)
+    chance = random.Random(seed)  # noqa: S311 (not for secrecy)
     with shipped.installed():
         rules = Rules(scenario, shipped)
         for _ in range(most):
             if until and time.monotonic() > until:
                 break
-            adventure = lots.choice(_ADVENTURE)
+            adventure = chance.choice(_ADVENTURE)
             world, path = rules.first(), []
             while not world.flaws and (actions := rules.actions(world)):
-                place = lots.randrange(len(actions)) if lots.random() < adventure else 0
+                place = chance.randrange(len(actions)) if chance.random() < adventure else 0
                 path.append(place)
                 world = rules.take(world, actions[place])
                 report.worlds += 1
@@ -132,7 +132,7 @@ def draw(scenario: Scenario, seed: int, *, most: int, until: float | None = None
 
 
 def follow(rules: Rules, path: Path) -> Iterator[tuple[World, Action, World]]:
-    """Take a schedule again; yield each action with the worlds before and after it."""
+    """Repeat a schedule; yield each action with the worlds before and after it."""
     world = rules.first()
     for place in path:
         action = rules.actions(world)[place]
@@ -150,5 +150,5 @@ def _path(came_by: dict[World, tuple[World, int] | None], world: World) -> Path:
 
 
 def _without_budget(world: World) -> World:
-    """Return what an ending depends on: the same for every way to it."""
+    """Return what an ending depends on: the same for every path to it."""
     return world._replace(switches=0, faults=0, clock=0.0, current=-1)

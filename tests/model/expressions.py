@@ -29,7 +29,7 @@ Path = tuple[str, ...]
 
 
 class ValidationError(Exception):
-    """DynamoDB would answer ValidationException: the expression can't be carried out at all."""
+    """DynamoDB would answer ValidationException: the expression cannot be executed."""
 
 
 @dataclass
@@ -188,7 +188,7 @@ class Expression:
     def _name(self, token: str) -> str:
         if not token.startswith("#"):
             if not token or token[0] in ":()" or not (token[0].isalpha() or token[0] == "_"):
-                raise ValidationError(f"{self.text}: {token!r} is no attribute's name")
+                raise ValidationError(f"{self.text}: {token!r} is not an attribute name")
             return token
         if token not in self.names:
             raise ValidationError(f"{self.text}: {token} is not defined")

@@ -26,7 +26,7 @@ _STATE: Final = Event("state", "evt_state", _SUBSCRIPTION, subscription(1), CREA
 _END: Final = Event("end", "evt_end", _ENDED, subscription(9, "canceled"), CREATED)
 _INVOICED: Final = Event("E1", "evt_1", _INVOICE, invoice())
 
-# An API that has no codes can't be told apart from what stands before it.
+# An API without codes cannot be distinguished from a proxy in front of it.
 _NO_CODES: Final = DIALECTS["no-codes"]
 _BODY_FIRST: Final = DIALECTS["422-for-everything"]
 _NO_TABLE_FAULTS: Final[tuple[str, ...]] = ()
@@ -46,10 +46,10 @@ def _once(event: Event) -> Event:
     return replace(event, tries=1)
 
 
-# A table is read by its rows.
+# One argument per line would hide the rows.
 # fmt: off
 _EFFECTS: Final = (
-    Scenario("Each", "an event that counts each time, delivered twice at once",
+    Scenario("Each", "an event that counts each time, delivered twice at the same time",
         (_INVOICED, replace(_INVOICED, name="E1 again"))),
     Scenario("Once", "two events of one effect, one after the other", (_E1, _E2), switches=0, faults=2),
     Scenario("OnceAtOnce", "two events of one effect at the same time", (_E1, _E2)),
@@ -66,12 +66,12 @@ _EFFECTS: Final = (
     Scenario("OnceReused", "an event comes again with another body, after a deploy or a heal",
         (replace(_E1, again=payment(amount=2)), _E2),
         switches=0, table_faults=_NO_TABLE_FAULTS),
-    Scenario("OnceReusedNoCodes", "the same with an API without codes: a person must look there",
+    Scenario("OnceReusedNoCodes", "the same with an API without codes: an operator must check it",
         (replace(_E1, again=payment(amount=2)), _E2), left=True,
         switches=0, dialect=_NO_CODES, table_faults=_NO_TABLE_FAULTS),
     Scenario("OnceNoCodes", "two events of one effect, with an API without codes",
         (_E1, _E2), dialect=_NO_CODES),
-    Scenario("OnceBodyFirst", "the same with an API that judges the body before the key",
+    Scenario("OnceBodyFirst", "the same with an API that checks the body before the key",
         (_E1, _E2), dialect=_BODY_FIRST),
     Scenario("OnceLate", "the API applies a call, or rolls it back, when nobody waits for it any more",
         (_E1, _E2), switches=0, faults=2, api_faults=_LATE, table_faults=_NO_TABLE_FAULTS),
@@ -90,7 +90,7 @@ _STATES: Final = (
         switches=0, faults=2, table_faults=("done, but not answered",),
         api_faults=(api.LOST, api.FAILED, api.STRANGER_404, api.REJECTED)),
     Scenario("LatestThree", "three states of one object", (_once(_NEW), _MID, _once(_OLD)), switches=0),
-    Scenario("LatestDoubts", "two states in doubt, both refused by a proxy", (_NEW, _OLD),
+    Scenario("LatestDoubts", "two states of unknown outcome, both refused by a proxy", (_NEW, _OLD),
         switches=0, faults=4, waits=(61,), table_faults=_NO_TABLE_FAULTS,
         api_faults=(api.FAILED, api.STRANGER_404)),
     Scenario("LatestDoubtsNoCodes", "the same with an API without codes", (_NEW, _OLD),
@@ -101,7 +101,7 @@ _STATES: Final = (
     Scenario("LatestReused", "a state comes again with another body",
         (replace(_NEW, again=customer(3, email="e")), _OLD),
         switches=0, table_faults=_NO_TABLE_FAULTS),
-    Scenario("LatestReusedNoCodes", "the same with an API without codes: a person must look there",
+    Scenario("LatestReusedNoCodes", "the same with an API without codes: an operator must check it",
         left=True, events=(replace(_NEW, again=customer(3, email="e")), _OLD),
         switches=0, dialect=_NO_CODES, table_faults=_NO_TABLE_FAULTS),
     Scenario("LatestLate", "the API applies a state when nobody waits for it any more",
@@ -133,19 +133,19 @@ _STATES: Final = (
     Scenario("EndSkew", "clocks that differ by more than an invocation lives", (_once(_STATE), _once(_END)),
         skews=_MUCH_SKEW, switches=2, ordered=False, waits=(1,), table_faults=("killed before",),
         api_faults=()),
-    Scenario("Tie", "two states of one second, which tell what they changed",
+    Scenario("Tie", "two states of one second, with previous_attributes",
         (Event("B", "evt_b", _UPDATED, customer(2), previous={"name": "name 1", "metadata": {"rank": "1"}}),
          Event("A", "evt_a", _UPDATED, customer(1), tries=1,
              previous={"name": "name 0", "metadata": {"rank": "0"}})), api_faults=_FEW),
     Scenario("TieFetched", "two states of one second, with a key for Stripe's API",
         (Event("B", "evt_b", _UPDATED, customer(2)), Event("A", "evt_a", _UPDATED, customer(1), tries=1)),
         stripe=(customer(2),), stripe_key=True, api_faults=_FEW),
-    Scenario("TieUnknown", "two states of one second, of which nothing tells which is newer",
+    Scenario("TieUnknown", "two states of one second, whose order is unknown",
         (Event("B", "evt_b", _UPDATED, customer(1)),
          Event("A", "evt_a", _UPDATED, customer(1, email="e"), tries=1)), api_faults=_FEW),
 )
 _REFETCHED: Final = (
-    Scenario("Refetch", "two events, of which each fetches the present state",
+    Scenario("Refetch", "two events, each of which fetches the current state",
         (Event("E1", "evt_1", _UPDATED, customer(1), CREATED, tries=1),
          Event("E2", "evt_2", _UPDATED, customer(2), CREATED + 100, stripe=1)), waits=(61,),
         orders=(names.REFETCH,), stripe=(customer(1), customer(2)), stripe_key=True, api_faults=_FEW),

@@ -27,7 +27,7 @@ class Mutation:
     module, before, after
         What is replaced: it stands in the module once.
     models
-        Each model that must find it, with the kind of flaw; see :mod:`tests.model.judge`.
+        Each model that must find it, with the kind of flaw; see `tests.model.promises`.
     faults
         How much goes wrong, instead of what the models say.
     """

@@ -1,4 +1,4 @@
-"""Tell a schedule in plain lines."""
+"""Describe a schedule, one step a line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.model.world import Action, Rules, World
 
 
 def schedule(rules: Rules, path: Path) -> Iterator[str]:
-    """Yield the lines of a schedule, and what follows once nothing fails any more."""
+    """Yield the lines of a schedule, and what follows when nothing fails any more."""
     last = rules.first()
     for before, action, after in follow(rules, path):
         yield from _lines(rules, before, action, after)
@@ -19,12 +19,12 @@ def schedule(rules: Rules, path: Path) -> Iterator[str]:
     if last.flaws:
         yield from (f"  ** {flaw}" for flaw in last.flaws)
         return
-    yield "Nothing fails any more; a lot of time passes; what is not done is delivered again, round by round."
+    yield "Nothing fails any more; time passes; what is not done is delivered again, in rounds."
     yield from _ending(rules, last)
 
 
 def _lines(rules: Rules, before: World, action: Action, after: World) -> Iterator[str]:
-    yield f"[{after.clock - world.BEGIN:g} s] {_told(rules, before, action, after)}"
+    yield f"[{after.clock - world.BEGIN:g} s] {_describe(rules, before, action, after)}"
     for place, event in enumerate(after.events):
         was = before.events[place]
         ended = was.live and not event.live
@@ -34,7 +34,7 @@ def _lines(rules: Rules, before: World, action: Action, after: World) -> Iterato
         yield f"    the API applies {applied.call.path} of {applied.call.key}, state {applied.call.rank}"
 
 
-def _told(rules: Rules, before: World, action: Action, after: World) -> str:
+def _describe(rules: Rules, before: World, action: Action, after: World) -> str:
     kind, place, how = action
     if kind == world.END_CALL:
         call = before.api.open[place].call
@@ -42,7 +42,7 @@ def _told(rules: Rules, before: World, action: Action, after: World) -> str:
     if kind == world.SET_ORDER:
         return f"a deploy sets order to {rules.scenario.orders[how]}"
     if kind == world.STRIPE_MOVES:
-        return f"Stripe makes state {after.stripe} of the object"
+        return f"Stripe creates state {after.stripe} of the object"
     if kind == world.START_REPLAY:
         return "a forced replay is started"
     name = rules.scenario.events[place].name
@@ -52,13 +52,13 @@ def _told(rules: Rules, before: World, action: Action, after: World) -> str:
         return f"{name} is delivered, number {after.events[place].number}{clock}"
     step = rules.next(before, place)
     assert isinstance(step, Step)
-    what = _asked(step)
+    what = _step(step)
     return f"{name}: {what}" if how in (world.GO, api.OK) else f"{name}: {what} <-- {how}"
 
 
-def _asked(step: Step) -> str:
+def _step(step: Step) -> str:
     if step.kind == code.TABLE:
-        return f"writes {table.told(step.call)}"
+        return f"writes {table.describe(step.call)}"
     if step.kind == code.API:
         return "calls the API"
     return {

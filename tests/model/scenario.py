@@ -1,4 +1,4 @@
-"""What a model is: the events that come, what can go wrong, and how much of it."""
+"""A model: its events, what can go wrong, and how much of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from functions.shared import names
 from ops.reference.huntaze.dialects import CODED, Dialect
 from tests.model import api
 
-# When Stripe made the events, in Unix seconds; long before the model's time begins.
+# When Stripe created the events, in Unix seconds; long before the model's time begins.
 CREATED = 900_000
 
 
 @dataclass(frozen=True)
 class Event:
-    """One event, as it comes once and again.
+    """One event, which may be delivered several times.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ class Event:
     id
         Two events of one id are two deliveries of one event.
     object
-        ``data.object``. Its metadata's ``rank`` is the place of its state in the order in which Stripe made
+        `data.object`. Its metadata's `rank` is the place of its state in the order in which Stripe made
         them, which the API gets to see with the body.
     created
         Unix seconds.
     previous
-        ``data.previous_attributes``, or None.
+        `data.previous_attributes`, or None.
     again
-        ``data.object`` of every delivery but the first, where that is another one.
+        `data.object` of every delivery but the first, where that is another one.
     forced
         Whether it comes by the forced replay.
     tries
@@ -57,7 +57,7 @@ class Event:
 
     @property
     def rank(self) -> int:
-        """The place of its state in the order in which Stripe made them."""
+        """The place of its state in the order in which Stripe created them."""
         return int(self.object["metadata"]["rank"])
 
     def envelope(self, number: int, replay: float | None) -> str:
@@ -124,7 +124,7 @@ class Scenario:
         Whether states must come in order. False where the clocks go wrong by more than the pipeline allows:
         then only what does not depend on clocks must hold.
     left
-        Whether events may be left undone, because only a look into the API's data tells what became of them.
+        Whether events may be left undone, because only the API's data shows their outcome.
     """
 
     name: str

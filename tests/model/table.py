@@ -1,7 +1,7 @@
-"""A DynamoDB table: what a call of the client makes of the items, and what it answers.
+"""A DynamoDB table: the items after a call of the client, and the answer.
 
 Items are immutable: a sorted tuple of key and item, each item as JSON text. An answer is what stands in a
-history: ``{"ok": response}``, or ``{"error": response}`` for a ClientError of that response.
+history: `{"ok": response}`, or `{"error": response}` for a ClientError of that response.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONFLICT: Final[Answer] = {
         "CancellationReasons": [{"Code": "TransactionConflict"}],
     }
 }
-# The client gave up waiting for the answer.
+# The client stopped waiting for the answer.
 UNANSWERED: Final[Answer] = {"unanswered": True}
 
 
@@ -42,9 +42,9 @@ class _ConditionFailedError(Exception):
 
 @lru_cache(maxsize=1 << 16)
 def execute(items: Items, asked: str) -> tuple[Items, Answer]:
-    """Carry a call out; return the items after it and the answer.
+    """Execute a call; return the items after it and the answer.
 
-    ``asked`` is the JSON text of the operation and its arguments.
+    `asked` is the JSON text of the operation and its arguments.
     """
     operation, call = json.loads(asked)
     table = {key: json.loads(item) for key, item in items}
@@ -68,7 +68,7 @@ def is_read(asked: str) -> bool:
 
 
 def has_token(asked: str) -> bool:
-    """Whether DynamoDB knows the client's repetition of a call, by its token: a transaction's only."""
+    """Whether DynamoDB recognises a repeated call, by the token that only a transaction has."""
     return _operation(asked) == "transact_write_items"
 
 
@@ -156,7 +156,7 @@ _CALLS: Final = {
 
 
 def _check(table: Mapping[str, Item], call: Mapping[str, Any]) -> set[str]:
-    """Raise where the item does not meet the condition; return the names and values that it used."""
+    """Raise if the item does not meet the condition; return the names and values that it used."""
     used: set[str] = set()
     before = table.get(_key(call))
     if "ConditionExpression" in call and not _expression(call, "ConditionExpression", used).holds(
@@ -168,7 +168,7 @@ def _check(table: Mapping[str, Item], call: Mapping[str, Any]) -> set[str]:
 
 def _write(table: dict[str, Item], kind: str, call: Mapping[str, Any]) -> None:
     key = _key(call)
-    # A document path is looked up only where the condition holds.
+    # A document path is looked up only if the condition is met.
     used = _check(table, call)
     if kind == "Put":
         table[key] = dict(call["Item"])
@@ -195,18 +195,18 @@ def _key(call: Mapping[str, Any]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def told(asked: str) -> str:
-    """Say in a few words what a call of the client writes or reads."""
+def describe(asked: str) -> str:
+    """Describe in a few words what a call of the client writes or reads."""
     operation, arguments = json.loads(asked)
     if operation == "transact_write_items":
         writes = (next(iter(entry.items())) for entry in arguments["TransactItems"])
-        return "; ".join(_told(kind, write) for kind, write in writes)
+        return "; ".join(_describe(kind, write) for kind, write in writes)
     if operation in READS:
         return f"read {operation}"
-    return _told(operation.partition("_")[0].capitalize(), arguments)
+    return _describe(operation.partition("_")[0].capitalize(), arguments)
 
 
-def _told(kind: str, call: Mapping[str, Any]) -> str:
+def _describe(kind: str, call: Mapping[str, Any]) -> str:
     item = _key(call).partition("#")[0]
     if kind == "Put":
         return f"{item}: put"

@@ -17,7 +17,7 @@ def test_every_promise_holds_within_the_bounds(name: str) -> None:
     report = search(MODELS[name])
 
     assert report.whole
-    assert not report.found, _told(report)
+    assert not report.found, _describe(report)
 
 
 def test_equal_searches_see_the_same() -> None:
@@ -32,23 +32,23 @@ def test_equal_seeds_draw_the_same_schedules() -> None:
     assert (first.worlds, first.endings, first.runs) == (second.worlds, second.endings, second.runs)
 
 
-def test_a_schedule_is_told_and_can_be_taken_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_schedule_is_printed_and_can_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["Once", "--switches", "0", "--faults", "1", "--schedule", "0,0,1"]) == 0
 
-    told = capsys.readouterr().out
-    assert "E1: calls the API <-- answered, and the answer is lost" in told
-    assert "the API applies /api/billing/payment-succeeded of evt_1" in told
-    assert "E1 after 2 deliveries: applied" in told
-    assert "Again: make model MODEL=Once SWITCHES=0 FAULTS=1 SCHEDULE=0,0,1" in told
+    printed = capsys.readouterr().out
+    assert "E1: calls the API <-- answered, and the answer is lost" in printed
+    assert "the API applies /api/billing/payment-succeeded of evt_1" in printed
+    assert "E1 after 2 deliveries: applied" in printed
+    assert "Again: make model MODEL=Once SWITCHES=0 FAULTS=1 SCHEDULE=0,0,1" in printed
 
 
 def test_an_unknown_model_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["Twice"]) == 2
 
-    assert "there is no model 'Twice'; known are Each, Once," in capsys.readouterr().err
+    assert "unknown model 'Twice'; models: Each, Once," in capsys.readouterr().err
 
 
-def _told(report: Report) -> str:
+def _describe(report: Report) -> str:
     shipped = Code()
     lines: list[str] = []
     with shipped.installed():

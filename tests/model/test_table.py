@@ -84,7 +84,7 @@ def test_refused_updates(expression: str) -> None:
     assert items == ITEMS
 
 
-def test_a_transaction_is_written_whole_or_not_at_all_and_tells_which_condition_failed() -> None:
+def test_a_transaction_is_written_whole_or_not_and_names_the_failed_condition() -> None:
     def write(key: str, condition: str) -> dict[str, Any]:
         return {
             "Update": {

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from functions.pipeline.routing_table import ROUTES
-from tests.model import api, code, judge, table
+from tests.model import api, code, promises, table
 from tests.model.api import Api, Call
 from tests.model.code import Code, Ended, Start, Step
 from tests.model.scenario import Scenario
 
 BEGIN: Final = 1_000_000.0
-# Later than all that the faults leave behind: leases, records in progress, open calls.
+# After everything that faults leave behind: leases, records in progress, open calls.
 FAIR_BEGIN: Final = BEGIN + 100_000
 FAIR_ROUND_SECONDS: Final = 1000
 FAIR_ROUNDS: Final = 3
 # A replay is started this long after what happened before.
 REPLAY_SECONDS: Final = 2
-# A delivery that takes more steps than this goes round in circles.
+# A delivery with more steps than this is in a loop.
 MOST_STEPS: Final = 60
 
 GO: Final = "go"
@@ -49,7 +49,7 @@ KILLED: Final = "killed"
 
 
 class Action(NamedTuple):
-    """What happens next: to which delivery or call, and how."""
+    """What happens next, to which delivery or call, and how."""
 
     kind: str
     place: int = 0
@@ -65,7 +65,7 @@ class Live(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """What became of an event so far: deliveries begun, the last one's outcome, and the present one."""
+    """The state of an event: deliveries begun, the last one's outcome, and the current one."""
 
     number: int = 0
     outcome: str = ""
@@ -93,7 +93,7 @@ class World(NamedTuple):
     done_before
         Ids of the events that were applied and done by then.
     flaws
-        What the judge has found.
+        The broken promises.
     """
 
     events: tuple[Delivered, ...]
@@ -111,7 +111,7 @@ class World(NamedTuple):
 
 
 class Rules:
-    """What may happen in the worlds of a scenario, and what they become by it."""
+    """What may happen in the worlds of a scenario, and the worlds that result."""
 
     def __init__(self, scenario: Scenario, shipped: Code) -> None:
         self.scenario = scenario
@@ -123,7 +123,7 @@ class Rules:
         return World(nothing, self.scenario.switches, self.scenario.faults)
 
     def actions(self, world: World) -> list[Action]:
-        """List what may happen, the most ordinary first; nothing may once the adversary is through."""
+        """List what may happen, the most ordinary first; nothing if the adversary has finished."""
         found: list[Action] = []
         live = [place for place, event in enumerate(world.events) if event.live]
         running = world.current if world.current in live else -1
@@ -139,11 +139,11 @@ class Rules:
         return found
 
     def take(self, world: World, action: Action) -> World:
-        """Return what a world becomes by an action."""
+        """Return the world that results from an action."""
         kind, place, how = action
         if kind == END_CALL:
             after = world._replace(api=world.api.end(place, world.clock, applies=how))
-            return self._judged(world, after)
+            return self._checked(world, after)
         if kind == SET_ORDER:
             return world._replace(order=how)
         if kind == STRIPE_MOVES:
@@ -157,7 +157,7 @@ class Rules:
         return self._step(world, place, how)._replace(current=place)
 
     def end(self, world: World) -> World:
-        """Let a world whose adversary is through become whole again, as far as it can, and judge it."""
+        """Let a world whose adversary has finished recover as far as it can, and check it."""
         world = world._replace(clock=FAIR_BEGIN, faults=0, current=-1)
         for _ in range(FAIR_ROUNDS):
             world = self.fair_round(world)
@@ -166,12 +166,12 @@ class Rules:
         if not self.scenario.dialect.codes and not self.scenario.left:
             for _ in range(FAIR_ROUNDS):
                 world = self.fair_round(world, parked=True, settle=True)
-        return world._replace(flaws=world.flaws + judge.ending(self.scenario, world))
+        return world._replace(flaws=world.flaws + promises.ending(self.scenario, world))
 
     def fair_round(self, world: World, *, parked: bool = False, settle: bool = False) -> World:
         """Deliver each event that is not done, one after the other, while nothing fails.
 
-        ``parked``: a person redrives what is in the queue; ``settle``: and takes answers as the last word.
+        `parked`: a person redrives what is in the queue; `settle`: and takes answers as the last word.
         """
         for place, event in enumerate(world.events):
             if event.done or (event.outcome == PARKED and not parked) or world.flaws:
@@ -188,7 +188,7 @@ class Rules:
         return world._replace(clock=world.clock + FAIR_ROUND_SECONDS)
 
     def next(self, world: World, place: int) -> Step | Ended:
-        """Return what the live invocation of an event asks for."""
+        """Return the next call of the live invocation of an event."""
         live = world.events[place].live
         assert live is not None
         return self.code.next(live.node)
@@ -248,7 +248,7 @@ class Rules:
                 continue
             if world.stripe < planned.stripe or (planned.forced and world.replay is None):
                 continue
-            # Waiting makes a difference only where something is left over.
+            # Waiting makes a difference only if something is left over.
             fresh = all(other.number == 0 or other.done for other in world.events)
             waits = (0,) if fresh and not scenario.skews else scenario.waits
             for wait in waits if event.number else sorted({0, waits[-1]}):
@@ -269,10 +269,10 @@ class Rules:
             yield Action(START_REPLAY)
 
     def _may_wait(self, world: World, seconds: float) -> bool:
-        """Whether so much time can pass before an open call ends: it ends first, one way or the other."""
+        """Whether this much time can pass before an open call ends: it ends first, either way."""
         return all(world.clock + seconds < call.until for call in world.api.open)
 
-    # What it makes of the world.
+    # The worlds that result.
 
     def _deliver(self, world: World, place: int, how: Any, *, settle: bool = False) -> World:
         wait, skew = how or (0, 0)
@@ -294,7 +294,7 @@ class Rules:
         return self._went_on(world, place, Delivered(number, event.outcome, live))
 
     def _start_replay(self, world: World) -> World:
-        # A replay's name tells the second in which it was started.
+        # A replay's name contains its start time in seconds.
         world = self._wait(world, REPLAY_SECONDS)
         done = (
             event.id
@@ -333,7 +333,7 @@ class Rules:
         elif step.kind == code.QUEUE:
             answer = table.THROTTLED if how == THROTTLED else {"ok": {}}
             answer = table.UNANSWERED if how == UNANSWERED else answer
-            flaw = judge.message(self.scenario.events[place], step)
+            flaw = promises.message(self.scenario.events[place], step)
             world = world._replace(flaws=world.flaws + flaw)
         elif step.kind == code.STRIPE:
             state = self.scenario.stripe[world.stripe]
@@ -343,7 +343,7 @@ class Rules:
             answer = {}
             if world.events[place].live is None:
                 return world
-        world = self._judged(before, world)
+        world = self._checked(before, world)
         if how in (KILLED_AFTER, *api.KILLS):
             return self._killed(world, place)
         node = self.code.answer(live.node, world.clock, answer)
@@ -364,17 +364,17 @@ class Rules:
         came = self.code.next(event.live.node)
         if isinstance(came, Ended):
             event = event._replace(live=None, outcome=FAILED if came.failed else came.outcome)
-            world = world._replace(flaws=world.flaws + judge.ended(self.scenario, place, came))
+            world = world._replace(flaws=world.flaws + promises.ended(self.scenario, place, came))
         return world._replace(events=(*world.events[:place], event, *world.events[place + 1 :]))
 
     def _killed(self, world: World, place: int) -> World:
         event = world.events[place]._replace(live=None, outcome=KILLED)
         return world._replace(events=(*world.events[:place], event, *world.events[place + 1 :]))
 
-    def _judged(self, before: World, after: World) -> World:
+    def _checked(self, before: World, after: World) -> World:
         if before.api.journal == after.api.journal:
             return after
-        return after._replace(flaws=after.flaws + judge.journal(self.scenario, after))
+        return after._replace(flaws=after.flaws + promises.journal(self.scenario, after))
 
     def _awake(self, world: World, place: int) -> float:
         live, step = world.events[place].live, self.next(world, place)

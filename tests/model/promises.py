@@ -1,14 +1,14 @@
-"""What must hold in every world, whatever happened.
+"""The promises that must hold in every world.
 
 =============  =================================================================================
 TWICE          an effect was applied twice (a forced replay may apply it once more)
-OLDER          an older state was applied over a newer one, of an event that was to be ordered
+OLDER          an older state was applied over a newer one, although the setting orders them
 OVER THE END   a state was applied over its object's end
-LOST           an event ended as applied, duplicate or stale, and the API has nothing of it
-STUCK          the API is whole again, time has passed, and still an event is not done
-NOT REPEATED   a forced replay did not apply again what was applied before it
+LOST           an event ended as applied, duplicate or stale, but the API does not have it
+STUCK          nothing fails any more and time has passed, but an event is not done
+NOT REPEATED   a forced replay did not apply an event again
 UNEXPECTED     an error that no code path expects, or a refused setting
-MUTE           a parked message does not tell why
+MUTE           a parked message has no reason
 =============  =================================================================================
 """
 
@@ -31,12 +31,12 @@ Flaws = tuple[str, ...]
 
 
 def journal(scenario: Scenario, world: World) -> Flaws:
-    """Judge what the API has applied so far, in its order."""
+    """Check what the API has applied so far, in its order."""
     return (*_twice(scenario, world), *_order(scenario, world))
 
 
 def ended(scenario: Scenario, place: int, end: Ended) -> Flaws:
-    """Judge how an invocation ended."""
+    """Check how an invocation ended."""
     name = scenario.events[place].name
     if end.unexpected or end.outcome == errors.ConfigurationError.__name__:
         return (f"UNEXPECTED: {name} ends with {end.outcome}: {end.reason}",)
@@ -44,25 +44,25 @@ def ended(scenario: Scenario, place: int, end: Ended) -> Flaws:
 
 
 def message(event: Event, step: Step) -> Flaws:
-    """Judge a message that is put into the dead-letter queue."""
+    """Check a message that is put into the dead-letter queue."""
     _, call = json.loads(step.call)
     body: dict[str, Any] = json.loads(call["MessageBody"])
-    told = {name: value["StringValue"] for name, value in call["MessageAttributes"].items()}
+    attributes = {name: value["StringValue"] for name, value in call["MessageAttributes"].items()}
     parked = body.get("parked", {})
     explained = (
-        bool(told.get("reason"))
-        and parked.get("reason") == told["reason"]
-        and isinstance(getattr(errors, told.get("error", ""), None), type)
-        and told.get("event_id") == event.id
-        and told.get("event_type") == event.type
-        and told.get("status", "").isdecimal()
+        bool(attributes.get("reason"))
+        and parked.get("reason") == attributes["reason"]
+        and isinstance(getattr(errors, attributes.get("error", ""), None), type)
+        and attributes.get("event_id") == event.id
+        and attributes.get("event_type") == event.type
+        and attributes.get("status", "").isdecimal()
         and body.get("envelope", {}).get("detail", {}).get("id") == event.id
     )
-    return () if explained else (f"MUTE: the message of {event.name} tells {told}",)
+    return () if explained else (f"MUTE: the message of {event.name} has {attributes}",)
 
 
 def ending(scenario: Scenario, world: World) -> Flaws:
-    """Judge a world in which nothing fails any more and everything had its time."""
+    """Check a world in which nothing fails any more and enough time has passed."""
     flaws: list[str] = []
     for place, event in enumerate(scenario.events):
         delivered = world.events[place]
@@ -71,7 +71,7 @@ def ending(scenario: Scenario, world: World) -> Flaws:
                 continue
             flaws.append(f"STUCK: {event.name} is {delivered.outcome or 'never delivered'}")
         elif not _arrived(event, world):
-            flaws.append(f"LOST: {event.name} is {delivered.outcome}, and the API has nothing of it")
+            flaws.append(f"LOST: {event.name} is {delivered.outcome}, and the API does not have it")
     for event_id in world.done_before:
         after = [
             applied
@@ -79,7 +79,7 @@ def ending(scenario: Scenario, world: World) -> Flaws:
             if applied.call.key.partition(":")[0] == event_id and applied.at >= (world.replay or 0)
         ]
         if not after:
-            flaws.append(f"NOT REPEATED: {event_id} was applied before the forced replay, and not again")
+            flaws.append(f"NOT REPEATED: {event_id} was applied before the forced replay, but not again")
     return tuple(flaws)
 
 
