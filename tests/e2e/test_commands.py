@@ -25,7 +25,7 @@ def test_destroy_without_a_terminal_changes_nothing(pipeline: Pipeline) -> None:
         2,
         "error: not a terminal: pass --yes to skip the confirmation\n",
     )
-    assert f"{pipeline.deployment.facts.resources} to destroy" in done.stdout
+    assert done.stdout == ""
     assert len(pipeline.deployment.terraform.resources()) == pipeline.deployment.facts.resources
 
 
