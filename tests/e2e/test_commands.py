@@ -15,7 +15,7 @@ def test_plan_prints_that_nothing_changes_and_writes_it_as_markdown(pipeline: Pi
     done = run_ops(pipeline, "plan", "--env", "dev")
     assert done.returncode == 0, done.stderr
     assert "0 to add, 0 to change, 0 to destroy" in done.stdout
-    assert "written to build/plans/dev.md" in done.stdout
+    assert "whole plan: build/plans/dev.md" in done.stdout
     assert (ROOT / "build" / "plans" / "dev.md").read_text().startswith("<!-- huntaze-plan:dev -->")
 
 
