@@ -178,13 +178,13 @@ def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
         raise OperatorError("nothing was changed")
 
 
-def require_terminal(*, as_json: bool) -> None:
-    """Refuse to go on without a terminal to ask on.
+def require_terminal(*, as_json: bool, yes: bool = False, dry_run: bool = False) -> None:
+    """Refuse a command that will have to ask and has no terminal for it, before it does anything.
 
     Raises
     ------
     OperatorError
-        Standard input is not a terminal, or the output is JSON.
+        Neither `yes` nor `dry_run` is set, and standard input is not a terminal or the output is JSON.
     """
-    if as_json or not sys.stdin.isatty():
+    if not (yes or dry_run) and (as_json or not sys.stdin.isatty()):
         raise OperatorError("not a terminal: pass --yes to skip the confirmation", usage=True)

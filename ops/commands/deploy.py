@@ -106,8 +106,7 @@ def adopt(env: Env = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: 
     from ops import adoption
     from ops import deploy as deploys
 
-    if not (yes or dry_run):
-        require_terminal(as_json=as_json)
+    require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
     steps = Steps(open_console(as_json=as_json))
     with deploys.operator_workspace() as workspace:
         terraform = deploys.stack_of(workspace, env, steps)
@@ -141,8 +140,7 @@ class _Change:
     """
 
     def __init__(self, environment: str, question: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-        if not (yes or dry_run):
-            require_terminal(as_json=as_json)
+        require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
         self.steps = Steps(open_console(as_json=as_json))
         self._environment = environment
         self._question = question

@@ -11,7 +11,7 @@ from rich.console import Console
 from functions.shared.names import HANDLERS
 from ops import times
 from ops.commands.options import DryRun, Env, Json, Yes
-from ops.console import Table, confirm, open_console, print_json, styled
+from ops.console import Table, confirm, open_console, print_json, require_terminal, styled
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ def pause(
     """
     from ops import environment as environments
 
+    chosen = _chosen(parts, status=status)
+    require_terminal(as_json=as_json, yes=yes, dry_run=dry_run or status)
     environment = environments.connect(env)
     console = open_console(as_json=as_json)
-    chosen = _chosen(parts, status=status)
     states = {name: switch.state(environment) for name, switch in chosen.items()}
     if not status:
         _require_deployed(states, env)
@@ -90,9 +91,10 @@ def resume(
     """
     from ops import environment as environments
 
+    chosen = _chosen(parts, status=status)
+    require_terminal(as_json=as_json, yes=yes, dry_run=dry_run or status)
     environment = environments.connect(env)
     console = open_console(as_json=as_json)
-    chosen = _chosen(parts, status=status)
     states = {name: switch.state(environment) for name, switch in chosen.items()}
     replays: dict[str, str] = {}
     if not status:

@@ -11,7 +11,7 @@ import typer
 from functions.shared.names import HANDLERS
 from ops import times
 from ops.commands.options import DryRun, Env, Json, Yes
-from ops.console import confirm, open_console, print_json, print_line
+from ops.console import confirm, open_console, print_json, print_line, require_terminal
 from ops.errors import OperatorError
 from ops.progress import Steps
 
@@ -86,6 +86,7 @@ def start(
 
     now = datetime.now(UTC).replace(microsecond=0)
     first, last = times.parse_time(since, "--since", now), times.parse_time(until, "--until", now)
+    require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
     environment = environments.connect(env)
     chosen = rules.find(environment, rule or DEFAULT_RULES)
     of_bus = archives.of_bus(environment)
@@ -195,6 +196,7 @@ def cancel(
     from ops import environment as environments
     from ops.replay import replays, report
 
+    require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
     environment = environments.connect(env)
     replay = replays.describe(environment, name)
     done, total = replay.seconds

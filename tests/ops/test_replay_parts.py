@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from rich.console import Console
 
 from functions.pipeline.routing_table import ROUTES
 from infra.patterns import stripe_event_types
 from ops.errors import OperatorError
-from ops.replay import replays, rules
+from ops.progress import Steps
+from ops.replay import forecast as forecasts
+from ops.replay import replays, report, rules
 from ops.replay.archive import Archive
 from ops.replay.replays import Replay
 from ops.replay.rules import Rule
@@ -177,3 +181,22 @@ def test_running_replay_is_cancelled_and_an_ended_one_is_not() -> None:
 def test_name_says_whether_a_replay_is_forced() -> None:
     assert replay(name="forced-replay-dev-20261123T120000Z").forced
     assert not replay(name="replay-dev-20261123T120000Z").forced
+
+
+@pytest.mark.parametrize(
+    ("counts", "applied", "line"),
+    [
+        ([0, 1, 2], 2, "2 of 2 events applied"),
+        ([1, 1, 1], 1, "1 of 2 events applied; 1 not applied: `huntaze-stripe dlq list --env dev` shows why"),
+    ],
+)
+def test_a_replay_ends_with_how_many_events_are_applied(
+    counts: list[int], applied: int, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forecasts, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(forecasts, "QUIET_SECONDS", 0.0 if counts[0] else 60.0)
+    monkeypatch.setattr(forecasts, "_applied", lambda *_: Counter({"invoice.paid": counts.pop(0)}))
+    forecast = forecasts.Forecast("S3", (), keys=dict.fromkeys(("a key", "another"), "invoice.paid"))
+    steps = Steps(Console(quiet=True))
+    assert forecasts.applied_in_the_end(environment(Events("COMPLETED")), forecast, steps) == applied
+    assert report.outcome(forecast, applied, "dev") == line

@@ -96,7 +96,7 @@ def expired_url() -> Iterator[str]:
         (["replay", "start", "--since", "48h", "--reason", "because"], {}, 2, "--reason needs --force"),
         (["replay", "start", "--since", "48h", "--again"], {}, 2, "--again needs --force"),
         (
-            ["replay", "start", "--since", "48h", "--rule", "mail"],
+            [*REPLAY, "--rule", "mail"],
             {},
             2,
             "invalid --rule 'mail': expected one of payments",
@@ -112,7 +112,7 @@ def expired_url() -> Iterator[str]:
             "AWS_ENDPOINT_URL='http://[::1': expected a URL",
         ),
         (
-            ["replay", "cancel", "a"],
+            ["replay", "cancel", "a", "--yes"],
             {"AWS_ENDPOINT_URL_EVENTBRIDGE": "bar"},
             2,
             "EVENTBRIDGE='bar': expected a URL",
