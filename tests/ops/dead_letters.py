@@ -87,7 +87,11 @@ class World:
         )
 
     def parked(
-        self, queue: str = "payments-dlq", answer: str = "applied", error: str = "PermanentError"
+        self,
+        queue: str = "payments-dlq",
+        answer: str = "applied",
+        error: str = "PermanentError",
+        answered: str = f"{PERSONAL[0]} is unknown",
     ) -> str:
         """Put an event into a queue as its handler does."""
         envelope = self.envelope(answer, "payment_intent.succeeded")
@@ -96,7 +100,7 @@ class World:
             "error": error,
             "status": 422,
             "endpoint": "/api/billing/payment-succeeded",
-            "answer": f"{PERSONAL[0]} is unknown",
+            "answer": answered,
             "handler": "payments",
         }
         return self._put(queue, {"parked": parked, "envelope": envelope}, envelope, status="422")

@@ -134,6 +134,20 @@ def test_list_is_a_table_for_people(world: World, dlq: Any) -> None:
     assert "the ledger did not store the event" in done.out
 
 
+def test_list_prints_a_line_for_each_message_with_the_code_of_the_apis_answer(world: World, dlq: Any) -> None:
+    event_id = world.parked(answered='{"error": {"code": "event_rejected", "message": "unknown"}}')
+    world.put("payments-dlq", "garbage")
+    *_, parked, garbage = dlq("list", "--messages").out.splitlines()
+    assert f"  payments-dlq  permanent  {event_id}  payment_intent.succeeded  " in parked
+    assert parked.endswith("(422 event_rejected)")
+    assert "payments-dlq  unknown  -  -  " in garbage
+    document = json.loads(dlq("list", "--messages", "--json").out)
+    assert [each["api_code"] for each in document["messages"]] == ["event_rejected", None]
+    (shown,) = json.loads(dlq("show", "--json", "--event-id", event_id).out)
+    assert shown["api_code"] == "event_rejected"
+    assert shown["event_time"] == shown["message"]["envelope"]["time"] != shown["failed_at"]
+
+
 def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World, dlq: Any) -> None:
     for _ in range(13):
         world.audited()
@@ -190,7 +204,14 @@ def test_show_masks_whatever_may_be_personal(world: World, dlq: Any) -> None:
     world.put(
         "payments-dlq", json.dumps({"detail": {PERSONAL[0]: 1985, "id": PERSONAL[1]}}), note=PERSONAL[1]
     )
-    for arguments in (["show"], ["show", "--json"], ["list"], ["list", "--json"]):
+    for arguments in (
+        ["show"],
+        ["show", "--json"],
+        ["list"],
+        ["list", "--json"],
+        ["list", "--messages"],
+        ["list", "--messages", "--json"],
+    ):
         done = dlq(*arguments)
         assert done.code == 0
         for personal in PERSONAL:

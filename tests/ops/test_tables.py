@@ -25,6 +25,8 @@ from ops.replay.forecast import Forecast, Line
 from ops.replay.replays import Replay
 from ops.switches import State
 
+pytestmark = pytest.mark.unit
+
 WIDTHS = (80, 100, 200)
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 LONG_TYPE = "customer.subscription.pending_update_applied"
