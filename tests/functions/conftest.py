@@ -1,4 +1,4 @@
-"""The machine's edge for the handlers: an embedded AWS, a real HTTP server for the API, a real PostgreSQL."""
+"""The services that the functions use: an embedded AWS, an HTTP server as the API, a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def aws_url(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def aws(aws_url: str) -> Aws:
-    """The embedded AWS with a table, a bucket and a secret, as the stack makes them."""
+    """The embedded AWS with a table, a bucket and a secret, as in the stack."""
     embedded = Aws(aws_url, REGION)
     embedded.client("dynamodb").create_table(
         TableName=TABLE,
@@ -63,7 +63,7 @@ def aws(aws_url: str) -> Aws:
 
 @pytest.fixture(scope="session")
 def dead_letter_queue(aws: Aws) -> str:
-    """Address of the queue in which the handlers park events."""
+    """URL of the queue in which the handlers park events."""
     url: str = aws.client("sqs").create_queue(
         QueueName="huntaze-dlq-test", Attributes={"MaximumMessageSize": MAXIMUM_MESSAGE_BYTES}
     )["QueueUrl"]
@@ -72,7 +72,7 @@ def dead_letter_queue(aws: Aws) -> str:
 
 @pytest.fixture(scope="session")
 def audit_dead_letter_queue(aws: Aws) -> str:
-    """Address of the FIFO queue in which the audit function parks messages."""
+    """URL of the FIFO queue in which the audit function parks messages."""
     fifo = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     url: str = aws.client("sqs").create_queue(
         QueueName="huntaze-audit-dlq-test.fifo",
@@ -123,7 +123,7 @@ class Parked:
         self._url = url
 
     def take(self) -> list[tuple[dict[str, str], dict[str, Any]]]:
-        """Take every message out: its attributes and its body."""
+        """Receive and delete every message; return their attributes and bodies."""
         taken = []
         while messages := self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
@@ -193,7 +193,7 @@ def database_url(database_server: str) -> Iterator[str]:
 
 
 def fresh(event_type: str, stripe_object: dict[str, Any], **detail: Any) -> dict[str, Any]:
-    """An envelope about an object that no other test has, with an event id and an envelope id of its own."""
+    """An envelope with an object, an event id and an envelope id of its own."""
     number = next(_numbers)
     object_id = stripe_object.get("id")
     if isinstance(object_id, str):

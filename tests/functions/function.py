@@ -18,7 +18,7 @@ STOP_SECONDS = 10
 
 
 class FunctionError(Exception):
-    """The handler raised; ``kind`` is the exception's class name."""
+    """The handler raised; `kind` is the exception's class name."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}")
@@ -36,7 +36,7 @@ class Function:
         self._read = 0
 
     def send(self, event: Any, *, remaining_seconds: float = 30.0, settles: bool = False) -> None:
-        """Begin an invocation without waiting for its end; ``settles`` as `dlq redrive --settle` does."""
+        """Begin an invocation without waiting for its end; `settles` as `dlq redrive --settle` does."""
         assert self._process.stdin is not None
         custom = {names.SETTLE: True} if settles else None
         request = {"event": event, "remaining_seconds": remaining_seconds, "custom": custom}
@@ -57,7 +57,7 @@ class Function:
         return self.result()
 
     def kill(self) -> None:
-        """End the environment as Lambda ends one whose time is up."""
+        """End the environment as Lambda does after a time-out."""
         self._process.kill()
         self._process.wait()
 
@@ -78,7 +78,7 @@ class Function:
 
 @contextmanager
 def running_function(handler: str, environment: Mapping[str, str], log: Path) -> Iterator[Function]:
-    """Start an execution environment of ``functions.{handler}`` with the environment variables given."""
+    """Start an execution environment of `functions.{handler}` with the environment variables given."""
     answers, answers_of_function = os.pipe()
     with log.open("ab") as output:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A Lambda runtime in small: a process that loads one handler and invokes it with the events it is given.
+"""A small Lambda runtime: a process that loads one handler and invokes it with the events that it reads.
 
 Requests come as JSON lines on standard input and answers go as JSON lines to the file descriptor named in
 the second argument, so that standard output and standard error hold what the function itself wrote. An
@@ -29,7 +29,7 @@ PATIENCE: Final = "PATIENCE_SECONDS"
 
 @dataclass
 class Context:
-    """Lambda's context object, as far as Powertools uses it. ``deadline`` is monotonic, in seconds."""
+    """Lambda's context object, as far as Powertools uses it. `deadline` is monotonic, in seconds."""
 
     deadline: float
     client_context: SimpleNamespace | None

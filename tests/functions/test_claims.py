@@ -1,4 +1,4 @@
-"""What an invocation holds of the idempotency table, and what stays when it is killed or its table fails."""
+"""The claim of an event, and what remains when its invocation is killed or the table fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _numbers = itertools.count(1)
 
 
 class Failing:
-    """The table's client; ``failure`` is raised once, before or after the write is made."""
+    """The table's client; `failure` is raised once, before or after the write is made."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -84,7 +84,7 @@ def put(client: Failing, key: str, **attributes: Any) -> None:
 
 
 class Object:
-    """One object with its events, by the second in which Stripe made them."""
+    """One object with its events, by the second in which Stripe created them."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -106,7 +106,7 @@ class Object:
         self.begin(items).complete(RESULT)
 
     def orphan(self, items: ClaimItems) -> Claim:
-        """A claim of an invocation that was killed so long ago that its time and its lease are over."""
+        """A claim of an invocation that was killed so long ago that its lease has ended."""
         return self.begin(items, seconds=-60.0)
 
 
@@ -272,7 +272,7 @@ def test_state_waits_for_one_that_is_being_applied(customer: Object) -> None:
 
 
 def test_killed_invocations_lease_outlives_its_time(customer: Object) -> None:
-    """Clocks differ, and the API may be at a call whose caller is gone."""
+    """Clocks differ, and the API may be processing a call whose caller is gone."""
     customer.begin(customer.event(100), seconds=-5)
     with pytest.raises(UnsettledError, match="may still be in flight"):
         customer.begin(customer.event(200))
@@ -427,7 +427,7 @@ def test_event_of_the_same_second_waits_for_one_in_doubt_and_no_two_for_each_oth
 
 
 def test_states_are_applied_one_at_a_time_without_an_order_too(customer: Object) -> None:
-    """The order may be another one in a moment, and then what is being applied must be known."""
+    """If the setting changes, the next event must know what is being applied."""
     customer.begin(customer.event(100))
     for is_end in (False, True):
         with pytest.raises(BusyError):
@@ -470,7 +470,7 @@ def test_doubt_outlives_the_lost_answer_of_the_write_that_replaces_it(
     real = client._client
 
     class LosesTheSecond:
-        """The first write meets what was there; the answer to the second, which is made, is lost."""
+        """The first write finds an item; the second is made, but its response is lost."""
 
         writes = 0
 

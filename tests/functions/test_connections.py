@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = self.served >= self.server.requests_per_connection
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
+        """Write no log."""
 
 
 @pytest.fixture

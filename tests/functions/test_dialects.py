@@ -1,4 +1,4 @@
-"""With each dialect of the API an event is applied once, and what no answer settles waits for a person."""
+"""With each dialect of the API an event is applied once; what no answer settles waits for an operator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def contract_again(api: ReferenceApi) -> Iterator[None]:
 
 
 def lose_every_answer(api: ReferenceApi, payments: Function, envelope: dict[str, Any]) -> None:
-    """Let the API apply an event, and no answer come."""
+    """Let the API apply an event and lose every answer."""
     api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         payments.invoke(envelope)
@@ -121,7 +121,7 @@ def test_known_key_with_another_body_settles_nothing_without_codes(
 def test_settling_redrive_settles_no_call_of_its_own(
     api: ReferenceApi, payments: Function, dialect: str
 ) -> None:
-    """The person has looked at the call before; the redrive's own first call is cut off and in progress."""
+    """The operator has checked the earlier call; the redrive's own first call is cut off and in progress."""
     api.speak(dialect)
     first = paid()
     api.fail(Fault(status=503, times=ATTEMPTS))

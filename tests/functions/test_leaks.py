@@ -1,4 +1,4 @@
-"""Nothing personal and nothing secret is ever written, whatever goes wrong and however much is logged.
+"""No personal data and no secret is ever written, whatever fails and at any log level.
 
 Every function runs with all loggers at DEBUG. What it writes to standard output and standard error,
 tracebacks with all their causes included, is searched for planted values.

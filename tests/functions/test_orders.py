@@ -1,4 +1,4 @@
-"""In whatever order and however often a customer's history comes, the API ends in the same state."""
+"""A customer's history leads to the same state in any order and with any repeats."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXAMPLES = 25
 
 
 def history() -> list[Envelope]:
-    """A customer's whole history, oldest event first, about objects that no other history has."""
+    """A customer's whole history, oldest event first, with objects of its own."""
     customer = fresh("customer.created", stripe.customer(name="state 0"))
     subscription = fresh("customer.subscription.created", stripe.subscription(stripe.CURRENT))
     invoice = fresh("invoice.paid", stripe.invoice(stripe.CURRENT))
@@ -48,7 +48,7 @@ def another(envelope: Envelope, event_type: str, **fields: Any) -> Envelope:
 
 
 def final_state(api: ReferenceApi, events: list[Envelope]) -> Mapping[str, Any]:
-    """What an API that keeps one row an object holds in the end, by the object's place in the history.
+    """The final rows of an API with one row per object, by the object's place in the history.
 
     The news that an object was made changes nothing of what is known of it already; a state takes the place
     of the one before; and once the object is deleted, a state that comes after it would bring it back.

@@ -46,7 +46,7 @@ def refetching(start: Start, running_stripe: ReferenceStripe, secret: str) -> Fu
 
 
 def requests_for(api: ReferenceApi, envelope: dict[str, Any]) -> list[Any]:
-    """The API's requests for an event, whichever state of the object each of them brought."""
+    """The API's requests for an event, with any state of the object."""
     return [
         request
         for request in api.requests()

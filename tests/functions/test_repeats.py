@@ -222,7 +222,7 @@ def test_events_of_one_effect_at_once_are_applied_once(
 
 
 def outcome_in_the_end(function: Function, envelope: dict[str, Any]) -> str:
-    """Invoke until what a killed function held is free again."""
+    """Invoke until the lease of a killed function has ended."""
     deadline = time.monotonic() + 45
     while True:
         try:
@@ -239,7 +239,7 @@ def outcome_in_the_end(function: Function, envelope: dict[str, Any]) -> str:
 
 
 def forced_after(seconds: int) -> str:
-    """The name of a forced replay that was started so many seconds from now."""
+    """The name of a forced replay that was started `seconds` from now."""
     now = datetime.fromtimestamp(time.time() + seconds, UTC)
     return f"forced-replay-test-{now:%Y%m%dT%H%M%SZ}"
 
@@ -565,7 +565,7 @@ def test_known_key_with_another_body_lets_no_older_state_pass(
 def test_refusal_without_a_code_after_a_lost_answer_settles_nothing_of_any_kind(
     api: ReferenceApi, billing: Function, payments: Function, parked: Parked
 ) -> None:
-    """Of an event that counts each time too, and in a later delivery too."""
+    """Also for an event that counts each time, and in a later delivery."""
     for function, envelope in (
         (payments, fresh("charge.failed", stripe.charge())),
         (payments, paid()),
@@ -583,7 +583,7 @@ def test_refusal_without_a_code_after_a_lost_answer_settles_nothing_of_any_kind(
 def test_conflict_without_a_code_after_a_lost_answer_is_not_applied(
     api: ReferenceApi, payments: Function
 ) -> None:
-    """The API may still be at the first call, and roll it back."""
+    """The API may still be processing the first call, and roll it back."""
     first = paid()
     api.fail(Fault(reset=True, times=1))
     api.fail(Fault(status=409, times=3))

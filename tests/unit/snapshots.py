@@ -30,7 +30,7 @@ JSON = st.recursive(
 def envelope(
     event_type: str, stripe_object: dict[str, Any], *, api_version: str = CURRENT, **detail: Any
 ) -> dict[str, Any]:
-    """Wrap an object as Stripe delivers it to EventBridge; ``detail`` overrides fields of the event."""
+    """Wrap an object as Stripe delivers it to EventBridge; `detail` overrides fields of the event."""
     return {
         "version": "0",
         "id": "3f0c8b1e-8f9c-4a51-9f6a-0d8a2b7c6e10",

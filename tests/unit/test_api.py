@@ -140,7 +140,7 @@ def test_answer_that_was_read_before_counts_by_its_status() -> None:
 
 
 class EndlessStream(httpx.SyncByteStream):
-    """A body without an end; it counts what was taken of it."""
+    """An endless body that counts what was read."""
 
     def __init__(self) -> None:
         self.taken = 0

@@ -1,4 +1,4 @@
-"""What the table's answers, and its silence, are taken for."""
+"""What the table's answers mean, and what no answer means."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ TOOLS = {"infra", "ops", "cdktf", "tests"}
 
 
 def loaded_by(module: str) -> set[str]:
-    """Top-level packages in ``sys.modules`` after importing ``module`` in a fresh interpreter."""
+    """Top-level packages in `sys.modules` after importing `module` in a fresh interpreter."""
     code = (
         f"import json, sys, {module};"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"

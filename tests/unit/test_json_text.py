@@ -1,4 +1,4 @@
-"""JSON for queues: the same value, in as few bytes as it takes, and nothing that SQS refuses."""
+"""JSON for queues: the same value in few bytes, without characters that SQS rejects."""
 
 from __future__ import annotations
 

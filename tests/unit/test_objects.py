@@ -1,4 +1,4 @@
-"""Properties of the accessors: whatever the object is, a documented type comes out or the field is named."""
+"""Properties of the accessors: each value has a documented type, or the error names the field."""
 
 from __future__ import annotations
 

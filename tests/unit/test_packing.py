@@ -1,4 +1,4 @@
-"""What is packed comes out as it went in, and what is not packed is left alone."""
+"""A packed message unpacks unchanged, and any other message stays as it is."""
 
 from __future__ import annotations
 

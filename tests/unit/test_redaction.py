@@ -1,4 +1,4 @@
-"""What is taken out of a text before it is stored."""
+"""What is removed from a text before it is stored."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ GOOD = {
 
 
 class FakeSecretsManager:
-    """Secrets Manager with one secret; ``answer`` may be an error."""
+    """Secrets Manager with one secret; `answer` may be an error."""
 
     def __init__(self, answer: str | Exception) -> None:
         self.answer = answer
