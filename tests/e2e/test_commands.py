@@ -82,10 +82,13 @@ def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipel
 
 
 def test_reconcile_reads_the_reference_stripe_api_of_a_kept_run(pipeline: Pipeline) -> None:
-    lost = fresh(sample("current", "invoice.paid"), "evt_e2eKeptLost")["detail"]
-    drive.list_at_stripe(pipeline.deployment.services, [{**lost, "created": int(time.time()) - 3600}])
+    sent, lost = (fresh(sample("current", "invoice.paid"), f"evt_e2eKept{name}") for name in ("Sent", "Lost"))
+    pipeline.drive(sent)
+    created = int(time.time()) - 3600
+    listed = [{**envelope["detail"], "created": created} for envelope in (sent, lost)]
+    drive.list_at_stripe(pipeline.deployment.services, listed)
     done = run_ops(pipeline, "reconcile", "--type", "invoice.paid", "--json")
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
-    assert (document["compared"], document["missing"]) == (1, 1)
+    assert (document["compared"], document["missing"]) == (2, 1)
     assert document["types"][0]["missing"] == ["evt_e2eKeptLost"]
