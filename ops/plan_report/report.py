@@ -126,7 +126,8 @@ def _fitting(resources: Sequence[Change], outputs: Sequence[Change]) -> list[str
             f"*{len(entries) - shown} more changes are left out here: the comment would be too long.*",
         ]
     if without:
-        result += ["", f"*The details of {without} changes are left out: see the plan in the job's log.*"]
+        left_out = f"The details of {without} changes are left out"
+        result += ["", f"*{left_out}: `terraform show` of the saved plan prints them.*"]
     return result
 
 

@@ -41,7 +41,7 @@ def test_deploy_refuses_a_plan_that_is_not_the_approved_one(pipeline: Pipeline, 
     approved.write_text("another plan")
     done = run_ops(pipeline, "deploy", "--env", "dev", "--yes", "--approved", str(approved))
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: the plan is no longer the one in {approved}: compare ")
+    assert done.stderr.startswith(f"error: the plan differs from the approved one in {approved}: review ")
 
 
 def test_deploy_applies_the_approved_plan(pipeline: Pipeline, tmp_path: Path) -> None:

@@ -187,3 +187,28 @@ def test_a_plan_by_the_state_only_says_so_below_its_counts() -> None:
     assert "Compared with the state only" not in plan_report.render({}, "dev")
     lines = plan_report.render({}, "dev", refreshed=False).splitlines()
     assert lines[3:6] == ["**nothing to change.**", "", plan_report.STATE_ONLY]
+
+
+def test_outline_names_each_resource_with_what_changes_or_why() -> None:
+    def resource(address: str, actions: list[str], before: Any, after: Any, **more: Any) -> dict[str, Any]:
+        change = {"actions": actions, "before": before, "after": after, "after_unknown": {}}
+        paths = {"replace_paths": more.pop("replace_paths")} if "replace_paths" in more else {}
+        return {"address": address, "change": change | paths, **more}
+
+    plan = {
+        "resource_changes": [
+            resource("aws_sqs_queue.a", ["update"], {"name": "x", "delay": 1}, {"name": "x", "delay": 2}),
+            resource("aws_x.b", ["create"], None, {"name": "n"}),
+            resource(
+                "aws_y.c", ["delete"], {"n": 1}, None, action_reason="delete_because_no_resource_config"
+            ),
+            resource("aws_z.d", ["delete", "create"], {"n": 1}, {"n": 2}, replace_paths=[["n"]]),
+        ]
+    }
+    assert plan_report.outline(plan) == [
+        "1 to destroy, 1 to replace, 1 to update, 1 to create.",
+        "  destroy  aws_y.c  (no longer in the configuration)",
+        "  replace  aws_z.d  (forced by n)",
+        "  update   aws_sqs_queue.a  (delay)",
+        "  create   aws_x.b",
+    ]
