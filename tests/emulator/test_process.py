@@ -114,7 +114,7 @@ def test_an_unknown_fix_is_refused(capsys: pytest.CaptureFixture[str], tmp_path:
 
 def test_another_release_of_ministack_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.version", lambda _name: "1.6.0")
-    with pytest.raises(EmulatorError, match=r"MiniStack 1\.5\.33 is needed and 1\.6\.0 is installed"):
+    with pytest.raises(EmulatorError, match=r"MiniStack 1\.6\.0 is installed, and the fixes need 1\.5\.33"):
         check_version()
 
 
