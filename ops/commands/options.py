@@ -4,9 +4,21 @@ from typing import Annotated
 
 import typer
 
+
+def _environments() -> tuple[str, ...]:
+    from infra.settings.loading import environments
+
+    return environments()
+
+
 Env = Annotated[
     str,
-    typer.Option("--env", metavar="NAME", help="Environment: the name of a file in environments/."),
+    typer.Option(
+        "--env",
+        metavar="NAME",
+        help="Environment: the name of a file in environments/.",
+        autocompletion=_environments,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output, and the rest to stderr.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]

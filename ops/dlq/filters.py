@@ -19,6 +19,10 @@ from ops.errors import OperatorError
 from ops.times import parse_time
 
 
+def _kinds() -> tuple[str, ...]:
+    return KINDS
+
+
 @dataclass(frozen=True)
 class Filters:
     """The options as typed; a message is chosen if every filter that is set matches it.
@@ -39,7 +43,7 @@ class Filters:
             "--kind",
             metavar="KIND",
             help=f"Only this kind: {', '.join(KINDS)}; repeatable.",
-            autocompletion=lambda: KINDS,
+            autocompletion=_kinds,
         ),
     ] = None
     reason: Annotated[

@@ -240,15 +240,21 @@ def test_help_lists_every_command_in_a_panel_and_the_exit_codes_once(
     assert done.out.count("Exit codes") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("dlq redr", "redrive"), ("plan --env st", "staging"), ("dlq list --kind perm", "permanent")],
+)
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_commands_and_options(shell: str, tmp_path: Path) -> None:
-    words = "huntaze-stripe dlq redr"
+def test_completion_knows_commands_options_and_their_values(
+    shell: str, words: str, completed: str, tmp_path: Path
+) -> None:
+    line = f"huntaze-stripe {words}"
     variables = {
         "_HUNTAZE_STRIPE_COMPLETE": f"complete_{shell}",
-        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_ARGS": line,
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-        "COMP_WORDS": words,
-        "COMP_CWORD": "2",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
     }
     done = subprocess.run(
         [sys.executable, "-m", "ops"],
@@ -258,7 +264,7 @@ def test_completion_knows_commands_and_options(shell: str, tmp_path: Path) -> No
         text=True,
         check=True,
     )
-    assert "redrive" in done.stdout
+    assert completed in done.stdout
     assert done.stderr == ""
 
 
