@@ -215,9 +215,12 @@ class Drain:
     def _redriven(self, entry: BacklogEntry, result: RedriveResult | EventError) -> None:
         self._scheduler.finish(entry)
         if isinstance(result, ConfigurationError):
+            # Lambda or SQS refused the run itself. A key that the API refuses fails an event, see below.
             self.errors.append(result)
+            self._backlog.put_aside(entry)
+            self._stop(entry.source)
             result = RedriveResult(FAILED, CONFIGURATION, result.reason)
-        if isinstance(result, EventError):
+        elif isinstance(result, EventError):
             # Lambda or SQS failed, so this was no attempt of the event.
             self._backlog.defer(entry)
             self._scheduler.failed(entry, time.time(), attempted=False)
@@ -229,10 +232,7 @@ class Drain:
             self._backlog.defer(entry)
         else:
             self._backlog.put_aside(entry)
-            if result.kind == CONFIGURATION:
-                self._stop(entry.source)
-            else:
-                self._scheduler.failed(entry, time.time(), attempted=True)
+            self._scheduler.failed(entry, time.time(), attempted=True)
         self.counts[WAITING if result.kind == UNSETTLED else result.outcome] += 1
         _log("event redriven", entry.message, outcome=result.outcome, reason=result.reason)
 

@@ -188,6 +188,7 @@ class World:
         self.table = Runs(self)
         self.fails = fails
         self.failing_seconds = FAILING_SECONDS
+        self.error = "TransientError"
         self.throttled_until = 0.0
         self.killed_at = float("inf")
         self.api_answers = True
@@ -195,6 +196,11 @@ class World:
         self.calls: list[str] = []
         self.metrics: dict[str, list[float]] = {}
         self._objects: dict[str, State] = {}
+
+    def refuse(self) -> World:
+        """Let the API refuse with 401 or 403, at once, what it fails."""
+        self.error, self.failing_seconds = "AuthenticationRefusedError", 0.1
+        return self
 
     def begin_call(self, seconds: float) -> None:
         self.clock.sleep(seconds)
@@ -248,8 +254,9 @@ class World:
         self.calls.append(event)
         if self.fails(event, self.clock.now):
             self.clock.sleep(self.failing_seconds)
-            state.doubt[event] = created
-            return "TransientError"
+            if self.error == "TransientError":
+                state.doubt[event] = created
+            return self.error
         self.clock.sleep(CALL_SECONDS)
         state.applied = created
         return self._settled(state, event, "applied")

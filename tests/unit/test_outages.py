@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from functions.dead_letters.backlog import PROBES
+from functions.dead_letters.circuit_breaker import FAILURES_IN_A_ROW
 from functions.shared import names
+from functions.shared.errors import ConfigurationError
 from tests.unit.outages import ATTEMPTS, INTERVAL, RATE, World, playing
 
 pytestmark = pytest.mark.slow
@@ -100,6 +105,70 @@ def test_events_that_always_fail_at_both_ends_delay_no_other(
     add_poison(world, back, begin=front)
     limit = bound(healthy + front + back)
     assert world.run_until(lambda: world.left() == front + back, limit) <= limit
+
+
+@pytest.mark.parametrize(
+    ("front", "middle", "back"), [(1, 0, 0), (12, 0, 0), (0, 0, 12), (12, 12, 25), (100, 30, 100)]
+)
+def test_refused_events_delay_no_other(play: Play, front: int, middle: int, back: int) -> None:
+    world = play(World(is_poison).refuse())
+    add_poison(world, front)
+    for number in range(100):
+        if number == 50:
+            add_poison(world, middle, begin=front)
+        world.fail(f"evt_{number}", f"cus_{number}", OLD)
+    add_poison(world, back, begin=front + middle)
+    refused = front + middle + back
+    limit = bound(100 + refused)
+    assert world.run_until(lambda: world.left() == refused, limit) <= limit
+
+
+@pytest.mark.parametrize("types", [1, 20])
+def test_wrong_key_uses_no_attempt_and_few_calls(play: Play, types: int) -> None:
+    world = play(World(lambda _event, _now: True).refuse())
+    for number in range(1000):
+        world.fail(f"evt_{number}", f"cus_{number}", OLD, event_type=f"customer.type{number % types}")
+    for run in range(1, 4):
+        world.run()
+        world.clock.now += INTERVAL
+        assert len(world.calls) <= run * types * (FAILURES_IN_A_ROW + PROBES)
+    assert attempts_used(world) == 0
+    world.fails = lambda _event, _now: False
+    assert world.run_until(lambda: not world.left(), bound(1000)) <= bound(1000)
+    assert attempts_used(world) == 0
+
+
+def test_missing_function_stops_its_queue_at_once(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = play(World())
+    invoke, refused = world.invoke, []
+
+    def invoke_one(**call: Any) -> dict[str, Any]:
+        if call["FunctionName"] == "payments":
+            return invoke(**call)
+        world.clock.sleep(0.01)
+        refused.append(call)
+        raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Invoke")
+
+    monkeypatch.setattr(world, "invoke", invoke_one)
+    for number in range(100):
+        world.fail(f"evt_{number}", f"cus_{number}", OLD)
+        world.fail(f"evt_paid{number}", f"in_{number}", OLD, queue="payments")
+    with pytest.raises(ConfigurationError):
+        world.run()
+    assert (world.left(), len(refused)) == (100, 1)
+    assert attempts_used(world) == 0
+
+
+def test_refused_event_is_left_to_an_operator(play: Play) -> None:
+    world = play(World(is_poison).refuse())
+    add_poison(world, 1)
+    for run in range(ATTEMPTS):
+        for number in range(3):
+            world.fail(f"evt_{run}_{number}", f"cus_{run}_{number}", OLD)
+        world.run()
+        world.clock.now += INTERVAL
+        assert world.left() == 1
+    assert world.metrics[names.EVENTS_GIVEN_UP] == [0] * (ATTEMPTS - 1) + [1]
 
 
 def add_poison(world: World, count: int, begin: int = 0) -> None:
