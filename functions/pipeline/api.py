@@ -6,7 +6,8 @@ answer                     first call               after an earlier call with u
 2xx                        applied                  applied
 409 `already_applied`      applied                  applied
 409 `request_in_progress`  `TransientError`         `TransientError`
-409, other or no code      applied                  `TransientError`; the outcome stays unknown
+409, codeless              applied                  `TransientError`; the outcome stays unknown
+409, anything else         `TransientError`         `TransientError`; the outcome is unknown
 `idempotency_key_reused`   applied, other body      applied, other body
 401, 403                   `AuthenticationRefusedError`
 408, 425, 429, 5xx         `TransientError` (429 and 503 with Retry-After)
@@ -15,8 +16,10 @@ no answer                  `TransientError`
 everything else            `PermanentError`         `DoubtfulRefusalError`; the outcome stays unknown
 =========================  =======================  =======================================================
 
-The code is the member `code` of the answer's JSON object. Only an unambiguous answer settles an earlier call
-of unknown outcome: a proxy in front of the API knows nothing of that call.
+The code is the member `code` of the answer's JSON object. It counts with any status from 400 to 499 that the
+table does not list alone. Only an unambiguous answer settles an earlier call of unknown outcome: a proxy in
+front of the API knows nothing of that call. An API that has no codes answers a codeless 409: no body, or a
+JSON object without a code. Any other 409 may be a proxy's, such as Cloudflare's for a failed DNS lookup.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -67,8 +70,9 @@ CONFLICT: Final = 409
 AUTHENTICATION_REFUSED: Final = frozenset({401, 403})
 TRANSIENT: Final = frozenset({408, 425, 429})
 HONOURS_RETRY_AFTER: Final = frozenset({429, 503})
-# A gateway answers these for an API that may still be processing the call.
-ANSWERED_BY_A_GATEWAY: Final = frozenset({502, 504})
+# The API itself answers these 5xx, when it no longer processes the call. Gateways answer the others for an
+# API that may still be processing it: 502 and 504, and Cloudflare's 520 to 527.
+ANSWERED_BY_THE_API: Final = frozenset({500, 503})
 # The API's codes; see docs/huntaze-api.md.
 ALREADY_APPLIED: Final = "already_applied"
 IN_PROGRESS: Final = "request_in_progress"
@@ -171,15 +175,18 @@ def _classify(response: httpx.Response, path: str, answer: bytes, *, doubt: bool
         if code == KEY_REUSED:
             logger.warning("event applied before with another body", extra={"status": status, "path": path})
         return
-    if status == CONFLICT and code != EVENT_REJECTED:
+    rejected = refusal and code == EVENT_REJECTED
+    if status == CONFLICT and not rejected:
         if code == IN_PROGRESS:
             reason = "the API is still processing an earlier call for this event"
+        elif not _is_codeless(answer):
+            reason = f"the API answered {status} without a code of its contract"
         elif doubt:
             reason = f"the API answered {status} without a code {AFTER_UNKNOWN_OUTCOME}"
         else:
             return
         raise TransientError(reason, status=status, path=path, unknown_outcome=True, in_flight=True)
-    raise _failure(response, path, answer, doubt=doubt and code != EVENT_REJECTED)
+    raise _failure(response, path, answer, doubt=doubt and not rejected)
 
 
 def _failure(response: httpx.Response, path: str, answer: bytes, *, doubt: bool) -> EventError:
@@ -196,7 +203,7 @@ def _failure(response: httpx.Response, path: str, answer: bytes, *, doubt: bool)
             path=path,
             retry_after=wait,
             unknown_outcome=response.is_server_error,
-            in_flight=status in ANSWERED_BY_A_GATEWAY,
+            in_flight=response.is_server_error and status not in ANSWERED_BY_THE_API,
         )
     kept = answer[:ANSWER_KEPT_BYTES].decode("utf-8", errors="replace")
     if doubt:
@@ -207,12 +214,26 @@ def _failure(response: httpx.Response, path: str, answer: bytes, *, doubt: bool)
 
 def _error_code(answer: bytes) -> str | None:
     """Read the code of an answer; None if it has none."""
+    code = (_json_object(answer) or {}).get("code")
+    return code if isinstance(code, str) else None
+
+
+def _is_codeless(answer: bytes) -> bool:
+    """Whether an API without codes can answer this: nothing, or a JSON object without a code in it."""
+    document = _json_object(answer)
+    if document is None:
+        return not answer.strip()
+    error = document.get("error")
+    return "code" not in document and not (isinstance(error, dict) and "code" in error)
+
+
+def _json_object(answer: bytes) -> dict[str, Any] | None:
+    """Read the JSON object of an answer; None if it is anything else."""
     try:
         document = json.loads(answer)
     except (ValueError, RecursionError):
         return None
-    code = document.get("code") if isinstance(document, dict) else None
-    return code if isinstance(code, str) else None
+    return document if isinstance(document, dict) else None
 
 
 def _read_beginning(response: httpx.Response) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -198,7 +197,11 @@ def _fetches(delivery: Delivery, claim: Claim) -> bool:
     """Whether to send the object's current state instead of the event's."""
     if delivery.settings.order == names.REFETCH:
         return True
-    return claim.undecided and settings.secret(names.STRIPE_SECRET_KEY) is not None
+    try:
+        return claim.undecided and settings.secret(names.STRIPE_SECRET_KEY) is not None
+    except EventError:
+        _end_claim(claim, doubt=claim.doubt, in_flight=False)
+        raise
 
 
 def _send_fetched_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
@@ -215,8 +218,12 @@ def _send_fetched_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
             ),
         )
         request = None if state.get("deleted") is True else route.request(state)
-    except EventError:
-        _end_claim(claim, doubt=claim.doubt, in_flight=False)
+    except EventError as failure:
+        refused = isinstance(failure, PermanentError | InvalidEventError)
+        doubt = claim.doubt and not (refused and delivery.settles)
+        _end_claim(claim, doubt=doubt, in_flight=False, refused=refused)
+        if doubt and isinstance(failure, PermanentError):
+            raise _doubtful(failure) from failure
         raise
     if request is None:
         # There is nothing to update: the deletion has an event of its own.
@@ -267,24 +274,38 @@ def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: s
     except EventError as failure:
         refused = isinstance(failure, PermanentError) and not isinstance(failure, DoubtfulRefusalError)
         other_body = claim.doubt and idempotency_key != delivery.key and not delivery.settles
-        _end_claim(claim, doubt=doubt and (other_body or not refused), in_flight=in_flight)
+        unknown = doubt and (other_body or not refused)
+        _end_claim(claim, doubt=unknown, in_flight=in_flight, refused=refused)
         if refused and other_body and isinstance(failure, PermanentError):
-            raise DoubtfulRefusalError(
-                f"{failure.reason} {AFTER_UNKNOWN_OUTCOME}",
-                status=failure.status,
-                path=failure.path,
-                answer=failure.answer,
-            ) from failure
+            raise _doubtful(failure) from failure
         raise
 
 
-def _end_claim(claim: Claim, *, doubt: bool, in_flight: bool) -> None:
-    # An error here is ignored: a claim that is kept is safe, and the caller raises why the event failed.
-    with suppress(EventError):
+def _doubtful(refusal: PermanentError) -> DoubtfulRefusalError:
+    """Turn a refusal that says nothing about an earlier call into one that says so."""
+    return DoubtfulRefusalError(
+        f"{refusal.reason} {AFTER_UNKNOWN_OUTCOME}",
+        status=refusal.status,
+        path=refusal.path,
+        answer=refusal.answer,
+    )
+
+
+def _end_claim(claim: Claim, *, doubt: bool, in_flight: bool, refused: bool = False) -> None:
+    """End a claim after a failure, which the caller raises.
+
+    An error of the table is ignored: a claim that is kept is safe. Only after a refusal without doubt it is
+    raised instead of the refusal: the event would be parked as refused, while the table says that its outcome
+    is unknown.
+    """
+    try:
         if doubt:
             claim.mark_unknown(in_flight=in_flight)
         else:
             claim.release()
+    except EventError:
+        if refused and not doubt:
+            raise
 
 
 def _retry(delivery: Delivery, action: Callable[[], Result]) -> Result:

@@ -20,11 +20,13 @@ LATE_SECONDS: Final = 10
 OK: Final = "answered"
 LOST: Final = "answered, and the answer is lost"
 LATE: Final = "no answer: the API is still at it"
+LATE_524: Final = "524 from a proxy: the API is still at it"
 UNSENT: Final = "not sent: no connection"
 FAILED: Final = "500, not applied"
 FAILED_APPLIED: Final = "500, and applied"
 STRANGER_404: Final = "404 from a proxy"
 STRANGER_422: Final = "422 without a code from a proxy"
+STRANGER_409: Final = "409 from a proxy"
 REJECTED: Final = "422, rejects the event"
 LIMITED: Final = "429"
 UNAUTHORISED: Final = "401"
@@ -92,7 +94,7 @@ class Api(NamedTuple):
 
     def possible(self, call: Call, outcome: str, dialect: Dialect) -> bool:
         """Whether an outcome can be in this state."""
-        if outcome in (LATE, KILLED_LATE):
+        if outcome in (LATE, LATE_524, KILLED_LATE):
             return not self._known(call)
         if outcome == REJECTED:
             return not self._known(call) or not dialect.key_first
@@ -102,11 +104,14 @@ class Api(NamedTuple):
         """Return the state after a call, and the answer, which a killed invocation does not receive."""
         if outcome in _GATEWAY:
             return self, _answer(_GATEWAY[outcome])
+        if outcome == STRANGER_409:
+            return self, _answer(409, "stranger")
         if outcome in (UNSENT, KILLED_BEFORE):
             return self, {"fails": "ConnectError"}
-        if outcome in (LATE, KILLED_LATE):
+        if outcome in (LATE, LATE_524, KILLED_LATE):
             still = Open(call, now + LATE_SECONDS)
-            return self._replace(open=tuple(sorted((*self.open, still)))), {"fails": "ReadTimeout"}
+            answer = _answer(524) if outcome == LATE_524 else {"fails": "ReadTimeout"}
+            return self._replace(open=tuple(sorted((*self.open, still)))), answer
         if outcome == REJECTED:
             return self, _refused(422, EVENT_REJECTED, dialect)
         after, answer = self._usual(call, now, dialect)

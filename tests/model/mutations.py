@@ -257,8 +257,8 @@ MUTATIONS: Final = (
     Mutation(
         "an effect is released after a call of unknown outcome",
         apply,
-        "_end_claim(claim, doubt=doubt and (other_body or not refused), in_flight=in_flight)",
-        "_end_claim(claim, doubt=False, in_flight=in_flight)",
+        "unknown = doubt and (other_body or not refused)",
+        "unknown = False",
         {"Once": "TWICE", "Latest": "OLDER"},
     ),
     Mutation(
@@ -267,6 +267,20 @@ MUTATIONS: Final = (
         "or self._may_fetch)",
         "or False)",
         {"RefetchLate": "OLDER"},
+    ),
+    Mutation(
+        "a proxy's 409 counts as applied",
+        api,
+        "elif not _is_codeless(answer):",
+        "elif False:",
+        {"OnceProxy409": "LOST"},
+    ),
+    Mutation(
+        "a call is not in flight after a gateway's 524",
+        api,
+        "status not in ANSWERED_BY_THE_API",
+        "status in (502, 504)",
+        {"LatestLate524": "OLDER"},
     ),
     Mutation(
         "a table that does not answer is an unexpected error",

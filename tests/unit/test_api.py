@@ -65,9 +65,32 @@ def test_answer_table(status: int) -> None:
     with pytest.raises(EventError) as caught:
         post(answering(status, text="the answer names ada@example.com"))
     assert type(caught.value) is kind
+    assert caught.value.in_flight == (status >= 500 and status not in (500, 503))
     assert (caught.value.status, caught.value.path) == (status, "/api/billing/invoice-paid")
     assert str(status) in caught.value.reason
     assert "ada@example.com" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "error code: 1001",
+        "<html><title>409 Conflict</title></html>",
+        '{"code": "version_conflict"}',
+        '{"code": null}',
+        '{"error": {"code": "request_in_progress"}}',
+        '["conflict"]',
+    ],
+)
+def test_conflict_that_the_api_may_not_have_answered_is_not_applied(text: str) -> None:
+    with pytest.raises(TransientError, match="409 without a code of its contract") as caught:
+        post(answering(409, text=text))
+    assert caught.value.unknown_outcome
+
+
+@pytest.mark.parametrize("text", ["", " ", "{}", '{"error": "applied before"}', '{"title": "Conflict"}'])
+def test_conflict_of_an_api_without_codes_is_applied(text: str) -> None:
+    post(answering(409, text=text))
 
 
 @pytest.mark.parametrize("status", [400, 404, 410, 413, 415, 422])
