@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from functions.pipeline import idempotency_table, process
 from functions.pipeline.idempotency import record_key
+from functions.shared import settings
+from functions.shared.errors import TransientError
 from ops.local.clients import Aws
 from ops.reference.huntaze import NO_ANSWER, Fault, ReferenceApi
 from tests.functions.conftest import API_KEY, SECRET, TABLE, Parked, Start, fresh
@@ -494,3 +499,52 @@ def test_parked_event_holds_no_secret_and_is_applied_when_redriven(
     assert "PLANTED" not in json.dumps(body)
     assert body["parked"]["answer"] == "you sent Authorization: Bearer ***"
     assert payments.invoke(body["envelope"])["outcome"] == "applied"
+
+
+@pytest.mark.parametrize("body", ["error code: 1001", '{"code": "version_conflict"}'])
+def test_conflict_that_a_proxy_answered_loses_no_event(
+    api: ReferenceApi, payments: Function, parked: Parked, body: str
+) -> None:
+    envelope = paid()
+    api.fail(Fault(status=409, body=body, times=4))
+    with pytest.raises(FunctionError, match="409 without a code of its contract"):
+        payments.invoke(envelope)
+    assert payments.invoke(envelope)["outcome"] == "applied"
+    assert parked.take() == []
+
+
+def test_refused_event_is_not_parked_while_the_table_keeps_it_claimed(
+    api: ReferenceApi,
+    aws: Aws,
+    environment: dict[str, str],
+    payments: Function,
+    parked: Parked,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings.forget_settings()
+    table = ThrottledFromTheSecondCall(aws.client("dynamodb"))
+    monkeypatch.setattr(idempotency_table, "client", lambda: table)
+    context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000, client_context=None)
+    api.fail(Fault(status=404, times=1))
+    try:
+        with pytest.raises(TransientError, match="ThrottlingException"):
+            process.process("payments", paid(), context)
+    finally:
+        settings.forget_settings()
+    assert parked.take() == []
+
+
+class ThrottledFromTheSecondCall:
+    """The table's client: a claim can be made, and not be released."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self._calls += 1
+        if self._calls > 1:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "DynamoDB")
+        return getattr(self._client, name)

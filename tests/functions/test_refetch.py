@@ -285,3 +285,44 @@ def test_refusal_of_a_fetched_state_settles_another_one_only_with_settle(
     assert refetching.invoke(envelope, settles=settles)["outcome"] == "parked"
     ((attributes, _),) = parked.take()
     assert attributes["error"] == ("PermanentError" if settles else "DoubtfulRefusalError")
+
+
+def test_event_is_in_no_doubt_before_its_stripe_key_was_read(
+    api: ReferenceApi, aws: Aws, stripe: ReferenceStripe, start: Start, parked: Parked
+) -> None:
+    secrets = aws.client("secretsmanager")
+    secrets.create_secret(Name="api-key-alone", SecretString=json.dumps({names.HUNTAZE_API_KEY: API_KEY}))
+    billing = start("billing", STRIPE_API_URL=stripe.url, SECRET_IDS="api-key-alone,stripe-key-to-come")
+    first = customer_updated(name="first")
+    tie = customer_updated(first, name="tie")
+    stripe.put(object_of(first) | {"name": "present"})
+    assert billing.invoke(first)["outcome"] == "applied"
+    with pytest.raises(FunctionError):
+        billing.invoke(tie)
+    assert requests_for(api, tie) == []
+
+    stripe_key = {names.STRIPE_SECRET_KEY: STRIPE_KEY}
+    secrets.create_secret(Name="stripe-key-to-come", SecretString=json.dumps(stripe_key))
+    api.fail(Fault(status=404, times=1))
+    assert billing.invoke(tie)["outcome"] == "parked"
+    assert [attributes["error"] for attributes, _ in parked.take()] == ["PermanentError"]
+
+
+def test_operator_settles_the_doubt_of_an_object_that_stripe_has_no_more(
+    api: ReferenceApi, stripe: ReferenceStripe, start: Start, secret: str, parked: Parked
+) -> None:
+    billing = start("billing", STRIPE_API_URL=stripe.url, SECRET_IDS=secret)
+    first = customer_updated(name="first")
+    tie, third = customer_updated(first, name="tie"), customer_updated(first, name="third")
+    stripe.put(object_of(first) | {"name": "present"})
+    assert billing.invoke(first)["outcome"] == "applied"
+    api.fail(Fault(status=500, applies=True, times=4))
+    with pytest.raises(FunctionError):
+        billing.invoke(tie)
+    stripe.clear()
+    errors = []
+    for settles in (False, True):
+        assert billing.invoke(tie, settles=settles)["outcome"] == "parked"
+        errors += [attributes["error"] for attributes, _ in parked.take()]
+    assert errors == ["DoubtfulRefusalError", "PermanentError"]
+    assert billing.invoke(third)["outcome"] == "parked"
