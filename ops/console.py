@@ -50,7 +50,7 @@ class PlainConsole(Console):
                 yield Segment(plain_lines(segment.text), segment.style)
 
 
-class Table:
+class PlainTable:
     """A table that is readable at any width: it drops columns without content and never cuts a cell.
 
     Where the columns do not fit side by side, the `text` columns wrap; where that is not enough, each row

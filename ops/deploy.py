@@ -78,7 +78,7 @@ def operator_workspace() -> Iterator[Workspace]:
 
 
 @dataclass(frozen=True)
-class Planned:
+class SavedPlan:
     """A saved plan: its counts, its Markdown, and the Terraform that can apply it.
 
     Parameters
@@ -108,7 +108,7 @@ def plan(
     destroy: bool = False,
     refresh: bool = True,
     applied: bool = False,
-) -> Planned:
+) -> SavedPlan:
     """Synthesise and plan an environment; save the plan, and its Markdown beside it.
 
     Parameters
@@ -157,7 +157,7 @@ def stack_of(workspace: Workspace, environment: str, steps: Steps) -> Terraform:
     return _initialised(workspace, stack_name(environment), environment, steps)
 
 
-def plan_bootstrap(workspace: Workspace, steps: Steps) -> Planned:
+def plan_bootstrap(workspace: Workspace, steps: Steps) -> SavedPlan:
     """Synthesise and plan the stack of the state bucket."""
     with steps.step("synth"):
         synthesise(workspace, [])
@@ -172,7 +172,7 @@ def plan_stack(
     *,
     destroy: bool = False,
     refresh: bool = True,
-) -> Planned:
+) -> SavedPlan:
     """Plan a synthesised stack."""
     terraform = _initialised(workspace, stack, name, steps)
     workspace.plans.mkdir(parents=True, exist_ok=True)
@@ -187,7 +187,7 @@ def plan_stack(
     markdown_file = file.with_suffix(".md")
     shown = terraform.show(file)
     markdown_file.write_text(plan_report.render(shown, name, refreshed=refresh))
-    return Planned(terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown), shown)
+    return SavedPlan(terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown), shown)
 
 
 def _check_known(environment: str) -> None:
@@ -232,7 +232,7 @@ def makes_bus(plan: Mapping[str, Any]) -> bool:
     )
 
 
-def require_approved(planned: Planned, approved: Path) -> None:
+def require_approved(planned: SavedPlan, approved: Path) -> None:
     """Refuse a plan whose Markdown is not the approved one.
 
     Raises
@@ -251,7 +251,7 @@ def require_approved(planned: Planned, approved: Path) -> None:
         )
 
 
-def apply(planned: Planned, steps: Steps) -> list[str]:
+def apply(planned: SavedPlan, steps: Steps) -> list[str]:
     """Apply exactly what was planned; return the addresses of all resources in the state.
 
     Raises

@@ -22,7 +22,7 @@ from ops.errors import OperatorError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ops.deploy import Planned
+    from ops.deploy import SavedPlan
 
 # Lambda API reference, PutFunctionConcurrency: this many executions of an account stay unreserved.
 UNRESERVED: Final = 100
@@ -47,7 +47,7 @@ class Finding:
     fatal: bool = False
 
 
-def check(name: str, planned: Planned, console: Console, *, applying: bool) -> None:
+def check(name: str, planned: SavedPlan, console: Console, *, applying: bool) -> None:
     """Check whether an environment's plan can be applied, and print warnings.
 
     Raises

@@ -29,7 +29,7 @@ _SCHEDULE: Final = (
 
 
 @dataclass(frozen=True)
-class State:
+class SwitchState:
     """Whether a part is deployed and paused, and since when, where that is known."""
 
     deployed: bool
@@ -59,7 +59,7 @@ class Switch(Protocol):
     def return_path(self) -> str:
         """How these events are processed after the pause."""
 
-    def state(self, environment: Environment) -> State:
+    def state(self, environment: Environment) -> SwitchState:
         """Return whether the part runs."""
 
     def pause(self, environment: Environment, now: datetime) -> None:
@@ -81,12 +81,14 @@ class HandlerRule:
     )
     return_path = "After the pause, run the replay that resume prints, while the archive holds its events"
 
-    def state(self, environment: Environment) -> State:
+    def state(self, environment: Environment) -> SwitchState:
         """Return whether the rule is enabled, and the time in its tag."""
         rule = self._rule(environment)
         if rule is None:
-            return State(deployed=False)
-        return State(deployed=True, paused=rule["State"] == DISABLED, since=self.since(environment, rule))
+            return SwitchState(deployed=False)
+        return SwitchState(
+            deployed=True, paused=rule["State"] == DISABLED, since=self.since(environment, rule)
+        )
 
     def since(self, environment: Environment, rule: Mapping[str, Any] | None = None) -> datetime | None:
         """Return when a pause began whose replay was not printed yet."""
@@ -148,12 +150,12 @@ class AuditMapping:
     )
     return_path = "After the pause, the function works off the queue"
 
-    def state(self, environment: Environment) -> State:
+    def state(self, environment: Environment) -> SwitchState:
         """Return whether the mapping is enabled."""
         mapping = self._mapping(environment)
         if mapping is None:
-            return State(deployed=False)
-        return State(deployed=True, paused=mapping["State"] in ("Disabled", "Disabling"))
+            return SwitchState(deployed=False)
+        return SwitchState(deployed=True, paused=mapping["State"] in ("Disabled", "Disabling"))
 
     def pause(self, environment: Environment, now: datetime) -> None:
         """Disable the mapping."""
@@ -190,12 +192,12 @@ class Schedule:
     effect: str
     return_path: str
 
-    def state(self, environment: Environment) -> State:
+    def state(self, environment: Environment) -> SwitchState:
         """Return whether the schedule is enabled."""
         schedule = self._schedule(environment)
         if schedule is None:
-            return State(deployed=False)
-        return State(deployed=True, paused=schedule["State"] == DISABLED)
+            return SwitchState(deployed=False)
+        return SwitchState(deployed=True, paused=schedule["State"] == DISABLED)
 
     def pause(self, environment: Environment, now: datetime) -> None:
         """Disable the schedule."""
@@ -211,7 +213,7 @@ class Schedule:
         if schedule is not None:
             kept = {name: schedule[name] for name in _SCHEDULE if schedule.get(name)}
             with aws_errors(f"to change the schedule {schedule['Name']}"):
-                environment.client("scheduler").update_schedule(**kept, State=state)
+                environment.client("scheduler").update_schedule(**kept, SwitchState=state)
 
     def _schedule(self, environment: Environment) -> dict[str, Any] | None:
         name = environment.resource(f"{self.family}-schedule")

@@ -35,30 +35,30 @@ Answer = tuple[int, str | None]
 
 
 @dataclass(frozen=True)
-class Request:
+class ProbeRequest:
     """One request of the pipeline, without its Authorization; the body's first key is the object's id."""
 
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
 
-    def with_body(self, **changes: Any) -> Request:
+    def with_body(self, **changes: Any) -> ProbeRequest:
         """Return the request with values of its body changed."""
         return replace(self, body={**self.body, **changes})
 
     @property
-    def invalid(self) -> Request:
+    def invalid(self) -> ProbeRequest:
         """The same request without the object's id, which no API can apply."""
         return self.with_body(**{next(iter(self.body)): None})
 
     @property
-    def other(self) -> Request:
+    def other(self) -> ProbeRequest:
         """The same request with another content."""
         return self.with_body(metadata={"contract_check": "other"})
 
 
 @dataclass(frozen=True)
-class Finding:
+class PromiseCheck:
     """Whether one promise is kept on one path; `problem` is empty if it is."""
 
     path: str
@@ -72,7 +72,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleEvent:
     """A shipped sample event and its path."""
 
     path: str
@@ -80,7 +80,7 @@ class Sample:
     detail: Mapping[str, Any] = field(repr=False)
     customer_id: str = ""
 
-    def fresh(self) -> Request:
+    def fresh(self) -> ProbeRequest:
         """Return its request with fresh ids for the event and its objects."""
         detail = FreshIds(f"contract check {uuid.uuid4()}", own_ids({"detail": self.detail})).rewritten(
             self.detail
@@ -98,10 +98,10 @@ class Sample:
             "X-Stripe-Event-Created": str(detail["created"]),
             "X-Stripe-Api-Version": detail["api_version"],
         }
-        return Request(self.path, headers, body)
+        return ProbeRequest(self.path, headers, body)
 
 
-def samples(paths: Collection[str], customer_id: str = "") -> list[Sample]:
+def samples(paths: Collection[str], customer_id: str = "") -> list[SampleEvent]:
     """Return a sample of each path and event type; of the given paths only, if there are any.
 
     Raises
@@ -115,7 +115,7 @@ def samples(paths: Collection[str], customer_id: str = "") -> list[Sample]:
         route = ROUTES.get(detail["type"])
         request = route.request(detail["data"]["object"]) if route else None
         if request is not None:
-            found.append(Sample(request.path, detail["type"], detail, customer_id))
+            found.append(SampleEvent(request.path, detail["type"], detail, customer_id))
     known = {sample.path for sample in found}
     for path in paths:
         if path not in known:
@@ -126,7 +126,9 @@ def samples(paths: Collection[str], customer_id: str = "") -> list[Sample]:
     return [sample for sample in found if not paths or sample.path in paths]
 
 
-def run(url: str, key: str, chosen: Collection[Sample], report: Callable[[Finding], None]) -> list[Finding]:
+def run(
+    url: str, key: str, chosen: Collection[SampleEvent], report: Callable[[PromiseCheck], None]
+) -> list[PromiseCheck]:
     """Check every promise with every sample, and report each finding at once.
 
     Raises
@@ -139,7 +141,7 @@ def run(url: str, key: str, chosen: Collection[Sample], report: Callable[[Findin
         for sample in chosen:
             probe = _Probe(client, key)
             for promise, problem in _promises(probe, sample.fresh(), sample.fresh()):
-                finding = Finding(sample.path, sample.event_type, promise, problem)
+                finding = PromiseCheck(sample.path, sample.event_type, promise, problem)
                 report(finding)
                 findings.append(finding)
     return findings
@@ -150,7 +152,7 @@ class _Probe:
     client: httpx.Client
     key: str = field(repr=False)
 
-    def send(self, request: Request, key: str | None = None) -> Answer:
+    def send(self, request: ProbeRequest, key: str | None = None) -> Answer:
         """Return the status, and the code in the body or None. Status 0 means a read timeout."""
         headers = {**request.headers, "Authorization": f"Bearer {self.key if key is None else key}"}
         try:
@@ -169,7 +171,7 @@ class _Probe:
         return answer.status_code, code if isinstance(code, str) else None
 
 
-def _promises(probe: _Probe, one: Request, another: Request) -> Iterator[tuple[str, str]]:
+def _promises(probe: _Probe, one: ProbeRequest, another: ProbeRequest) -> Iterator[tuple[str, str]]:
     """Yield each promise with the wrong answer, or with an empty text."""
     rejected, reused = {(422, EVENT_REJECTED)}, {(422, IDEMPOTENCY_KEY_REUSED)}
     known = {(409, ALREADY_APPLIED)}

@@ -19,7 +19,7 @@ from typing import Any
 from functions.dead_letters.message import DOUBTFUL, TRANSIENT
 from ops import ROOT
 from ops.chaos.faults import FaultSpec, with_seed
-from ops.chaos.history import Planned, payment
+from ops.chaos.history import PlannedDelivery, payment
 from ops.chaos.stage import Stage
 from ops.errors import OperatorError
 from ops.local.deployment import shell_exports
@@ -77,7 +77,7 @@ def _play(stage: Stage, dialect: str, count: int) -> None:
     stage.wait_until_ended()
 
 
-def with_other_body(delivery: Planned) -> Planned:
+def with_other_body(delivery: PlannedDelivery) -> PlannedDelivery:
     """Return the same event with a body that the API rejects unless it has applied the event before."""
     detail: dict[str, Any] = copy.deepcopy(delivery.detail)
     detail["data"]["object"]["currency"] = "xts"

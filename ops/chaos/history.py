@@ -33,14 +33,14 @@ REFUSED_STATUS = 422
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedDelivery:
     """One delivery: the event with its expected outcome, and the Stripe event to put on the bus."""
 
     event: Event
     detail: dict[str, Any] = field(repr=False)
 
 
-def plan(seed: int, counts: Sequence[int]) -> list[list[Planned]]:
+def plan(seed: int, counts: Sequence[int]) -> list[list[PlannedDelivery]]:
     """Return one slice of deliveries per count; the same seed and counts give the same deliveries.
 
     Raises
@@ -50,7 +50,7 @@ def plan(seed: int, counts: Sequence[int]) -> list[list[Planned]]:
     """
     if min(counts) < 1:
         raise ValueError("each slice needs at least one event")
-    slices: list[list[Planned]] = []
+    slices: list[list[PlannedDelivery]] = []
     for number, count in enumerate(counts):
         draw = random.Random(f"{seed}:{number}")  # noqa: S311 - repeatable, not secret
         before = slices[-1] if slices else []
@@ -58,16 +58,16 @@ def plan(seed: int, counts: Sequence[int]) -> list[list[Planned]]:
     return slices
 
 
-def unstorable(seed: int) -> Planned:
+def unstorable(seed: int) -> PlannedDelivery:
     """Return an event that the API accepts and PostgreSQL can't store: a text with a NUL character."""
     history = _history(f"{seed}:unstorable", GENERATIONS[0])
     delivery = next(delivery for delivery in history if delivery.event.type == "customer.updated")
     detail = copy.deepcopy(delivery.detail)
     detail["data"]["object"]["name"] = "Ada\u0000Lovelace"
-    return Planned(replace(delivery.event, storable=False), detail)
+    return PlannedDelivery(replace(delivery.event, storable=False), detail)
 
 
-def two_states_each(seed: int, deliveries: Sequence[Planned]) -> list[Planned]:
+def two_states_each(seed: int, deliveries: Sequence[PlannedDelivery]) -> list[PlannedDelivery]:
     """Replace two thirds of a slice by customers with two states each.
 
     The older states come first, then the rest of the slice, then the newer states.
@@ -82,13 +82,15 @@ def two_states_each(seed: int, deliveries: Sequence[Planned]) -> list[Planned]:
     return [*(older for older, _ in states), *unrelated, *(newer for _, newer in states)]
 
 
-def payment(salt: str) -> Planned:
+def payment(salt: str) -> PlannedDelivery:
     """Return a payment that no other event is about, and that the API accepts."""
     history = _history(salt, GENERATIONS[0])
     return next(delivery for delivery in history if delivery.event.type == "payment_intent.succeeded")
 
 
-def _slice(draw: random.Random, salt: str, count: int, before: Sequence[Planned]) -> list[Planned]:
+def _slice(
+    draw: random.Random, salt: str, count: int, before: Sequence[PlannedDelivery]
+) -> list[PlannedDelivery]:
     repeats = round(count * REPEATED_SHARE)
     seconds = round(count * SECOND_EVENT_SHARE)
     firsts = _firsts(draw, salt, count - repeats - seconds)
@@ -106,7 +108,7 @@ def _slice(draw: random.Random, salt: str, count: int, before: Sequence[Planned]
     return deliveries
 
 
-def _firsts(draw: random.Random, salt: str, count: int) -> list[Planned]:
+def _firsts(draw: random.Random, salt: str, count: int) -> list[PlannedDelivery]:
     bad = max(1, count // BAD_EVERY) if count > 1 else 0
     deliveries = [_refused(f"{salt}:refused:{number}") for number in range(bad)]
     deliveries += [_invalid(draw, f"{salt}:invalid:{number}") for number in range(bad)]
@@ -119,7 +121,7 @@ def _firsts(draw: random.Random, salt: str, count: int) -> list[Planned]:
     return deliveries[:count]
 
 
-def _history(salt: str, generation: str) -> list[Planned]:
+def _history(salt: str, generation: str) -> list[PlannedDelivery]:
     """Return a customer's events in the order in which Stripe created them."""
     samples = {
         path.stem: json.loads(path.read_text()) for path in sorted((SAMPLES / generation).glob("*.json"))
@@ -132,7 +134,7 @@ def _history(salt: str, generation: str) -> list[Planned]:
     return history
 
 
-def _further_states(first: Planned, name: str) -> Iterator[Planned]:
+def _further_states(first: PlannedDelivery, name: str) -> Iterator[PlannedDelivery]:
     for number in range(1, FURTHER_STATES + 1):
         detail = copy.deepcopy(first.detail)
         detail["id"] = FreshIds(f"state {number}").rewritten(first.event.id)
@@ -141,7 +143,7 @@ def _further_states(first: Planned, name: str) -> Iterator[Planned]:
         yield _sending(name, detail)
 
 
-def _second_event(first: Planned, salt: str) -> Planned:
+def _second_event(first: PlannedDelivery, salt: str) -> PlannedDelivery:
     """Return another event about the same object and effect, made a second later, with a body of its own."""
     detail = copy.deepcopy(first.detail)
     stripe_object = detail["data"]["object"]
@@ -149,10 +151,10 @@ def _second_event(first: Planned, salt: str) -> Planned:
     detail["id"] = FreshIds(f"second {salt}").rewritten(first.event.id)
     detail["created"] += 1
     event = replace(first.event, id=detail["id"], created=detail["created"])
-    return Planned(event, detail)
+    return PlannedDelivery(event, detail)
 
 
-def _refused(salt: str) -> Planned:
+def _refused(salt: str) -> PlannedDelivery:
     """Return a payment in a currency that the API always refuses."""
     (path,) = (SAMPLES / REFUSED).glob("*.json")
     sample = json.loads(path.read_text())
@@ -160,7 +162,7 @@ def _refused(salt: str) -> Planned:
     return _sending("payment_intent.succeeded", detail, ExpectedRefusal("PermanentError", REFUSED_STATUS))
 
 
-def _invalid(draw: random.Random, salt: str) -> Planned:
+def _invalid(draw: random.Random, salt: str) -> PlannedDelivery:
     """Return an event that breaks Stripe's contract, or belongs to the other mode."""
     name = draw.choice(("payment_intent.succeeded", "invoice.paid", "customer.updated"))
     sample = json.loads((SAMPLES / GENERATIONS[0] / f"{name}.json").read_text())
@@ -172,7 +174,7 @@ def _invalid(draw: random.Random, salt: str) -> Planned:
     return _sending(name, detail, ExpectedRefusal("InvalidEventError"))
 
 
-def _sending(name: str, detail: dict[str, Any], refusal: ExpectedRefusal | None = None) -> Planned:
+def _sending(name: str, detail: dict[str, Any], refusal: ExpectedRefusal | None = None) -> PlannedDelivery:
     event = Event(
         id=detail["id"],
         type=detail["type"],
@@ -181,7 +183,7 @@ def _sending(name: str, detail: dict[str, Any], refusal: ExpectedRefusal | None 
         expected=_expected(name),
         refusal=refusal,
     )
-    return Planned(event, detail)
+    return PlannedDelivery(event, detail)
 
 
 def _expected(name: str) -> Expected:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ops.chaos.fuzz.run import Fuzzed
 from ops.chaos.verdict import Verdict, Violation
-from ops.console import Table
+from ops.console import PlainTable
 from ops.local.report import BAD, GOOD, Items
 
 # The figures that say how deliveries ended; the table shows those that occurred, as words.
@@ -48,7 +48,7 @@ class PhaseReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class ChaosReport:
     """A whole run. `timings` are seconds per step."""
 
     seed: int
@@ -82,7 +82,7 @@ class Report:
         }
 
 
-def write(report: Report, path: Path) -> None:
+def write(report: ChaosReport, path: Path) -> None:
     """Write `report.json` atomically: a run that is killed leaves the previous report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -90,7 +90,7 @@ def write(report: Report, path: Path) -> None:
     draft.replace(path)
 
 
-def figures_table(report: Report) -> RichTable:
+def figures_table(report: ChaosReport) -> RichTable:
     """Return a table with one line per phase; the figures count everything since the start.
 
     It fits into 80 columns: outcomes are words, so one that did not occur takes no room.
@@ -122,7 +122,7 @@ def figures_table(report: Report) -> RichTable:
     return table
 
 
-def verdict_line(report: Report) -> Text:
+def verdict_line(report: ChaosReport) -> Text:
     """Return the last line of the run, green or red."""
     verdict = "passed" if report.passed else f"FAILED, {len(report.violations)} promises broken"
     return Text.assemble(
@@ -130,20 +130,20 @@ def verdict_line(report: Report) -> Text:
     )
 
 
-def strikes_table(phases: Sequence[PhaseReport]) -> Table:
+def strikes_table(phases: Sequence[PhaseReport]) -> PlainTable:
     """Return a table of the injected failures, with how often each struck."""
     strikes = Counter[str]()
     for phase in phases:
         strikes.update(phase.strikes)
-    table = Table("failure", "strikes", title="Injected failures")
+    table = PlainTable("failure", "strikes", title="Injected failures")
     for name, count in strikes.items():
         table.add_row(name, str(count))
     return table
 
 
-def violations_table(violations: Iterable[Violation]) -> Table:
+def violations_table(violations: Iterable[Violation]) -> PlainTable:
     """Return a table of the broken promises, each with its event."""
-    table = Table("kind", "event", "type", "what", title="Broken promises", text=["what"])
+    table = PlainTable("kind", "event", "type", "what", title="Broken promises", text=["what"])
     for one in violations:
         table.add_row(one.kind, one.subject, one.event_type, one.what)
     return table

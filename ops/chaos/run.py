@@ -13,11 +13,11 @@ from rich.console import Console
 from ops import ROOT
 from ops.chaos.faults import with_seed
 from ops.chaos.fuzz.run import Fuzzed, fuzz
-from ops.chaos.history import Planned, plan, two_states_each, unstorable
+from ops.chaos.history import PlannedDelivery, plan, two_states_each, unstorable
 from ops.chaos.phases import PHASES, Phase
 from ops.chaos.report import (
+    ChaosReport,
     PhaseReport,
-    Report,
     figures_table,
     strikes_table,
     verdict_line,
@@ -43,7 +43,7 @@ SETTINGS = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1", "AUTO_REDRIVE_P
 
 
 @dataclass(frozen=True)
-class Options:
+class ChaosOptions:
     """What to run: the seed, the deliveries of all phases together, fuzzed envelopes, and which phases."""
 
     seed: int = 1
@@ -78,7 +78,7 @@ class Options:
         return chosen
 
 
-def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> Report:
+def run(options: ChaosOptions, console: Console, report_path: Path = REPORT_PATH) -> ChaosReport:
     """Run the phases, print the tables, write the report to a file, and return it.
 
     Raises
@@ -106,14 +106,14 @@ def run(options: Options, console: Console, report_path: Path = REPORT_PATH) -> 
             reports.append(_play(phase, deliveries, stage, options.seed, steps))
     fuzzed = _fuzz(options, steps)
     steps.timings["total"] = time.monotonic() - started
-    report = Report(options.seed, options.events, tuple(reports), fuzzed, steps.timings)
+    report = ChaosReport(options.seed, options.events, tuple(reports), fuzzed, steps.timings)
     write(report, report_path)
     _print(report, console)
     console.print(f"written to {report_path}", highlight=False)
     return report
 
 
-def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[Planned]]:
+def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[PlannedDelivery]]:
     """Return the deliveries of each phase.
 
     The poison phase has one event that PostgreSQL can't store, the doubt phase customers with two states.
@@ -128,7 +128,9 @@ def planned(seed: int, events: int, phases: Sequence[Phase]) -> list[list[Planne
     return slices
 
 
-def _play(phase: Phase, deliveries: list[Planned], stage: Stage, seed: int, steps: Steps) -> PhaseReport:
+def _play(
+    phase: Phase, deliveries: list[PlannedDelivery], stage: Stage, seed: int, steps: Steps
+) -> PhaseReport:
     started = time.monotonic()
     with steps.step(phase.name) as step:
         stage.progress, stage.injected = step.advance_to, {}
@@ -151,7 +153,7 @@ def _play(phase: Phase, deliveries: list[Planned], stage: Stage, seed: int, step
     return PhaseReport(phase.name, phase.title, len(deliveries), strikes, verdict, time.monotonic() - started)
 
 
-def _fuzz(options: Options, steps: Steps) -> tuple[Fuzzed, ...]:
+def _fuzz(options: ChaosOptions, steps: Steps) -> tuple[Fuzzed, ...]:
     """Fuzz the functions after the phases, with an embedded AWS of their own."""
     if not options.examples:
         return ()
@@ -188,7 +190,7 @@ def _never_struck(phase: Phase, strikes: dict[str, int]) -> list[Violation]:
     ]
 
 
-def _print(report: Report, console: Console) -> None:
+def _print(report: ChaosReport, console: Console) -> None:
     console.print()
     console.print(figures_table(report))
     console.print(strikes_table(report.phases))

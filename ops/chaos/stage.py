@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from functions.dead_letters.lease import event_key
 from functions.shared import names
-from ops.chaos.history import Planned
+from ops.chaos.history import PlannedDelivery
 from ops.chaos.servers import Servers
 from ops.chaos.verdict import Sent, Verdict, check
 from ops.local import drive
@@ -54,7 +54,7 @@ class Stage:
     observer: Observer
     sent: list[Sent] = field(default_factory=list)
     poison: set[str] = field(default_factory=set)
-    pending: list[Planned] = field(default_factory=list)
+    pending: list[PlannedDelivery] = field(default_factory=list)
     injected: dict[str, int] = field(default_factory=dict)
     attempts_spent: int = 0
     healthy_since: float = 0.0

@@ -66,7 +66,7 @@ def check(
         return
     confirm(f"Apply {2 * len(samples)} made-up events at {base}?", yes=yes, as_json=as_json)
 
-    def print_finding(finding: probe.Finding) -> None:
+    def print_finding(finding: probe.PromiseCheck) -> None:
         line = f"{finding.path}  {finding.event_type}  {finding.promise}: {finding.problem or 'kept'}"
         console.print(styled(line, "red" if finding.problem else "green"), soft_wrap=True)
 

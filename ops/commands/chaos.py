@@ -33,10 +33,10 @@ def chaos(
 
     It fails if a promise is broken. The report is written to build/chaos/report.json.
     """
-    from ops.chaos.run import Options, run
+    from ops.chaos.run import ChaosOptions, run
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    report = run(Options(seed, events, examples, names), open_console(as_json=as_json))
+    report = run(ChaosOptions(seed, events, examples, names), open_console(as_json=as_json))
     if as_json:
         print_json(report.as_json())
     if not report.passed:

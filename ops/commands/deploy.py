@@ -15,7 +15,7 @@ from ops.console import confirm, open_console, plural, print_json, print_line, r
 from ops.progress import Steps
 
 if TYPE_CHECKING:
-    from ops.deploy import Planned
+    from ops.deploy import SavedPlan
 
 BOOTSTRAP = "bootstrap"
 # By what happens to a resource.
@@ -148,7 +148,7 @@ class _Change:
         self._dry_run = dry_run
         self._as_json = as_json
 
-    def finish(self, planned: Planned, *, may_miss_events: bool = False) -> None:
+    def finish(self, planned: SavedPlan, *, may_miss_events: bool = False) -> None:
         """Show the plan, apply it unless it is a dry run, and report what was done.
 
         Parameters
@@ -194,7 +194,7 @@ class _Change:
             as_json=self._as_json,
         )
 
-    def _applied(self, planned: Planned) -> dict[str, Any]:
+    def _applied(self, planned: SavedPlan) -> dict[str, Any]:
         from ops import deploy as deploys
 
         confirm(self._question, yes=self._yes, as_json=self._as_json)
@@ -202,7 +202,7 @@ class _Change:
         return planned.terraform.outputs()
 
 
-def _show(planned: Planned, *, as_json: bool) -> None:
+def _show(planned: SavedPlan, *, as_json: bool) -> None:
     """Print the counts, a line for each resource, and where the whole plan is."""
     from ops import plan_report
 
@@ -212,7 +212,7 @@ def _show(planned: Planned, *, as_json: bool) -> None:
     print_line(f"whole plan: {_markdown_path(planned)}", as_json=as_json)
 
 
-def _document(planned: Planned, environment: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
+def _document(planned: SavedPlan, environment: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
     summary = planned.summary
     return {
         "environment": environment,
@@ -226,5 +226,5 @@ def _document(planned: Planned, environment: str, *, applied: bool, dry_run: boo
     }
 
 
-def _markdown_path(planned: Planned) -> str:
+def _markdown_path(planned: SavedPlan) -> str:
     return planned.markdown_file.relative_to(ROOT).as_posix()

@@ -13,7 +13,7 @@ from ops.errors import OperatorError
 from ops.signals import FAILED
 
 if TYPE_CHECKING:
-    from ops.local.report import Report
+    from ops.local.report import LocalReport
 
 
 def register(app: typer.Typer) -> None:
@@ -56,13 +56,13 @@ def local(
 
         more = ["--count", count, *(["--events", str(events.resolve())] if events else [])]
         raise typer.Exit(kept.start_detached([*more, *(["--json"] if as_json else [])]))
-    from ops.local.run import Options, run
+    from ops.local.run import LocalOptions, run
 
-    def print_report(report: Report) -> None:
+    def print_report(report: LocalReport) -> None:
         if as_json:
             print_json(report.as_json())
 
-    if not run(Options(events, number, keep), open_console(as_json=as_json), print_report):
+    if not run(LocalOptions(events, number, keep), open_console(as_json=as_json), print_report):
         raise typer.Exit(FAILED)
 
 

@@ -11,12 +11,12 @@ from rich.console import Console
 from functions.shared.names import HANDLERS
 from ops import times
 from ops.commands.options import DryRun, Env, Json, Yes
-from ops.console import Table, confirm, open_console, print_json, require_terminal, styled
+from ops.console import PlainTable, confirm, open_console, print_json, require_terminal, styled
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
     from ops.environment import Environment
-    from ops.switches import State, Switch
+    from ops.switches import Switch, SwitchState
 
 # EventBridge, "Disabling or deleting event rules": a change takes a short time until it has effect. To replay
 # a little more is harmless: handlers skip what is already applied.
@@ -133,13 +133,13 @@ def _chosen(parts: list[str] | None, *, status: bool) -> dict[str, Switch]:
     return {name: SWITCHES[name] for name in SWITCHES if name in parts}
 
 
-def _require_deployed(states: dict[str, State], env: str) -> None:
+def _require_deployed(states: dict[str, SwitchState], env: str) -> None:
     for name, state in states.items():
         if not state.deployed:
             raise OperatorError(f"{name} is not deployed in {env}: leave it out, or deploy it first")
 
 
-def _pauses(states: dict[str, State]) -> dict[str, datetime]:
+def _pauses(states: dict[str, SwitchState]) -> dict[str, datetime]:
     """Return when each pause began whose events need a replay."""
     return {name: state.since for name, state in states.items() if state.since is not None}
 
@@ -168,18 +168,18 @@ def _remove_tags(environment: Environment, chosen: dict[str, Switch], replays: d
 
 
 def _show(
-    console: Console, states: dict[str, State], *, as_json: bool, replays: dict[str, str] | None = None
+    console: Console, states: dict[str, SwitchState], *, as_json: bool, replays: dict[str, str] | None = None
 ) -> None:
     if as_json:
         print_json([_document(name, state, replays or {}) for name, state in states.items()])
         return
-    table = Table("Part", "State", title="Parts")
+    table = PlainTable("Part", "State", title="Parts")
     for name, state in states.items():
         table.add_row(name, styled(state, "yellow" if state.paused else ""))
     console.print(table)
 
 
-def _document(name: str, state: State, replays: dict[str, str]) -> dict[str, Any]:
+def _document(name: str, state: SwitchState, replays: dict[str, str]) -> dict[str, Any]:
     return {
         "part": name,
         "deployed": state.deployed,

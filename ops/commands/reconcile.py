@@ -13,7 +13,7 @@ from functions.reconciliation.gap import GRACE_SECONDS
 from functions.shared import names
 from ops import times
 from ops.commands.options import DryRun, Env, Json
-from ops.console import Table, open_console, plural, print_json, styled
+from ops.console import PlainTable, open_console, plural, print_json, styled
 from ops.errors import OperatorError
 from ops.progress import Steps
 from ops.signals import FAILED
@@ -156,7 +156,9 @@ def _checked_types(types: list[str]) -> tuple[str, ...]:
 
 def _show(console: Console, findings: Findings, ledger: str) -> None:
     headings = ("Event type", "Events", "Missing", "No handler", "Not applied", "Sent")
-    table = Table(*headings, title=f"Stripe's events and the ledger in {ledger}", keep=("Events", "Missing"))
+    table = PlainTable(
+        *headings, title=f"Stripe's events and the ledger in {ledger}", keep=("Events", "Missing")
+    )
     listed = []
     for line in _document(findings)["types"]:
         missing = line["missing"] + line["unhandled"]

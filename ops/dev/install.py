@@ -86,7 +86,7 @@ class SetupError(Exception):
 
 
 @dataclass(frozen=True)
-class Step:
+class InstallStep:
     """One command of an install, and how many packages it installs."""
 
     what: str
@@ -159,7 +159,9 @@ def install() -> None:
     """Install what the project needs into `.venv`, unless the stamp says that it is done."""
     if not _is_installed(VENV, CATEGORIES):
         # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
-        unpack = Step("unpack the Terraform bindings", (VENV / "bin" / "python", "-c", UNPACK_BINDINGS))
+        unpack = InstallStep(
+            "unpack the Terraform bindings", (VENV / "bin" / "python", "-c", UNPACK_BINDINGS)
+        )
         _install_into(VENV, CATEGORIES, unpack)
     write_programs(VENV / "bin")
 
@@ -199,20 +201,20 @@ def _is_installed(folder: Path, categories: Sequence[str]) -> bool:
     return stamp.is_file() and stamp.read_text() == fingerprint(categories)
 
 
-def _install_into(folder: Path, categories: Sequence[str], *more: Step) -> None:
+def _install_into(folder: Path, categories: Sequence[str], *more: InstallStep) -> None:
     """Make a virtual environment of the locked packages, do the other steps and write the stamp."""
     _stamp(folder).unlink(missing_ok=True)
     python = folder / "bin" / "python"
     name = folder.relative_to(ROOT)
     steps = []
     if not _runs(python, "--version") or not _same_version(python):
-        steps.append(Step(f"make {name}", (sys.executable, "-m", "venv", "--clear", folder)))
+        steps.append(InstallStep(f"make {name}", (sys.executable, "-m", "venv", "--clear", folder)))
     requirements = TEMPORARY / "requirements.txt"
     text = locked(json.loads((ROOT / "Pipfile.lock").read_text()), categories)
     requirements.write_text(text)
     packages = len(text.splitlines())
     pip = (python, "-m", "pip", "install", *PIP_OPTIONS, "-r", requirements)
-    steps += [Step(f"install {packages} locked packages into {name}", pip, packages), *more]
+    steps += [InstallStep(f"install {packages} locked packages into {name}", pip, packages), *more]
     listed = "".join(f"\n  {number}. {step.what}" for number, step in enumerate(steps, 1))
     sys.stderr.write(f"setup: to do once, until Pipfile.lock changes (minutes the first time):{listed}\n")
     for number, step in enumerate(steps, 1):
@@ -244,7 +246,7 @@ def locked(lock: dict[str, dict[str, dict[str, Any]]], categories: Sequence[str]
     return "".join(lines)
 
 
-def _run(step: Step, place: str) -> None:
+def _run(step: InstallStep, place: str) -> None:
     """Run a step and show its progress on one line; show its output only if it fails.
 
     Raises
@@ -293,7 +295,7 @@ def _read(process: subprocess.Popen[str], output: list[str]) -> None:
         output.append(line)
 
 
-def _redraw(title: str, step: Step, output: Sequence[str], seconds: float) -> None:
+def _redraw(title: str, step: InstallStep, output: Sequence[str], seconds: float) -> None:
     """Show on a terminal how far a step is: pip names each package when it begins to fetch it."""
     if sys.stderr.isatty():
         done = sum(line.startswith(("Collecting ", "Ignoring ")) for line in tuple(output))

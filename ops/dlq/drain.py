@@ -14,11 +14,11 @@ from ops.console import plural
 from ops.dlq.filters import Filters
 from ops.dlq.held import HOLD_SECONDS, LOOK_SECONDS, MOST_HELD, HeldMessages, holding
 from ops.dlq.interrupts import Interruption
-from ops.dlq.queues import Queue
+from ops.dlq.queues import NamedQueue
 from ops.progress import Steps
 
-Messages = list[tuple[DeadLetterMessage, Queue]]
-Wanted = Callable[[DeadLetterMessage, Queue], bool]
+Messages = list[tuple[DeadLetterMessage, NamedQueue]]
+Wanted = Callable[[DeadLetterMessage, NamedQueue], bool]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class QueueCounts:
     received: dict[str, set[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, queues: Sequence[Queue]) -> QueueCounts:
+    def of(cls, queues: Sequence[NamedQueue]) -> QueueCounts:
         """Count the messages of queues.
 
         Raises
@@ -56,7 +56,7 @@ class QueueCounts:
         """How many messages of all queues were not received."""
         return sum(self.unseen(queue) for queue in self.sizes)
 
-    def add(self, messages: Messages) -> list[tuple[DeadLetterMessage, Queue]]:
+    def add(self, messages: Messages) -> list[tuple[DeadLetterMessage, NamedQueue]]:
         """Count messages as received, and return those that are new."""
         new = [
             (message, queue)
@@ -69,7 +69,7 @@ class QueueCounts:
 
 
 def inspect(
-    queues: Sequence[Queue], filters: Filters, steps: Steps, interrupted: Interruption
+    queues: Sequence[NamedQueue], filters: Filters, steps: Steps, interrupted: Interruption
 ) -> tuple[Messages, QueueCounts]:
     """Return the chosen messages, oldest first; all are released by then.
 
@@ -88,7 +88,7 @@ def inspect(
 
 
 def batches(
-    queues: Sequence[Queue], wanted: Wanted, steps: Steps, interrupted: Interruption, counts: QueueCounts
+    queues: Sequence[NamedQueue], wanted: Wanted, steps: Steps, interrupted: Interruption, counts: QueueCounts
 ) -> Generator[tuple[HeldMessages, Messages], None, None]:
     """Yield the wanted messages batch by batch; the others are released at once.
 

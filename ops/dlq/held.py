@@ -11,7 +11,7 @@ from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.aws import AwsError
 from functions.shared.errors import EventError
 from ops.dlq.interrupts import Interruption
-from ops.dlq.queues import Queue
+from ops.dlq.queues import NamedQueue
 from ops.environment import aws_errors
 from ops.errors import OperatorError
 
@@ -30,18 +30,18 @@ class HeldMessages:
     def __init__(self, seconds: int) -> None:
         self._seconds = seconds
         self._since = time.monotonic()
-        self._queues: dict[DeadLetterMessage, Queue] = {}
+        self._queues: dict[DeadLetterMessage, NamedQueue] = {}
 
     def __len__(self) -> int:
         return len(self._queues)
 
-    def items(self) -> list[tuple[DeadLetterMessage, Queue]]:
+    def items(self) -> list[tuple[DeadLetterMessage, NamedQueue]]:
         """Return the messages and their queues, the oldest message first."""
         return sorted(self._queues.items(), key=lambda item: item[0].failed_at)
 
     def receive(
         self,
-        queues: Sequence[Queue],
+        queues: Sequence[NamedQueue],
         interrupted: Interruption,
         on_progress: Callable[[int], None],
         most: int | None = None,
@@ -82,7 +82,7 @@ class HeldMessages:
     def release(self, messages: Sequence[DeadLetterMessage] | None = None) -> None:
         """Make messages, by default all that are held, visible to others again."""
         chosen = list(self._queues) if messages is None else messages
-        by_queue: dict[Queue, list[DeadLetterMessage]] = {}
+        by_queue: dict[NamedQueue, list[DeadLetterMessage]] = {}
         for message in chosen:
             by_queue.setdefault(self._queues.pop(message), []).append(message)
         for queue, its in by_queue.items():
@@ -127,7 +127,7 @@ class _InterruptedError(Exception):
 class _Receiver(threading.Thread):
     """Receives the messages of one queue."""
 
-    def __init__(self, queue: Queue, seconds: int, interrupted: Interruption, most: int | None) -> None:
+    def __init__(self, queue: NamedQueue, seconds: int, interrupted: Interruption, most: int | None) -> None:
         super().__init__(daemon=True)
         self.queue = queue
         self.count = 0

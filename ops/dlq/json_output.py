@@ -10,7 +10,7 @@ from typing import Any
 from functions.dead_letters.message import DeadLetterMessage
 from ops.dlq.drain import Messages, QueueCounts
 from ops.dlq.mask import MASKED, check_depth, masked
-from ops.dlq.queues import Queue
+from ops.dlq.queues import NamedQueue
 from ops.dlq.tables import groups
 from ops.times import stamp_of
 
@@ -31,7 +31,7 @@ def groups_document(messages: Messages, now: float) -> list[dict[str, Any]]:
     ]
 
 
-def queues_document(counts: QueueCounts, queues: Sequence[Queue]) -> list[dict[str, Any]]:
+def queues_document(counts: QueueCounts, queues: Sequence[NamedQueue]) -> list[dict[str, Any]]:
     """Return what each queue holds, for programs."""
     return [
         {
@@ -43,7 +43,7 @@ def queues_document(counts: QueueCounts, queues: Sequence[Queue]) -> list[dict[s
     ]
 
 
-def about(message: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
+def about(message: DeadLetterMessage, queue: NamedQueue) -> dict[str, Any]:
     """Return what identifies a message and says why it failed; it holds nothing personal."""
     event_time = message.envelope.get("time") if isinstance(message.envelope, dict) else None
     return {
@@ -60,7 +60,7 @@ def about(message: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
     }
 
 
-def message_document(message: DeadLetterMessage, queue: Queue, *, reveal: bool) -> dict[str, Any]:
+def message_document(message: DeadLetterMessage, queue: NamedQueue, *, reveal: bool) -> dict[str, Any]:
     """Return a message whole; without `reveal` everything that may be personal is masked."""
     # The reason is in our words or AWS's, never in the event's.
     words = {message.reason, message.message_id, message.event_id or ""}

@@ -17,7 +17,7 @@ from functions.shared.redaction import without_client_secrets
 from ops.dlq.drain import Messages, QueueCounts, Wanted, batches
 from ops.dlq.held import HeldMessages, operator_error
 from ops.dlq.interrupts import Interruption
-from ops.dlq.queues import Queue, is_unsettled
+from ops.dlq.queues import NamedQueue, is_unsettled
 from ops.dlq.session import Session
 from ops.errors import OperatorError
 from ops.progress import Step
@@ -68,7 +68,7 @@ class Skipped:
         self._nothing = nothing
         self._ids: set[str] = set()
 
-    def __call__(self, message: DeadLetterMessage, queue: Queue) -> bool:
+    def __call__(self, message: DeadLetterMessage, queue: NamedQueue) -> bool:
         """Return whether a message is left alone, and count it."""
         skipped = not self._nothing and is_unsettled(message, queue)
         if skipped:
@@ -158,7 +158,7 @@ def write(file: Path, messages: Messages, *, new: bool) -> None:
                 os.close(folder)
 
 
-def _whole(message: DeadLetterMessage, queue: Queue) -> dict[str, Any]:
+def _whole(message: DeadLetterMessage, queue: NamedQueue) -> dict[str, Any]:
     """Return a message as SQS returned it, without client secrets of Stripe."""
     return {
         "queue": queue.messages.name,

@@ -28,7 +28,7 @@ OPTIONAL = (BUS_QUEUE, LOG_QUEUE)
 
 
 @dataclass(frozen=True)
-class Queue:
+class NamedQueue:
     """A dead-letter queue; `name` is its short name, `messages` reads it."""
 
     name: str
@@ -54,12 +54,12 @@ class Queue:
             return sum(int(answer["Attributes"][name]) for name in wanted)
 
 
-def is_unsettled(message: DeadLetterMessage, queue: Queue) -> bool:
+def is_unsettled(message: DeadLetterMessage, queue: NamedQueue) -> bool:
     """Return whether the outcome of a message's event is unknown; the log of the bus holds only copies."""
     return message.unsettled and queue.name != LOG_QUEUE
 
 
-def find(environment: Environment, chosen: Sequence[str]) -> list[Queue]:
+def find(environment: Environment, chosen: Sequence[str]) -> list[NamedQueue]:
     """Return the chosen queues, or all of the environment, in the order of `NAMES`.
 
     Raises
@@ -76,7 +76,7 @@ def find(environment: Environment, chosen: Sequence[str]) -> list[Queue]:
         full = full_name(environment, name)
         url = _url(client, full, optional=name in OPTIONAL and name not in asked)
         if url is not None:
-            found.append(Queue(name, DeadLetterQueue(full, url, client)))
+            found.append(NamedQueue(name, DeadLetterQueue(full, url, client)))
     return found
 
 

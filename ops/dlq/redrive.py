@@ -14,11 +14,11 @@ from functions.dead_letters.message import TRANSIENT, DeadLetterMessage
 from functions.dead_letters.redrive import FAILED, OUTCOMES, PARKED, RedriveResult, RedriveTarget, redrive
 from functions.shared.errors import ConfigurationError, EventError
 from functions.shared.rate_limiter import RateLimiter
-from ops.console import Table, styled
+from ops.console import PlainTable, styled
 from ops.dlq.drain import QueueCounts, Wanted, batches
 from ops.dlq.held import HeldMessages, operator_error
 from ops.dlq.interrupts import Interruption
-from ops.dlq.queues import Queue
+from ops.dlq.queues import NamedQueue
 from ops.dlq.session import Session
 from ops.dlq.tables import one_line
 from ops.errors import OperatorError
@@ -41,12 +41,12 @@ class Redriven:
     """One message and its outcome."""
 
     message: DeadLetterMessage
-    queue: Queue
+    queue: NamedQueue
     result: RedriveResult
 
 
 @dataclass
-class Redrive:
+class RedriveRun:
     """What was done so far.
 
     Parameters
@@ -80,7 +80,9 @@ class Redrive:
 
     def show(self, console: Console) -> None:
         """Print the outcomes, and why messages failed."""
-        table = Table("Outcome", "Events", "Meaning", title="Redriven", text=("Meaning",), keep=("Events",))
+        table = PlainTable(
+            "Outcome", "Events", "Meaning", title="Redriven", text=("Meaning",), keep=("Events",)
+        )
         outcomes = self.outcomes()
         for outcome in OUTCOMES:
             if outcomes[outcome]:
@@ -124,7 +126,7 @@ def run(
     wanted: Wanted,
     per_second: float,
     interrupted: Interruption,
-) -> Redrive:
+) -> RedriveRun:
     """Redrive the wanted messages and return the outcomes, also if it ended early.
 
     Raises
@@ -132,7 +134,7 @@ def run(
     OperatorError
         A queue can't be read; nothing was redriven then.
     """
-    work = Redrive(QueueCounts.of(session.queues))
+    work = RedriveRun(QueueCounts.of(session.queues))
     limiter = RateLimiter(per_second, interrupted.sleep)
     try:
         with closing(batches(session.queues, wanted, session.steps, interrupted, work.counts)) as received:
@@ -159,7 +161,7 @@ def run(
 
 
 def _redrive(
-    message: DeadLetterMessage, queue: Queue, target: RedriveTarget, held: HeldMessages, work: Redrive
+    message: DeadLetterMessage, queue: NamedQueue, target: RedriveTarget, held: HeldMessages, work: RedriveRun
 ) -> None:
     try:
         result, work.errors = redrive(message, queue.messages, target), 0

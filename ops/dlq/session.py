@@ -19,7 +19,7 @@ from ops.dlq import queues as dead_letter_queues
 from ops.dlq.drain import Messages, QueueCounts, Wanted, inspect
 from ops.dlq.filters import Filters
 from ops.dlq.interrupts import Interruption, interruption
-from ops.dlq.queues import Queue, is_unsettled
+from ops.dlq.queues import NamedQueue, is_unsettled
 from ops.environment import Environment
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -40,7 +40,7 @@ class Session:
     """
 
     environment: Environment
-    queues: list[Queue]
+    queues: list[NamedQueue]
     filters: Filters
     console: Console
     steps: Steps

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ops.console import Table, plural, print_line, styled
+from ops.console import PlainTable, plural, print_line, styled
 from ops.dlq.drain import Messages, QueueCounts
-from ops.dlq.queues import Queue
+from ops.dlq.queues import NamedQueue
 from ops.times import stamp_of
 
 _SECONDS = {"d": 86_400, "h": 3600, "m": 60}
@@ -44,7 +44,7 @@ def show_groups(console: Console, messages: Messages, now: float) -> None:
         console.print(styled("no messages", "green"))
         return
     headings = ("Queue", "Kind", "Reason", "Event type", "Messages", "Oldest")
-    table = Table(*headings, title="Dead-letter messages", text=("Reason",))
+    table = PlainTable(*headings, title="Dead-letter messages", text=("Reason",))
     for group in groups(messages):
         table.add_row(
             group.queue,
@@ -76,7 +76,7 @@ def show_messages(messages: Messages, codes: Sequence[str | None]) -> None:
         print_line("  ".join(about))
 
 
-def show_unseen(console: Console, counts: QueueCounts, queues: Sequence[Queue]) -> None:
+def show_unseen(console: Console, counts: QueueCounts, queues: Sequence[NamedQueue]) -> None:
     """Print how many messages of each queue were not received, and why that may be."""
     for queue in queues:
         if number := counts.unseen(queue.name):

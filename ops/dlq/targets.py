@@ -18,7 +18,7 @@ from functions.dead_letters.redrive import (
 )
 from functions.pipeline import routing_table
 from functions.shared import names
-from ops.dlq.queues import AUDIT_QUEUES, BUS_QUEUE, FIFO, HANDLER_QUEUES, LOG_QUEUE, Queue
+from ops.dlq.queues import AUDIT_QUEUES, BUS_QUEUE, FIFO, HANDLER_QUEUES, LOG_QUEUE, NamedQueue
 from ops.environment import CONFIG, Environment, aws_errors
 
 ONLY_A_COPY = "only EventBridge writes to the log: purge the message, the ledger holds the event"
@@ -78,7 +78,7 @@ class NoTarget:
         return RedriveResult(FAILED, UNKNOWN, self.reason)
 
 
-def find(environment: Environment, queues: Sequence[Queue], *, settle: bool) -> dict[str, RedriveTarget]:
+def find(environment: Environment, queues: Sequence[NamedQueue], *, settle: bool) -> dict[str, RedriveTarget]:
     """Return the redrive target of each queue by the queue's name; `settle` as for `HandlerTarget`.
 
     Raises

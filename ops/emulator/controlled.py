@@ -77,7 +77,7 @@ class ControlledType(Protocol):
         """Return the identifiers of the existing resources."""
 
 
-class Archive:
+class ControlledArchive:
     """AWS::Events::Archive."""
 
     create_only = ("ArchiveName", "SourceArn")
@@ -116,7 +116,7 @@ class Archive:
         return list(eventbridge._archives)
 
 
-class Queue:
+class ControlledQueue:
     """AWS::SQS::Queue."""
 
     create_only = ("QueueName", "FifoQueue")
@@ -175,7 +175,10 @@ class Queue:
         return [sqs._externalize_url(url) for url in sqs._queues]
 
 
-TYPES: Mapping[str, ControlledType] = {"AWS::Events::Archive": Archive(), "AWS::SQS::Queue": Queue()}
+TYPES: Mapping[str, ControlledType] = {
+    "AWS::Events::Archive": ControlledArchive(),
+    "AWS::SQS::Queue": ControlledQueue(),
+}
 
 
 def _archive(properties: Data) -> Data:

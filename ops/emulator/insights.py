@@ -48,7 +48,7 @@ class Time(int):
 
 
 @dataclass
-class Query:
+class InsightsQuery:
     """A query: its commands, and the fields that it shows."""
 
     stages: list[tuple[str, Stage]] = field(default_factory=list)
@@ -122,7 +122,7 @@ def _sort_key(value: Any) -> tuple[Any, ...]:
     )
 
 
-def parsed(text: str) -> Query:
+def parsed(text: str) -> InsightsQuery:
     """Return a query of its text.
 
     Raises
@@ -140,8 +140,8 @@ class _Parser:
         self._kind, self._part = "", ""
         self._next()
 
-    def query(self) -> Query:
-        query = Query()
+    def query(self) -> InsightsQuery:
+        query = InsightsQuery()
         while True:
             command = self._part.lower()
             if self._kind != "name" or command not in COMMANDS:
@@ -210,22 +210,22 @@ class _Parser:
         name = self._field()
         return name, self._alias(name)
 
-    def _fields(self, query: Query) -> Stage:
+    def _fields(self, query: InsightsQuery) -> Stage:
         pairs = self._listed(self._renamed)
         query.shown += [alias for _, alias in pairs if alias not in query.shown]
         return lambda rows: [row | {new: row.get(old) for old, new in pairs} for row in rows]
 
-    def _display(self, query: Query) -> Stage:
+    def _display(self, query: InsightsQuery) -> Stage:
         query.shown = self._listed(self._field)
         return lambda rows: rows
 
-    def _limit(self, _query: Query) -> Stage:
+    def _limit(self, _query: InsightsQuery) -> Stage:
         if self._kind != "number" or not self._part.isdigit() or not 1 <= int(self._part) <= MAX_LIMIT:
             self._refuse(f"expected a number from 1 to {MAX_LIMIT}")
         count = int(self._next())
         return lambda rows: rows[:count]
 
-    def _sort(self, _query: Query) -> Stage:
+    def _sort(self, _query: InsightsQuery) -> Stage:
         def one() -> tuple[str, bool]:
             name = self._field()
             if not self._is("asc", "desc"):
@@ -240,7 +240,7 @@ class _Parser:
         keys = self._listed(one)
         return stage
 
-    def _stats(self, query: Query) -> Stage:
+    def _stats(self, query: InsightsQuery) -> Stage:
         aggregates = self._listed(self._aggregate)
         by = self._listed(self._renamed) if self._take("by") else []
 
@@ -278,7 +278,7 @@ class _Parser:
 
         return self._alias(f"{function}({name or ''})"), aggregate
 
-    def _filter(self, _query: Query) -> Stage:
+    def _filter(self, _query: InsightsQuery) -> Stage:
         test = self._either()
         return lambda rows: [row for row in rows if test(row)]
 

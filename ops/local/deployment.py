@@ -12,7 +12,7 @@ from infra.names import BOOTSTRAP, stack_name
 from infra.settings import Settings
 from infra.settings_source import declarations
 from ops import bundles
-from ops.deploy import Planned, Workspace, apply, plan_stack, synthesise
+from ops.deploy import SavedPlan, Workspace, apply, plan_stack, synthesise
 from ops.local.outputs import Outputs
 from ops.local.report import TerraformFacts
 from ops.local.services import Services
@@ -30,7 +30,7 @@ class Deployment:
 
     services: Services
     workspace: Workspace
-    planned: Planned
+    planned: SavedPlan
     outputs: Outputs
     facts: TerraformFacts
     settings: Mapping[str, str]

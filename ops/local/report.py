@@ -17,7 +17,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ops.console import Table, plural
+from ops.console import PlainTable, plural
 from ops.local.accounting import Row, applied_twice
 from ops.local.observations import OUTCOMES, ApiRequest, ParkedMessage
 from ops.plain import plain
@@ -39,7 +39,7 @@ class TerraformFacts:
 
 
 @dataclass(frozen=True)
-class Report:
+class LocalReport:
     """A finished run.
 
     Parameters
@@ -113,7 +113,7 @@ class Report:
         }
 
 
-def write(report: Report, path: Path) -> None:
+def write(report: LocalReport, path: Path) -> None:
     """Write `report.json` atomically: a run that is killed leaves the previous report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -171,7 +171,7 @@ def events_table(rows: Sequence[Row]) -> RichTable:
     return table
 
 
-def parked_lines(report: Report) -> Iterator[Text]:
+def parked_lines(report: LocalReport) -> Iterator[Text]:
     """Yield the file, id, queue and reason of each parked event, with the error and the API's code."""
     if report.parked:
         yield Text(f"{plural(len(report.parked), 'parked event')}:", style=WARNING)
@@ -200,15 +200,15 @@ def alarms_line(alarms: Sequence[str]) -> Text:
     return Text(plain(f"Alarms firing: {', '.join(alarms) or 'none'}"), style=WARNING if alarms else "")
 
 
-def verdict_line(report: Report, path: str) -> Text:
+def verdict_line(report: LocalReport, path: str) -> Text:
     """Return the last line of the run, green or red."""
     word, rest = report.verdict().split(":", 1)
     return Text.assemble((word, GOOD if report.passed else BAD), plain(f":{rest}; {path}"))
 
 
-def timings_table(timings: Mapping[str, float]) -> Table:
+def timings_table(timings: Mapping[str, float]) -> PlainTable:
     """Return a table of the seconds that each step took."""
-    table = Table("step", "seconds", title="Timings")
+    table = PlainTable("step", "seconds", title="Timings")
     for step, seconds in timings.items():
         table.add_row(step, f"{seconds:.1f}")
     return table

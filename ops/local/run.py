@@ -20,7 +20,7 @@ from ops.local.folder import run_folder
 from ops.local.fresh_ids import FreshIds
 from ops.local.observer import Observer, firing_alarms
 from ops.local.report import (
-    Report,
+    LocalReport,
     alarms_line,
     events_table,
     parked_lines,
@@ -40,7 +40,7 @@ MADE_SECONDS_AGO = 3600
 
 
 @dataclass(frozen=True)
-class Options:
+class LocalOptions:
     """What to send: the shipped set, or the envelopes of a folder or file; `count` times with fresh ids."""
 
     events: Path | None = None
@@ -48,7 +48,9 @@ class Options:
     keep: bool = False
 
 
-def run(options: Options, console: Console, on_report: Callable[[Report], None] = lambda _: None) -> bool:
+def run(
+    options: LocalOptions, console: Console, on_report: Callable[[LocalReport], None] = lambda _: None
+) -> bool:
     """Run everything, print the tables, write `report.json`; return whether the run passed.
 
     Parameters
@@ -89,7 +91,7 @@ def run(options: Options, console: Console, on_report: Callable[[Report], None] 
     return report.passed
 
 
-def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], steps: Steps) -> Report:
+def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], steps: Steps) -> LocalReport:
     """Send the samples, wait until each is accounted for, and report what became of it."""
     services = deployment.services
     observer = Observer(services, deployment.outputs, since=time.time() * MILLISECONDS)
@@ -122,7 +124,7 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
         sent += send("send the objects' ends", ends)
     rows = accounted("account for every delivery", sent)
     seen = observer.look()
-    return Report(
+    return LocalReport(
         environment=ENVIRONMENT,
         terraform=deployment.facts,
         rows=rows,
@@ -138,7 +140,7 @@ def _deliveries(number: int) -> str:
     return f"{number} {'delivery' if number == 1 else 'deliveries'}"
 
 
-def _print(report: Report, console: Console) -> None:
+def _print(report: LocalReport, console: Console) -> None:
     console.print()
     console.print(events_table(report.rows))
     console.print()
@@ -151,7 +153,7 @@ def _print(report: Report, console: Console) -> None:
 
 
 def _keep(
-    deployment: Deployment, samples: Sequence[envelopes.Sample], report: Report, console: Console
+    deployment: Deployment, samples: Sequence[envelopes.Sample], report: LocalReport, console: Console
 ) -> None:
     """Print how to reach the running environment, and wait until it is stopped.
 

@@ -11,7 +11,7 @@ from ops.plan_report.attributes import ABSENT, UNKNOWN, Attribute, Path, changed
 from ops.plan_report.sensitive import Sensitive
 
 
-class Kind(Enum):
+class ChangeKind(Enum):
     """What happens to a resource, the most dangerous first. The value is the word for people."""
 
     DESTROY = "destroy"
@@ -26,13 +26,13 @@ class Kind(Enum):
 
 # Source: Terraform, "JSON Output Format", actions.
 KINDS = {
-    ("delete",): Kind.DESTROY,
-    ("delete", "create"): Kind.REPLACE,
-    ("create", "delete"): Kind.REPLACE,
-    ("create", "forget"): Kind.REPLACE,
-    ("forget",): Kind.FORGET,
-    ("update",): Kind.UPDATE,
-    ("create",): Kind.CREATE,
+    ("delete",): ChangeKind.DESTROY,
+    ("delete", "create"): ChangeKind.REPLACE,
+    ("create", "delete"): ChangeKind.REPLACE,
+    ("create", "forget"): ChangeKind.REPLACE,
+    ("forget",): ChangeKind.FORGET,
+    ("update",): ChangeKind.UPDATE,
+    ("create",): ChangeKind.CREATE,
 }
 NOTHING = (("no-op",), ("read",))
 REASONS = {
@@ -62,7 +62,7 @@ class Change:
         The address that it moves from.
     """
 
-    kind: Kind
+    kind: ChangeKind
     address: str
     forced_by: tuple[Path, ...] = ()
     reason: str = ""
@@ -72,7 +72,7 @@ class Change:
 
 def resource_changes(plan: dict[str, Any]) -> list[Change]:
     """Return the changes of managed resources: by kind, then in the plan's own order (by address)."""
-    order = list(Kind)
+    order = list(ChangeKind)
     sensitive = Sensitive(plan)
     found = (_resource(resource, sensitive) for resource in plan.get("resource_changes", ()))
     return sorted(filter(None, found), key=lambda change: order.index(change.kind))
@@ -97,13 +97,13 @@ def _resource(resource: dict[str, Any], sensitive: Sensitive) -> Change | None:
     actions = tuple(change["actions"])
     if actions in NOTHING:
         if "importing" in change:
-            return Change(Kind.IMPORT, address)
-        return Change(Kind.MOVE, address, previous=previous) if previous else None
+            return Change(ChangeKind.IMPORT, address)
+        return Change(ChangeKind.MOVE, address, previous=previous) if previous else None
     kind = _kind(change)
     reason = REASONS.get(resource.get("action_reason", ""), "")
-    if kind is Kind.OTHER:
+    if kind is ChangeKind.OTHER:
         reason = ", ".join(filter(str.isalpha, actions))
-    if kind in (Kind.DESTROY, Kind.FORGET):
+    if kind in (ChangeKind.DESTROY, ChangeKind.FORGET):
         return Change(kind, address, reason=reason, previous=previous)
     paths = (shown_path(path, change, sensitive) for path in change.get("replace_paths", ()))
     forced = tuple(dict.fromkeys(paths))
@@ -111,13 +111,13 @@ def _resource(resource: dict[str, Any], sensitive: Sensitive) -> Change | None:
     return Change(kind, address, forced, reason, previous, tuple(attributes))
 
 
-def _is_listed(attribute: Attribute, kind: Kind, forced: Sequence[Path]) -> bool:
+def _is_listed(attribute: Attribute, kind: ChangeKind, forced: Sequence[Path]) -> bool:
     """Return whether to list an attribute: not the computed and empty ones of a new object."""
-    if kind is Kind.UPDATE or attribute.is_below(forced):
+    if kind is ChangeKind.UPDATE or attribute.is_below(forced):
         return True
     is_empty = attribute.after in (None, ABSENT, [], {}) and attribute.before in (None, ABSENT)
     return attribute.after is not UNKNOWN and not is_empty
 
 
-def _kind(change: dict[str, Any]) -> Kind:
-    return KINDS.get(tuple(change["actions"]), Kind.OTHER)
+def _kind(change: dict[str, Any]) -> ChangeKind:
+    return KINDS.get(tuple(change["actions"]), ChangeKind.OTHER)

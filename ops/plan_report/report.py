@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ops.plan_report.attributes import Attribute, path_name
-from ops.plan_report.changes import Change, Kind, output_changes, resource_changes
+from ops.plan_report.changes import Change, ChangeKind, output_changes, resource_changes
 from ops.plan_report.text import code, values
 
 # GitHub refuses a longer comment. We count bytes of UTF-8, which are never fewer than characters.
@@ -24,18 +24,18 @@ NAMES_SHOWN = 5
 # The digest covers what is cut too, so that an approved plan is compared whole.
 DIGEST_SHOWN = 16
 PARTICIPLES = {
-    Kind.DESTROY: "destroyed",
-    Kind.REPLACE: "replaced",
-    Kind.FORGET: "forgotten",
-    Kind.UPDATE: "updated",
-    Kind.CREATE: "created",
-    Kind.IMPORT: "imported",
-    Kind.MOVE: "moved",
-    Kind.OTHER: "changed otherwise",
+    ChangeKind.DESTROY: "destroyed",
+    ChangeKind.REPLACE: "replaced",
+    ChangeKind.FORGET: "forgotten",
+    ChangeKind.UPDATE: "updated",
+    ChangeKind.CREATE: "created",
+    ChangeKind.IMPORT: "imported",
+    ChangeKind.MOVE: "moved",
+    ChangeKind.OTHER: "changed otherwise",
 }
 STATE_ONLY = "> Compared with the state only: changes made in AWS by other means are not shown."
-INFINITIVES = {Kind.OTHER: "change otherwise"}
-LOSES = frozenset({Kind.DESTROY, Kind.REPLACE})
+INFINITIVES = {ChangeKind.OTHER: "change otherwise"}
+LOSES = frozenset({ChangeKind.DESTROY, ChangeKind.REPLACE})
 
 
 def marker(environment: str) -> str:
@@ -79,7 +79,7 @@ def summary_line(plan: dict[str, Any]) -> str:
     """Return the plan's counts in one sentence, the losses first."""
     counts = Counter(change.kind for change in resource_changes(plan))
     outputs = len(output_changes(plan))
-    parts = [f"{counts[kind]} to {INFINITIVES.get(kind, kind.value)}" for kind in Kind if counts[kind]]
+    parts = [f"{counts[kind]} to {INFINITIVES.get(kind, kind.value)}" for kind in ChangeKind if counts[kind]]
     parts += [f"{outputs} {'output' if outputs == 1 else 'outputs'} to change"] if outputs else []
     sentence = ", ".join(parts) or "nothing to change"
     return f"{'The plan failed; so far: ' if plan.get('errored') else ''}{sentence}."
@@ -90,7 +90,7 @@ def outline(plan: dict[str, Any]) -> list[str]:
     lines = [summary_line(plan)]
     for change in resource_changes(plan):
         changed = dict.fromkeys(attribute.name.partition("[")[0] for attribute in change.attributes)
-        updated = list(changed) if change.kind is Kind.UPDATE else []
+        updated = list(changed) if change.kind is ChangeKind.UPDATE else []
         names = ", ".join(updated[:NAMES_SHOWN]) + (" …" if len(updated) > NAMES_SHOWN else "")
         forced = ", ".join(map(path_name, change.forced_by[:FORCING_SHOWN]))
         because = "; ".join(filter(None, (forced and f"forced by {forced}", change.reason, names)))
@@ -133,10 +133,10 @@ def _fitting(resources: Sequence[Change], outputs: Sequence[Change]) -> list[str
 
 def _sections(resources: Sequence[Change], texts: Sequence[list[str]]) -> list[str]:
     result: list[str] = []
-    for kind in Kind:
+    for kind in ChangeKind:
         section = [text for change, text in zip(resources, texts, strict=False) if change.kind is kind]
         if section:
-            folds = kind is Kind.CREATE
+            folds = kind is ChangeKind.CREATE
             result += [f"### {PARTICIPLES[kind].capitalize()}", ""]
             result += ["<details><summary>show</summary>", ""] if folds else []
             result += [line for text in section for line in text]
@@ -167,7 +167,7 @@ def _attribute(attribute: Attribute, change: Change) -> str:
     before, after = values(attribute.before, attribute.after)
     name = f"{code(attribute.name)}: " if attribute.name else ""
     forces = " **forces replacement**" if attribute.is_below(change.forced_by) else ""
-    return f"  - {name}{'' if change.kind is Kind.CREATE else f'{before} → '}{after}{forces}"
+    return f"  - {name}{'' if change.kind is ChangeKind.CREATE else f'{before} → '}{after}{forces}"
 
 
 def _bytes(lines: Sequence[str]) -> int:

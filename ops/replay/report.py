@@ -8,14 +8,14 @@ from typing import Any
 from rich.console import Console
 
 from ops import times
-from ops.console import Table, plural
+from ops.console import PlainTable, plural
 from ops.replay.forecast import Forecast
 from ops.replay.replays import Replay
 
 
 def show_forecast(console: Console, forecast: Forecast, *, force: bool) -> None:
     """Print what a replay will send, and what happens to events that are already applied."""
-    table = Table(
+    table = PlainTable(
         "Event type", "Rules", "Events", "Applied", title=f"Forecast by the ledger in {forecast.ledger}"
     )
     for line in forecast.lines:
@@ -41,7 +41,7 @@ def outcome(forecast: Forecast, applied: int, environment: str) -> str:
 
 def show(console: Console, found: Sequence[Replay]) -> None:
     """Print replays as a table."""
-    table = Table("Name", "State", "From", "To", "Replayed", "Reason", title="Replays")
+    table = PlainTable("Name", "State", "From", "To", "Replayed", "Reason", title="Replays")
     for replay in found:
         done, total = replay.seconds
         since, until = times.stamp(replay.since), times.stamp(replay.until)

@@ -14,7 +14,7 @@ from functions.shared.errors import InvalidEventError
 from ops.chaos.fuzz.calls import wrong_types
 from ops.chaos.fuzz.envelopes import API_KEY, PERSON, found_in
 from ops.chaos.fuzz.run import Fuzzed, fuzz
-from ops.chaos.fuzz.target import Broken, Target
+from ops.chaos.fuzz.target import Broken, FuzzedHandler
 from ops.reference.huntaze import Recorded, ReferenceApi
 
 EXAMPLES = 600
@@ -85,9 +85,9 @@ def test_planted_values_are_found_however_they_are_written(planted: str) -> None
 def handle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Make a target of a function in place of a handler."""
 
-    def make(function: Any, api: ReferenceApi) -> Target:
+    def make(function: Any, api: ReferenceApi) -> FuzzedHandler:
         monkeypatch.setitem(sys.modules, "functions.stand_in", cast(Any, SimpleNamespace(handler=function)))
-        return Target("stand_in", api)
+        return FuzzedHandler("stand_in", api)
 
     outputs = sys.stdout, sys.stderr
     yield make

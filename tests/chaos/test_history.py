@@ -9,12 +9,12 @@ import pytest
 
 from functions.pipeline.routing_table import ROUTES
 from ops.chaos.expectations import EXPECTED
-from ops.chaos.history import Planned, plan, two_states_each, unstorable
+from ops.chaos.history import PlannedDelivery, plan, two_states_each, unstorable
 from ops.errors import OperatorError
 from ops.local.envelopes import GENERATIONS, SAMPLES
 
 
-def texts(slices: list[list[Planned]]) -> list[str]:
+def texts(slices: list[list[PlannedDelivery]]) -> list[str]:
     return [json.dumps(delivery.detail) for one in slices for delivery in one]
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ops.chaos import report as reports
 from ops.chaos import run as runs
 from ops.chaos.fuzz.run import Fuzzed
-from ops.chaos.report import PhaseReport, Report
+from ops.chaos.report import ChaosReport, PhaseReport
 from ops.chaos.verdict import Verdict, Violation
 from ops.cli import app
 
@@ -20,12 +20,12 @@ LOST = Violation("lost", "evt_lost", "invoice.paid", "was not applied")
 FIGURES = {"deliveries": 10, "calls applied": 7}
 
 
-def report(*violations: Violation, fuzzed: tuple[Fuzzed, ...] = ()) -> Report:
+def report(*violations: Violation, fuzzed: tuple[Fuzzed, ...] = ()) -> ChaosReport:
     phases = (
         PhaseReport("calm", "nothing fails", 5, {}, Verdict(FIGURES, ()), 1.0),
         PhaseReport("errors", "5xx", 5, {"API answers 5xx": 3}, Verdict(FIGURES, violations), 2.0),
     )
-    return Report(9, 10, phases, fuzzed, {"total": 3.0})
+    return ChaosReport(9, 10, phases, fuzzed, {"total": 3.0})
 
 
 def printed(*tables: object, width: int = 200) -> str:
@@ -38,7 +38,7 @@ def printed(*tables: object, width: int = 200) -> str:
 
 def test_a_report_without_violations_has_passed() -> None:
     assert report().passed
-    assert not Report(9, 10, (), (), {}).passed
+    assert not ChaosReport(9, 10, (), (), {}).passed
 
 
 def test_a_violation_of_any_phase_or_of_the_fuzzing_fails_the_report() -> None:
@@ -74,7 +74,7 @@ def test_the_table_shows_every_figure_whole_at_any_width(width: int) -> None:
         "stale": 0,
     }
     phase = PhaseReport("restarted", "5xx", 5, {"API answers 5xx": 3210}, Verdict(counts, ()), 1.0)
-    text = printed(reports.figures_table(Report(9, 10, (phase,), (), {})), width=width)
+    text = printed(reports.figures_table(ChaosReport(9, 10, (phase,), (), {})), width=width)
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= width
     for figure in ("restarted", "3210", "12345", "10001 applied", "12344", "kept"):

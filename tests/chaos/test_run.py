@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from ops.chaos.phases import PHASES
-from ops.chaos.report import Report
-from ops.chaos.run import Options, planned, run
+from ops.chaos.report import ChaosReport
+from ops.chaos.run import ChaosOptions, planned, run
 from ops.errors import OperatorError
 
 EVENTS = 200
@@ -24,18 +24,18 @@ def report_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(report_path: Path) -> Report:
-    return run(Options(SEED, EVENTS, examples=0), Console(file=io.StringIO(), width=140), report_path)
+def report(report_path: Path) -> ChaosReport:
+    return run(ChaosOptions(SEED, EVENTS, examples=0), Console(file=io.StringIO(), width=140), report_path)
 
 
 @pytest.mark.timeout(900)
-def test_every_promise_is_kept_whatever_fails(report: Report) -> None:
+def test_every_promise_is_kept_whatever_fails(report: ChaosReport) -> None:
     assert [f"{one.kind} {one.subject} {one.event_type}: {one.what}" for one in report.violations] == []
     assert [phase.name for phase in report.phases] == [phase.name for phase in PHASES]
 
 
 @pytest.mark.timeout(900)
-def test_every_failure_struck(report: Report) -> None:
+def test_every_failure_struck(report: ChaosReport) -> None:
     strikes = {name: count for phase in report.phases for name, count in phase.strikes.items()}
     assert set(strikes) >= {failure.name for phase in PHASES for failure in phase.failures}
     assert strikes["deliveries in dead-letter queues"] > EVENTS / len(PHASES) / 2
@@ -43,7 +43,7 @@ def test_every_failure_struck(report: Report) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_the_report_holds_the_figures(report: Report, report_path: Path) -> None:
+def test_the_report_holds_the_figures(report: ChaosReport, report_path: Path) -> None:
     written = json.loads(report_path.read_text())
     assert written == json.loads(json.dumps(report.as_json()))
     totals = written["totals"]
@@ -68,12 +68,12 @@ def test_the_same_seed_plans_the_same_events() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (Options(events=12), "--events 12 is too few for 16 phases: expected 160 or more"),
-        (Options(only=("calm", "storm")), "unknown phase storm: expected some of calm, "),
-        (Options(examples=-1), "invalid --examples -1: expected 0 or more"),
+        (ChaosOptions(events=12), "--events 12 is too few for 16 phases: expected 160 or more"),
+        (ChaosOptions(only=("calm", "storm")), "unknown phase storm: expected some of calm, "),
+        (ChaosOptions(examples=-1), "invalid --examples -1: expected 0 or more"),
     ],
 )
-def test_invalid_options_are_refused_before_anything_starts(options: Options, message: str) -> None:
+def test_invalid_options_are_refused_before_anything_starts(options: ChaosOptions, message: str) -> None:
     with pytest.raises(OperatorError, match=message) as refused:
         run(options, Console(file=io.StringIO()))
     assert refused.value.usage

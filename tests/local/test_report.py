@@ -15,7 +15,7 @@ from ops.console import PlainConsole
 from ops.local.accounting import Row, SentEvent
 from ops.local.observations import ApiRequest, Outcome, ParkedMessage
 from ops.local.report import (
-    Report,
+    LocalReport,
     TerraformFacts,
     alarms_line,
     events_table,
@@ -37,7 +37,7 @@ def row(outcome: Outcome | None, *, audited: bool = True, latency_ms: float | No
     return Row(sent, outcome, (request,), audited, latency_ms)
 
 
-REPORT = Report(
+REPORT = LocalReport(
     "dev", TerraformFacts("1.11.4", "terraform", 80, 0), (row("applied"),), {"q": 0}, (), {"plan": 1.234}
 )
 
@@ -90,7 +90,7 @@ def test_an_event_that_was_applied_twice_is_named(rows: tuple[Row, ...]) -> None
     ],
     ids=["no outcome", "applied twice", "succeeded twice", "not audited", "second plan with changes"],
 )
-def test_an_incomplete_run_fails(report: Report) -> None:
+def test_an_incomplete_run_fails(report: LocalReport) -> None:
     assert not report.passed
 
 

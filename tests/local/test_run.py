@@ -12,14 +12,14 @@ from ops.console import PlainConsole
 from ops.errors import OperatorError
 from ops.local import kept
 from ops.local.envelopes import default_set
-from ops.local.run import MADE_SECONDS_AGO, Options, _made_by_stripe, run
+from ops.local.run import MADE_SECONDS_AGO, LocalOptions, _made_by_stripe, run
 
 
 def test_a_second_run_is_not_kept_beside_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept.require_none, "__defaults__", (tmp_path,))
     console = PlainConsole(file=io.StringIO())
     with kept.published({}, {}, {}, tmp_path), pytest.raises(OperatorError, match="already kept"):
-        run(Options(keep=True), console)
+        run(LocalOptions(keep=True), console)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == ""
 

@@ -24,8 +24,8 @@ from ops.bundles import Bundle
 from ops.deploy import operator_workspace
 from ops.errors import NO_CREDENTIALS
 from ops.local.loopback import free_port
-from ops.local.report import Report, TerraformFacts
-from ops.local.run import Options
+from ops.local.report import LocalReport, TerraformFacts
+from ops.local.run import LocalOptions
 from ops.local.services import isolated_environment
 from ops.terraform import Terraform, TerraformError
 from tests.ops.command import run
@@ -170,9 +170,9 @@ def test_bundles_for_a_program_are_json_alone_on_standard_output(
 def test_local_run_for_a_program_prints_the_report_alone_on_standard_output(
     passed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = Report("dev", TerraformFacts("1", "terraform", 2, 0 if passed else 1), (), {}, (), {})
+    report = LocalReport("dev", TerraformFacts("1", "terraform", 2, 0 if passed else 1), (), {}, (), {})
 
-    def play(_options: Options, console: Console, tell: Callable[[Report], None]) -> bool:
+    def play(_options: LocalOptions, console: Console, tell: Callable[[LocalReport], None]) -> bool:
         console.print("tables")
         tell(report)
         return report.passed

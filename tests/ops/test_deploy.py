@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops.deploy import Planned, Workspace, apply, plan, rewrites_secret
+from ops.deploy import SavedPlan, Workspace, apply, plan, rewrites_secret
 from ops.errors import OperatorError
 from ops.progress import Steps
 from ops.terraform import PlanSummary, Terraform, operator_environment
@@ -25,11 +25,11 @@ class Recorded(Terraform):
         raise NotImplementedError("applied")
 
 
-def planned(folder: Path, exported: dict[str, str], *, rewrites: bool = True) -> Planned:
+def planned(folder: Path, exported: dict[str, str], *, rewrites: bool = True) -> SavedPlan:
     (folder / "cdk.tf.json").write_text("{}")
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **exported}
     terraform = Recorded.at(folder, operator_environment(environment), folder)
-    return Planned(terraform, folder / "plan", PlanSummary(change=1), folder / "plan.md", rewrites)
+    return SavedPlan(terraform, folder / "plan", PlanSummary(change=1), folder / "plan.md", rewrites)
 
 
 @pytest.mark.parametrize("absent", KEYS)

@@ -22,7 +22,7 @@ from functions.shared.errors import TransientError
 from ops import ROOT
 from ops.dlq.held import holding
 from ops.dlq.interrupts import interruption
-from ops.dlq.queues import Queue
+from ops.dlq.queues import NamedQueue
 from tests.ops.command import Done, run
 from tests.ops.dead_letters import AUDIT, PERSONAL, REQUIRED, World, full
 
@@ -646,7 +646,7 @@ def test_aws_that_answers_no_more_ends_the_run_with_everything_given_back(
 
 def test_letters_are_held_as_long_as_the_work_takes(world: World) -> None:
     world.failed()
-    queue = Queue("payments-dlq", DeadLetterQueue("payments", world.urls["payments-dlq"], world.sqs))
+    queue = NamedQueue("payments-dlq", DeadLetterQueue("payments", world.urls["payments-dlq"], world.sqs))
     with interruption() as interrupted, holding(2) as held:
         held.receive([queue], interrupted, lambda _count: None)
         for _ in range(6):

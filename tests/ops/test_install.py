@@ -91,7 +91,7 @@ def test_a_terminal_shows_the_packages_fetched_and_the_seconds(monkeypatch: pyte
     fetch = (
         "print('Collecting a', flush=True); print('Collecting b', flush=True); import time; time.sleep(0.5)"
     )
-    install._run(install.Step("install 3 packages", (sys.executable, "-c", fetch), packages=3), "1/2")
+    install._run(install.InstallStep("install 3 packages", (sys.executable, "-c", fetch), packages=3), "1/2")
     drawn = terminal.getvalue().split("\r\x1b[K")
     assert drawn[0] == "setup: 1/2 install 3 packages … "
     assert re.fullmatch(r"setup: 1/2 install 3 packages … \d of 3, \d+ s", drawn[1])
@@ -101,7 +101,7 @@ def test_a_terminal_shows_the_packages_fetched_and_the_seconds(monkeypatch: pyte
 
 def test_a_failing_step_shows_its_output(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(install.SetupError, match="could not fail: see the output above, fix it"):
-        install._run(install.Step("fail", (sys.executable, "-c", "exit('no space left')")), "2/2")
+        install._run(install.InstallStep("fail", (sys.executable, "-c", "exit('no space left')")), "2/2")
     assert re.fullmatch(r"setup: 2/2 fail … \d+\.\d s\nno space left\n", capsys.readouterr().err)
 
 

@@ -24,8 +24,8 @@ from ops.commands import reconcile
 from ops.console import PlainConsole, confirm, print_error, print_json, print_line, styled
 from ops.dlq import tables
 from ops.dlq.drain import QueueCounts
-from ops.dlq.queues import Queue
-from ops.dlq.redrive import Redrive, Redriven
+from ops.dlq.queues import NamedQueue
+from ops.dlq.redrive import Redriven, RedriveRun
 from ops.errors import OperatorError
 from ops.local import report as local_reports
 from ops.local.accounting import Row, SentEvent
@@ -94,7 +94,7 @@ def _without_colours(text: str) -> Iterator[str]:
         yield words if colour and all(each in "0123456789;" for each in parameters) else f"\x1b[{part}"
 
 
-def _letter(value: str) -> tuple[DeadLetterMessage, Queue]:
+def _letter(value: str) -> tuple[DeadLetterMessage, NamedQueue]:
     letter = DeadLetterMessage(
         message_id="m",
         receipt="r",
@@ -111,7 +111,7 @@ def _letter(value: str) -> tuple[DeadLetterMessage, Queue]:
         attributes={},
         system_attributes={},
     )
-    return letter, Queue("payments-dlq", cast("Any", None))
+    return letter, NamedQueue("payments-dlq", cast("Any", None))
 
 
 def _groups(console: PlainConsole, value: str) -> None:
@@ -120,12 +120,12 @@ def _groups(console: PlainConsole, value: str) -> None:
 
 def _work(console: PlainConsole, value: str) -> None:
     letter, queue = _letter("x")
-    work = Redrive(QueueCounts({}), [Redriven(letter, queue, RedriveResult(FAILED, "transient", value))])
+    work = RedriveRun(QueueCounts({}), [Redriven(letter, queue, RedriveResult(FAILED, "transient", value))])
     work.show(console)
 
 
 def _unseen(console: PlainConsole, value: str) -> None:
-    tables.show_unseen(console, QueueCounts({value: 2}), [Queue(value, cast("Any", None))])
+    tables.show_unseen(console, QueueCounts({value: 2}), [NamedQueue(value, cast("Any", None))])
 
 
 def _spared(console: PlainConsole, value: str) -> None:
@@ -153,7 +153,7 @@ def _local(console: PlainConsole, value: str) -> None:
     console.print(local_reports.queues_line({value: 1}))
     console.print(local_reports.timings_table({value: 1.0}))
     facts = local_reports.TerraformFacts("1", "terraform", 1, 0)
-    report = local_reports.Report("dev", facts, (row,), {}, (value,), {}, {value: value}, (message,))
+    report = local_reports.LocalReport("dev", facts, (row,), {}, (value,), {}, {value: value}, (message,))
     for line in local_reports.parked_lines(report):
         console.print(line)
     console.print(local_reports.alarms_line(report.alarms))
@@ -163,7 +163,7 @@ def _local(console: PlainConsole, value: str) -> None:
 def _chaos(console: PlainConsole, value: str) -> None:
     violation = Violation(value, value, value, value)
     phase = chaos_reports.PhaseReport(value, value, 1, {value: 1}, Verdict({}, (violation,)), 1.0)
-    console.print(chaos_reports.figures_table(chaos_reports.Report(1, 1, (phase,), (), {})))
+    console.print(chaos_reports.figures_table(chaos_reports.ChaosReport(1, 1, (phase,), (), {})))
     console.print(chaos_reports.strikes_table([phase]))
     console.print(chaos_reports.violations_table([violation]))
 

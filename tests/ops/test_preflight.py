@@ -15,7 +15,7 @@ from rich.console import Console
 
 from infra import settings
 from ops import preflight
-from ops.deploy import Planned, makes_bus
+from ops.deploy import SavedPlan, makes_bus
 from ops.environment import Environment
 from ops.errors import OperatorError
 from ops.local import drive
@@ -197,16 +197,16 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def plan(aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planned:
+def plan(aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SavedPlan:
     for name, value in aws.credentials.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
     monkeypatch.setenv("STRIPE_EVENT_SOURCE_NAME", SOURCE)
     file = tmp_path / "dev.md"
-    return Planned(cast("Any", None), file, PlanSummary(add=1, change=0, destroy=0), file, makes_bus=True)
+    return SavedPlan(cast("Any", None), file, PlanSummary(add=1, change=0, destroy=0), file, makes_bus=True)
 
 
-def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: Planned) -> None:
+def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: SavedPlan) -> None:
     console = Console(record=True, width=400)
     with pytest.raises(OperatorError, match=r"is not an event source of account 0{12}"):
         preflight.check("dev", plan, console, applying=True)
@@ -222,5 +222,5 @@ def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: Pl
 
 def test_nothing_to_apply_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(boto3, "Session", lambda **_: pytest.fail("AWS was asked"))
-    nothing = Planned(cast("Any", None), tmp_path, PlanSummary(), tmp_path)
+    nothing = SavedPlan(cast("Any", None), tmp_path, PlanSummary(), tmp_path)
     preflight.check("dev", nothing, Console(), applying=True)

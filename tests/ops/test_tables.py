@@ -14,16 +14,16 @@ from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.redrive import FAILED, RedriveResult
 from functions.reconciliation.gap import Gap
 from ops.commands import pause, reconcile
-from ops.console import PlainConsole, Table, styled
+from ops.console import PlainConsole, PlainTable, styled
 from ops.dlq import tables
 from ops.dlq.drain import Messages, QueueCounts
-from ops.dlq.queues import Queue
-from ops.dlq.redrive import Redrive, Redriven
+from ops.dlq.queues import NamedQueue
+from ops.dlq.redrive import Redriven, RedriveRun
 from ops.reconciliation import Findings
 from ops.replay import report as replays
 from ops.replay.forecast import Forecast, Line
 from ops.replay.replays import Replay
-from ops.switches import State
+from ops.switches import SwitchState
 
 pytestmark = pytest.mark.unit
 
@@ -54,7 +54,7 @@ def messages() -> Messages:
             attributes={},
             system_attributes={},
         )
-        made.append((message, Queue(queue, cast("Any", None))))
+        made.append((message, NamedQueue(queue, cast("Any", None))))
     return made
 
 
@@ -67,7 +67,7 @@ def show_redrive(console: PlainConsole) -> list[str]:
     (message, queue), _ = messages()
     redriven = [Redriven(message, queue, RedriveResult("applied"))] * 12_345
     redriven.append(Redriven(message, queue, RedriveResult(FAILED, "transient", REASON)))
-    Redrive(QueueCounts({}), redriven, not_tried=7).show(console)
+    RedriveRun(QueueCounts({}), redriven, not_tried=7).show(console)
     return ["12345", "12353", "failed", "not tried", "applied by the API"]
 
 
@@ -91,7 +91,7 @@ def show_findings(console: PlainConsole) -> list[str]:
 
 
 def show_parts(console: PlainConsole) -> list[str]:
-    pause._show(console, {"payments": State(deployed=True, paused=True, since=NOW)}, as_json=False)
+    pause._show(console, {"payments": SwitchState(deployed=True, paused=True, since=NOW)}, as_json=False)
     return ["payments", "paused since 2026-11-28 12:00:00 UTC"]
 
 
@@ -119,7 +119,7 @@ def test_table_is_readable(show: Callable[[PlainConsole], Collection[str]], widt
 
 def test_columns_without_content_are_left_out() -> None:
     out = io.StringIO()
-    table = Table("Type", "Sent", "Parked", "Stale", keep=("Sent",))
+    table = PlainTable("Type", "Sent", "Parked", "Stale", keep=("Sent",))
     table.add_row("a", "0", "0", "")
     table.add_total("all", "0", styled(3, "red"), "0")
     PlainConsole(file=out, width=80).print(table)

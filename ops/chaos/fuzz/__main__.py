@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, Phase, Verbosity
 
 from functions.pipeline.routing_table import event_types
 from functions.shared import names
-from ops.chaos.fuzz.audit import AUDIT, SENDABLE, AuditTarget
+from ops.chaos.fuzz.audit import AUDIT, SENDABLE, FuzzedAudit
 from ops.chaos.fuzz.envelopes import API_KEY, PERSON, anything, samples
-from ops.chaos.fuzz.target import UNREADABLE, Broken, Target
+from ops.chaos.fuzz.target import UNREADABLE, Broken, FuzzedHandler
 from ops.local.clients import Aws, Credentials
 from ops.local.fresh_ids import FreshIds
 from ops.reference.huntaze import Fault, ReferenceApi
@@ -48,7 +48,11 @@ def main() -> None:
             os.environ["AWS_ENDPOINT_URL"], os.environ["AWS_REGION"], Credentials.of(os.environ)
         ).client("sqs")
         audited = options.handler == AUDIT
-        target = AuditTarget(api, os.environ[names.DATABASE_URL]) if audited else Target(options.handler, api)
+        target = (
+            FuzzedAudit(api, os.environ[names.DATABASE_URL])
+            if audited
+            else FuzzedHandler(options.handler, api)
+        )
         outcomes: Counter[str] = Counter()
         problem: dict[str, str] = {}
 

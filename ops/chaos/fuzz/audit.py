@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from ops.chaos.fuzz.target import Broken, Target
+from ops.chaos.fuzz.target import Broken, FuzzedHandler
 from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.local.fresh_ids import FreshIds
 from ops.reference.huntaze import ReferenceApi
@@ -24,7 +24,7 @@ NEIGHBOUR = SAMPLES / GENERATIONS[0] / "invoice.paid.json"
 COUNT_QUERY = "SELECT count(*) FROM stripe_event_ledger WHERE event_id = ANY(%s)"
 
 
-class AuditTarget(Target):
+class FuzzedAudit(FuzzedHandler):
     """The audit function with the ledger of its environment, which is always available."""
 
     def __init__(self, api: ReferenceApi, database_url: str) -> None:

@@ -14,7 +14,7 @@ from ops.reference.huntaze.contract import (
     INTEGER,
     METADATA,
     TIME,
-    Kind,
+    JsonType,
 )
 
 INTEGERS = (AMOUNT, INTEGER, TIME)
@@ -39,7 +39,7 @@ def _wrong_headers(call: Recorded) -> Iterator[str]:
     )
 
 
-def _wrong_values(expected: Mapping[str, Kind], body: Mapping[str, Any]) -> Iterator[str]:
+def _wrong_values(expected: Mapping[str, JsonType], body: Mapping[str, Any]) -> Iterator[str]:
     if body.keys() != expected.keys():
         yield f"the keys are {', '.join(body)} instead of {', '.join(expected)}"
         return
@@ -52,7 +52,7 @@ def _wrong_values(expected: Mapping[str, Kind], body: Mapping[str, Any]) -> Iter
             yield f"{name} is {type(value).__name__}"
 
 
-def _is_right(kind: Kind, value: Any) -> bool:
+def _is_right(kind: JsonType, value: Any) -> bool:
     if kind in INTEGERS:
         return isinstance(value, int) and not isinstance(value, bool)
     if kind in (BOOLEAN, METADATA, FAILURE_REASON):

@@ -46,7 +46,7 @@ class Broken(AssertionError):  # noqa: N818 - what hypothesis reports, by its me
     """The handler broke a promise."""
 
 
-class Target:
+class FuzzedHandler:
     """A handler whose output goes to memory from its import on.
 
     Parameters

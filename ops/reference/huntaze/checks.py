@@ -20,7 +20,7 @@ MAXIMUM_NESTING = 32
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiCall:
     """A request whose key, path, headers and JSON keep the contract; `check_body` checks the rest."""
 
     path: str
@@ -35,7 +35,7 @@ class Call:
         return next(str(self.body[name]) for name in CONTRACT[self.path][self.event_type])
 
 
-def read(request: Received, api_key: str) -> Call:
+def read(request: Received, api_key: str) -> ApiCall:
     """Return the call that a request makes, without the checks of `check_body`.
 
     Raises
@@ -59,10 +59,10 @@ def read(request: Received, api_key: str) -> Call:
     _header(request, "X-Stripe-Api-Version", API_VERSION, "a Stripe API version such as 2025-01-27.acacia")
     _header(request, "User-Agent", USER_AGENT, "huntaze-stripe-eventbridge/<version>")
     key = _header(request, "Idempotency-Key", EVENT_KEY, "a Stripe event id, evt_…")
-    return Call(request.path, event_type, int(created), key, _parse(request.content))
+    return ApiCall(request.path, event_type, int(created), key, _parse(request.content))
 
 
-def check_body(call: Call) -> None:
+def check_body(call: ApiCall) -> None:
     """Check the body of a call.
 
     Raises

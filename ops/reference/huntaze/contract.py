@@ -35,7 +35,7 @@ STATUSES = {
 
 
 @dataclass(frozen=True)
-class Kind:
+class JsonType:
     """A JSON type: its name in errors, a test for its values, and its JSON Schema (2020-12)."""
 
     name: str
@@ -43,8 +43,8 @@ class Kind:
     schema: Mapping[str, Any]
 
 
-def _id(*prefixes: str) -> Kind:
-    return Kind(
+def _id(*prefixes: str) -> JsonType:
+    return JsonType(
         f"a string that begins with {' or '.join(prefixes)}",
         lambda value: isinstance(value, str) and value.startswith(prefixes),
         {"type": "string", "pattern": f"^({'|'.join(prefixes)})"},
@@ -75,26 +75,26 @@ def _is_failure_reason(value: Any) -> bool:
     )
 
 
-TEXT = Kind("a non-empty string", _is_text, {"type": "string", "minLength": 1})
-INTEGER = Kind("an integer", _is_integer, {"type": "integer"})
-AMOUNT = Kind(
+TEXT = JsonType("a non-empty string", _is_text, {"type": "string", "minLength": 1})
+INTEGER = JsonType("an integer", _is_integer, {"type": "integer"})
+AMOUNT = JsonType(
     "an integer in minor units",
     _is_integer,
     {"type": "integer", "description": "In the currency's minor unit."},
 )
-TIME = Kind(
+TIME = JsonType(
     "an integer of Unix seconds", _is_integer, {"type": "integer", "description": "Unix time in seconds."}
 )
-BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
-CURRENCY = Kind(
+BOOLEAN = JsonType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
+CURRENCY = JsonType(
     "a lower-case three-letter currency code", _is_currency, {"type": "string", "pattern": "^[a-z]{3}$"}
 )
-METADATA = Kind(
+METADATA = JsonType(
     "an object of strings",
     _is_metadata,
     {"type": "object", "additionalProperties": {"type": "string"}},
 )
-FAILURE_REASON = Kind(
+FAILURE_REASON = JsonType(
     "an object of code, declineCode, message and type, each a string or null",
     _is_failure_reason,
     {
@@ -103,10 +103,10 @@ FAILURE_REASON = Kind(
         "properties": {key: {"type": ["string", "null"]} for key in FAILURE_KEYS},
     },
 )
-PLAIN_TEXT = Kind("a string", lambda value: isinstance(value, str), {"type": "string"})
-ANY = Kind("any JSON value", lambda value: True, {})  # noqa: ARG005 (a value of any kind)
+PLAIN_TEXT = JsonType("a string", lambda value: isinstance(value, str), {"type": "string"})
+ANY = JsonType("any JSON value", lambda value: True, {})  # noqa: ARG005 (a value of any kind)
 
-Body = Mapping[str, Kind]
+Body = Mapping[str, JsonType]
 
 PAYMENT_SUCCEEDED: Body = {
     "paymentIntentId": _id("pi_"),
@@ -185,7 +185,7 @@ CUSTOMER_STATE: Body = {
 CUSTOMER_DELETED: Body = {"customerId": TEXT, "metadata": METADATA}
 
 
-def _payment_failed(object_id: Kind) -> Body:
+def _payment_failed(object_id: JsonType) -> Body:
     return {
         "objectId": object_id,
         "customerId": TEXT,
@@ -225,7 +225,7 @@ WRITTEN: Mapping[str, Mapping[str, Body]] = {
 }
 
 
-def kind_of(value: Any) -> Kind:
+def kind_of(value: Any) -> JsonType:
     """Return the JSON type of a sample's value, as far as one value shows it."""
     if isinstance(value, bool):
         return BOOLEAN

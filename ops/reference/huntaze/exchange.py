@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ops.reference.huntaze.checks import Call, check_body, read, readable
+from ops.reference.huntaze.checks import ApiCall, check_body, read, readable
 from ops.reference.huntaze.contract import (
     ALREADY_APPLIED,
     IDEMPOTENCY_KEY_REUSED,
@@ -63,7 +63,7 @@ class ApiExchange(Exchange):
         """
         with self._lock:
             fault = self._faults.strike(request)
-            call: Call | None = None
+            call: ApiCall | None = None
             reply: Reply | None = None
             if fault is None or fault.applies or fault.work:
                 call, reply = self._usual(request)
@@ -105,7 +105,7 @@ class ApiExchange(Exchange):
         if self._journal is not None:
             self._journal.close()
 
-    def _usual(self, request: Received) -> tuple[Call | None, Reply]:
+    def _usual(self, request: Received) -> tuple[ApiCall | None, Reply]:
         """Return the call to apply, if any, and the reply."""
         try:
             call = read(request, self.key)
@@ -117,7 +117,7 @@ class ApiExchange(Exchange):
             return None, self.dialect.refused(refusal, request.header("Idempotency-Key"))
         return call, applied(call.idempotency_key)
 
-    def _check_key(self, call: Call) -> None:
+    def _check_key(self, call: ApiCall) -> None:
         if call.idempotency_key in self._in_progress:
             raise _refusal(REQUEST_IN_PROGRESS, "a call with this Idempotency-Key is in progress")
         earlier = self._applied.get(call.idempotency_key)
@@ -127,7 +127,7 @@ class ApiExchange(Exchange):
             raise _refusal(ALREADY_APPLIED, "this call was applied before")
         raise _refusal(IDEMPOTENCY_KEY_REUSED, "the Idempotency-Key was applied with another call")
 
-    def _begin(self, call: Call, fault: Fault) -> threading.Event:
+    def _begin(self, call: ApiCall, fault: Fault) -> threading.Event:
         """Keep a call in progress for the time of the fault."""
         timer = threading.Timer(fault.work, self._end, (call, fault.applies))
         timer.daemon = True
@@ -135,7 +135,7 @@ class ApiExchange(Exchange):
         timer.start()
         return work.done
 
-    def _end(self, call: Call, applies: bool) -> None:
+    def _end(self, call: ApiCall, applies: bool) -> None:
         """Apply a call that was in progress, or roll it back."""
         with self._lock:
             work = self._in_progress.pop(call.idempotency_key, None)
@@ -165,7 +165,7 @@ def _refusal(code: str, message: str) -> Refusal:
     return Refusal(STATUSES[code], code, message)
 
 
-def _applied(call: Call) -> Applied:
+def _applied(call: ApiCall) -> Applied:
     return Applied(
         call.path, call.event_type, call.created, call.idempotency_key, call.object_id, call.body, time.time()
     )

@@ -36,7 +36,7 @@ class BadParameter(Exception):  # noqa: N818 - a response of the API, not a fail
 
 
 @dataclass
-class Query:
+class ListQuery:
     """The parameters of a list request."""
 
     limit: int = DEFAULT_LIMIT
@@ -56,7 +56,7 @@ class Query:
         return not self.types or event["type"] in self.types
 
 
-def parse(query_string: str) -> Query:
+def parse(query_string: str) -> ListQuery:
     """Read the query string.
 
     Raises
@@ -64,7 +64,7 @@ def parse(query_string: str) -> Query:
     BadParameter
         A parameter is unknown, excludes another one, or has an invalid value.
     """
-    query = Query()
+    query = ListQuery()
     for name, value in parse_qsl(query_string, keep_blank_values=True):
         if name == "limit":
             query.limit = _limit(value)
@@ -87,7 +87,7 @@ def parse(query_string: str) -> Query:
     return query
 
 
-def page(events: Sequence[dict[str, Any]], query: Query) -> dict[str, Any]:
+def page(events: Sequence[dict[str, Any]], query: ListQuery) -> dict[str, Any]:
     """Return a page of events, which are sorted newest first.
 
     `ending_before` selects the page just before the cursor, which is newer, in the same order.
