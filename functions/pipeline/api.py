@@ -4,6 +4,7 @@
 answer                     first call               after an earlier call with unknown outcome
 =========================  =======================  =======================================================
 2xx                        applied                  applied
+2xx with an HTML page      `ConfigurationError`     `ConfigurationError`
 409 `already_applied`      applied                  applied
 409 `request_in_progress`  `TransientError`         `TransientError`
 409, codeless              applied                  `TransientError`; the outcome stays unknown
@@ -39,6 +40,7 @@ from functions.pipeline.envelope import StripeEvent
 from functions.pipeline.route import Request
 from functions.shared.errors import (
     AuthenticationRefusedError,
+    ConfigurationError,
     DoubtfulRefusalError,
     EventError,
     PermanentError,
@@ -142,7 +144,7 @@ class HuntazeApi:
 
         Raises
         ------
-        AuthenticationRefusedError, DoubtfulRefusalError, PermanentError, TransientError
+        AuthenticationRefusedError, ConfigurationError, DoubtfulRefusalError, PermanentError, TransientError
             By the table at the top of this module.
         """
         try:
@@ -163,6 +165,11 @@ class HuntazeApi:
             reason = f"the API could not be reached ({type(error).__name__})"
             sent = not isinstance(error, NOT_SENT)
             raise TransientError(reason, path=request.path, unknown_outcome=sent, in_flight=sent) from error
+        if response.is_success and _is_web_page(answer):
+            reason = f"the API answered {response.status_code} with a web page; check HUNTAZE_API_URL"
+            raise ConfigurationError(
+                reason, status=response.status_code, path=request.path, unknown_outcome=True
+            )
         if not response.is_success:
             _classify(response, request.path, answer, doubt=doubt and not settles)
 
@@ -210,6 +217,11 @@ def _failure(response: httpx.Response, path: str, answer: bytes, *, doubt: bool)
         reason = f"the API answered {status} {AFTER_UNKNOWN_OUTCOME}"
         return DoubtfulRefusalError(reason, status=status, path=path, answer=kept)
     return PermanentError(f"the API answered {status}", status=status, path=path, answer=kept)
+
+
+def _is_web_page(answer: bytes) -> bool:
+    """Whether an answer comes from a web site, such as a single-page application, and not from the API."""
+    return answer.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _error_code(answer: bytes) -> str | None:

@@ -88,6 +88,12 @@ def test_conflict_that_the_api_may_not_have_answered_is_not_applied(text: str) -
     assert caught.value.unknown_outcome
 
 
+@pytest.mark.parametrize("text", ["<!DOCTYPE html><title>Huntaze</title>", "\n<html lang='en'></html>"])
+def test_web_page_is_not_the_api(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="200 with a web page; check HUNTAZE_API_URL"):
+        post(answering(200, text=text))
+
+
 @pytest.mark.parametrize("text", ["", " ", "{}", '{"error": "applied before"}', '{"title": "Conflict"}'])
 def test_conflict_of_an_api_without_codes_is_applied(text: str) -> None:
     post(answering(409, text=text))
