@@ -33,7 +33,7 @@ class Foundation:
     platform: Platform
 
     @classmethod
-    def lay(cls, scope: Construct, settings: Settings, bundles: Bundles) -> "Foundation":
+    def make(cls, scope: Construct, settings: Settings, bundles: Bundles) -> "Foundation":
         """Make the parts in the stack `scope`."""
         account = Account(
             scope,

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -19,9 +19,9 @@ from infra.errors import IncompleteError, SettingsError
 
 M = TypeVar("M", bound=BaseModel)
 
-_HINT = "hint"
-_MAY_HOLD_CREDENTIALS = "may_hold_credentials"
-_PROBLEMS = {
+_HINT: Final = "hint"
+_MAY_HOLD_CREDENTIALS: Final = "may_hold_credentials"
+_PROBLEMS: Final = {
     "int_type": "must be an integer",
     "int_parsing": "must be an integer",
     "int_from_float": "must be an integer",

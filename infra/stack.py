@@ -37,7 +37,7 @@ class EnvironmentStack(TerraformStack):
         keep_in_bucket(self, name=name, bucket=settings.state_bucket, region=settings.state_region)
         routed = {family: routing_table.event_types(family) for family in names.HANDLERS}
         matching = patterns.by_message_group(settings.stripe_event_source_name, routed)
-        base = Foundation.lay(self, settings, bundles)
+        base = Foundation.make(self, settings, bundles)
         inventory = _inventory(self, base, matching)
         fed = [*(part for handler in inventory.handlers for part in handler.parts), *inventory.audit.parts]
         base.bus.wait_for(fed)

@@ -1,5 +1,6 @@
 """What operators and developers run: the `huntaze-stripe` command, the local run, the chaos suite."""
 
 from pathlib import Path
+from typing import Final
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[1]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 from urllib.parse import urlsplit
 
 from functions.shared import names
 from functions.shared.errors import ConfigurationError
 from ops.errors import OperatorError
 
-ENDPOINT = "AWS_ENDPOINT_URL"
-PROXIES = frozenset({"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"})
-DATABASES = frozenset({names.DATABASE_URL, f"TF_VAR_{names.DATABASE_URL}"})
+ENDPOINT: Final = "AWS_ENDPOINT_URL"
+PROXIES: Final = frozenset({"ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"})
+DATABASES: Final = frozenset({names.DATABASE_URL, f"TF_VAR_{names.DATABASE_URL}"})
 
 
 def check(environment: Mapping[str, str]) -> None:

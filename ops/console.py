@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich import box
@@ -22,10 +22,10 @@ from rich.text import Text
 from ops.errors import OperatorError
 from ops.plain import plain, plain_lines
 
-LOG_WIDTH = 140
+LOG_WIDTH: Final = 140
 # Below it a text column of a table is harder to read than a table of two columns.
-NARROWEST_TEXT = 24
-NUMBER = re.compile(r"[\d.,]*( ?[smhd%])?")
+NARROWEST_TEXT: Final = 24
+NUMBER: Final = re.compile(r"[\d.,]*( ?[smhd%])?")
 
 
 class PlainConsole(Console):

@@ -23,7 +23,7 @@ from ops.progress import Steps
 from ops.terraform import KeptError, PlanSummary, Terraform, operator_environment
 from ops.terraform.supervision import Check
 
-USAGE_EXIT_CODE = 2
+USAGE_EXIT_CODE: Final = 2
 VALUES_RESOURCE: Final = "aws_secretsmanager_secret_version"
 BUS_RESOURCE: Final = "aws_cloudwatch_event_bus"
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import boto3
 from botocore.config import Config
@@ -34,13 +34,13 @@ from ops import addresses
 from ops.errors import NO_CREDENTIALS, OperatorError
 
 # People wait for these calls: an endpoint that does not answer is reported within half a minute.
-CONFIG = Config(
+CONFIG: Final = Config(
     connect_timeout=5,
     read_timeout=30,
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=READERS,
 )
-CREDENTIALS_CODES = frozenset(
+CREDENTIALS_CODES: Final = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -51,8 +51,8 @@ CREDENTIALS_CODES = frozenset(
         "UnrecognizedClientException",
     }
 )
-DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
-MISSING_CODES = frozenset(
+DENIED_CODES: Final = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
+MISSING_CODES: Final = frozenset(
     {
         "404",
         "AWS.SimpleQueueService.NonExistentQueue",
@@ -63,11 +63,11 @@ MISSING_CODES = frozenset(
     }
 )
 # Characters of AWS's message in an error; something else than AWS may answer with a whole page.
-LONGEST_MESSAGE = 300
+LONGEST_MESSAGE: Final = 300
 # No event source of Stripe has this name.
-UNNAMED_BUS = "aws.partner/stripe.com/ed_unnamed"
+UNNAMED_BUS: Final = "aws.partner/stripe.com/ed_unnamed"
 # Only a deploy needs the recipients of the alarms.
-NO_ALERTS: Mapping[str, object] = MappingProxyType({"alert_emails": ["none"]})
+NO_ALERTS: Final[Mapping[str, object]] = MappingProxyType({"alert_emails": ["none"]})
 
 
 @dataclass(frozen=True)

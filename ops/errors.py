@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-NO_CREDENTIALS = "no AWS credentials: export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+from typing import Final
+
+NO_CREDENTIALS: Final = (
+    "no AWS credentials: export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+)
 
 
 class OperatorError(Exception):

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import psycopg
 
@@ -20,8 +20,8 @@ from functions.shared.errors import ConfigurationError, EventError
 from ops.environment import Environment
 from ops.errors import OperatorError
 
-CONNECT_SECONDS = 5
-STATEMENT_MILLISECONDS = 60_000
+CONNECT_SECONDS: Final = 5
+STATEMENT_MILLISECONDS: Final = 60_000
 
 Progress = Callable[[int, int], None]
 # Event type to the ids of its events.

@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 # What a supervisor or a closed terminal sends.
-_TERMINATING = (signal.SIGTERM, signal.SIGHUP)
-STDERR = 2
+_TERMINATING: Final = (signal.SIGTERM, signal.SIGHUP)
+STDERR: Final = 2
 _received: list[int] = []
 
 

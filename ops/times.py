@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from ops.errors import OperatorError
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-AGO = re.compile(r"(\d{1,6})([mhd])")
+UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+AGO: Final = re.compile(r"(\d{1,6})([mhd])")
 # Digits in a row are a number, but Python would read 20261123 as a day.
-DASHED = re.compile(r"\d{4}-\d{2}-\d{2}.*")
+DASHED: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*")
 
 
 def parse_time(text: str, option: str, now: datetime) -> datetime:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from functions.shared import names, settings
 
-MODES = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
+MODES: Final = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
 
 
 @dataclass(frozen=True, slots=True)

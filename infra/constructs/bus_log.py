@@ -1,5 +1,7 @@
 """Every event of the bus in a log group, for debugging with test events."""
 
+from typing import Final
+
 from cdktf_cdktf_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 from cdktf_cdktf_provider_aws.cloudwatch_log_resource_policy import CloudwatchLogResourcePolicy
 from constructs import Construct
@@ -13,7 +15,7 @@ from infra.resources.key import Key
 from infra.resources.policy import Statement, document
 from infra.resources.queue import Queue, QueueProps
 
-_FAMILY = "log"
+_FAMILY: Final = "log"
 
 
 class BusLog(Capability):

@@ -7,10 +7,10 @@ free of false changes.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 # SQS never finishes applying a policy of another version.
-_VERSION = "2012-10-17"
+_VERSION: Final = "2012-10-17"
 
 Condition = Mapping[str, Mapping[str, str | Sequence[str]]]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
+from ops import ROOT
 from ops.reference.huntaze.contract import CONTRACT, STATUSES, Body
 
-FILE: Final = Path(__file__).resolve().parents[2] / "docs" / "huntaze-api.openapi.json"
+FILE: Final = ROOT / "docs" / "huntaze-api.openapi.json"
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"
 HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 from packaging.utils import canonicalize_name
 
@@ -25,23 +26,23 @@ from ops.bundles.interpreter import find_interpreter
 from ops.bundles.target import Target
 from ops.errors import OperatorError
 
-OUTPUT = ROOT / "build" / "bundles"
-MANIFEST = "manifest.json"
-SCRATCH = ".building-"
+OUTPUT: Final = ROOT / "build" / "bundles"
+MANIFEST: Final = "manifest.json"
+SCRATCH: Final = ".building-"
 # Where Lambda unpacks a bundle: the path in tracebacks.
-LAMBDA_TASK_ROOT = "/var/task"
+LAMBDA_TASK_ROOT: Final = "/var/task"
 # The zip's bytes depend on names and contents only. This is the earliest time that a zip can hold.
-EPOCH = (1980, 1, 1, 0, 0, 0)
-FILE_MODE = 0o100644
-LIBRARY_MODE = 0o100755
-COMPRESSION_LEVEL = 9
-UNIX = 3
-LEFT_OUT_SUFFIXES = (".pyi", ".pyc", "py.typed")
+EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+FILE_MODE: Final = 0o100644
+LIBRARY_MODE: Final = 0o100755
+COMPRESSION_LEVEL: Final = 9
+UNIX: Final = 3
+LEFT_OUT_SUFFIXES: Final = (".pyi", ".pyc", "py.typed")
 # swagger_ui: a web page of Powertools' API router, a quarter of its bytes, which no event handler serves.
-LEFT_OUT_FOLDERS = frozenset({"tests", "__pycache__", "swagger_ui"})
+LEFT_OUT_FOLDERS: Final = frozenset({"tests", "__pycache__", "swagger_ui"})
 # Two thirds of the stripe library: types for type checkers, which nothing imports at run time, and classes
 # of thin events, which it imports to build one. Snapshot events are read as plain dicts.
-LEFT_OUT_PACKAGES = ("stripe/params/", "stripe/events/")
+LEFT_OUT_PACKAGES: Final = ("stripe/params/", "stripe/events/")
 
 
 @dataclass(frozen=True)

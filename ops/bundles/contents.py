@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
@@ -19,14 +19,14 @@ from ops import ROOT
 from ops.bundles.target import Target
 from ops.errors import OperatorError
 
-PACKAGE = "functions"
+PACKAGE: Final = "functions"
 # The handlers of each bundle: the first calls HTTP APIs, the other needs PostgreSQL.
-BUNDLES: Mapping[str, tuple[str, ...]] = {
+BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers": ("functions.payments", "functions.billing", "functions.reconcile", "functions.redrive"),
     "audit": ("functions.audit",),
 }
 # Part of every Python runtime of Lambda (AWS, "Building with Python": SDK for Python).
-RUNTIME_PROVIDED = frozenset({"boto3", "botocore", "s3transfer", "python-dateutil", "six", "urllib3"})
+RUNTIME_PROVIDED: Final = frozenset({"boto3", "botocore", "s3transfer", "python-dateutil", "six", "urllib3"})
 
 
 @dataclass(frozen=True)

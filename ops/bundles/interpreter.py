@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from ops.bundles.target import Target
 
-PLACES = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/opt/*/bin", "/usr/local/*/bin")
+PLACES: Final = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/opt/*/bin", "/usr/local/*/bin")
 
 
 def find_interpreter(target: Target) -> Path | None:

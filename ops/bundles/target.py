@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import dataclass
+from typing import Final
 
 # Oldest first, so that pip selects the wheel that runs on most systems. Lambda's Python 3.12 and later have
 # glibc 2.34 (Amazon Linux 2023), Python 3.11 has 2.26.
-GLIBC_TAGS = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
-MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-LINUX = "linux"
+GLIBC_TAGS: Final = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
+MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
+LINUX: Final = "linux"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Target:
         }
 
 
-LAMBDA = Target("arm64", "python3.13")
+LAMBDA: Final = Target("arm64", "python3.13")
 
 
 def host_target() -> Target:

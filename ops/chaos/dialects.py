@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from functions.dead_letters.message import DOUBTFUL, TRANSIENT
 from ops import ROOT
@@ -27,18 +27,18 @@ from ops.local.observations import ParkedMessage
 from ops.reference.huntaze.dialects import CODED, DIALECTS
 
 # A call in progress ends after an invocation's second attempt and before its last one.
-WORK_SECONDS = 1.5
-UNTIL_SETTLED = 5
+WORK_SECONDS: Final = 1.5
+UNTIL_SETTLED: Final = 5
 # By their name in the report.
-FAILURES: Mapping[str, FaultSpec] = {
+FAILURES: Final[Mapping[str, FaultSpec]] = {
     "API applies a call after it was cut off": {"reset": True, "applies": True, "work": WORK_SECONDS},
     "API rolls back a call that was cut off": {"reset": True, "work": WORK_SECONDS},
     "API rolls back a call after a gateway's 504": {"status": 504, "work": WORK_SECONDS},
     "API applies a call and its answer is lost": {"reset": True, "applies": True},
 }
-SHARE = 0.15
-ANOTHER_BODY = "another body under a known key"
-WAITING = "events in doubt in dead-letter queues"
+SHARE: Final = 0.15
+ANOTHER_BODY: Final = "another body under a known key"
+WAITING: Final = "events in doubt in dead-letter queues"
 
 
 def play_coded(stage: Stage) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from functions.pipeline.route import Route
 from functions.pipeline.routing_table import ROUTES
@@ -15,8 +15,8 @@ from functions.pipeline.routing_table import ROUTES
 Repeat = Literal["once", "latest", "each"]
 ExpectedOutcome = Literal["applied", "recorded", "unrouted", "parked"]
 
-PAYMENTS = "payments"
-BILLING = "billing"
+PAYMENTS: Final = "payments"
+BILLING: Final = "billing"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Expected:
 
 
 # By the shipped sample's name, which holds the mode of a checkout session.
-WRITTEN: dict[str, Expected] = {
+WRITTEN: Final[dict[str, Expected]] = {
     "payment_intent.succeeded": Expected(PAYMENTS, "once"),
     "payment_intent.payment_failed": Expected(PAYMENTS, "each"),
     "payment_intent.canceled": Expected(PAYMENTS, "once"),
@@ -79,11 +79,11 @@ def routed(routes: Iterable[Route]) -> dict[str, Expected]:
     }
 
 
-EXPECTED: dict[str, Expected] = routed(ROUTES.values()) | WRITTEN
+EXPECTED: Final[dict[str, Expected]] = routed(ROUTES.values()) | WRITTEN
 
 
 # The error class of a refusal that leaves the outcome of an earlier call unknown: its answer has no code.
-DOUBTFUL = "DoubtfulRefusalError"
+DOUBTFUL: Final = "DoubtfulRefusalError"
 
 
 @dataclass(frozen=True)

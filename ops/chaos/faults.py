@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ops.chaos.expectations import EXPECTED
 
@@ -42,21 +42,21 @@ def with_seed(fault: Mapping[str, Any], seed: int) -> FaultSpec:
     return {**fault, "seed": seed}
 
 
-ERRORS = api(
+ERRORS: Final = api(
     "API answers 5xx",
     *(
         {"status": status, "probability": 0.12, "body": '{"error":"injected"}'}
         for status in (500, 502, 503, 504)
     ),
 )
-GARBAGE = api(
+GARBAGE: Final = api(
     "API answers garbage",
     {"status": 502, "probability": 0.15, "body": "<html>\u0000\ufffd not JSON" * 200},
     # With the usual status: an API that reports a refused event as applied can't be survived.
     {"applies": True, "probability": 0.3, "body": "\u0000{]garbage" * 4000},
 )
 # By event type, so that the API's base URL still answers; some calls are applied before they fail.
-EACH_CALL_IN_DOUBT: tuple[FaultSpec, ...] = tuple(
+EACH_CALL_IN_DOUBT: Final[tuple[FaultSpec, ...]] = tuple(
     fault
     for event_type in sorted({name.partition("--")[0] for name in EXPECTED})
     for fault in (
@@ -64,51 +64,51 @@ EACH_CALL_IN_DOUBT: tuple[FaultSpec, ...] = tuple(
         {"event_type": event_type, "status": 503},
     )
 )
-TOO_MANY = api(
+TOO_MANY: Final = api(
     "API answers 429 with Retry-After",
     {"status": 429, "headers": {"Retry-After": "1"}, "probability": 0.35},
     {"status": 503, "headers": {"Retry-After": "2"}, "probability": 0.1},
 )
 # Longer than the handlers wait for an answer's headers (10 s) and for its body (2 s).
-SLOW_HEADERS = api("API sends headers late", {"applies": True, "header_delay": 11.0, "times": 3})
+SLOW_HEADERS: Final = api("API sends headers late", {"applies": True, "header_delay": 11.0, "times": 3})
 # The API works on the call for longer than the handler waits, and then applies it.
-APPLIES_LATE = api("API applies after the time-out", {"applies": True, "work": 11.0, "times": 3})
-SLOW_BODIES = api("API sends bodies slowly", {"applies": True, "body_delay": 3.0, "probability": 0.3})
-RESET_BEFORE = api("API resets before applying", {"reset": True, "probability": 0.3})
-RESET_AFTER = api("API resets after applying", {"reset": True, "applies": True, "probability": 0.4})
+APPLIES_LATE: Final = api("API applies after the time-out", {"applies": True, "work": 11.0, "times": 3})
+SLOW_BODIES: Final = api("API sends bodies slowly", {"applies": True, "body_delay": 3.0, "probability": 0.3})
+RESET_BEFORE: Final = api("API resets before applying", {"reset": True, "probability": 0.3})
+RESET_AFTER: Final = api("API resets after applying", {"reset": True, "applies": True, "probability": 0.4})
 
 # An event's first write says INPROGRESS, alone or in a transaction; its last write says COMPLETED.
-DIES_BEFORE_CALL = aws(
+DIES_BEFORE_CALL: Final = aws(
     "handler dies before the call",
     {"service": "dynamodb", "containing": '"INPROGRESS"', "kill": "after", "probability": 0.2},
 )
-DIES_BEFORE_RECORD = aws(
+DIES_BEFORE_RECORD: Final = aws(
     "handler dies after the call, before the record",
     {"service": "dynamodb", "containing": '"COMPLETED"', "kill": "before", "probability": 0.35},
 )
-DIES_PARKING = aws(
+DIES_PARKING: Final = aws(
     "handler dies while parking",
     {"service": "sqs", "operation": "SendMessage", "kill": "before", "times": 1},
     {"service": "sqs", "operation": "SendMessage", "kill": "after", "times": 1},
 )
-TABLE_THROTTLES = aws(
+TABLE_THROTTLES: Final = aws(
     "DynamoDB throttles",
     *(
         {"service": "dynamodb", "status": 400, "code": code, "probability": 0.15}
         for code in ("ProvisionedThroughputExceededException", "ThrottlingException")
     ),
 )
-TABLE_FAILS = aws(
+TABLE_FAILS: Final = aws(
     "DynamoDB fails",
     {"service": "dynamodb", "status": 500, "probability": 0.12},
     {"service": "dynamodb", "status": 500, "applies": True, "probability": 0.08},
 )
-QUEUE_FAILS = aws(
+QUEUE_FAILS: Final = aws(
     "dead-letter queue takes nothing",
     # botocore tries three times: the first event can't be parked, and Lambda's on-failure record remains.
     {"service": "sqs", "operation": "SendMessage", "status": 500, "times": 4},
 )
-SECRET_FAILS = aws(
+SECRET_FAILS: Final = aws(
     "Secrets Manager fails at cold start",
     {"service": "secretsmanager", "status": 500, "code": "InternalServiceError", "probability": 0.4},
     {"service": "secretsmanager", "status": 400, "code": "ThrottlingException", "probability": 0.3},

@@ -13,23 +13,23 @@ import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from ops.chaos.expectations import EXPECTED, Event, Expected, ExpectedRefusal
 from ops.errors import OperatorError
 from ops.local.envelopes import GENERATIONS, REFUSED, SAMPLES, own_ids
 from ops.local.fresh_ids import FreshIds
 
-REPEATED_SHARE = 0.2
-SECOND_EVENT_SHARE = 0.1
+REPEATED_SHARE: Final = 0.2
+SECOND_EVENT_SHARE: Final = 0.1
 # The share of repeated deliveries that repeat an event of the previous slice, which ended long ago.
-LATE_SHARE = 0.25
+LATE_SHARE: Final = 0.25
 # One event in 25 is always refused by the API, and one in 25 is not a valid event.
-BAD_EVERY = 25
+BAD_EVERY: Final = 25
 # Further states of an object after the sample's own, one per minute.
-FURTHER_STATES = 3
-STATE_SECONDS = 60
-REFUSED_STATUS = 422
+FURTHER_STATES: Final = 3
+STATE_SECONDS: Final = 60
+REFUSED_STATUS: Final = 422
 
 
 @dataclass(frozen=True)

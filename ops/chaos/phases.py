@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from ops.chaos import dialects, faults
 from ops.chaos.faults import Failure
@@ -13,16 +14,16 @@ from ops.chaos.verdict import Violation
 
 # A killed handler's record stays in progress until its function's time-out. Lambda's last retry comes six
 # seconds after the first attempt, so with four seconds the record is free by then.
-DEADLY_TIMEOUT_SECONDS = 4
+DEADLY_TIMEOUT_SECONDS: Final = 4
 # The time-out in dev; retries inside the invocation need it.
-USUAL_TIMEOUT_SECONDS = 30
-AWAY_SECONDS = 2.0
-WINDOWS = 3
+USUAL_TIMEOUT_SECONDS: Final = 30
+AWAY_SECONDS: Final = 2.0
+WINDOWS: Final = 3
 # How long the pipeline may take to recover automatically: its redrive runs once a minute, at a limited rate.
-HEALING_SECONDS = 240.0
+HEALING_SECONDS: Final = 240.0
 # Redrive runs that may end after the API is back: one that started before, and two for the messages of the
 # outage, which at this rate fit into one run.
-RUNS_TO_HEAL = 3
+RUNS_TO_HEAL: Final = 3
 
 
 def _send_all(stage: Stage) -> None:
@@ -134,7 +135,7 @@ def _redriven_in_time(stage: Stage) -> Iterator[Violation]:
         yield Violation("late", "redrive", "", f"needed {runs} runs, more than {RUNS_TO_HEAL}")
 
 
-PHASES = (
+PHASES: Final = (
     Phase("calm", "nothing fails", healed=True),
     Phase("errors", "5xx and garbage", (faults.ERRORS, faults.GARBAGE)),
     Phase("throttled", "429 with Retry-After", (faults.TOO_MANY,)),

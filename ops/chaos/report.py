@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.table import Table as RichTable
@@ -20,7 +20,7 @@ from ops.console import PlainTable
 from ops.local.report import BAD, GOOD, Items
 
 # The figures that say how deliveries ended; the table shows those that occurred, as words.
-OUTCOMES = ("applied", "recorded", "duplicate", "stale", "parked", "in DLQ for now", "unrouted")
+OUTCOMES: Final = ("applied", "recorded", "duplicate", "stale", "parked", "in DLQ for now", "unrouted")
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class ChaosReport:
     @property
     def violations(self) -> tuple[Violation, ...]:
         """Every violation once, even if several phases found it."""
-        judged = [one for phase in self.phases for one in phase.verdict.violations]
-        return tuple(dict.fromkeys([*judged, *(one for part in self.fuzzed for one in part.violations)]))
+        found = [one for phase in self.phases for one in phase.verdict.violations]
+        return tuple(dict.fromkeys([*found, *(one for part in self.fuzzed for one in part.violations)]))
 
     @property
     def passed(self) -> bool:

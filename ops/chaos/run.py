@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -34,12 +35,12 @@ from ops.local.folder import run_folder
 from ops.local.observer import Observer
 from ops.progress import Steps
 
-REPORT_PATH = ROOT / "build" / "chaos" / "report.json"
-MILLISECONDS = 1000
+REPORT_PATH: Final = ROOT / "build" / "chaos" / "report.json"
+MILLISECONDS: Final = 1000
 # With fewer events in a phase, some of its failures may never strike.
-LEAST_EVENTS_PER_PHASE = 10
+LEAST_EVENTS_PER_PHASE: Final = 10
 # The pipeline recovers from outages automatically, as in prod; here within a minute.
-SETTINGS = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1", "AUTO_REDRIVE_PER_SECOND": "50"}
+SETTINGS: Final = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1", "AUTO_REDRIVE_PER_SECOND": "50"}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -19,8 +19,8 @@ from ops.local.watch import Watch
 # Lambda retries after one and two minutes; here after two and four seconds, a thirtieth of that. The record
 # of a killed handler stays in progress until the function's time-out. In the phase that kills handlers that
 # is four seconds, so as in AWS it has passed before the last retry.
-RETRY_BASE_SECONDS = "2"
-CONTROL_SECONDS = 30.0
+RETRY_BASE_SECONDS: Final = "2"
+CONTROL_SECONDS: Final = 30.0
 
 
 class Server:
@@ -56,11 +56,11 @@ class Servers:
     postgres: Server
 
     def inject_api_fault(self, fault: Mapping[str, Any]) -> None:
-        """FaultSpec a failure from the reference API; see `ops.reference.huntaze.Fault`."""
+        """Inject a failure into the reference API; see `ops.reference.huntaze.Fault`."""
         _control("POST", self.services.api_control, fault)
 
     def inject_aws_fault(self, fault: Mapping[str, Any]) -> None:
-        """FaultSpec a failure from the embedded AWS; see `ops.emulator.faults.AwsFault`."""
+        """Inject a failure into the embedded AWS; see `ops.emulator.faults.AwsFault`."""
         _control("POST", self.services.aws.control, fault)
 
     def use_dialect(self, dialect: str) -> None:

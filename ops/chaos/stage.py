@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from functions.dead_letters.lease import event_key
 from functions.shared import names
@@ -16,15 +17,15 @@ from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE, Deployment
 from ops.local.observer import Observer
 
-POLL_SECONDS = 1.0
+POLL_SECONDS: Final = 1.0
 # The longest time without any change in a healthy run: a killed handler's record stays in progress for the
 # function's 30 s, and the last retry comes 4 s after the one before.
-SILENCE_SECONDS = 60.0
+SILENCE_SECONDS: Final = 60.0
 
-REDRIVE = "redrive"
-RUN_ENDED = "dead-letter queues seen"
-AUDIT_QUEUE = "-events-dev.fifo"
-NOTHING = {"left": 0}
+REDRIVE: Final = "redrive"
+RUN_ENDED: Final = "dead-letter queues seen"
+AUDIT_QUEUE: Final = "-events-dev.fifo"
+NOTHING: Final = {"left": 0}
 
 Progress = Callable[[int, int, str], None]
 

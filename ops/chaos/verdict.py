@@ -10,15 +10,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from functions.dead_letters.message import PERMANENT, TRANSIENT
 from ops.chaos.expectations import DOUBTFUL, Event, ExpectedRefusal
 from ops.local.observations import AppliedCall, Observations, ParkedMessage
 
 # The dead-letter queue of the audit queue, and those of the audit as a whole.
-AUDIT_DLQ = "-audit-dlq-"
-AUDIT_QUEUES = "huntaze-stripe-audit-"
-DEAD_LETTER = "-dlq-"
+AUDIT_DLQ: Final = "-audit-dlq-"
+AUDIT_QUEUES: Final = "huntaze-stripe-audit-"
+DEAD_LETTER: Final = "-dlq-"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,7 +14,7 @@ from ops.errors import OperatorError
 if TYPE_CHECKING:
     from ops.api import probe
 
-KEY_VARIABLE = "HUNTAZE_API_KEY"
+KEY_VARIABLE: Final = "HUNTAZE_API_KEY"
 
 
 def register(app: typer.Typer) -> None:

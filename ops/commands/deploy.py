@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -17,9 +17,9 @@ from ops.progress import Steps
 if TYPE_CHECKING:
     from ops.deploy import SavedPlan
 
-BOOTSTRAP = "bootstrap"
+BOOTSTRAP: Final = "bootstrap"
 # By what happens to a resource.
-COLOURS = {"destroy": "red", "replace": "red", "forget": "red", "update": "yellow", "create": "green"}
+COLOURS: Final = {"destroy": "red", "replace": "red", "forget": "red", "update": "yellow", "create": "green"}
 
 
 def register(app: typer.Typer) -> None:

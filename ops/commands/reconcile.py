@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.text import Text
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from ops.reconciliation import Findings
 
-SHOWN_IDS = 5
+SHOWN_IDS: Final = 5
 # Younger events may still be on their way to the ledger.
-KEPT = timedelta(days=names.STRIPE_LIST_DAYS)
-GRACE = timedelta(seconds=GRACE_SECONDS)
+KEPT: Final = timedelta(days=names.STRIPE_LIST_DAYS)
+GRACE: Final = timedelta(seconds=GRACE_SECONDS)
 
 
 def register(app: typer.Typer) -> None:

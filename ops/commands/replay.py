@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ops.environment import Environment
     from ops.replay.replays import Replay
 
-DEFAULT_RULES = HANDLERS
-RULES = (*HANDLERS, *(f"audit-{handler}" for handler in HANDLERS), "audit")
+DEFAULT_RULES: Final = HANDLERS
+RULES: Final = (*HANDLERS, *(f"audit-{handler}" for handler in HANDLERS), "audit")
 
 
 def register(app: typer.Typer) -> None:

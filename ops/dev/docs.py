@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from functions.pipeline.route import Call, Route
 from functions.pipeline.routing_table import ROUTES
@@ -15,8 +16,8 @@ from ops import ROOT
 from ops.api import openapi
 from ops.dev import settings_page
 
-EVENTS = "docs/events.md"
-SETTINGS = "docs/settings.md"
+EVENTS: Final = "docs/events.md"
+SETTINGS: Final = "docs/settings.md"
 
 
 def event_table() -> str:
@@ -60,7 +61,7 @@ def _events_page(page: str) -> str:
 
 
 # Each generated file, or file with a generated part, with its text as a function of what it holds today.
-GENERATED: Mapping[str, Callable[[str], str]] = {
+GENERATED: Final[Mapping[str, Callable[[str], str]]] = {
     EVENTS: _events_page,
     SETTINGS: lambda _: settings_page.text(),
     openapi.FILE.relative_to(ROOT).as_posix(): lambda _: openapi.written(),

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -22,16 +22,16 @@ from ops import ROOT
 from ops.console import print_error
 from ops.dev.install import SetupError, install_tool
 
-CONFIGURATION = ROOT / ".checkov.yaml"
+CONFIGURATION: Final = ROOT / ".checkov.yaml"
 # Any name of an event source: the scan does not check that it exists.
-SOURCE = "aws.partner/stripe.com/ed_policy_scan"
+SOURCE: Final = "aws.partner/stripe.com/ed_policy_scan"
 # Settings that each operator must add to the shipped files.
-OWN = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "oncall@huntaze.com"}
+OWN: Final = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "oncall@huntaze.com"}
 # The checks for encryption with a key of our own.
-KEY_CHECKS = frozenset({f"CKV_AWS_{number}" for number in (26, 119, 145, 149, 158, 173)})
+KEY_CHECKS: Final = frozenset({f"CKV_AWS_{number}" for number in (26, 119, 145, 149, 158, 173)})
 # An alarm must be published even if the key is gone, and it names no event. The state's bucket is created
 # before any key, and contains no value of a secret.
-WITHOUT_THE_KEY = frozenset({("CKV_AWS_26", "alerts"), ("CKV_AWS_145", "state_bucket")})
+WITHOUT_THE_KEY: Final = frozenset({("CKV_AWS_26", "alerts"), ("CKV_AWS_145", "state_bucket")})
 
 # A check, and the resource that fails it.
 Failure = tuple[str, str]

@@ -6,22 +6,29 @@ The README shows the lines that say most. An ellipsis stands between the steps, 
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 from ops import ROOT
 from ops.dev.docs import with_part
 
-PAGES = ("README.md", "README.fr.md")
-PART = "make local output"
+PAGES: Final = ("README.md", "README.fr.md")
+PART: Final = "make local output"
 # How the lines begin that are shown.
-STEPS = ("start the servers ", "plan dev ", "apply dev ", "second plan ", "account for every delivery ")
-TABLE = (
+STEPS: Final = (
+    "start the servers ",
+    "plan dev ",
+    "apply dev ",
+    "second plan ",
+    "account for every delivery ",
+)
+TABLE: Final = (
     "event type ",
     "customer.subscription.updated ",
     "invoice.paid ",
     "payment_intent.succeeded ",
     "all ",
 )
-END = ("1 parked event:", "  refused/", "    ", "passed: ")
+END: Final = ("1 parked event:", "  refused/", "    ", "passed: ")
 
 
 def sample(output: str) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.aws import AwsError
@@ -16,12 +17,12 @@ from ops.environment import aws_errors
 from ops.errors import OperatorError
 
 # Visibility timeout of messages that are only read, should this program be killed.
-LOOK_SECONDS = 120
+LOOK_SECONDS: Final = 120
 # The same for messages that are worked on; it is extended when half of it is over.
-HOLD_SECONDS = 600
+HOLD_SECONDS: Final = 600
 # Messages of one queue that are worked on in one run: to extend so many takes seconds, not minutes, and the
 # rest stays visible to others, the redrive function included.
-MOST_HELD = 10_000
+MOST_HELD: Final = 10_000
 
 
 class HeldMessages:

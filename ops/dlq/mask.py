@@ -8,33 +8,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
-MASKED = "***"
+MASKED: Final = "***"
 # No event of Stripe is nested so deeply; Python's own limit is ten times that.
-DEEPEST = 100
+DEEPEST: Final = 100
 
-_WORD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_WORD: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
 # Stripe's ids by the prefixes that Stripe's API reference shows, and no longer ones that hold a secret.
-_STRIPE_ID = re.compile(
+_STRIPE_ID: Final = re.compile(
     r"(acct|ba|bps|ch|cn|cs|cus|di|dp|evt|ii|il|in|mandate|pi|pm|po|price|prod|promo|prv|py|pyr|re|req|sa|seti"
     r"|setatt|si|src|sub|sub_sched|txi|txn|txr|card|plan|du|ca|cpmt|inpay|iauth|tr|trr|we)"
     r"_((test|live)_)?[A-Za-z0-9]{1,96}"
 )
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
-_ARN = re.compile(r"arn:aws[a-z-]*:[A-Za-z0-9:/_.$-]{1,400}")
-_CLASS = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,80}")
-_VERSION = re.compile(r"[0-9$A-Z][A-Za-z0-9_.-]{0,39}")
-_PATH = re.compile(r"/api/[a-z/-]{1,80}")
-_DIGITS = re.compile(r"\d{1,12}")
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:[A-Za-z0-9:/_.$-]{1,400}")
+_CLASS: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,80}")
+_VERSION: Final = re.compile(r"[0-9$A-Z][A-Za-z0-9_.-]{0,39}")
+_PATH: Final = re.compile(r"/api/[a-z/-]{1,80}")
+_DIGITS: Final = re.compile(r"\d{1,12}")
 
 
 def _forms(keys: str, *forms: re.Pattern[str]) -> dict[str, tuple[re.Pattern[str], ...]]:
     return dict.fromkeys(keys.split(), forms)
 
 
-_STRINGS = {
+_STRINGS: Final = {
     # Stripe's objects: ids and references, enumerations, currencies.
     **_forms("id", _STRIPE_ID, _UUID),
     **_forms(
@@ -74,15 +74,15 @@ _STRINGS["source"] = (_STRIPE_ID, re.compile(r"aws\.partner/stripe\.com/ed_[A-Za
 _STRINGS["account"] = (_STRIPE_ID, re.compile(r"\d{12}"))
 _STRINGS["status"] = (_WORD, re.compile(r"\d{3}"))
 
-_NUMBERS = re.compile(
+_NUMBERS: Final = re.compile(
     r"(unit_)?amount(_[a-z_]+)?|[a-z_]+_amount|subtotal|total|balance|fee|tax|quantity|created|period|start|end"
     r"|[a-z_]+_(at|start|end|count|percent|attempt|anchor)|status|statusCode|approximateInvokeCount"
     r"|pending_webhooks"
 )
 # Keys are Stripe's, or somebody's own; one that is not a plain word may be anything.
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 # Below these, merchants and customers write free text, names of fields included.
-_FREE = frozenset({"metadata", "custom_fields", "custom_text", "answer"})
+_FREE: Final = frozenset({"metadata", "custom_fields", "custom_text", "answer"})
 
 
 class TooDeepError(ValueError):

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.errors import EventError
@@ -22,7 +22,7 @@ from ops.dlq.session import Session
 from ops.errors import OperatorError
 from ops.progress import Step
 
-FOLDER = Path("build") / "purged"
+FOLDER: Final = Path("build") / "purged"
 
 
 def default_file(environment: str, now: datetime) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -15,16 +15,16 @@ from infra.names import PROJECT
 from ops.environment import MISSING_CODES, Environment, aws_errors
 from ops.errors import OperatorError
 
-FIFO = ".fifo"
-HANDLER_QUEUES = {f"{handler}-dlq": handler for handler in names.HANDLERS}
-AUDIT_QUEUES = (
-    *(f"audit-{lane}-dlq" for lane in (*names.HANDLERS, names.OTHER_MESSAGE_GROUP)),
+FIFO: Final = ".fifo"
+HANDLER_QUEUES: Final = {f"{handler}-dlq": handler for handler in names.HANDLERS}
+AUDIT_QUEUES: Final = (
+    *(f"audit-{group}-dlq" for group in (*names.HANDLERS, names.OTHER_MESSAGE_GROUP)),
     f"audit-dlq{FIFO}",
 )
 # The bus has one if it is encrypted with a key of ours, the log if the bus is logged.
 BUS_QUEUE, LOG_QUEUE = "bus-dlq", "log-dlq"
-NAMES = (*HANDLER_QUEUES, *AUDIT_QUEUES, BUS_QUEUE, LOG_QUEUE)
-OPTIONAL = (BUS_QUEUE, LOG_QUEUE)
+NAMES: Final = (*HANDLER_QUEUES, *AUDIT_QUEUES, BUS_QUEUE, LOG_QUEUE)
+OPTIONAL: Final = (BUS_QUEUE, LOG_QUEUE)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -23,7 +23,7 @@ from ops.dlq.session import Session
 from ops.dlq.tables import one_line
 from ops.errors import OperatorError
 
-MEANINGS = {
+MEANINGS: Final = {
     "applied": "applied by the API",
     "recorded": "its type needs no call",
     "duplicate": "applied before",
@@ -33,7 +33,7 @@ MEANINGS = {
     FAILED: "still in its queue",
 }
 # After so many calls in a row that AWS did not answer, the next one would not succeed either.
-ERRORS_IN_A_ROW = 3
+ERRORS_IN_A_ROW: Final = 3
 
 
 @dataclass(frozen=True)

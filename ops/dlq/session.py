@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -24,9 +24,9 @@ from ops.environment import Environment
 from ops.errors import OperatorError
 from ops.progress import Steps
 
-FASTEST = 100.0
+FASTEST: Final = 100.0
 # A message is held for ten minutes, longer than the pause between two of them.
-SLOWEST = 0.01
+SLOWEST: Final = 0.01
 
 
 @dataclass(frozen=True)

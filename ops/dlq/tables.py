@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 
@@ -13,7 +14,7 @@ from ops.dlq.drain import Messages, QueueCounts
 from ops.dlq.queues import NamedQueue
 from ops.times import stamp_of
 
-_SECONDS = {"d": 86_400, "h": 3600, "m": 60}
+_SECONDS: Final = {"d": 86_400, "h": 3600, "m": 60}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from botocore.config import Config
 
@@ -21,7 +22,7 @@ from functions.shared import names
 from ops.dlq.queues import AUDIT_QUEUES, BUS_QUEUE, FIFO, HANDLER_QUEUES, LOG_QUEUE, NamedQueue
 from ops.environment import CONFIG, Environment, aws_errors
 
-ONLY_A_COPY = "only EventBridge writes to the log: purge the message, the ledger holds the event"
+ONLY_A_COPY: Final = "only EventBridge writes to the log: purge the message, the ledger holds the event"
 
 
 @dataclass(frozen=True)

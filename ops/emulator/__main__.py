@@ -9,12 +9,13 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from ops.emulator import EmulatorError
 from ops.emulator.fixes import FIXES, selected
 from ops.emulator.server import EmulatorServer
 
-ACCESS_KEY = "AWS_ACCESS_KEY_ID"
+ACCESS_KEY: Final = "AWS_ACCESS_KEY_ID"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from ministack.services import cloudwatch
 
@@ -18,8 +18,8 @@ from ops.emulator import metric_math
 Data = dict[str, Any]
 # Returns the measurements of a metric by its namespace, name and dimensions.
 Read = Callable[[str, str, Mapping[str, str]], Sequence[Data]]
-DEFAULT_PERIOD_SECONDS = 60
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+DEFAULT_PERIOD_SECONDS: Final = 60
+COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
     "LessThanThreshold": operator.lt,

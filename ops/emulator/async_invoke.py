@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import responses
 from ministack.core.arn import parse_arn
@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 Function = dict[str, Any]
 # Lambda's defaults (developer guide, "Configuring error handling for asynchronous invocation").
-DEFAULT_RETRIES = 2
-DEFAULT_EVENT_AGE_SECONDS = 21_600.0
+DEFAULT_RETRIES: Final = 2
+DEFAULT_EVENT_AGE_SECONDS: Final = 21_600.0
 # Concurrent executions per function on this machine; the reserved concurrency can lower it.
-MAX_EXECUTIONS = 4
+MAX_EXECUTIONS: Final = 4
 # A throttled event returns to the queue, and its attempt doesn't count.
-THROTTLE_DELAY_SECONDS = 0.25
+THROTTLE_DELAY_SECONDS: Final = 0.25
 # An idle thread ends after this time.
-IDLE_SECONDS = 2.0
+IDLE_SECONDS: Final = 2.0
 
 
 @dataclass(order=True)

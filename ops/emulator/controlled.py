@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ministack.services import eventbridge, sqs
 
 Data = dict[str, Any]
 
 # A property of an archive: its name in Cloud Control, and in EventBridge.
-_OF_ARCHIVE: Mapping[str, str] = {
+_OF_ARCHIVE: Final[Mapping[str, str]] = {
     "SourceArn": "EventSourceArn",
     "Description": "Description",
     "EventPattern": "EventPattern",
     "RetentionDays": "RetentionDays",
     "KmsKeyIdentifier": "KmsKeyIdentifier",
 }
-_NUMBERS = (
+_NUMBERS: Final = (
     "DelaySeconds",
     "KmsDataKeyReusePeriodSeconds",
     "MaximumMessageSize",
@@ -30,11 +30,11 @@ _NUMBERS = (
     "ReceiveMessageWaitTimeSeconds",
     "VisibilityTimeout",
 )
-_SWITCHES = ("ContentBasedDeduplication", "FifoQueue", "SqsManagedSseEnabled")
-_DOCUMENTS = ("RedriveAllowPolicy", "RedrivePolicy")
-_TEXTS = ("DeduplicationScope", "FifoThroughputLimit", "KmsMasterKeyId")
+_SWITCHES: Final = ("ContentBasedDeduplication", "FifoQueue", "SqsManagedSseEnabled")
+_DOCUMENTS: Final = ("RedriveAllowPolicy", "RedrivePolicy")
+_TEXTS: Final = ("DeduplicationScope", "FifoThroughputLimit", "KmsMasterKeyId")
 # The value of a property that is removed (Amazon SQS API reference, CreateQueue).
-_DEFAULTS: Mapping[str, str] = {
+_DEFAULTS: Final[Mapping[str, str]] = {
     "DelaySeconds": "0",
     "KmsDataKeyReusePeriodSeconds": "300",
     "MaximumMessageSize": "1048576",
@@ -175,7 +175,7 @@ class ControlledQueue:
         return [sqs._externalize_url(url) for url in sqs._queues]
 
 
-TYPES: Mapping[str, ControlledType] = {
+TYPES: Final[Mapping[str, ControlledType]] = {
     "AWS::Events::Archive": ControlledArchive(),
     "AWS::SQS::Queue": ControlledQueue(),
 }

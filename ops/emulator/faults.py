@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from ops.faults import FaultPlan
 
-FUNCTION_AGENT = "exec-env/AWS_Lambda"
-CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
-ACCEPTED_STATUS = range(400, 600)
+FUNCTION_AGENT: Final = "exec-env/AWS_Lambda"
+CREDENTIAL: Final = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request")
+ACCEPTED_STATUS: Final = range(400, 600)
 
 When = Literal["before", "after"]
 

@@ -11,13 +11,13 @@ import json
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 Matches = Callable[[str], bool]
 Test = Callable[[Any], bool]
 
-TERM = re.compile(r'([?-]?)(?:"((?:\\.|[^"\\])*)"|(\w+))(?:\s+|$)')
-TOKEN = re.compile(
+TERM: Final = re.compile(r'([?-]?)(?:"((?:\\.|[^"\\])*)"|(\w+))(?:\s+|$)')
+TOKEN: Final = re.compile(
     r"""\s*(?:
         (?P<string>"(?:\\.|[^"\\])*")
       | (?P<selector>\$(?:\.[\w-]+|\[\d+\])+)
@@ -27,8 +27,8 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
-COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -36,9 +36,9 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-CONSTANTS = {"NULL": None, "TRUE": True, "FALSE": False}
+CONSTANTS: Final = {"NULL": None, "TRUE": True, "FALSE": False}
 # Stands for a property that a log event doesn't have.
-MISSING = object()
+MISSING: Final = object()
 
 
 class PatternError(ValueError):

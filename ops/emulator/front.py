@@ -7,19 +7,19 @@ import dataclasses
 import json
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
 from ops.emulator.faults import fault_from_json, fault_plan, read_call
 from ops.local import loopback
 
-CONTROL_PATH = "/_control/faults"
+CONTROL_PATH: Final = "/_control/faults"
 # MiniStack's own control paths too, also under the prefix of LocalStack, which it imitates.
-CONTROL_PREFIXES = ("/_control/", "/_ministack/", "/_localstack/")
-FORBIDDEN = 403
-REFUSED = "UnrecognizedClientException"
-JSON_1_0 = "application/x-amz-json-1.0"
+CONTROL_PREFIXES: Final = ("/_control/", "/_ministack/", "/_localstack/")
+FORBIDDEN: Final = 403
+REFUSED: Final = "UnrecognizedClientException"
+JSON_1_0: Final = "application/x-amz-json-1.0"
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from ops.emulator.filter_pattern import COMPARISONS, number
 
@@ -21,11 +21,11 @@ Row = dict[str, Any]
 Stage = Callable[[list[Row]], list[Row]]
 Test = Callable[[Row], bool]
 
-MAX_LIMIT = 10_000
-DEFAULT_FIELDS = ("@timestamp", "@message")
-SYSTEM_FIELDS = ("@timestamp", "@message", "@logStream", "@log", "@ptr")
-COMMANDS = ("fields", "display", "filter", "sort", "limit", "stats")
-TOKEN = re.compile(
+MAX_LIMIT: Final = 10_000
+DEFAULT_FIELDS: Final = ("@timestamp", "@message")
+SYSTEM_FIELDS: Final = ("@timestamp", "@message", "@logStream", "@log", "@ptr")
+COMMANDS: Final = ("fields", "display", "filter", "sort", "limit", "stats")
+TOKEN: Final = re.compile(
     r"""(?:\s|\#[^\n]*)*(?:
         (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
       | (?P<regex>/(?:\\.|[^/\\])+/)
@@ -356,7 +356,7 @@ def _numbers(values: list[Any]) -> list[float]:
     return [found for value in values if (found := number(value)) is not None]
 
 
-AGGREGATES: Mapping[str, Callable[[list[Any]], Any]] = {
+AGGREGATES: Final[Mapping[str, Callable[[list[Any]], Any]]] = {
     "count": len,
     "count_distinct": lambda values: len(set(values)),
     "min": lambda values: min(values, key=_sort_key, default=None),

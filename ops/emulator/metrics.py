@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-DEFAULT_BUS = "default"
+DEFAULT_BUS: Final = "default"
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
-END_OF_LOG = "\x1eend of log\x1e"
-ORPHAN_CHECK_SECONDS = 1.0
+END_OF_LOG: Final = "\x1eend of log\x1e"
+ORPHAN_CHECK_SECONDS: Final = 1.0
 # One of the values of a durable execution: MiniStack passes on nothing else beside the event.
-CLIENT_CONTEXT = "client_context"
-TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
+CLIENT_CONTEXT: Final = "client_context"
+TRACE_VARIABLE: Final = "_X_AMZN_TRACE_ID"
 
 
 @dataclass(frozen=True)

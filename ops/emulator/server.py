@@ -11,20 +11,20 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from ops.emulator import EmulatorError
 from ops.emulator.fixes import Fix
 
-SUPPORTED_VERSION = "1.5.33"
-LOOPBACK = "127.0.0.1"
-DEFAULT_REGION = "eu-west-1"
+SUPPORTED_VERSION: Final = "1.5.33"
+LOOPBACK: Final = "127.0.0.1"
+DEFAULT_REGION: Final = "eu-west-1"
 # Longer than any client keeps an idle connection (Terraform's provider: 90 s), so that the client closes it.
 # Of a request that arrives while hypercorn closes an idle connection, the response is lost. The SDK then
 # repeats the request, and a repeated CreateEventBus fails because the bus already exists.
-KEEP_ALIVE_SECONDS = 24 * 3600.0
+KEEP_ALIVE_SECONDS: Final = 24 * 3600.0
 # The time that requests in flight get after SIGTERM.
-SHUTDOWN_SECONDS = 1.0
+SHUTDOWN_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)

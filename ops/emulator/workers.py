@@ -15,21 +15,21 @@ import threading
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import lambda_runtime, responses
 
 from ops.emulator.python_worker import END_OF_LOG
 from ops.local.clients import Credentials
 
-SCRIPT = Path(__file__).with_name("python_worker.py")
+SCRIPT: Final = Path(__file__).with_name("python_worker.py")
 # Python packages that Lambda's runtime includes (developer guide, "Runtime-included SDK versions").
-RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
+RUNTIME_PACKAGES: Final = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 # The log of an invocation is complete within this time after its end, unless the process hangs.
-LOG_SECONDS = 2.0
-DEFAULT_MEMORY_MB = 128
+LOG_SECONDS: Final = 2.0
+DEFAULT_MEMORY_MB: Final = 128
 # MiniStack's message for a process that ended during an invocation.
-PROCESS_DIED = "Worker process died"
+PROCESS_DIED: Final = "Worker process died"
 
 _code_lock = threading.Lock()
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ops.local.observations import ApiRequest, FinishedEvent, Observations, Outcome, ParkedMessage
 
-SUCCESS = range(200, 300)
-AUDIT_QUEUES = "huntaze-stripe-audit-"
+SUCCESS: Final = range(200, 300)
+AUDIT_QUEUES: Final = "huntaze-stripe-audit-"
 
 Evidence = FinishedEvent | ParkedMessage
 

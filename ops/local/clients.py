@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import boto3
 import botocore.session
 from botocore.config import Config
 
 # The embedded AWS answers within milliseconds; a retry would hide a failure.
-CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60, proxies={})
+CONFIG: Final = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60, proxies={})
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Credentials:
 
 
 # The same for every embedded AWS that this process starts; a run is one process.
-CREDENTIALS = Credentials.random()
+CREDENTIALS: Final = Credentials.random()
 
 
 @dataclass(frozen=True)

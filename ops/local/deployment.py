@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from functions.shared import names
 from functions.stripe_api.client import STRIPE_API_URL
@@ -19,9 +20,9 @@ from ops.local.services import Services
 from ops.progress import Steps
 from ops.terraform import Terraform
 
-ENVIRONMENT = "dev"
-EVENT_SOURCE = "aws.partner/stripe.com/ed_test_61LocalRun0000000000000000"
-NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+ENVIRONMENT: Final = "dev"
+EVENT_SOURCE: Final = "aws.partner/stripe.com/ed_test_61LocalRun0000000000000000"
+NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -17,13 +17,13 @@ from ops.local.clients import Aws, Control
 from ops.local.observer import Observer
 from ops.local.services import Services
 
-PUT_BATCH = 10
+PUT_BATCH: Final = 10
 # Room for an entry's source and type.
-ENTRY_OVERHEAD_BYTES = 1024
-POLL_SECONDS = 0.5
+ENTRY_OVERHEAD_BYTES: Final = 1024
+POLL_SECONDS: Final = 0.5
 # In a healthy run nothing changes for longest while Lambda waits to retry a failing event.
-SILENCE_DEADLINE_SECONDS = 60.0
-MILLISECONDS = 1000
+SILENCE_DEADLINE_SECONDS: Final = 60.0
+MILLISECONDS: Final = 1000
 
 
 class SendError(OperatorError):

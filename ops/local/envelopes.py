@@ -11,23 +11,23 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
 from ops.errors import OperatorError
 from ops.local.fresh_ids import FreshIds
 
-SAMPLES = Path(__file__).resolve().parent / "events"
-GENERATIONS = ("acacia", "current")
+SAMPLES: Final = Path(__file__).resolve().parent / "events"
+GENERATIONS: Final = ("acacia", "current")
 # The call that the API must get for each sample, by its name below SAMPLES: path and body, or null. Written
 # by hand from the API's contract, so that the routing table is checked against a second reading of it.
-EXPECTED_CALLS: dict[str, dict[str, Any] | None] = json.loads(
+EXPECTED_CALLS: Final[dict[str, dict[str, Any] | None]] = json.loads(
     Path(__file__).with_name("expected_bodies.json").read_text(encoding="utf-8")
 )
-REFUSED = "refused"
+REFUSED: Final = "refused"
 # One sample of each outcome: applied by each handler, recorded, unrouted.
-REPEATED = (
+REPEATED: Final = (
     "payment_intent.succeeded",
     "checkout.session.completed--subscription",
     "customer.updated",
@@ -52,7 +52,7 @@ class EnvelopeError(OperatorError):
 
 
 # A delivery takes about 3 KB of memory, and as much for what became of it.
-MOST_DELIVERIES = 100_000
+MOST_DELIVERIES: Final = 100_000
 
 
 @dataclass(frozen=True)

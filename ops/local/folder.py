@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from ops import ROOT
 from ops.local.guardian import MARKER, Guardian, clean_up
 
-RUNS = ROOT / "build" / "runs"
-LOCK_NAME = "in-use.lock"
+RUNS: Final = ROOT / "build" / "runs"
+LOCK_NAME: Final = "in-use.lock"
 
 
 @contextmanager

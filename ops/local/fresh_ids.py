@@ -7,20 +7,20 @@ import re
 import string
 import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 # The objects in our events and Stripe's fixtures. An account (acct_) stays: the company is the same.
-PREFIXES = (
+PREFIXES: Final = (
     "evt|pi|pm|ch|py|cs|cus|sub|in|il|ii|si|seti|mandate|card|src|ba|txn|re|pyr|dp|cn|po|tr|fee|price|plan"
     "|prod|di|promo|sub_sched|qt|prv|req"
 )
-STRIPE_ID = re.compile(rf"((?:{PREFIXES})_(?:test_|live_)?)([A-Za-z0-9]{{8,}})")
+STRIPE_ID: Final = re.compile(rf"((?:{PREFIXES})_(?:test_|live_)?)([A-Za-z0-9]{{8,}})")
 # Words such as card_declined look like ids. Stripe draws ids from 62 characters, so practically every id has
 # a digit or a capital letter.
-DRAWN = re.compile(r"[A-Z0-9]")
-ALPHABET = string.ascii_letters + string.digits
+DRAWN: Final = re.compile(r"[A-Z0-9]")
+ALPHABET: Final = string.ascii_letters + string.digits
 # Long enough that two ids are never equal by chance.
-MINIMUM_TAIL = 14
+MINIMUM_TAIL: Final = 14
 
 
 class FreshIds:

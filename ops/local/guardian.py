@@ -14,12 +14,15 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import psutil
 
-MARKER = "HUNTAZE_LOCAL_RUN"
-TERMINATE_SECONDS = 5.0
-POLL_SECONDS = 0.05
+from ops import ROOT
+
+MARKER: Final = "HUNTAZE_LOCAL_RUN"
+TERMINATE_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.05
 
 
 class Guardian:
@@ -40,7 +43,7 @@ class Guardian:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ops.local.guardian", str(self.folder)],
             stdin=subprocess.PIPE,
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=ROOT,
             env=environment,
             start_new_session=True,
         )

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
@@ -23,22 +23,22 @@ from ops import ROOT, signals
 from ops.errors import OperatorError
 from ops.local.watch import Watch
 
-FOLDER = ROOT / "build" / "local"
-ENV_NAME = "env.sh"
-STATE_NAME = "run.json"
-OUTPUT_NAME = "output.log"
+FOLDER: Final = ROOT / "build" / "local"
+ENV_NAME: Final = "env.sh"
+STATE_NAME: Final = "run.json"
+OUTPUT_NAME: Final = "output.log"
 # The file descriptor on which a run in the background says that it is ready, and whether it passed.
-READY_FD = "HUNTAZE_LOCAL_READY_FD"
+READY_FD: Final = "HUNTAZE_LOCAL_READY_FD"
 PASSED, FAILED = b"0", b"1"
-STOP_DEADLINE_SECONDS = 60.0
-POLL_SECONDS = 0.1
-WATCH_SECONDS = 1.0
-RUN: Sequence[str] = (sys.executable, "-m", "ops", "local", "--keep")
+STOP_DEADLINE_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.1
+WATCH_SECONDS: Final = 1.0
+RUN: Final[Sequence[str]] = (sys.executable, "-m", "ops", "local", "--keep")
 
-ENV_HEADER = "# The variables that reach the local run, for: source build/local/env.sh"
+ENV_HEADER: Final = "# The variables that reach the local run, for: source build/local/env.sh"
 # Checked with version 1.46: `aws sqs` uses AWS's own endpoint, whatever AWS_ENDPOINT_URL or
 # AWS_ENDPOINT_URL_SQS say.
-AWS_FUNCTION = """\
+AWS_FUNCTION: Final = """\
 # Version 1 of the aws CLI ignores AWS_ENDPOINT_URL for sqs; as an option every version obeys it.
 aws() { command aws ${AWS_ENDPOINT_URL:+"--endpoint-url=$AWS_ENDPOINT_URL"} "$@"; }
 """

@@ -10,13 +10,14 @@ import hmac
 import re
 import socket
 from collections.abc import Mapping
+from typing import Final
 
 from functions.shared import names
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
 # The access key of a request signed with AWS Signature Version 4, and of a presigned URL of either version.
-_SIGNER = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
-_PRESIGNER = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([A-Za-z0-9]+)")
+_SIGNER: Final = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
+_PRESIGNER: Final = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([A-Za-z0-9]+)")
 
 
 def free_port() -> int:

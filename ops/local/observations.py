@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from functions.dead_letters.message import parse
 
 Outcome = Literal["applied", "recorded", "duplicate", "stale", "parked", "unrouted"]
-OUTCOMES: tuple[Outcome, ...] = ("applied", "recorded", "duplicate", "stale", "parked", "unrouted")
+OUTCOMES: Final[tuple[Outcome, ...]] = ("applied", "recorded", "duplicate", "stale", "parked", "unrouted")
 
 
 @dataclass(frozen=True)

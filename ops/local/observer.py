@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx
 import psycopg
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from ops.local.outputs import Outputs
     from ops.local.services import Services
 
-LEDGER_QUERY = "SELECT event_id, deliveries FROM stripe_event_ledger"
-DEAD_LETTER = "-dlq-"
+LEDGER_QUERY: Final = "SELECT event_id, deliveries FROM stripe_event_ledger"
+DEAD_LETTER: Final = "-dlq-"
 # A parked event is proved by its message, not by a log line.
-LOGGED_OUTCOMES = ("applied", "recorded", "duplicate", "stale")
-LISTING_SECONDS = 30.0
-MILLISECONDS = 1000
+LOGGED_OUTCOMES: Final = ("applied", "recorded", "duplicate", "stale")
+LISTING_SECONDS: Final = 30.0
+MILLISECONDS: Final = 1000
 
 
 class Observer:

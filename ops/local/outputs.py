@@ -37,11 +37,6 @@ class Outputs:
         )
 
     @property
-    def handler_dlqs(self) -> tuple[str, ...]:
-        """The names of the handlers' dead-letter queues."""
-        return tuple(f"huntaze-stripe-{handler}-dlq-{self.environment}" for handler in names.HANDLERS)
-
-    @property
     def log_groups(self) -> tuple[str, ...]:
         """The log groups of the handlers."""
         return tuple(

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -26,13 +27,13 @@ from ops.errors import OperatorError
 from ops.local.loopback import LOOPBACK, free_port
 from ops.local.watch import Watch
 
-DATABASE = "huntaze"
-LOG = "postgres.log"
-START_DEADLINE_SECONDS = 30.0
-STOP_DEADLINE_SECONDS = 10.0
-POLL_SECONDS = 0.05
-START_ATTEMPTS = 3
-NOBODY_UID = 65534
+DATABASE: Final = "huntaze"
+LOG: Final = "postgres.log"
+START_DEADLINE_SECONDS: Final = 30.0
+STOP_DEADLINE_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.05
+START_ATTEMPTS: Final = 3
+NOBODY_UID: Final = 65534
 
 
 class PostgresError(OperatorError):

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -24,8 +24,8 @@ from ops.plain import plain
 
 GOOD, WARNING, BAD = "green", "yellow", "bold red"
 # A longer event type is folded, so that the counts fit into 80 columns.
-TYPE_CHARACTERS = 36
-PERCENTILES = 100
+TYPE_CHARACTERS: Final = 36
+PERCENTILES: Final = 100
 
 
 @dataclass(frozen=True)

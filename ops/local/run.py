@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -32,11 +32,11 @@ from ops.local.report import (
 from ops.local.services import running_services
 from ops.progress import Steps
 
-REPORT_PATH = kept.FOLDER / "report.json"
-MILLISECONDS = 1000
+REPORT_PATH: Final = kept.FOLDER / "report.json"
+MILLISECONDS: Final = 1000
 # The reference Stripe API lists the sent events as made this long ago: `reconcile` compares the last 48 hours
 # but for the last minutes.
-MADE_SECONDS_AGO = 3600
+MADE_SECONDS_AGO: Final = 3600
 
 
 @dataclass(frozen=True)

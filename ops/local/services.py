@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from ops import ROOT
 from ops.errors import OperatorError
@@ -24,13 +25,13 @@ from ops.local.loopback import LOOPBACK, free_port
 from ops.local.postgres import running_postgres
 from ops.local.watch import ServerEndedError, Watch
 
-REGION = "eu-west-1"
-START_DEADLINE_SECONDS = 60.0
-STOP_DEADLINE_SECONDS = 10.0
-POLL_SECONDS = 0.05
-START_ATTEMPTS = 3
-ASYNC_RETRY_BASE_SECONDS = "1"
-JOURNAL = "journal.jsonl"
+REGION: Final = "eu-west-1"
+START_DEADLINE_SECONDS: Final = 60.0
+STOP_DEADLINE_SECONDS: Final = 10.0
+POLL_SECONDS: Final = 0.05
+START_ATTEMPTS: Final = 3
+ASYNC_RETRY_BASE_SECONDS: Final = "1"
+JOURNAL: Final = "journal.jsonl"
 
 
 class ServiceError(OperatorError):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import httpx
 import psycopg
@@ -22,13 +23,13 @@ from botocore.exceptions import BotoCoreError
 from ops import ROOT
 from ops.errors import OperatorError
 
-KEPT_LOGS = ROOT / "build" / "logs"
+KEPT_LOGS: Final = ROOT / "build" / "logs"
 # A connection breaks shortly before the kernel reports the end of the process behind it.
-ENDING_SECONDS = 2.0
-POLL_SECONDS = 0.05
-MOST_CHARACTERS = 300
+ENDING_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 0.05
+MOST_CHARACTERS: Final = 300
 # The server that each client's errors come from.
-SERVER_OF: dict[type[Exception], str] = {
+SERVER_OF: Final[dict[type[Exception], str]] = {
     httpx.HTTPError: "the reference API",
     BotoCoreError: "the embedded AWS",
     psycopg.OperationalError: "PostgreSQL",

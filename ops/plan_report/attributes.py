@@ -9,14 +9,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 from ops.plan_report.masks import entry, marks_any
 from ops.plan_report.sensitive import Sensitive
 
 Path = tuple[str | int, ...]
 # Longest object, in characters, that is written whole if it is created or deleted.
-ONE_LINE = 120
+ONE_LINE: Final = 120
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Word:
     text: str
 
 
-SENSITIVE = Word("sensitive")
-UNKNOWN = Word("known after apply")
-ABSENT = Word("absent")
+SENSITIVE: Final = Word("sensitive")
+UNKNOWN: Final = Word("known after apply")
+ABSENT: Final = Word("absent")
 
 
 @dataclass(frozen=True)

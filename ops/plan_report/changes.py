@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from ops.plan_report.attributes import ABSENT, UNKNOWN, Attribute, Path, changed, shown_path
 from ops.plan_report.sensitive import Sensitive
@@ -25,7 +25,7 @@ class ChangeKind(Enum):
 
 
 # Source: Terraform, "JSON Output Format", actions.
-KINDS = {
+KINDS: Final = {
     ("delete",): ChangeKind.DESTROY,
     ("delete", "create"): ChangeKind.REPLACE,
     ("create", "delete"): ChangeKind.REPLACE,
@@ -34,8 +34,8 @@ KINDS = {
     ("update",): ChangeKind.UPDATE,
     ("create",): ChangeKind.CREATE,
 }
-NOTHING = (("no-op",), ("read",))
-REASONS = {
+NOTHING: Final = (("no-op",), ("read",))
+REASONS: Final = {
     "replace_because_tainted": "an earlier creation of it failed half-way",
     "replace_by_request": "asked for with -replace",
     "replace_by_triggers": "replace_triggered_by",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ops.plan_report.attributes import Attribute, path_name
 from ops.plan_report.changes import Change, ChangeKind, output_changes, resource_changes
@@ -13,17 +13,17 @@ from ops.plan_report.text import code, values
 
 # GitHub refuses a longer comment. We count bytes of UTF-8, which are never fewer than characters.
 # GitHub's limit is 65,536 characters, and the workflow writes a few lines of its own above the report.
-MAXIMUM = 65_000
+MAXIMUM: Final = 65_000
 # The heading, the counts and the closing lines are shorter than this.
-RESERVED = 2_000
+RESERVED: Final = 2_000
 # More would crowd out other resources.
-FORCING_SHOWN = 5
-ATTRIBUTES_SHOWN = 40
+FORCING_SHOWN: Final = 5
+ATTRIBUTES_SHOWN: Final = 40
 # Changed attributes that a line for a terminal names.
-NAMES_SHOWN = 5
+NAMES_SHOWN: Final = 5
 # The digest covers what is cut too, so that an approved plan is compared whole.
-DIGEST_SHOWN = 16
-PARTICIPLES = {
+DIGEST_SHOWN: Final = 16
+PARTICIPLES: Final = {
     ChangeKind.DESTROY: "destroyed",
     ChangeKind.REPLACE: "replaced",
     ChangeKind.FORGET: "forgotten",
@@ -33,9 +33,9 @@ PARTICIPLES = {
     ChangeKind.MOVE: "moved",
     ChangeKind.OTHER: "changed otherwise",
 }
-STATE_ONLY = "> Compared with the state only: changes made in AWS by other means are not shown."
-INFINITIVES = {ChangeKind.OTHER: "change otherwise"}
-LOSES = frozenset({ChangeKind.DESTROY, ChangeKind.REPLACE})
+STATE_ONLY: Final = "> Compared with the state only: changes made in AWS by other means are not shown."
+INFINITIVES: Final = {ChangeKind.OTHER: "change otherwise"}
+LOSES: Final = frozenset({ChangeKind.DESTROY, ChangeKind.REPLACE})
 
 
 def marker(environment: str) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Any, Final
 
 # A shorter text may be an ordinary word: hiding every `dev` would hide the plan.
-SHORTEST = 6
+SHORTEST: Final = 6
 # What Go's encoder, and so Terraform's jsonencode, escapes on top of JSON.
-ESCAPED_BY_GO = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
+ESCAPED_BY_GO: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 
 
 class Sensitive:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Final
 
 from ops.plan_report.attributes import Word
 
 # Long enough for an ARN; a policy document or a script is cut.
-LONGEST_VALUE = 160
-LONGEST_NAME = 300
+LONGEST_VALUE: Final = 160
+LONGEST_NAME: Final = 300
 # Characters of the common start of two long texts that are shown before they differ.
-CONTEXT = 30
-CUT = "…"
-BACKTICKS = re.compile("`+")
+CONTEXT: Final = 30
+CUT: Final = "…"
+BACKTICKS: Final = re.compile("`+")
 
 
 def code(text: str, longest: int = LONGEST_NAME) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from infra.names import archive_name, archive_prefix
 from ops.environment import Environment, aws_errors
@@ -13,7 +13,7 @@ from ops.errors import OperatorError
 from ops.times import format_time, stamp
 
 # Amazon EventBridge, "Replaying archived events": events reach the archive up to 10 minutes late.
-LATENESS = timedelta(minutes=10)
+LATENESS: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from typing import Final
 
 from functions.pipeline.idempotency import COMPLETED, record_key
 from functions.reconciliation.handler_records import READ_BATCH
@@ -19,8 +20,8 @@ from ops.progress import Steps
 from ops.replay.rules import Rule
 
 # After a handler has applied nothing for so long, its next attempt may be minutes away.
-QUIET_SECONDS = 20.0
-POLL_SECONDS = 3.0
+QUIET_SECONDS: Final = 20.0
+POLL_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from functions.shared import names
 from ops.environment import Environment, aws_errors
@@ -15,11 +15,11 @@ from ops.errors import OperatorError
 from ops.replay.archive import Archive
 
 # EventBridge API reference, StartReplay: ReplayName.
-NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
-RUNNING = ("STARTING", "RUNNING")
-CANCELLING = "CANCELLING"
-COMPLETED = "COMPLETED"
-POLL_SECONDS = 2.0
+NAME: Final = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
+RUNNING: Final = ("STARTING", "RUNNING")
+CANCELLING: Final = "CANCELLING"
+COMPLETED: Final = "COMPLETED"
+POLL_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)

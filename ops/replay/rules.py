@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from functions.pipeline import routing_table
 from functions.shared import names
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 
-AUDIT = "audit"
+AUDIT: Final = "audit"
 # The audit rule for types that no handler takes has the plain name.
-NAMES = (*names.HANDLERS, *(f"{AUDIT}-{handler}" for handler in names.HANDLERS), AUDIT)
+NAMES: Final = (*names.HANDLERS, *(f"{AUDIT}-{handler}" for handler in names.HANDLERS), AUDIT)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from ops.terraform.mirror import find_mirror
 
-PROVIDER_ADDRESS = "registry.terraform.io/hashicorp/aws"
+PROVIDER_ADDRESS: Final = "registry.terraform.io/hashicorp/aws"
 
 
 def cli_environment(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, str], Path | None]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from functions.shared import names
 from ops.errors import NO_CREDENTIALS, OperatorError
@@ -22,17 +22,17 @@ __all__ = ["KeptError", "PlanSummary", "Terraform", "TerraformError", "operator_
 
 from ops import ROOT
 
-LOCK_TIMEOUT = "60s"
+LOCK_TIMEOUT: Final = "60s"
 # Where Terraform keeps the checksums of a stack's providers.
-LOCK_FILE = ".terraform.lock.hcl"
-KEYS = (names.HUNTAZE_API_KEY, names.STRIPE_SECRET_KEY)
-ERRORS_SHOWN = 3
-PLAN_ONLY = "a plan does not read this value"
+LOCK_FILE: Final = ".terraform.lock.hcl"
+KEYS: Final = (names.HUNTAZE_API_KEY, names.STRIPE_SECRET_KEY)
+ERRORS_SHOWN: Final = 3
+PLAN_ONLY: Final = "a plan does not read this value"
 NO_CHANGES, CHANGES = 0, 2
 
 
 # The next step by words in the output of Terraform and its provider.
-STEPS = {
+STEPS: Final = {
     ("custom CA bundle",): "check AWS_CA_BUNDLE",
     ("shared config profile",): "check AWS_PROFILE",
     ("proxyconnect",): "check HTTPS_PROXY and HTTP_PROXY",

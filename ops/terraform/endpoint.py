@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from functions.shared import names
 
-OVERRIDE_FILE = "embedded_override.tf.json"
-PROVIDER = {
+OVERRIDE_FILE: Final = "embedded_override.tf.json"
+PROVIDER: Final = {
     "s3_use_path_style": True,
     "skip_credentials_validation": True,
     "skip_metadata_api_check": True,
     "skip_region_validation": True,
 }
-BACKEND = {
+BACKEND: Final = {
     "use_path_style": "true",
     "skip_credentials_validation": "true",
     "skip_metadata_api_check": "true",

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ops.errors import OperatorError
 
 # Ephemeral values and write-only arguments keep secrets out of plan and state since this release.
-MINIMUM_VERSION = (1, 11)
+MINIMUM_VERSION: Final = (1, 11)
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,18 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 # Done, total, the address of the resource.
 Progress = Callable[[int, int, str], None]
-NO_ACTION = "noop"
-FINISHED = ("apply_complete", "apply_errored")
+NO_ACTION: Final = "noop"
+FINISHED: Final = ("apply_complete", "apply_errored")
 # A provider's diagnostic may hold a whole API response.
-MOST_CHARACTERS = 400
+MOST_CHARACTERS: Final = 400
 # One of these for each resource that a plan would destroy although its prevent_destroy is on.
-KEPT = re.compile(r"Resource (\S+) has lifecycle\.prevent_destroy set")
+KEPT: Final = re.compile(r"Resource (\S+) has lifecycle\.prevent_destroy set")
 # A resource that only moves to another address, or that the state forgets.
-BESIDES = ("move", "remove")
+BESIDES: Final = ("move", "remove")
 
 
 @dataclass(frozen=True)

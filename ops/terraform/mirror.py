@@ -11,12 +11,13 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from ops.errors import OperatorError
 
-PROVIDER = Path("registry.terraform.io", "hashicorp", "aws")
-PROVIDER_VERSION = "5.100.0"
-INSTALL_PREFIXES = (
+PROVIDER: Final = Path("registry.terraform.io", "hashicorp", "aws")
+PROVIDER_VERSION: Final = "5.100.0"
+INSTALL_PREFIXES: Final = (
     "/opt",
     "/usr/local",
     "/usr/local/lib",
@@ -25,7 +26,7 @@ INSTALL_PREFIXES = (
     "/usr/share",
     "/srv",
 )
-MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+MACHINES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def find_mirror(environment: Mapping[str, str]) -> Path | None:

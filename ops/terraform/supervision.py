@@ -9,13 +9,14 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from ops.errors import OperatorError
 
-CHECK_SECONDS = 0.5
+CHECK_SECONDS: Final = 0.5
 # Terraform waits for its provider, which tries for minutes to reach a server that has gone.
-GRACE_SECONDS = 5.0
-STOPPING = "stopping: Terraform is finishing the operations in progress\n"
+GRACE_SECONDS: Final = 5.0
+STOPPING: Final = "stopping: Terraform is finishing the operations in progress\n"
 
 # Raises OperatorError to stop the command.
 Check = Callable[[], None]

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
@@ -26,11 +26,11 @@ from ops.local.clients import Aws, Credentials
 from ops.local.fresh_ids import FreshIds
 from ops.reference.huntaze import Fault, ReferenceApi
 
-PROGRESS_EVERY = 50
+PROGRESS_EVERY: Final = 50
 # How often the dead-letter queue is emptied; nothing reads it.
-PURGE_EVERY = 500
+PURGE_EVERY: Final = 500
 # The share of answers in which the API repeats planted data.
-ECHO_SHARE = 0.05
+ECHO_SHARE: Final = 0.05
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 import uuid
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -16,12 +16,12 @@ from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.local.fresh_ids import FreshIds
 from ops.reference.huntaze import ReferenceApi
 
-AUDIT = "audit"
+AUDIT: Final = "audit"
 STORED, PARKED = "stored", "parked"
 # The characters that SQS accepts in a message (Amazon SQS API, SendMessage).
-SENDABLE = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
-NEIGHBOUR = SAMPLES / GENERATIONS[0] / "invoice.paid.json"
-COUNT_QUERY = "SELECT count(*) FROM stripe_event_ledger WHERE event_id = ANY(%s)"
+SENDABLE: Final = re.compile("[\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
+NEIGHBOUR: Final = SAMPLES / GENERATIONS[0] / "invoice.paid.json"
+COUNT_QUERY: Final = "SELECT count(*) FROM stripe_event_ledger WHERE event_id = ANY(%s)"
 
 
 class FuzzedAudit(FuzzedHandler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ops.reference.huntaze import Recorded
 from ops.reference.huntaze.contract import (
@@ -17,7 +17,7 @@ from ops.reference.huntaze.contract import (
     JsonType,
 )
 
-INTEGERS = (AMOUNT, INTEGER, TIME)
+INTEGERS: Final = (AMOUNT, INTEGER, TIME)
 
 
 def wrong_types(call: Recorded) -> list[str]:

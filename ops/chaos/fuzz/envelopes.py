@@ -10,30 +10,43 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from ops.local.envelopes import GENERATIONS, SAMPLES
 
-MARK = "Plantée"
-API_KEY = "hk_planted_5b1f77aa"
-PERSON = (
+MARK: Final = "Plantée"
+API_KEY: Final = "hk_planted_5b1f77aa"
+PERSON: Final = (
     f"{MARK} Person",
     f"{MARK.lower()}.person@example.com",
     f"1 {MARK} Street",
     f"+1555 {MARK}",
     f"pi_{MARK}_secret_9317",
 )
-SEARCHED = (MARK, MARK.lower(), MARK.encode("unicode_escape").decode(), API_KEY)
-MOST_MUTATIONS = 4
+SEARCHED: Final = (MARK, MARK.lower(), MARK.encode("unicode_escape").decode(), API_KEY)
+MOST_MUTATIONS: Final = 4
 # The last ones are close to the depth that Python can parse inside a function.
-DEPTHS = (30, 400, 900, 940, 960, 970, 980, 990)
+DEPTHS: Final = (30, 400, 900, 940, 960, 970, 980, 990)
 # Large numbers, times before 1970, and values that other languages read differently.
-NUMBERS = (0, -1, 1.5, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**40, 1e308, float("inf"))
+NUMBERS: Final = (0, -1, 1.5, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**40, 1e308, float("inf"))
 # Valid in JSON but not in PostgreSQL: a NUL, and half a surrogate pair.
-UNSTORABLE = ("\u0000", "\ud800")
-WORDS = ("", " ", "null", "0", "true", "subscription", "payment", "setup", "xts", "EUR", "evt_1", *UNSTORABLE)
+UNSTORABLE: Final = ("\u0000", "\ud800")
+WORDS: Final = (
+    "",
+    " ",
+    "null",
+    "0",
+    "true",
+    "subscription",
+    "payment",
+    "setup",
+    "xts",
+    "EUR",
+    "evt_1",
+    *UNSTORABLE,
+)
 
 Path_ = tuple[str | int, ...]
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from functions.shared import names
 from ops import ROOT
@@ -21,11 +21,12 @@ from ops.local.clients import Aws
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, isolated_environment, running_emulator
 
-FUZZED = (*names.HANDLERS, AUDIT)
-TABLE = BUCKET = "fuzz"
-SECONDS_OF_AN_HOUR = "3600"
+FUZZED: Final = (*names.HANDLERS, AUDIT)
+TABLE: Final = "fuzz"
+BUCKET: Final = "fuzz"
+SECONDS_OF_AN_HOUR: Final = "3600"
 # How much of an envelope that broke a promise is shown.
-SHOWN_CHARACTERS = 2000
+SHOWN_CHARACTERS: Final = 2000
 
 
 @dataclass(frozen=True)

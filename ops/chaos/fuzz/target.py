@@ -10,19 +10,19 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from functions.shared.errors import EventError
 from ops.chaos.fuzz.calls import wrong_types
 from ops.chaos.fuzz.envelopes import found_in
 from ops.reference.huntaze import ReferenceApi
 
-OUTCOMES = ("applied", "recorded", "duplicate", "stale", "parked")
-UNREADABLE = "unreadable"
+OUTCOMES: Final = ("applied", "recorded", "duplicate", "stale", "parked")
+UNREADABLE: Final = "unreadable"
 # Python's default.
-RECURSION_LIMIT = 1000
+RECURSION_LIMIT: Final = 1000
 # Too short for a second attempt inside the invocation: one per envelope is enough.
-REMAINING_SECONDS = 8.0
+REMAINING_SECONDS: Final = 8.0
 
 
 @dataclass

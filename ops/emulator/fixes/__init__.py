@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from typing import Final
 
 from ops.emulator import EmulatorError
 
@@ -30,7 +31,7 @@ class Fix:
 
 
 # In this order: a fix wraps what those before it put in place.
-FIXES = (
+FIXES: Final = (
     Fix("rule-arns", "tags of rules on a bus whose name has slashes are not found"),
     Fix("partner-events", "PutPartnerEvents drops the event, and partner event sources have no state"),
     Fix("bounded-lambda", "each event for a function starts its own thread and worker process, once"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from ministack.services import cloudwatch
@@ -20,12 +20,12 @@ Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 Operation = Callable[..., Answer]
 
-BOOLEANS = ("ActionsEnabled", "ReturnData")
-TIMES = ("StateUpdatedTimestamp", "StateTransitionedTimestamp", "AlarmConfigurationUpdatedTimestamp")
+BOOLEANS: Final = ("ActionsEnabled", "ReturnData")
+TIMES: Final = ("StateUpdatedTimestamp", "StateTransitionedTimestamp", "AlarmConfigurationUpdatedTimestamp")
 # What MiniStack drops from a metric alarm with any protocol.
-DROPPED = ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile")
+DROPPED: Final = ("Metrics", "ThresholdMetricId", "EvaluateLowSampleCountPercentile")
 # And from a composite alarm.
-SUPPRESSOR = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
+SUPPRESSOR: Final = ("ActionsSuppressor", "ActionsSuppressorWaitPeriod", "ActionsSuppressorExtensionPeriod")
 
 
 def apply() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import Any, Final
 
 from ministack.services import eventbridge, lambda_svc
 
@@ -18,7 +18,7 @@ from ops.emulator.patching import original, replace
 
 logger = logging.getLogger(__name__)
 
-STATE_KEY = "asynchronous_invocations"
+STATE_KEY: Final = "asynchronous_invocations"
 
 
 def apply() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import responses
 from ministack.services import cloudwatch, lambda_svc, sqs
@@ -21,9 +21,9 @@ from ops.emulator.patching import original, replace
 logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
-DEFAULT_ATTEMPTS = 3
+DEFAULT_ATTEMPTS: Final = 3
 # The attribute has the first kibibyte of the error message.
-ERROR_MESSAGE_LIMIT = 1024
+ERROR_MESSAGE_LIMIT: Final = 1024
 
 
 def apply() -> None:

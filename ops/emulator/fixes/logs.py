@@ -6,7 +6,7 @@ Source: CloudWatch Logs API reference, FilterLogEvents: up to 10,000 events in a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import responses
 from ministack.services import cloudwatch_logs
@@ -16,7 +16,7 @@ from ops.emulator.patching import original, replace
 
 Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
-PAGE = 10_000
+PAGE: Final = 10_000
 
 
 def apply() -> None:

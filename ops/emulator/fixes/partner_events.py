@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import responses
 from ministack.services import eventbridge
@@ -19,11 +19,11 @@ from ops.emulator.patching import original, replace
 Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
-MAX_ENTRIES = 20
+MAX_ENTRIES: Final = 20
 # AWS deletes a source without a bus after this time.
-ASSOCIATION_SECONDS = 7 * 24 * 3600
-PARTNER_PREFIX = "aws.partner/"
-REQUIRED_FIELDS = ("Source", "DetailType", "Detail")
+ASSOCIATION_SECONDS: Final = 7 * 24 * 3600
+PARTNER_PREFIX: Final = "aws.partner/"
+REQUIRED_FIELDS: Final = ("Source", "DetailType", "Detail")
 
 
 def apply() -> None:

@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import concurrency
 from ministack.services import eventbridge, lambda_svc, sqs
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 Data = dict[str, Any]
 
 # The functions that access a queue's messages.
-CRITICAL = (
+CRITICAL: Final = (
     "_act_send_message",
     "_act_delete_message",
     "_act_change_visibility",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import responses
 from ministack.services import eventbridge
@@ -19,7 +19,7 @@ Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
 # What ListReplays returns of a replay besides its name, source and state.
-TIMES = ("EventStartTime", "EventEndTime", "EventLastReplayedTime", "ReplayEndTime")
+TIMES: Final = ("EventStartTime", "EventEndTime", "EventLastReplayedTime", "ReplayEndTime")
 
 
 def apply() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import responses
 from ministack.services import cloudwatch_logs
@@ -19,8 +19,8 @@ Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 Handler = Callable[..., Coroutine[Any, Any, Answer]]
 
-KEPT = ("name", "queryString", "logGroupNames", "queryLanguage")
-STATE_KEY = "query_definitions"
+KEPT: Final = ("name", "queryString", "logGroupNames", "queryLanguage")
+STATE_KEY: Final = "query_definitions"
 
 
 def apply() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ministack.core.arn import parse_arn
 from ministack.services import eventbridge, scheduler
@@ -19,9 +19,9 @@ from ops.emulator.patching import original, replace
 logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
-NO_INPUT = "{}"
+NO_INPUT: Final = "{}"
 # The interval of the checks for due schedules.
-TICK_SECONDS = 1
+TICK_SECONDS: Final = 1
 
 
 def apply() -> None:

@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import iam_evaluator, responses
 from ministack.core.arn import parse_arn
@@ -26,7 +26,7 @@ from ops.emulator.patching import original, replace
 logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
-PRINCIPAL = "events.amazonaws.com"
+PRINCIPAL: Final = "events.amazonaws.com"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
@@ -20,7 +20,7 @@ from ops.emulator.python_worker import CLIENT_CONTEXT
 from ops.emulator.workers import PythonWorker
 
 Data = dict[str, Any]
-MAX_WORKERS = 8
+MAX_WORKERS: Final = 8
 
 
 def apply() -> None:

@@ -6,17 +6,17 @@ import hmac
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from ops.reference.huntaze.contract import CONTRACT, EVENT_REJECTED, REFUSED_CURRENCY
 from ops.reference.server.messages import Received, Refusal
 
-EVENT_KEY = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
-API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}([.;][!-~ ]*)?")
-USER_AGENT = re.compile(r"huntaze-stripe-eventbridge/\S+")
-UNIX_SECONDS = re.compile(r"\d{1,11}")
+EVENT_KEY: Final = re.compile(r"evt_[A-Za-z0-9_]+(:[!-~]+)?")
+API_VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}([.;][!-~ ]*)?")
+USER_AGENT: Final = re.compile(r"huntaze-stripe-eventbridge/\S+")
+UNIX_SECONDS: Final = re.compile(r"\d{1,11}")
 # The deepest body of the contract has two levels. Much deeper JSON could not be recorded.
-MAXIMUM_NESTING = 32
+MAXIMUM_NESTING: Final = 32
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ops.local.envelopes import EXPECTED_CALLS
 
 # ISO 4217's code for tests. No account has it, so this API refuses it permanently. It shows a permanent
 # refusal without a switch in the pipeline.
-REFUSED_CURRENCY = "xts"
+REFUSED_CURRENCY: Final = "xts"
 
-FAILURE_KEYS = ("code", "declineCode", "message", "type")
+FAILURE_KEYS: Final = ("code", "declineCode", "message", "type")
 
 # The codes in response bodies that the pipeline knows; see docs/huntaze-api.md.
-ALREADY_APPLIED = "already_applied"
-REQUEST_IN_PROGRESS = "request_in_progress"
-EVENT_REJECTED = "event_rejected"
-IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
-STATUSES = {
+ALREADY_APPLIED: Final = "already_applied"
+REQUEST_IN_PROGRESS: Final = "request_in_progress"
+EVENT_REJECTED: Final = "event_rejected"
+IDEMPOTENCY_KEY_REUSED: Final = "idempotency_key_reused"
+STATUSES: Final = {
     ALREADY_APPLIED: 409,
     REQUEST_IN_PROGRESS: 409,
     EVENT_REJECTED: 422,
@@ -75,26 +75,26 @@ def _is_failure_reason(value: Any) -> bool:
     )
 
 
-TEXT = JsonType("a non-empty string", _is_text, {"type": "string", "minLength": 1})
-INTEGER = JsonType("an integer", _is_integer, {"type": "integer"})
-AMOUNT = JsonType(
+TEXT: Final = JsonType("a non-empty string", _is_text, {"type": "string", "minLength": 1})
+INTEGER: Final = JsonType("an integer", _is_integer, {"type": "integer"})
+AMOUNT: Final = JsonType(
     "an integer in minor units",
     _is_integer,
     {"type": "integer", "description": "In the currency's minor unit."},
 )
-TIME = JsonType(
+TIME: Final = JsonType(
     "an integer of Unix seconds", _is_integer, {"type": "integer", "description": "Unix time in seconds."}
 )
-BOOLEAN = JsonType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
-CURRENCY = JsonType(
+BOOLEAN: Final = JsonType("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
+CURRENCY: Final = JsonType(
     "a lower-case three-letter currency code", _is_currency, {"type": "string", "pattern": "^[a-z]{3}$"}
 )
-METADATA = JsonType(
+METADATA: Final = JsonType(
     "an object of strings",
     _is_metadata,
     {"type": "object", "additionalProperties": {"type": "string"}},
 )
-FAILURE_REASON = JsonType(
+FAILURE_REASON: Final = JsonType(
     "an object of code, declineCode, message and type, each a string or null",
     _is_failure_reason,
     {
@@ -103,38 +103,38 @@ FAILURE_REASON = JsonType(
         "properties": {key: {"type": ["string", "null"]} for key in FAILURE_KEYS},
     },
 )
-PLAIN_TEXT = JsonType("a string", lambda value: isinstance(value, str), {"type": "string"})
-ANY = JsonType("any JSON value", lambda value: True, {})  # noqa: ARG005 (a value of any kind)
+PLAIN_TEXT: Final = JsonType("a string", lambda value: isinstance(value, str), {"type": "string"})
+ANY: Final = JsonType("any JSON value", lambda value: True, {})  # noqa: ARG005 (a value of any kind)
 
 Body = Mapping[str, JsonType]
 
-PAYMENT_SUCCEEDED: Body = {
+PAYMENT_SUCCEEDED: Final[Body] = {
     "paymentIntentId": _id("pi_"),
     "amount": AMOUNT,
     "currency": CURRENCY,
     "customerId": TEXT,
     "metadata": METADATA,
 }
-PAYMENT_CANCELED: Body = {
+PAYMENT_CANCELED: Final[Body] = {
     "paymentIntentId": _id("pi_"),
     "customerId": TEXT,
     "amount": AMOUNT,
     "metadata": METADATA,
 }
-CHECKOUT_SUBSCRIPTION: Body = {
+CHECKOUT_SUBSCRIPTION: Final[Body] = {
     "sessionId": _id("cs_"),
     "customerId": TEXT,
     "subscriptionId": _id("sub_"),
     "metadata": METADATA,
 }
-CHECKOUT_PAYMENT: Body = {
+CHECKOUT_PAYMENT: Final[Body] = {
     "sessionId": _id("cs_"),
     "customerId": TEXT,
     "paymentIntentId": _id("pi_"),
     "metadata": METADATA,
 }
-CHECKOUT_EXPIRED: Body = {"sessionId": _id("cs_"), "customerId": TEXT, "metadata": METADATA}
-SUBSCRIPTION: Body = {
+CHECKOUT_EXPIRED: Final[Body] = {"sessionId": _id("cs_"), "customerId": TEXT, "metadata": METADATA}
+SUBSCRIPTION: Final[Body] = {
     "subscriptionId": _id("sub_"),
     "customerId": TEXT,
     "status": TEXT,
@@ -143,24 +143,24 @@ SUBSCRIPTION: Body = {
     "priceId": TEXT,
     "metadata": METADATA,
 }
-SUBSCRIPTION_DELETED: Body = {
+SUBSCRIPTION_DELETED: Final[Body] = {
     "subscriptionId": _id("sub_"),
     "customerId": TEXT,
     "canceledAt": TIME,
     "metadata": METADATA,
 }
-TRIAL_WILL_END: Body = {
+TRIAL_WILL_END: Final[Body] = {
     "subscriptionId": _id("sub_"),
     "customerId": TEXT,
     "trialEnd": TIME,
     "metadata": METADATA,
 }
-INVOICE: Body = {
+INVOICE: Final[Body] = {
     "invoiceId": _id("in_"),
     "customerId": TEXT,
     "subscriptionId": _id("sub_"),
 }
-INVOICE_PAID: Body = {
+INVOICE_PAID: Final[Body] = {
     **INVOICE,
     "amountPaid": AMOUNT,
     "currency": CURRENCY,
@@ -168,21 +168,21 @@ INVOICE_PAID: Body = {
     "periodEnd": TIME,
     "metadata": METADATA,
 }
-INVOICE_PAYMENT_FAILED: Body = {
+INVOICE_PAYMENT_FAILED: Final[Body] = {
     **INVOICE,
     "amountDue": AMOUNT,
     "attemptCount": INTEGER,
     "nextPaymentAttempt": TIME,
     "metadata": METADATA,
 }
-INVOICE_ACTION_REQUIRED: Body = {**INVOICE, "hostedInvoiceUrl": TEXT, "metadata": METADATA}
-CUSTOMER_STATE: Body = {
+INVOICE_ACTION_REQUIRED: Final[Body] = {**INVOICE, "hostedInvoiceUrl": TEXT, "metadata": METADATA}
+CUSTOMER_STATE: Final[Body] = {
     "customerId": TEXT,
     "email": PLAIN_TEXT,
     "name": PLAIN_TEXT,
     "metadata": METADATA,
 }
-CUSTOMER_DELETED: Body = {"customerId": TEXT, "metadata": METADATA}
+CUSTOMER_DELETED: Final[Body] = {"customerId": TEXT, "metadata": METADATA}
 
 
 def _payment_failed(object_id: JsonType) -> Body:
@@ -196,7 +196,7 @@ def _payment_failed(object_id: JsonType) -> Body:
 
 
 # The first key of every body is the id of the object that the call is about.
-WRITTEN: Mapping[str, Mapping[str, Body]] = {
+WRITTEN: Final[Mapping[str, Mapping[str, Body]]] = {
     "/api/billing/payment-succeeded": {"payment_intent.succeeded": PAYMENT_SUCCEEDED},
     "/api/billing/payment-failed": {
         "payment_intent.payment_failed": _payment_failed(_id("pi_")),
@@ -265,4 +265,4 @@ def complete(
     return contract
 
 
-CONTRACT: Mapping[str, Mapping[str, Body]] = complete(WRITTEN, EXPECTED_CALLS)
+CONTRACT: Final[Mapping[str, Mapping[str, Body]]] = complete(WRITTEN, EXPECTED_CALLS)

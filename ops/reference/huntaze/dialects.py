@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from ops.reference.huntaze.contract import ALREADY_APPLIED, IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
 from ops.reference.server.messages import Refusal, Reply, json_reply
 
-PROBLEM = "application/problem+json"
+PROBLEM: Final = "application/problem+json"
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def applied(idempotency_key: str | None) -> Reply:
     return json_reply(200, {"applied": True, "idempotencyKey": idempotency_key})
 
 
-CODED = Dialect("contract", codes=True)
-DIALECTS: Mapping[str, Dialect] = {
+CODED: Final = Dialect("contract", codes=True)
+DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.name: dialect
     for dialect in (
         CODED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from ops.faults import FaultPlan
 from ops.reference.server.messages import NO_ANSWER, Received, Reply
@@ -103,7 +103,7 @@ class Fault:
         )
 
 
-JSON_TYPES: Mapping[str, type | tuple[type, ...]] = {
+JSON_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "path": str,
     "event_type": str,
     "idempotency_key": str,

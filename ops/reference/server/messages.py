@@ -6,10 +6,10 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 # The recorded status of a request that got no response: its connection was reset.
-NO_ANSWER = 0
+NO_ANSWER: Final = 0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from ops.local import loopback
@@ -21,13 +21,13 @@ from ops.reference.server.exchange import Exchange
 from ops.reference.server.faults import fault_from_json
 from ops.reference.server.messages import Received, Refusal, Reply, json_reply
 
-CONTROL_PREFIX = "/_control/"
+CONTROL_PREFIX: Final = "/_control/"
 # More than any body of the contract: an event of EventBridge has at most half of it.
-MAXIMUM_BODY_BYTES = 2 * 1024 * 1024
+MAXIMUM_BODY_BYTES: Final = 2 * 1024 * 1024
 # Longer numbers are not parsed.
-LENGTH_DIGITS = 20
+LENGTH_DIGITS: Final = 20
 # SO_LINGER with a time of zero: close() sends a reset.
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class ReferenceServer(ThreadingHTTPServer):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from ops.reference.server.faults import Fault
 from ops.reference.server.messages import Recorded
 from ops.reference.server.server import ReferenceServer
 
-SHUTDOWN_POLL_SECONDS = 0.02
+SHUTDOWN_POLL_SECONDS: Final = 0.02
 
 
 class InThread:

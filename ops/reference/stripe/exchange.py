@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections import deque
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ops.reference.server.exchange import Exchange
@@ -13,8 +13,8 @@ from ops.reference.server.messages import Received, Refusal, Reply, json_reply, 
 from ops.reference.stripe import listing
 from ops.reference.stripe.store import Store
 
-OBJECT_PATHS = {"/v1/customers/": "customer", "/v1/subscriptions/": "subscription"}
-EVENTS_PATH = "/v1/events"
+OBJECT_PATHS: Final = {"/v1/customers/": "customer", "/v1/subscriptions/": "subscription"}
+EVENTS_PATH: Final = "/v1/events"
 
 
 class StripeExchange(Exchange):

@@ -8,17 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
-DEFAULT_LIMIT = 10
-MAXIMUM_LIMIT = 100
-MAXIMUM_TYPES = 20
-_CREATED = re.compile(r"created\[(gt|gte|lt|lte)\]")
-_TYPES = re.compile(r"types\[\d*\]")
-_NUMBER = re.compile(r"\d{1,12}")
+DEFAULT_LIMIT: Final = 10
+MAXIMUM_LIMIT: Final = 100
+MAXIMUM_TYPES: Final = 20
+_CREATED: Final = re.compile(r"created\[(gt|gte|lt|lte)\]")
+_TYPES: Final = re.compile(r"types\[\d*\]")
+_NUMBER: Final = re.compile(r"\d{1,12}")
 
-_BOUNDS: dict[str, Callable[[int, int], bool]] = {
+_BOUNDS: Final[dict[str, Callable[[int, int], bool]]] = {
     "gt": lambda created, bound: created > bound,
     "gte": lambda created, bound: created >= bound,
     "lt": lambda created, bound: created < bound,

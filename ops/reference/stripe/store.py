@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 # Stripe, "List all events": events going back up to 30 days.
-EVENTS_KEPT_SECONDS = 30 * 24 * 3600
+EVENTS_KEPT_SECONDS: Final = 30 * 24 * 3600
 
 
 class Store:
