@@ -11,10 +11,13 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # A misspelled variable is refused: `make local EVENT=x` would send the shipped set.
 TAKES_local := EVENTS COUNT KEEP DETACH
-TAKES_chaos := SEED EVENTS_TOTAL
+TAKES_chaos := SEED DELIVERIES
+TAKES_model := MODEL SEED MINUTES MAX SWITCHES FAULTS SCHEDULE
+# The former name of DELIVERIES.
+FORMER_chaos := EVENTS_TOTAL
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-$(foreach goal,$(filter local chaos,$(MAKECMDGOALS)), \
-	$(foreach name,$(filter-out $(TAKES_$(goal)) PYTHON NO_COLOR COLUMNS,$(GIVEN)), \
+$(foreach goal,$(filter local chaos model,$(MAKECMDGOALS)), \
+	$(foreach name,$(filter-out $(TAKES_$(goal)) $(FORMER_$(goal)) PYTHON NO_COLOR COLUMNS,$(GIVEN)), \
 		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
 
 .DEFAULT_GOAL := help
@@ -30,7 +33,7 @@ help: ## Show this list
 setup: ## Install the locked packages into .venv; all targets but clean do this first
 	@$(if $(PYTHON),$(PYTHON) -I -S ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
-local: setup ## Deploy dev to a local AWS and send Stripe events through it (EVENTS=PATH COUNT=N KEEP=1 DETACH=1)
+local: setup ## Deploy dev to an embedded AWS and send Stripe events through it (EVENTS=PATH COUNT=N KEEP=1 DETACH=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep) \
 		$(if $(filter-out 0,$(DETACH)),--detach)
 
@@ -40,8 +43,8 @@ local-status: ## Show the local run that KEEP=1 or DETACH=1 keeps
 local-down: ## Stop the local run that KEEP=1 or DETACH=1 keeps
 	@$(OPS) local down
 
-chaos: setup ## Inject failures in phases on a local AWS and verify every event (SEED=N EVENTS_TOTAL=N)
-	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(EVENTS_TOTAL),--events "$(EVENTS_TOTAL)")
+chaos: setup ## Inject failures in phases on an embedded AWS and verify every event (SEED=N DELIVERIES=N)
+	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES)$(EVENTS_TOTAL),--deliveries "$(or $(DELIVERIES),$(EVENTS_TOTAL))")
 
 bundles: setup ## Build the function bundles for Lambda
 	@$(OPS) bundles
@@ -72,7 +75,7 @@ check: setup ## Run the linters, the spell checker, the type checker, the import
 format: setup ## Format the code, and fix what ruff can fix
 	@$(VENV)/ruff check --quiet --fix . ; $(VENV)/ruff format --quiet .
 
-model: setup ## Search the event orders and failures that no test lists (MODEL=NAME SEED=N MINUTES=N MAX=N)
+model: setup ## Search the event orders and failures that no test lists (MODEL=NAME SEED=N MINUTES=N MAX=N SWITCHES=N FAULTS=N SCHEDULE=N,N)
 	@$(VENV)/python -m tests.model $(MODEL) $(if $(SEED),--seed "$(SEED)") $(if $(MINUTES),--minutes "$(MINUTES)") \
 		$(if $(MAX),--most "$(MAX)") $(if $(SWITCHES),--switches "$(SWITCHES)") $(if $(FAULTS),--faults "$(FAULTS)") \
 		$(if $(SCHEDULE),--schedule "$(SCHEDULE)")
@@ -84,7 +87,7 @@ lock: setup ## Resolve Pipfile into Pipfile.lock, without index addresses
 docs: setup ## Write the parts of the documentation that come from the code
 	@$(VENV)/python -m ops.dev.docs
 
-diagram: setup ## Draw docs/architecture.svg from the synthesised Terraform of prod
+diagram: setup ## Draw docs/architecture.svg from synthesised Terraform
 	@$(VENV)/python -m ops.dev.diagram
 
 ##@ Deploy to AWS (ENV=dev is the default)

@@ -4,3 +4,5 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+# Of a command without --env, and of the local run.
+DEFAULT_ENVIRONMENT: Final = "dev"

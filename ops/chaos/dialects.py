@@ -22,7 +22,7 @@ from ops.chaos.faults import FaultSpec, with_seed
 from ops.chaos.history import PlannedDelivery, payment
 from ops.chaos.stage import Stage
 from ops.errors import OperatorError
-from ops.local.deployment import shell_exports
+from ops.local.deployment import ENVIRONMENT, shell_exports
 from ops.local.observations import ParkedMessage
 from ops.reference.huntaze.dialects import CODED, DIALECTS
 
@@ -117,7 +117,7 @@ def _redrive(stage: Stage, events: list[str]) -> None:
             "dlq",
             "redrive",
             "--env",
-            "dev",
+            ENVIRONMENT,
             "--settle",
             "--yes",
             "--json",

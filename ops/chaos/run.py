@@ -48,7 +48,7 @@ class ChaosOptions:
     """What to run: the seed, the deliveries of all phases together, fuzzed envelopes, and which phases."""
 
     seed: int = 1
-    events: int = 2000
+    deliveries: int = 2000
     examples: int = 20_000
     only: tuple[str, ...] = ()
 
@@ -59,7 +59,7 @@ class ChaosOptions:
         Raises
         ------
         OperatorError
-            A phase name is unknown, or there are too few events for the phases.
+            A phase name is unknown, or there are too few deliveries for the phases.
         """
         known = {phase.name: phase for phase in PHASES}
         unknown = sorted(set(self.only) - known.keys())
@@ -71,9 +71,10 @@ class ChaosOptions:
         if self.examples < 0:
             raise OperatorError(f"invalid --examples {self.examples}: expected 0 or more", usage=True)
         least = LEAST_EVENTS_PER_PHASE * len(chosen)
-        if self.events < least:
+        if self.deliveries < least:
             raise OperatorError(
-                f"--events {self.events} is too few for {len(chosen)} phases: expected {least} or more",
+                f"--deliveries {self.deliveries} is too few for {len(chosen)} phases: "
+                f"expected {least} or more",
                 usage=True,
             )
         return chosen
@@ -88,10 +89,12 @@ def run(options: ChaosOptions, console: Console, report_path: Path = REPORT_PATH
         An option is invalid (before anything starts), or a step fails.
     """
     phases = options.phases
-    slices = planned(options.seed, options.events, phases)
+    slices = planned(options.seed, options.deliveries, phases)
     started = time.monotonic()
     steps = Steps(console)
-    console.print(f"seed {options.seed}, {options.events} deliveries, {len(phases)} phases", highlight=False)
+    console.print(
+        f"seed {options.seed}, {options.deliveries} deliveries, {len(phases)} phases", highlight=False
+    )
     with ExitStack() as running:
         folder = running.enter_context(run_folder())
         with steps.step("start the servers") as step:
@@ -107,7 +110,7 @@ def run(options: ChaosOptions, console: Console, report_path: Path = REPORT_PATH
             reports.append(_play(phase, deliveries, stage, options.seed, steps))
     fuzzed = _fuzz(options, steps)
     steps.timings["total"] = time.monotonic() - started
-    report = ChaosReport(options.seed, options.events, tuple(reports), fuzzed, steps.timings)
+    report = ChaosReport(options.seed, options.deliveries, tuple(reports), fuzzed, steps.timings)
     write(report, report_path)
     _print(report, console)
     console.print(f"written to {report_path}", highlight=False)

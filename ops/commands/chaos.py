@@ -20,7 +20,10 @@ def chaos(
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="The same seed makes the same events and faults.")
     ] = 1,
-    events: Annotated[int, typer.Option(metavar="N", help="Events to send in all phases together.")] = 2000,
+    deliveries: Annotated[
+        int, typer.Option(metavar="N", help="Deliveries of events in all phases together.")
+    ] = 2000,
+    events: Annotated[int | None, typer.Option(hidden=True, help="The former name of --deliveries.")] = None,
     examples: Annotated[
         int, typer.Option(min=0, metavar="N", help="Fuzzed envelopes; 0 skips fuzzing.")
     ] = 20_000,
@@ -36,7 +39,10 @@ def chaos(
     from ops.chaos.run import ChaosOptions, run
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    report = run(ChaosOptions(seed, events, examples, names), open_console(as_json=as_json))
+    report = run(
+        ChaosOptions(seed, deliveries if events is None else events, examples, names),
+        open_console(as_json=as_json),
+    )
     if as_json:
         print_json(report.as_json())
     if not report.passed:

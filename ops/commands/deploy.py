@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ops import ROOT, times
+from ops import DEFAULT_ENVIRONMENT, ROOT, times
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import confirm, open_console, plural, print_json, print_line, require_terminal, styled
 from ops.progress import Steps
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     refresh: Annotated[
         bool,
         typer.Option(
@@ -66,7 +66,7 @@ def bootstrap(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) 
 
 
 def deploy(
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     yes: Yes = False,
     approved: Annotated[
         Path | None,
@@ -88,7 +88,9 @@ def deploy(
         change.finish(planned, may_miss_events=protection.reroutes(planned.shown))
 
 
-def destroy(env: Env = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+def destroy(
+    env: Env = DEFAULT_ENVIRONMENT, yes: Yes = False, dry_run: DryRun = False, as_json: Json = False
+) -> None:
     """Plan the destruction of an environment, ask, and destroy it."""
     from ops import deploy as deploys
 
@@ -97,7 +99,9 @@ def destroy(env: Env = "dev", yes: Yes = False, dry_run: DryRun = False, as_json
         change.finish(deploys.plan(workspace, env, change.steps, destroy=True, applied=not dry_run))
 
 
-def adopt(env: Env = "dev", yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
+def adopt(
+    env: Env = DEFAULT_ENVIRONMENT, yes: Yes = False, dry_run: DryRun = False, as_json: Json = False
+) -> None:
     """Import queues of an earlier release into the Terraform state, with their messages.
 
     Run it once, before the first deploy of a release that creates queues through Cloud Control. It changes

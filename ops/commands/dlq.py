@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ops import DEFAULT_ENVIRONMENT
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import plural, print_json, print_line
 from ops.dlq.filters import Filters, filtered
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def list_(
     filters: Filters,
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     messages: Annotated[
         bool, typer.Option("--messages", help="Print a line for each message instead of counts.")
     ] = False,
@@ -57,7 +58,7 @@ def list_(
 
 def show(
     filters: Filters,
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show personal data too.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -82,7 +83,7 @@ def show(
 
 def redrive(
     filters: Filters,
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     rate: Annotated[
         str, typer.Option("--rate", metavar="N", help="Events per second at most, 0.01 to 100.")
     ] = "5",
@@ -135,7 +136,7 @@ def redrive(
 
 def purge(
     filters: Filters,
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     file: Annotated[
         Path | None,
         typer.Option(

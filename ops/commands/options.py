@@ -21,5 +21,9 @@ Env = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output, and the rest to stderr.")]
+Until = Annotated[str, typer.Option(metavar="TIME", help="End of the window, at least 10 minutes ago.")]
+EventTypes = Annotated[
+    list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this event type; repeatable.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]

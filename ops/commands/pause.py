@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from functions.shared.names import HANDLERS
-from ops import times
+from ops import DEFAULT_ENVIRONMENT, times
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import PlainTable, confirm, open_console, print_json, require_terminal, styled
 from ops.errors import OperatorError
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def pause(
     parts: Parts = None,
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     status: Status = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -56,15 +56,11 @@ def pause(
 
     The next deploy resumes everything.
     """
-    from ops import environment as environments
-
     chosen = _chosen(parts, status=status)
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run or status)
-    environment = environments.connect(env)
+    environment, states = _deployed(chosen, env, status=status)
     console = open_console(as_json=as_json)
-    states = {name: switch.state(environment) for name, switch in chosen.items()}
     if not status:
-        _require_deployed(states, env)
         for name, switch in chosen.items():
             console.print(f"{name}: {switch.effect}. {switch.return_path}.", soft_wrap=True)
         console.print(f"The next deploy of {env} resumes every paused part.")
@@ -72,13 +68,13 @@ def pause(
             confirm(f"Pause {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
             for switch in chosen.values():
                 switch.pause(environment, datetime.now(UTC))
-            states = {name: switch.state(environment) for name, switch in chosen.items()}
+            states = _states(chosen, environment)
     _show(console, states, as_json=as_json)
 
 
 def resume(
     parts: Parts = None,
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     status: Status = False,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -89,16 +85,12 @@ def resume(
     For payments and billing it prints the replay of the pause: run it once the archive holds all events. The
     other parts catch up without help.
     """
-    from ops import environment as environments
-
     chosen = _chosen(parts, status=status)
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run or status)
-    environment = environments.connect(env)
+    environment, states = _deployed(chosen, env, status=status)
     console = open_console(as_json=as_json)
-    states = {name: switch.state(environment) for name, switch in chosen.items()}
     replays: dict[str, str] = {}
     if not status:
-        _require_deployed(states, env)
         if not dry_run:
             confirm(f"Resume {', '.join(chosen)} of {env}?", yes=yes, as_json=as_json)
             for switch in chosen.values():
@@ -112,7 +104,7 @@ def resume(
             )
             console.print(f"  {command}", soft_wrap=True)
         if not dry_run:
-            states = {name: switch.state(environment) for name, switch in chosen.items()}
+            states = _states(chosen, environment)
     _show(console, states, as_json=as_json, replays=replays)
     if not (status or dry_run):
         _remove_tags(environment, chosen, replays)
@@ -133,10 +125,22 @@ def _chosen(parts: list[str] | None, *, status: bool) -> dict[str, Switch]:
     return {name: SWITCHES[name] for name in SWITCHES if name in parts}
 
 
-def _require_deployed(states: dict[str, SwitchState], env: str) -> None:
+def _deployed(
+    chosen: dict[str, Switch], env: str, *, status: bool
+) -> tuple[Environment, dict[str, SwitchState]]:
+    """Return the environment and the state of each part, which must be deployed but for --status."""
+    from ops import environment as environments
+
+    environment = environments.connect(env)
+    states = _states(chosen, environment)
     for name, state in states.items():
-        if not state.deployed:
+        if not (status or state.deployed):
             raise OperatorError(f"{name} is not deployed in {env}: leave it out, or deploy it first")
+    return environment, states
+
+
+def _states(chosen: dict[str, Switch], environment: Environment) -> dict[str, SwitchState]:
+    return {name: switch.state(environment) for name, switch in chosen.items()}
 
 
 def _pauses(states: dict[str, SwitchState]) -> dict[str, datetime]:

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from functions.reconciliation.gap import GRACE_SECONDS
 from functions.shared import names
-from ops import times
-from ops.commands.options import DryRun, Env, Json
+from ops import DEFAULT_ENVIRONMENT, times
+from ops.commands.options import DryRun, Env, EventTypes, Json, Until
 from ops.console import PlainTable, open_console, plural, print_json, styled
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -41,14 +41,9 @@ def reconcile(
             metavar="TIME", help="Start of the window: 48h, 7d or an ISO time in UTC; 30 days ago at most."
         ),
     ] = "48h",
-    until: Annotated[
-        str, typer.Option(metavar="TIME", help="End of the window, at least 10 minutes ago.")
-    ] = "10m",
-    env: Env = "dev",
-    event_type: Annotated[
-        list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Compare this event type only; repeatable."),
-    ] = None,
+    until: Until = "10m",
+    env: Env = DEFAULT_ENVIRONMENT,
+    event_type: EventTypes = None,
     all_types: Annotated[
         bool, typer.Option("--all-types", help="Compare all types, also those that no handler receives.")
     ] = False,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from functions.shared.names import HANDLERS
-from ops import times
-from ops.commands.options import DryRun, Env, Json, Yes
+from ops import DEFAULT_ENVIRONMENT, times
+from ops.commands.options import DryRun, Env, Json, Until, Yes
 from ops.console import confirm, open_console, print_json, print_line, require_terminal
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -35,10 +35,8 @@ def start(
     since: Annotated[
         str, typer.Option(metavar="TIME", help="Start of the window: 48h, 30m, 7d or an ISO time in UTC.")
     ],
-    until: Annotated[
-        str, typer.Option(metavar="TIME", help="End of the window, at least 10 minutes ago.")
-    ] = "10m",
-    env: Env = "dev",
+    until: Until = "10m",
+    env: Env = DEFAULT_ENVIRONMENT,
     rule: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,7 +148,7 @@ def status(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="The replay; without a name, list all.")
     ] = None,
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     wait: Annotated[
         bool, typer.Option("--wait", help="Show the progress until the replay has ended.")
     ] = False,
@@ -187,7 +185,7 @@ def status(
 
 def cancel(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The replay to cancel.")],
-    env: Env = "dev",
+    env: Env = DEFAULT_ENVIRONMENT,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,

@@ -15,6 +15,7 @@ import typer
 from functions.dead_letters.message import KINDS, DeadLetterMessage
 from functions.pipeline.envelope import TYPE
 from functions.shared import names
+from ops.commands.options import EventTypes
 from ops.errors import OperatorError
 from ops.times import parse_time
 
@@ -49,9 +50,7 @@ class Filters:
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Only messages whose reason contains this text.")
     ] = ""
-    event_type: Annotated[
-        list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this event type; repeatable.")
-    ] = None
+    event_type: EventTypes = None
     event_id: Annotated[
         list[str] | None, typer.Option("--event-id", metavar="ID", help="Only this event; repeatable.")
     ] = None

@@ -12,7 +12,7 @@ from functions.stripe_api.client import STRIPE_API_URL
 from infra.names import BOOTSTRAP, stack_name
 from infra.settings import Settings
 from infra.settings_source import declarations
-from ops import bundles
+from ops import DEFAULT_ENVIRONMENT, bundles
 from ops.deploy import SavedPlan, Workspace, apply, plan_stack, synthesise
 from ops.local.outputs import Outputs
 from ops.local.report import TerraformFacts
@@ -20,7 +20,7 @@ from ops.local.services import Services
 from ops.progress import Steps
 from ops.terraform import Terraform
 
-ENVIRONMENT: Final = "dev"
+ENVIRONMENT: Final = DEFAULT_ENVIRONMENT
 EVENT_SOURCE: Final = "aws.partner/stripe.com/ed_test_61LocalRun0000000000000000"
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 

@@ -68,7 +68,7 @@ def test_the_same_seed_plans_the_same_events() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ChaosOptions(events=12), "--events 12 is too few for 16 phases: expected 160 or more"),
+        (ChaosOptions(deliveries=12), "--deliveries 12 is too few for 16 phases: expected 160 or more"),
         (ChaosOptions(only=("calm", "storm")), "unknown phase storm: expected some of calm, "),
         (ChaosOptions(examples=-1), "invalid --examples -1: expected 0 or more"),
     ],

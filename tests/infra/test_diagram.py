@@ -1,4 +1,4 @@
-"""The architecture diagram shows the stack of prod as it is synthesised now."""
+"""The architecture diagram shows the stack with every scheduled function as it is synthesised now."""
 
 from __future__ import annotations
 

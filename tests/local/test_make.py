@@ -1,4 +1,4 @@
-"""`make local` passes its variables on, and refuses one that it doesn't know before anything runs."""
+"""Make passes its variables on, and refuses one that the target doesn't take before anything runs."""
 
 from __future__ import annotations
 
@@ -16,26 +16,31 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("variables", "options"),
+    ("arguments", "command"),
     [
-        ((), ""),
-        (("EVENTS=my events", "COUNT=3"), '--events "my events" --count "3"'),
-        (("KEEP=1", "DETACH=0"), "--keep"),
-        (("DETACH=1",), "--detach"),
+        (("local",), "local"),
+        (("local", "EVENTS=my events", "COUNT=3"), 'local --events "my events" --count "3"'),
+        (("local", "KEEP=1", "DETACH=0"), "local --keep"),
+        (("local", "DETACH=1"), "local --detach"),
+        (("chaos", "SEED=7", "DELIVERIES=500"), 'chaos --seed "7" --deliveries "500"'),
+        (("chaos", "EVENTS_TOTAL=500"), 'chaos --deliveries "500"'),
     ],
 )
-def test_variables_become_options(variables: tuple[str, ...], options: str) -> None:
-    done = make("local", *variables)
+def test_variables_become_options(arguments: tuple[str, ...], command: str) -> None:
+    done = make(*arguments)
     assert done.returncode == 0, done.stderr
-    command = " ".join(done.stdout.replace("\\\n", " ").split())
-    assert command.endswith(f"local {options}".rstrip())
+    assert " ".join(done.stdout.replace("\\\n", " ").split()).endswith(f"huntaze-stripe {command}")
 
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (("local", "EVENT=folder"), "unknown variable EVENT: make local takes EVENTS COUNT KEEP DETACH"),
-        (("chaos", "EVENTS=9"), "unknown variable EVENTS: make chaos takes SEED EVENTS_TOTAL"),
+        (("chaos", "EVENTS=9"), "unknown variable EVENTS: make chaos takes SEED DELIVERIES"),
+        (
+            ("model", "SWITCH=1"),
+            "unknown variable SWITCH: make model takes MODEL SEED MINUTES MAX SWITCHES FAULTS SCHEDULE",
+        ),
     ],
 )
 def test_unknown_variable_is_refused_with_the_known_ones(arguments: tuple[str, ...], error: str) -> None:

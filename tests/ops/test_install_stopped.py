@@ -26,7 +26,7 @@ SLOW = (
     "open('child', 'w').write(str(child.pid)); os.rename('child', 'started'); time.sleep(60)"
 )
 install.check_machine = lambda: None
-install.install = lambda: install._run(install.Step("install", (sys.executable, "-c", SLOW)), "1/1")
+install.install = lambda: install._run(install.InstallStep("install", (sys.executable, "-c", SLOW)), "1/1")
 sys.exit(install.main())
 """
 

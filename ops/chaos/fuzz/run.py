@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from functions.shared import names
-from ops import ROOT
+from ops import DEFAULT_ENVIRONMENT, ROOT
 from ops.chaos.fuzz.audit import AUDIT
 from ops.chaos.verdict import Violation
 from ops.errors import OperatorError
@@ -108,7 +108,7 @@ def _environment(folder: Path, aws: Aws, handler: str) -> dict[str, str]:
         queue = sqs.create_queue(QueueName=f"fuzz-{handler}")["QueueUrl"]
     return isolated_environment(folder) | {
         "AWS_ENDPOINT_URL": aws.url,
-        names.ENVIRONMENT: "dev",
+        names.ENVIRONMENT: DEFAULT_ENVIRONMENT,
         names.LIVEMODE: "false",
         names.SECRET_IDS: "none",
         names.IDEMPOTENCY_TABLE: TABLE,
