@@ -142,7 +142,7 @@ def test_commands_take_the_environment_that_a_file_makes(
 def test_no_code_names_the_shipped_environments() -> None:
     files = [ROOT / "main.py", ROOT / "Makefile", *(ROOT / ".github" / "workflows").iterdir()]
     files += [path for part in ("infra", "functions", "ops") for path in (ROOT / part).rglob("*.py")]
-    # One is the default of --env and of a local run. Without quotes, `prod` also begins a Stripe product's id,
+    # One is the default of --env and of a local run. Bare, `prod` also begins a Stripe product's id,
     # and `dev` is a folder; a workflow gives both as an example.
     named = {".py": re.compile(r"""\bstaging\b|["'](dev|prod)["']""")}
     anywhere = re.compile(r"\bstaging\b")
