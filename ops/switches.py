@@ -213,7 +213,7 @@ class Schedule:
         if schedule is not None:
             kept = {name: schedule[name] for name in _SCHEDULE if schedule.get(name)}
             with aws_errors(f"to change the schedule {schedule['Name']}"):
-                environment.client("scheduler").update_schedule(**kept, SwitchState=state)
+                environment.client("scheduler").update_schedule(**kept, State=state)
 
     def _schedule(self, environment: Environment) -> dict[str, Any] | None:
         name = environment.resource(f"{self.family}-schedule")
