@@ -87,7 +87,7 @@ def entry_of(message: DeadLetterMessage, source: RedriveSource) -> BacklogEntry:
 class Backlog:
     """The messages that a run holds.
 
-    Parameters
+    Attributes
     ----------
     deferred
         Receipt handles, by source, of messages for the next pass.

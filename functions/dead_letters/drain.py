@@ -48,7 +48,7 @@ MAX_WAIT_SECONDS: Final = 1.0
 class Drain:
     """One run over some queues.
 
-    Parameters
+    Attributes
     ----------
     counts
         Messages by outcome. `waiting` counts how often an event had to wait for another one, `left` the

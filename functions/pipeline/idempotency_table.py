@@ -36,7 +36,7 @@ Item = Mapping[str, Any]
 class ConditionFailedError(Exception):
     """An item does not meet its write's condition; nothing was written.
 
-    Parameters
+    Attributes
     ----------
     items
         For each write, in order: the current item ({} if there is none), or None if its condition is met.
