@@ -216,7 +216,7 @@ def test_a_failing_shim_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_an_import_that_is_not_locked_names_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.bundles.contents.locked", dict)
-    with pytest.raises(OperatorError, match=r"^functions\.\S+ imports \S+, which Pipfile's \[functions\]"):
+    with pytest.raises(OperatorError, match=r"^functions\.\S+ imports \S+, which is not in \[functions\]"):
         distributions(("functions.payments",), LAMBDA)
 
 
