@@ -1,4 +1,4 @@
-"""A handler in the embedded AWS whose answer stands in the event; it tells a queue what it was given."""
+"""A handler in the embedded AWS: it returns the answer in the event and sends what it received to a queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether events of one type can be applied at present, judged by how the last ones ended.
+"""Whether events of one type can be applied at present, by the outcomes of the last ones.
 
 One endpoint of the API may fail while the others work, so each event type has its own circuit breaker. Three
 failures in a row open it: then only a few events are tried, with a pause after each failure. One applied

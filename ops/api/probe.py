@@ -185,8 +185,8 @@ def _promises(probe: _Probe, one: ProbeRequest, another: ProbeRequest) -> Iterat
         answers = list(pool.map(probe.send, [another] * AT_ONCE))
     busy = {*known, (409, REQUEST_IN_PROGRESS)}
     problems = (_unless(answer, busy, APPLIED) for answer in answers)
-    nobody = "" if any(status in APPLIED for status, _ in answers) else "no answer was 2xx"
-    yield "one of several equal requests at once is applied", next(filter(None, problems), nobody)
+    none_applied = "" if any(status in APPLIED for status, _ in answers) else "no answer was 2xx"
+    yield "one of several equal requests at once is applied", next(filter(None, problems), none_applied)
     yield "their key is reported as applied", _unless(probe.send(another), known, APPLIED)
 
 

@@ -1,4 +1,4 @@
-"""`huntaze-stripe api check` tells an API that keeps the contract from one of each other dialect."""
+"""`huntaze-stripe api check` distinguishes an API that keeps the contract from one of each other dialect."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_other_dialect_breaks_promises(api: ReferenceApi, dialect: str, na
     assert {problem.split()[-3:][0] for problem in problems.values()} == {"without"}
 
 
-def test_calls_in_progress_are_told_by_their_code(api: ReferenceApi) -> None:
+def test_calls_in_progress_are_recognised_by_their_code(api: ReferenceApi) -> None:
     api.fail(Fault(applies=True, work=0.3))
     assert broken(api) == {}
     statuses = [recorded.status for recorded in api.requests()]
@@ -117,7 +117,7 @@ def test_dry_run_sends_nothing(api: ReferenceApi, check: Check) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         ((), "pass --yes"),
         (("--yes", "--path", "/api/refunds"), "invalid --path /api/refunds: expected one of /api/billing"),
@@ -125,11 +125,11 @@ def test_dry_run_sends_nothing(api: ReferenceApi, check: Check) -> None:
     ],
 )
 def test_wrong_call_is_refused(
-    api: ReferenceApi, check: Check, arguments: tuple[str, ...], told: str
+    api: ReferenceApi, check: Check, arguments: tuple[str, ...], expected: str
 ) -> None:
     done = check(*arguments)
     assert done.code == 2
-    assert told in done.err
+    assert expected in done.err
     assert not api.requests()
 
 
@@ -138,7 +138,7 @@ def test_key_is_not_sent_in_clear_text_to_another_machine(check: Check) -> None:
     assert (done.code, "unencrypted" in done.err) == (2, True)
 
 
-def test_api_that_is_not_there_is_told_in_one_line(check: Check) -> None:
+def test_unreachable_api_is_reported_in_one_line(check: Check) -> None:
     done = check("--yes", url=f"http://127.0.0.1:{free_port()}")
     assert (done.code, len(done.err.splitlines())) == (1, 1)
     assert "check --url" in done.err

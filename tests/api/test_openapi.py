@@ -67,24 +67,24 @@ def test_file_has_each_call_of_the_routing_table_and_no_other() -> None:
         for call in route.variants.values()
         if call is not None
     }
-    told = {
+    documented = {
         (path, event_type, schema["required"][0], frozenset(schema["required"]))
         for path in DOCUMENT["paths"]
         for event_type, schema in zip(event_types(path), body_schemas(path), strict=True)
     }
-    assert told == routed, "correct ops/reference/huntaze/contract.py and run `make docs`"
+    assert documented == routed, "correct ops/reference/huntaze/contract.py and run `make docs`"
 
 
-def test_codes_are_those_that_the_pipeline_reads_and_the_contract_tells() -> None:
+def test_codes_are_those_of_the_pipeline_and_the_contract() -> None:
     read = {pipeline.ALREADY_APPLIED, pipeline.IN_PROGRESS, pipeline.KEY_REUSED, pipeline.EVENT_REJECTED}
     words = FILE.with_name("huntaze-api.md").read_text(encoding="utf-8")
-    told = {code for code, status in STATUSES.items() if f"| {status} | `{code}` |" in words}
+    documented = {code for code, status in STATUSES.items() if f"| {status} | `{code}` |" in words}
     in_file = {
         code
         for status in (409, 422)
         for code in DOCUMENT["components"]["schemas"][f"Problem{status}"]["properties"]["code"]["enum"]
     }
-    assert read == told == in_file == set(STATUSES)
+    assert read == documented == in_file == set(STATUSES)
 
 
 @pytest.mark.parametrize("name", SENT)
@@ -133,7 +133,7 @@ def test_answers_of_the_reference_api_are_those_of_the_file(api: ReferenceApi, c
         check_answer(call, answer)
 
 
-def test_answer_without_a_code_is_none_of_the_file(api: ReferenceApi, client: httpx.Client) -> None:
+def test_answer_without_a_code_does_not_match_the_file(api: ReferenceApi, client: httpx.Client) -> None:
     call = sample_call("current/invoice.paid.json")
     api.speak("no-codes")
     call.send(client)

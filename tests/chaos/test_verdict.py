@@ -161,7 +161,7 @@ def test_refusal_that_ends_no_doubt_is_a_right_reason_only_with_the_apis_status(
     assert ("wrong reason", "evt_refused") in found(replace(GOOD, parked=(other, *others)))
 
 
-def test_an_event_that_is_parked_for_good_and_must_not_be_is_named() -> None:
+def test_an_event_that_is_parked_and_must_not_be_is_named() -> None:
     wrong = message(EACH, "permanent", "PermanentError", 422)
     seen = replace(without(GOOD, "evt_each", "applied"), parked=(*GOOD.parked, wrong))
     assert ("wrong reason", "evt_each") in found(replace(seen, applied=(call(ONCE), call(NEW))))

@@ -13,8 +13,8 @@ from ops.deploy import synthesise
 from ops.local.deployment import ENVIRONMENT
 from ops.terraform import Terraform
 from ops.terraform.endpoint import OVERRIDE_FILE, PROVIDER
+from tests.documents import policy_statements
 from tests.e2e.pipeline import Pipeline
-from tests.ops.test_workflows import statements
 
 # The state: which workspaces there are, whether it is there, and itself. Then who asks.
 STATE_ONLY = {"S3 ListObjectsV2", "S3 HeadObject", "S3 GetObject", "STS GetCallerIdentity"}
@@ -25,7 +25,7 @@ def denied() -> set[str]:
 
     Objects of S3 are read, too, but no other than the state.
     """
-    (actions,) = (statement["Action"] for sid, statement in statements().items() if sid == "NoCustomerData")
+    actions = policy_statements()["NoCustomerData"]["Action"]
     services = {"dynamodb": "DynamoDB", "logs": "CloudWatch Logs", "sqs": "SQS", "xray": "XRay"}
     return {f"{services[service]} {call}" for service, _, call in (each.partition(":") for each in actions)}
 

@@ -97,7 +97,7 @@ def test_a_failing_api_leads_to_three_attempts_and_the_dead_letter_queue(pipelin
     assert "503" in record["responsePayload"]["errorMessage"]
 
 
-def test_an_event_that_the_api_refuses_for_good_is_parked_with_its_status(pipeline: Pipeline) -> None:
+def test_an_event_that_the_api_refuses_permanently_is_parked_with_its_status(pipeline: Pipeline) -> None:
     envelope = fresh(sample("refused", "payment_intent.succeeded--test-currency"), "evt_e2eRefused")
     (row,) = pipeline.drive(envelope)
     assert (row.outcome, row.audited) == ("parked", True)
@@ -252,7 +252,7 @@ def test_a_message_that_can_never_be_audited_is_parked_at_its_first_receive(pipe
     assert pipeline.observer.queue_depths()[EVENTS_QUEUE] == 0
 
 
-def test_an_event_that_could_not_be_audited_in_time_reaches_the_fifo_dead_letter_queue(
+def test_an_event_that_is_not_audited_in_time_reaches_the_fifo_queue(
     pipeline: Pipeline,
 ) -> None:
     sqs = pipeline.deployment.services.aws.client("sqs")

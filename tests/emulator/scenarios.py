@@ -185,7 +185,7 @@ def an_alarm_written_by_terraform_reads_back_complete(aws: Aws) -> bool:
     name = unique("alarm")
     written = {
         "AlarmName": name,
-        "AlarmDescription": "Told <so> & so",
+        "AlarmDescription": "Says <so> & so",
         "ActionsEnabled": "false",
         "AlarmActions.member.1": f"arn:aws:sns:{aws.region}:{ACCOUNT}:topic",
         "InsufficientDataActions.member.1": f"arn:aws:sns:{aws.region}:{ACCOUNT}:topic",

@@ -97,17 +97,17 @@ def test_a_function_takes_1_mib_asynchronously_and_6_mib_synchronously(aws: Aws)
 
 
 def test_a_batch_of_a_queue_is_no_larger_than_a_payload(aws: Aws) -> None:
-    source, told = queue(aws, fifo=True), queue(aws)
+    source, reports = queue(aws, fifo=True), queue(aws)
     body = "x" * (900 * 1024)
     for number in range(10):
         source.sqs.send_message(
             QueueUrl=source.url, MessageBody=body, MessageGroupId="one", MessageDeduplicationId=str(number)
         )
-    arn = function(aws, RECORDS_ITS_BATCHES, Environment={"Variables": {"QUEUE": told.url}})
+    arn = function(aws, RECORDS_ITS_BATCHES, Environment={"Variables": {"QUEUE": reports.url}})
     aws.client("lambda").create_event_source_mapping(
         FunctionName=arn, EventSourceArn=source.arn, BatchSize=10
     )
-    assert [message["Body"] for message in told.wait(2)] == ["6", "4"]
+    assert [message["Body"] for message in reports.wait(2)] == ["6", "4"]
 
 
 def test_an_event_that_no_dead_letter_queue_takes_is_counted(aws: Aws) -> None:

@@ -237,7 +237,7 @@ def test_late_completion_is_kept_and_releases_what_waits(client: Failing, custom
         customer.begin(oldest)
 
 
-def test_late_completion_takes_nothing_back(client: Failing, customer: Object) -> None:
+def test_late_completion_changes_nothing(client: Failing, customer: Object) -> None:
     claim = customer.orphan(customer.event(100))
     customer.apply(customer.event(200))
     claim.complete(RESULT)

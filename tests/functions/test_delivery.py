@@ -202,7 +202,7 @@ def test_invalid_event_is_parked_with_the_field_that_is_wrong(
 
 
 @pytest.mark.parametrize("event", [None, [], "text", {}, {"detail": {"id": ["x"], "type": {"a": 1}}}])
-def test_what_is_no_envelope_is_parked_as_it_is(payments: Function, parked: Parked, event: Any) -> None:
+def test_what_is_not_an_envelope_is_parked_as_it_is(payments: Function, parked: Parked, event: Any) -> None:
     assert payments.invoke(event)["outcome"] == "parked"
     line = payments.new_logs("event parked")[-1]
     assert line["event_type"] == "unrouted"

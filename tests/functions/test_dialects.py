@@ -37,7 +37,7 @@ def lose_every_answer(api: ReferenceApi, payments: Function, envelope: dict[str,
 
 @pytest.mark.parametrize("applies", [True, False], ids=["applied later", "rolled back"])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_call_in_progress_is_never_taken_for_applied(
+def test_call_in_progress_never_counts_as_applied(
     api: ReferenceApi, payments: Function, parked: Parked, dialect: str, applies: bool
 ) -> None:
     api.speak(dialect)

@@ -134,7 +134,7 @@ def test_wrong_settings_leave_no_secrets(start: Start, secret: str, variables: d
     assert_nothing_leaked(function)
 
 
-def test_secret_that_is_no_json_leaks_nothing(aws: Aws, start: Start) -> None:
+def test_secret_that_is_not_json_leaks_nothing(aws: Aws, start: Start) -> None:
     aws.client("secretsmanager").create_secret(Name="planted-text", SecretString="hk_planted_5b1f")
     function = start("payments", SECRET_IDS="planted-text", **ALL_LOGS)
     assert "ConfigurationError" in try_invoke(function, fresh("charge.succeeded", stripe.charge()))
@@ -160,7 +160,7 @@ def test_database_that_refuses_leaks_no_password(start: Start, secret: str, data
     for url in (
         f"postgresql://postgres:planted-password@{address}",
         f"postgresql://postgres:planted-password@127.0.0.1:{closed}/x",
-        "planted-password is no connection string",
+        "planted-password is not a connection string",
     ):
         function = start("audit", SECRET_IDS=secret, DATABASE_URL=url, **ALL_LOGS)
         result = try_invoke(function, batch_of(fresh("customer.created", stripe.customer(**PERSON))))

@@ -191,7 +191,7 @@ def test_effect_of_a_call_that_was_never_sent_is_free(
     assert requests_for(api, first) == []
 
 
-def test_effect_that_the_api_itself_judged_is_free_at_once(
+def test_effect_that_the_api_itself_refused_is_free_at_once(
     api: ReferenceApi, payments: Function, parked: Parked
 ) -> None:
     first = paid()

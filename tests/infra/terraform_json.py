@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# What the role of every function may do with its log group.
+LOG_ACTIONS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -87,6 +90,13 @@ class Stack:
             for address, resource in self.of_type("aws_cloudcontrolapi_resource").items()
             if resource["type_name"] == "AWS::SQS::Queue"
         }
+
+    def archive(self) -> dict[str, Any]:
+        """The properties of the archive."""
+        resource = self.of_type("aws_cloudcontrolapi_resource")["events_archive"]
+        assert resource["type_name"] == "AWS::Events::Archive"
+        properties: dict[str, Any] = json.loads(resource["desired_state"])
+        return properties
 
     def target(self, rule: str) -> dict[str, Any]:
         """The one target of the rule with that name."""

@@ -6,8 +6,8 @@ import json
 from fnmatch import fnmatchcase
 from typing import Any
 
+from tests.documents import policy_statements
 from tests.infra.terraform_json import Stack
-from tests.ops.test_workflows import statements
 
 # By the second word of a resource type, where it is not the service's own prefix of actions.
 SERVICES = {
@@ -29,14 +29,14 @@ def roles(stack: Stack) -> list[dict[str, Any]]:
 
 
 def test_every_resource_is_of_a_service_that_the_boundary_allows(secured: Stack) -> None:
-    allowed = {action.partition(":")[0] for action in statements()["WhatTheStackIsMadeOf"]["Action"]}
+    allowed = {action.partition(":")[0] for action in policy_statements()["WhatTheStackIsMadeOf"]["Action"]}
     used = {service(name) for name in secured.document["resource"] if name.startswith("aws_")}
     assert {"events", "lambda", "iam", "cloudformation"} <= used
     assert used <= allowed
 
 
 def test_every_role_of_the_stack_is_one_that_the_boundary_spares(secured: Stack) -> None:
-    spared = statements()["NoRolesButOurs"]["NotResource"]
+    spared = policy_statements()["NoRolesButOurs"]["NotResource"]
     assert roles(secured)
     for role in roles(secured):
         arn = f"arn:aws:iam::ACCOUNT:role/{role['name']}"
@@ -46,7 +46,7 @@ def test_every_role_of_the_stack_is_one_that_the_boundary_spares(secured: Stack)
 
 
 def test_every_role_is_for_a_service_that_it_may_be_passed_to(secured: Stack) -> None:
-    condition = statements()["RolesForTheStacksServicesOnly"]["Condition"]["StringNotEquals"]
+    condition = policy_statements()["RolesForTheStacksServicesOnly"]["Condition"]["StringNotEquals"]
     for role in roles(secured):
         for statement in json.loads(role["assume_role_policy"])["Statement"]:
             assert statement["Principal"]["Service"] in condition["iam:PassedToService"]

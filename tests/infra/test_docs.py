@@ -23,9 +23,9 @@ from ops import environment as ops_environment
 from ops.dlq import held
 from ops.local import envelopes
 from ops.local.observations import OUTCOMES
+from tests.documents import DOCUMENTS, IDS, OUTPUT, commands
 from tests.infra.documented import check_name, check_ours
 from tests.infra.terraform_json import Stack, metrics_of
-from tests.unit.test_docs import DOCUMENTS, IDS, OUTPUT, commands
 
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 COSTS = ROOT / "docs" / "costs.md"

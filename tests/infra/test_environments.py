@@ -108,7 +108,7 @@ def test_file_with_a_name_that_no_environment_can_have_is_refused(folder: Path, 
 
 
 @pytest.mark.parametrize("reserved", ["common", "bootstrap"])
-def test_shared_files_are_no_environments(folder: Path, reserved: str) -> None:
+def test_shared_files_are_not_environments(folder: Path, reserved: str) -> None:
     assert reserved not in settings.environments(folder)
     with pytest.raises(SettingsError, match=f'^no environment "{reserved}"; use one of dev, [a-z0-9, -]*$'):
         settings.load(reserved, folder=folder, environ={})

@@ -36,14 +36,6 @@ def stack_bus_arn() -> str:
     return f"arn:{partition}:events:eu-west-1:{account}:event-bus/{SOURCE}"
 
 
-def archive_of(stack: Stack) -> dict[str, Any]:
-    """The properties of the archive."""
-    resource = stack.of_type("aws_cloudcontrolapi_resource")["events_archive"]
-    assert resource["type_name"] == "AWS::Events::Archive"
-    properties: dict[str, Any] = json.loads(resource["desired_state"])
-    return properties
-
-
 def pattern(stack: Stack, rule: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(stack.named("aws_cloudwatch_event_rule", rule)["event_pattern"])
     return found
@@ -67,7 +59,7 @@ def test_bus_needs_no_policy(stack: Stack) -> None:
 
 
 def test_archive_keeps_every_event_for_the_days_of_the_environment(stack: Stack) -> None:
-    assert archive_of(stack) == {
+    assert stack.archive() == {
         "ArchiveName": f"huntaze-stripe-archive-{stack.environment}-{SOURCE_HASH}",
         "Description": f"Every Stripe event of {stack.environment}",
         "RetentionDays": RETENTION_DAYS[stack.environment],
@@ -80,7 +72,7 @@ def test_archive_keeps_every_event_for_the_days_of_the_environment(stack: Stack)
 
 def test_a_key_comes_and_goes_in_place(stack_of: Callable[[str], Stack], secured: Stack) -> None:
     key = {"KmsKeyIdentifier": "${aws_kms_key.key.arn}"}
-    assert archive_of(secured) == archive_of(stack_of("prod")) | key
+    assert secured.archive() == stack_of("prod").archive() | key
     schema = json.loads(secured.of_type("aws_cloudcontrolapi_resource")["events_archive"]["schema"])
     assert "/properties/KmsKeyIdentifier" not in schema["createOnlyProperties"]
 
@@ -88,7 +80,7 @@ def test_a_key_comes_and_goes_in_place(stack_of: Callable[[str], Stack], secured
 def test_another_event_source_has_another_archive(stack: Stack, tmp_path: Path) -> None:
     other = synthesise_into(tmp_path, {"STRIPE_EVENT_SOURCE_NAME": f"{SOURCE}2"})
     changed = Stack.read(other, stack.name)
-    assert archive_of(changed)["ArchiveName"] != archive_of(stack)["ArchiveName"]
+    assert changed.archive()["ArchiveName"] != stack.archive()["ArchiveName"]
 
 
 def test_archives_of_earlier_releases_are_forgotten_and_not_deleted(stack: Stack) -> None:
@@ -218,7 +210,7 @@ def test_bus_is_logged_where_set(stack: Stack, secured: Stack) -> None:
 
 
 def test_environments_differ_in_retention(stack_of: Callable[[str], Stack]) -> None:
-    days = {name: archive_of(stack_of(name))["RetentionDays"] for name in RETENTION_DAYS}
+    days = {name: stack_of(name).archive()["RetentionDays"] for name in RETENTION_DAYS}
     assert days == RETENTION_DAYS
 
 

@@ -14,7 +14,7 @@ from infra import settings
 from infra.constructs.idempotency import expiry_seconds
 from infra.errors import SettingsError
 from tests.infra.conftest import SOURCE, synthesise_into
-from tests.infra.terraform_json import Stack
+from tests.infra.terraform_json import LOG_ACTIONS, Stack
 
 FAMILIES = ("payments", "billing", "audit")
 WITH_SOURCE = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "oncall@huntaze.com"}
@@ -109,7 +109,7 @@ def test_audit_parks_in_the_fifo_dead_letter_queue_alone(stack: Stack, secured: 
         variables = function(each, "audit")["environment"]["variables"]
         queue = f"huntaze-stripe-audit-dlq-{each.environment}.fifo"
         assert variables[names.DEAD_LETTER_QUEUE_URL] == each.queue_url(queue)
-        # The other one takes what Lambda could not hand over, should somebody invoke the function himself.
+        # The other one takes what Lambda could not deliver, should somebody invoke the function himself.
         on_failure = f"huntaze-stripe-audit-other-dlq-{each.environment}"
         granted = each.role_statements(f"huntaze-stripe-audit-{each.environment}")
         sending = [statement["Resource"] for statement in granted if "sqs:SendMessage" in statement["Action"]]
@@ -153,10 +153,9 @@ def test_role_is_the_functions_own_and_assumed_by_lambda(stack: Stack, family: s
     )
 
 
-LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TABLE = {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
-HANDLER_ACTIONS = LOGS | TABLE | {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
-AUDIT_ACTIONS = LOGS | {
+HANDLER_ACTIONS = LOG_ACTIONS | TABLE | {"secretsmanager:GetSecretValue", "sqs:SendMessage"}
+AUDIT_ACTIONS = LOG_ACTIONS | {
     "s3:PutObject",
     "secretsmanager:GetSecretValue",
     "sqs:ChangeMessageVisibility",

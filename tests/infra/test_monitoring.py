@@ -189,7 +189,7 @@ def groups_of(stack: Stack) -> int:
     return len({target["sqs_target"]["message_group_id"] for target in targets if "sqs_target" in target})
 
 
-def test_the_audits_alarm_fires_while_the_ledger_is_away(stack: Stack) -> None:
+def test_the_audits_alarm_fires_while_the_ledger_is_unreachable(stack: Stack) -> None:
     threshold = alarm(stack, "audit-errors")["threshold"]
     assert groups_of(stack) == 3
     assert failures_in_an_outage(stack, groups=3) >= threshold
@@ -251,7 +251,7 @@ def test_duration_alarm_fires_near_the_timeout(stack: Stack, family: str) -> Non
     assert timeout * 1000 * 0.5 < found["threshold"] < timeout * 1000
 
 
-def test_a_scheduled_function_that_uses_its_time_is_no_alarm(secured: Stack) -> None:
+def test_a_scheduled_function_that_uses_its_time_raises_no_alarm(secured: Stack) -> None:
     watched = {found["dimensions"]["FunctionName"] for found in secured.alarms("Duration")}
     assert watched == {f"huntaze-stripe-{family}-prod" for family in FAMILIES}
 

@@ -8,7 +8,6 @@ from functions.shared import names
 from infra.constructs import idempotency, ledger
 from ops import ROOT
 from tests.infra.terraform_json import Stack
-from tests.infra.test_event_path import archive_of
 
 DAY = 24 * 3600
 
@@ -40,6 +39,6 @@ def test_times_are_those_of_the_stack(stack: Stack) -> None:
     assert f"{ledger._NONCURRENT_DAYS} days more" in table["ledger bucket, `audit/`"]
     assert f"and {idempotency._MARGIN_DAYS} days more" in table["DynamoDB"]
     assert "`ledger_expiration_days`, 0 by default" in table["ledger bucket, `audit/`"]
-    retention = archive_of(stack)["RetentionDays"]
+    retention = stack.archive()["RetentionDays"]
     default, live = map(int, re.findall(r"\d+", table["EventBridge archive"]))
     assert retention == (live if stack.environment == "prod" else default)

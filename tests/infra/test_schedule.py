@@ -11,10 +11,9 @@ import pytest
 from functions.dead_letters.lease import RunLease
 from functions.shared import names
 from tests.infra.conftest import synthesise_into
-from tests.infra.terraform_json import Stack, statements
-from tests.infra.test_functions import LOGS
+from tests.infra.terraform_json import LOG_ACTIONS, Stack, statements
 
-REDRIVE_ACTIONS = LOGS | {
+REDRIVE_ACTIONS = LOG_ACTIONS | {
     "dynamodb:UpdateItem",
     "lambda:InvokeFunction",
     "sqs:ChangeMessageVisibility",
@@ -100,7 +99,7 @@ def test_run_may_last_until_the_next_one_begins(tmp_path: Path, minutes: int, ha
     assert function["timeout"] <= 900
 
 
-def test_event_that_is_given_up_and_events_that_stay_are_alarms_of_their_own(prod: Stack) -> None:
+def test_abandoned_events_and_events_that_stay_have_their_own_alarms(prod: Stack) -> None:
     own = {"service": "redrive", "environment": "prod"}
     given_up = prod.named("aws_cloudwatch_metric_alarm", "huntaze-stripe-redrive-given-up-prod")
     assert (given_up["metric_name"], given_up["dimensions"]) == (names.EVENTS_GIVEN_UP, own)

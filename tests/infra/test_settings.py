@@ -113,7 +113,7 @@ def test_every_setting_is_described_where_it_is_declared() -> None:
         assert each.field.description, each.name
 
 
-def test_what_a_raised_retention_means_for_a_replay_is_said_where_it_is_set_and_used() -> None:
+def test_effect_of_a_raised_retention_on_replays_is_documented() -> None:
     described = settings.Settings.model_fields["archive_retention_days"].description or ""
     files = [settings.FOLDER / "common.toml", settings.FOLDER.parent / "docs" / "replay-and-reconcile.md"]
     for text in (described, *(file.read_text(encoding="utf-8") for file in files)):

@@ -11,7 +11,7 @@ import httpx
 from ops.local.envelopes import EXPECTED_CALLS, SAMPLES
 
 API_KEY = "hk_of_the_tests"
-# The samples that end in a call, but for the one that the API refuses for good.
+# The samples that end in a call, but for the one that the API refuses permanently.
 CALLED = tuple(
     name for name, call in EXPECTED_CALLS.items() if call is not None and not name.startswith("refused/")
 )

@@ -49,7 +49,7 @@ def test_loopback_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tm
     assert isolated_environment(tmp_path)["NO_PROXY"] == "intranet.example,127.0.0.1,localhost"
 
 
-def test_wrong_configuration_of_real_accounts_does_not_keep_clients_from_the_embedded_aws(
+def test_clients_of_the_embedded_aws_ignore_wrong_aws_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "config").write_text("[default\n")

@@ -100,7 +100,7 @@ def test_page_that_fails_temporarily_is_read_again(server: ReferenceStripe, api:
     assert 429 in {request.status for request in server.requests()}
 
 
-def test_list_that_keeps_failing_is_given_up(server: ReferenceStripe, api: StripeApi) -> None:
+def test_list_that_keeps_failing_is_abandoned(server: ReferenceStripe, api: StripeApi) -> None:
     before = len(server.requests())
     server.fail(Fault(path="/v1/events", status=429, headers={"Retry-After": "0"}))
     with pytest.raises(TransientError, match="Stripe answered 429") as caught:
@@ -143,9 +143,9 @@ def test_answers_are_classified_without_their_text(
         assert getattr(caught.value, "status", None) == status
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
-    told = f"{caught.value} {vars(caught.value)}"
+    shown = f"{caught.value} {vars(caught.value)}"
     for hidden in (KEY, PERSONAL, "cus_1"):
-        assert hidden not in told
+        assert hidden not in shown
 
 
 def test_object_that_stripe_does_not_know_is_permanent(api: StripeApi) -> None:
@@ -186,7 +186,7 @@ TOO_LATE = '{"data": [{"id": "evt_1", "type": "t", "created": 100000000000000000
 
 
 @pytest.mark.parametrize("body", ['{"data": null}', '{"data": [{"id": "evt_1"}]}', '{"data": [7]}', TOO_LATE])
-def test_invalid_list_is_not_taken_for_empty(server: ReferenceStripe, api: StripeApi, body: str) -> None:
+def test_invalid_list_is_not_read_as_empty(server: ReferenceStripe, api: StripeApi, body: str) -> None:
     server.fail(Fault(path="/v1/events", status=200, body=body))
     with pytest.raises(TransientError, match="has an unexpected form"):
         list(api.events(NOW - 60, NOW))

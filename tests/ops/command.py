@@ -33,5 +33,5 @@ def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    told = capsys.readouterr()
-    return Done(code, told.out, told.err)
+    output = capsys.readouterr()
+    return Done(code, output.out, output.err)

@@ -26,7 +26,7 @@ def full(name: str) -> str:
 
 @dataclass(frozen=True)
 class World:
-    """The environment dev, as far as its dead letters concern it."""
+    """The environment dev, with its dead-letter queues only."""
 
     aws: Aws
     urls: dict[str, str]
@@ -66,7 +66,7 @@ class World:
     ) -> str:
         """Put an event into a queue as Lambda does, and return its id."""
         envelope = self.envelope(answer, **more)
-        # Errors of ours tell no value of the event; another's message may.
+        # Errors of ours contain no value of the event; another's message may.
         message = PERSONAL[0] if error == "KeyError" else "the API answered 503"
         record = {
             "version": "1.0",
@@ -78,7 +78,7 @@ class World:
         }
         return self._put(queue, record, envelope)
 
-    def not_handed_over(self, queue: str = "payments-dlq", code: str = "THROTTLING", **more: Any) -> str:
+    def undelivered(self, queue: str = "payments-dlq", code: str = "THROTTLING", **more: Any) -> str:
         """Put an event into a queue as EventBridge does."""
         envelope = self.envelope(**more)
         rule = "arn:aws:events:eu-west-1:000000000000:rule/huntaze-stripe-payments-dev"

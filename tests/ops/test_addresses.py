@@ -52,7 +52,7 @@ def test_what_can_not_be_an_address_is_named_with_the_next_step(name: str, value
     assert refused.value.usage
 
 
-def test_password_in_an_address_is_not_told() -> None:
+def test_password_in_an_address_is_hidden() -> None:
     with pytest.raises(OperatorError) as refused:
         addresses.check({"HTTPS_PROXY": "http://user:secret-password@[::1"})
     assert "secret-password" not in str(refused.value)

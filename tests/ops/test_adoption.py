@@ -119,7 +119,7 @@ def terraform(monkeypatch: pytest.MonkeyPatch) -> FakeTerraform:
 
 
 @pytest.mark.parametrize(("option", "adopts"), [("--yes", True), ("--dry-run", False)])
-def test_the_command_names_the_queues_and_takes_them_over(
+def test_the_command_names_the_queues_and_adopts_them(
     terraform: FakeTerraform,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -140,7 +140,7 @@ def test_the_command_names_the_queues_and_takes_them_over(
     }
 
 
-def test_the_command_does_nothing_where_nothing_is_left_to_take_over(
+def test_the_command_does_nothing_where_nothing_is_left_to_adopt(
     terraform: FakeTerraform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(adoption, "find", lambda *_: Found({}, []))
@@ -155,7 +155,7 @@ def test_the_command_asks(
     assert (done.code, terraform.pushed, "pass --yes" in done.err) == (2, [], True)
 
 
-def test_an_environment_that_was_never_deployed_has_nothing_to_take_over(terraform: FakeTerraform) -> None:
+def test_an_environment_that_was_never_deployed_has_nothing_to_adopt(terraform: FakeTerraform) -> None:
     stateless: Any = terraform
     with pytest.raises(OperatorError, match="run `huntaze-stripe deploy --env dev` first"):
         FIND(stateless, "dev")

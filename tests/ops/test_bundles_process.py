@@ -85,7 +85,7 @@ def test_a_handler_that_does_not_compile_is_named(checkout: Path) -> None:
     assert "can't compile functions/broken.py" in said
 
 
-def test_an_index_that_is_down_is_told_as_such(checkout: Path) -> None:
+def test_an_index_that_is_down_is_reported_as_such(checkout: Path) -> None:
     command = [sys.executable, "-m", "ops.bundles", "--architecture", "arm64", "--runtime", "python3.13"]
     nowhere = {
         "PIP_CONFIG_FILE": os.devnull,
@@ -113,7 +113,7 @@ def test_the_command_prints_path_size_and_digest() -> None:
     assert all(Path(path).stat().st_size == int(size) and len(digest) == 64 for path, size, digest in rows)
 
 
-def test_a_machine_that_is_no_linux_with_glibc_takes_its_own_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_glibc_on_linux_gets_its_own_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     target = host_target()

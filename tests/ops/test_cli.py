@@ -39,7 +39,7 @@ WAITING = """
 import sys, time
 from ops import cli
 import ops.local.run
-def wait(options, console, tell):
+def wait(options, console, show):
     print("waiting", flush=True)
     time.sleep(60)
 ops.local.run.run = wait
@@ -111,7 +111,7 @@ main()
 MOMENTS = 16
 
 
-def test_an_interrupt_at_any_moment_of_the_start_is_one_line(tmp_path: Path) -> None:
+def test_an_interrupt_at_any_time_during_start_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         source = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_test_interrupt"}
@@ -172,9 +172,9 @@ def test_local_run_for_a_program_prints_the_report_alone_on_standard_output(
 ) -> None:
     report = LocalReport("dev", TerraformFacts("1", "terraform", 2, 0 if passed else 1), (), {}, (), {})
 
-    def play(_options: LocalOptions, console: Console, tell: Callable[[LocalReport], None]) -> bool:
+    def play(_options: LocalOptions, console: Console, show: Callable[[LocalReport], None]) -> bool:
         console.print("tables")
-        tell(report)
+        show(report)
         return report.passed
 
     monkeypatch.setattr("ops.local.run.run", play)
@@ -184,7 +184,7 @@ def test_local_run_for_a_program_prints_the_report_alone_on_standard_output(
 
 
 @pytest.mark.parametrize("count", ["0", "abc", "-1", "1.5", "", "²"])
-def test_a_count_that_is_none_is_named_as_make_knows_it(
+def test_an_invalid_count_is_named_as_make_knows_it(
     count: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = run(["local", "--count", count], monkeypatch, capsys)
@@ -352,7 +352,7 @@ def test_terraform_that_is_kept_from_aws_names_the_variable(
 
 @pytest.mark.parametrize("command", [["plan"], ["deploy"], ["destroy"], ["bootstrap"]])
 @pytest.mark.parametrize("value", ["foo", "http://[::1", "http://127.0.0.1:99999"])
-def test_endpoint_that_is_no_address_is_told_before_anything_is_planned(
+def test_invalid_endpoint_is_reported_before_anything_is_planned(
     command: list[str],
     value: str,
     tmp_path: Path,

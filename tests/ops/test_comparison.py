@@ -1,4 +1,4 @@
-"""What the command finds of a window, and what it hands over."""
+"""What the command finds of a window, and what it sends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def event(name: str, hours: float = LONG_AGO, event_type: str = "invoice.paid") 
 
 
 class World:
-    """Stripe, a ledger, the idempotency table and the way back."""
+    """Stripe, a ledger, the idempotency table and the targets of a heal."""
 
     name = "S3"
     unread = 0
@@ -43,7 +43,7 @@ class World:
         self.made = list(events)
         self.ledger = {each["id"] for each in events}
         self.records: dict[str, str] = {}
-        self.handed: list[tuple[str, Any]] = []
+        self.sent: list[tuple[str, Any]] = []
         self.fits = True
         self.throttles = False
 
@@ -83,11 +83,11 @@ class World:
         return {"Responses": {table: now}, "UnprocessedKeys": left}
 
     def heal(self, each: dict[str, Any]) -> bool:
-        self.handed.append(("both", each))
+        self.sent.append(("both", each))
         return self.fits
 
     def invoke_handler(self, each: dict[str, Any]) -> bool:
-        self.handed.append(("handler", each))
+        self.sent.append(("handler", each))
         return self.fits
 
     def find(self, *, heal: bool = False, unapplied: bool = False) -> Findings:
@@ -113,19 +113,19 @@ def test_each_event_is_found_by_what_knows_it() -> None:
     assert found.unhandled.missing == {"invoice.paid": ["evt_unseen"]}
     assert found.unapplied.missing == {"invoice.paid": ["evt_refused"]}
     assert (found.gap.compared.total(), found.open_count, found.healed_count) == (6, 2, 0)
-    assert world.handed == []
+    assert world.sent == []
 
     found = world.find(heal=True)
-    assert [(way, each["id"]) for way, each in world.handed] == [
+    assert [(way, each["id"]) for way, each in world.sent] == [
         ("both", "evt_missing"),
         ("handler", "evt_unseen"),
     ]
-    assert world.handed[1][1] == world.event("evt_unseen")
+    assert world.sent[1][1] == world.event("evt_unseen")
     assert (found.open_count, found.healed_count, found.unapplied.open_count) == (0, 2, 1)
 
-    world.handed.clear()
+    world.sent.clear()
     found = world.find(heal=True, unapplied=True)
-    assert [each["id"] for _, each in world.handed] == ["evt_missing", "evt_refused", "evt_unseen"]
+    assert [each["id"] for _, each in world.sent] == ["evt_missing", "evt_refused", "evt_unseen"]
     assert (found.open_count, found.healed_count, found.unapplied.open_count) == (0, 3, 0)
 
 
@@ -144,7 +144,7 @@ def test_event_that_is_too_large_stays_open() -> None:
     assert world.find(heal=True).open_count == 1
 
 
-def test_table_that_can_not_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_table_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("functions.reconciliation.handler_records.FIRST_WAIT_SECONDS", 0.0)
     world = World(event("any"))
     world.throttles = True

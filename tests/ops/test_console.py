@@ -1,4 +1,4 @@
-"""How wide the tables are where nobody's terminal tells."""
+"""The width of tables without a terminal, and the plural of counts."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def test_output_to_a_file_has_the_width_that_was_asked_for(
     assert open_console().width == width
 
 
-def test_counts_are_told_in_words() -> None:
-    assert [plural(number, "letter") for number in (0, 1, 2)] == ["0 letters", "1 letter", "2 letters"]
+def test_counts_have_the_right_plural() -> None:
+    assert [plural(number, "message") for number in (0, 1, 2)] == ["0 messages", "1 message", "2 messages"]

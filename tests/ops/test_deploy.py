@@ -33,7 +33,7 @@ def planned(folder: Path, exported: dict[str, str], *, rewrites: bool = True) ->
 
 
 @pytest.mark.parametrize("absent", KEYS)
-def test_value_that_is_not_exported_stops_an_apply_that_writes_the_secret_anew(
+def test_value_that_is_not_exported_stops_an_apply_that_rewrites_the_secret(
     tmp_path: Path, absent: str
 ) -> None:
     exported = {name: value for name, value in KEYS.items() if name != absent}
@@ -51,7 +51,7 @@ def test_other_applies_go_on(tmp_path: Path, exported: dict[str, str], rewrites:
         apply(planned(tmp_path, exported, rewrites=rewrites), Steps(Console()))
 
 
-def test_secrets_are_written_anew_where_one_is_added_to_those_there_are() -> None:
+def test_secrets_are_rewritten_where_one_is_added_to_existing_ones() -> None:
     """An upgrade that splits a secret creates some of them, and must not create them empty."""
     changes = [
         {"type": "aws_secretsmanager_secret_version", "change": {"actions": actions}}
@@ -72,7 +72,7 @@ def test_secrets_are_written_anew_where_one_is_added_to_those_there_are() -> Non
         (["no-op"], False),
     ],
 )
-def test_only_an_existing_secret_is_written_anew(actions: list[str], rewrites: bool) -> None:
+def test_only_an_existing_secret_is_rewritten(actions: list[str], rewrites: bool) -> None:
     change = {"type": "aws_secretsmanager_secret_version", "change": {"actions": actions}}
     other = {"type": "aws_secretsmanager_secret", "change": {"actions": ["update"]}}
     assert rewrites_secret({"resource_changes": [other, change]}) is rewrites

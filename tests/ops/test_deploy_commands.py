@@ -140,15 +140,15 @@ def test_apply_for_people_prints_the_outputs_by_line(
     assert done.out.endswith('bus = a-bus\nqueues = {"payments-dlq": "a-url"}\n')
 
 
-def test_nothing_to_do_is_told_without_a_question(
+def test_nothing_to_do_is_reported_without_a_question(
     account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     account.summary = PlanSummary()
     done = run(["deploy", "--yes"], monkeypatch, capsys)
     assert (done.code, done.err, account.terraform.applied) == (0, "", [])
     assert "nothing to do" in done.out
-    told = json.loads(run(["deploy", "--yes", "--json"], monkeypatch, capsys).out)
-    assert (told["applied"], "outputs" in told, account.terraform.applied) == (False, False, [])
+    document = json.loads(run(["deploy", "--yes", "--json"], monkeypatch, capsys).out)
+    assert (document["applied"], "outputs" in document, account.terraform.applied) == (False, False, [])
 
 
 def test_changed_outputs_alone_are_applied(

@@ -67,14 +67,14 @@ def until(condition: Any) -> None:
 
 
 def fill(world: World) -> dict[str, str]:
-    """Put each shape of a dead letter, and garbage, into the queues; return event ids by what they are."""
+    """Put each shape of a dead-letter message, and garbage, into the queues; return event ids by shape."""
     made = {
         "transient": world.failed(),
         "bug": world.failed(queue="billing-dlq", error="KeyError"),
         "configuration": world.failed(queue="billing-dlq", error="ConfigurationError"),
         "parked": world.parked(),
-        "throttled": world.not_handed_over(),
-        "lane": world.not_handed_over("audit-other-dlq", event_type="payout.paid"),
+        "throttled": world.undelivered(),
+        "lane": world.undelivered("audit-other-dlq", event_type="payout.paid"),
         "audit": world.audited(),
     }
     for garbage in ("no json [red]", "{}", '"text"', "[" * 5000, '{"detail": null}'):
@@ -82,7 +82,7 @@ def fill(world: World) -> dict[str, str]:
     return made
 
 
-def test_list_groups_by_queue_kind_reason_and_type_and_gives_everything_back(world: World, dlq: Any) -> None:
+def test_list_groups_by_queue_kind_reason_and_type_and_releases_everything(world: World, dlq: Any) -> None:
     fill(world)
     for _ in range(12):
         world.failed()
@@ -148,7 +148,7 @@ def test_list_prints_a_line_for_each_message_with_the_code_of_the_apis_answer(wo
     assert shown["event_time"] == shown["message"]["envelope"]["time"] != shown["failed_at"]
 
 
-def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World, dlq: Any) -> None:
+def test_messages_of_a_fifo_queue_that_wait_behind_others_are_counted(world: World, dlq: Any) -> None:
     for _ in range(13):
         world.audited()
     done = dlq("list")
@@ -157,13 +157,13 @@ def test_messages_of_a_fifo_queue_that_wait_behind_others_are_told(world: World,
     assert world.counts("audit-dlq.fifo") == (13, 0)
 
 
-def test_letter_that_the_audit_parks_again_is_handed_back_once(
+def test_message_that_the_audit_parks_again_is_redriven_once(
     world: World, dlq: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.audited()
 
-    def parked_again(_queue: AuditQueueTarget, letter: DeadLetterMessage) -> RedriveResult:
-        world.put("audit-dlq.fifo", letter.body, "billing")
+    def parked_again(_queue: AuditQueueTarget, message: DeadLetterMessage) -> RedriveResult:
+        world.put("audit-dlq.fifo", message.body, "billing")
         return RedriveResult(QUEUED)
 
     monkeypatch.setattr(AuditQueueTarget, "send", parked_again)
@@ -192,13 +192,13 @@ def test_filters_choose(world: World, dlq: Any, filters: list[str], chosen: set[
     made = fill(world)
     done = dlq("show", "--json", *(each.format(**made) for each in filters))
     assert done.code == 0
-    assert {letter["event_id"] for letter in json.loads(done.out)} == {made[name] for name in chosen}
+    assert {message["event_id"] for message in json.loads(done.out)} == {made[name] for name in chosen}
 
 
 def test_show_masks_whatever_may_be_personal(world: World, dlq: Any) -> None:
     world.failed(error="KeyError")
     world.parked()
-    world.not_handed_over()
+    world.undelivered()
     world.audited()
     world.put("payments-dlq", f"garbage of {PERSONAL[0]}")
     world.put(
@@ -216,9 +216,9 @@ def test_show_masks_whatever_may_be_personal(world: World, dlq: Any) -> None:
         assert done.code == 0
         for personal in PERSONAL:
             assert personal not in done.out + done.err
-    letters = json.loads(dlq("show", "--json").out)
-    assert len(letters) == 6
-    envelope = letters[0]["message"]["requestPayload"]
+    messages = json.loads(dlq("show", "--json").out)
+    assert len(messages) == 6
+    envelope = messages[0]["message"]["requestPayload"]
     assert envelope["source"] == "aws.partner/stripe.com/ed_test_unit"
     shown = envelope["detail"]["data"]["object"]
     assert (shown["id"], shown["object"], shown["email"], shown["client_secret"]) == (
@@ -236,37 +236,37 @@ def test_show_masks_whatever_may_be_personal(world: World, dlq: Any) -> None:
     assert shown["metadata"] == {"*** 1": "***", "*** 2": "***", "*** 3": "***"}
     assert shown["dob"] == {"year": "***"}
     assert envelope["detail"]["created"] == 1_775_037_600
-    context = letters[0]["message"]["requestContext"]
+    context = messages[0]["message"]["requestContext"]
     assert context == {"condition": "RetriesExhausted", "approximateInvokeCount": 3}
-    assert letters[0]["message"]["responsePayload"] == {
+    assert messages[0]["message"]["responsePayload"] == {
         "errorType": "KeyError",
         "errorMessage": "***",
         "stackTrace": ["***"],
     }
-    assert letters[1]["message"]["parked"]["answer"] == "***"
-    assert letters[1]["message"]["parked"]["endpoint"] == "/api/billing/payment-succeeded"
-    assert letters[2]["attributes"]["ERROR_CODE"] == "THROTTLING"
-    assert letters[2]["attributes"]["RULE_ARN"].startswith("arn:aws:events:")
-    by_reason = {letter["reason"]: letter for letter in letters}
+    assert messages[1]["message"]["parked"]["answer"] == "***"
+    assert messages[1]["message"]["parked"]["endpoint"] == "/api/billing/payment-succeeded"
+    assert messages[2]["attributes"]["ERROR_CODE"] == "THROTTLING"
+    assert messages[2]["attributes"]["RULE_ARN"].startswith("arn:aws:events:")
+    by_reason = {message["reason"]: message for message in messages}
     assert by_reason["the message is not valid JSON"]["message"] == "***"
 
 
 def test_show_reveals_on_request(world: World, dlq: Any) -> None:
     event_id = world.parked()
     world.put("payments-dlq", f"garbage of {PERSONAL[0]}")
-    letters = json.loads(dlq("show", "--json", "--reveal").out)
-    assert letters[0]["event_id"] == event_id
-    assert letters[0]["message"]["parked"]["answer"] == f"{PERSONAL[0]} is unknown"
-    assert letters[0]["message"]["envelope"]["detail"]["data"]["object"]["name"] == PERSONAL[1]
-    assert letters[1]["message"] == f"garbage of {PERSONAL[0]}"
+    messages = json.loads(dlq("show", "--json", "--reveal").out)
+    assert messages[0]["event_id"] == event_id
+    assert messages[0]["message"]["parked"]["answer"] == f"{PERSONAL[0]} is unknown"
+    assert messages[0]["message"]["envelope"]["detail"]["data"]["object"]["name"] == PERSONAL[1]
+    assert messages[1]["message"] == f"garbage of {PERSONAL[0]}"
     assert world.counts() == (2, 0)
 
 
-def test_redrive_hands_every_letter_back_on_its_way_oldest_first(world: World, dlq: Any) -> None:
+def test_redrive_sends_every_message_oldest_first(world: World, dlq: Any) -> None:
     first = world.failed(queue="billing-dlq")
-    second = world.not_handed_over()
+    second = world.undelivered()
     third = world.parked()
-    lanes = [world.not_handed_over(queue, event_type="payout.paid") for queue in AUDIT[:3]]
+    lanes = [world.undelivered(queue, event_type="payout.paid") for queue in AUDIT[:3]]
     audited = [world.audited() for _ in range(13)] + [world.audited("payments", event_type="charge.failed")]
     done = dlq("redrive", "--yes", "--json", "--rate", "100")
     document = json.loads(done.out)
@@ -283,7 +283,7 @@ def test_redrive_hands_every_letter_back_on_its_way_oldest_first(world: World, d
     assert all(world.counts(queue) == (0, 0) for queue in REQUIRED)
 
 
-def test_redrive_tells_each_outcome_and_keeps_what_failed(world: World, dlq: Any) -> None:
+def test_redrive_reports_each_outcome_and_keeps_what_failed(world: World, dlq: Any) -> None:
     for answer in ("applied", "recorded", "duplicate", "stale", "parked", "transient", "bug", "nonsense"):
         world.failed(answer)
     world.put("payments-dlq", "garbage")
@@ -311,9 +311,7 @@ def test_redrive_tells_each_outcome_and_keeps_what_failed(world: World, dlq: Any
     assert PERSONAL[0] not in done.out + done.err
 
 
-def test_failing_heads_of_a_fifo_queue_do_not_keep_others_from_being_handed_back(
-    world: World, dlq: Any
-) -> None:
+def test_failing_heads_of_a_fifo_queue_do_not_block_the_redrive_of_others(world: World, dlq: Any) -> None:
     for _ in range(3):
         world.put("audit-dlq.fifo", "garbage", "billing")
     events = [world.audited() for _ in range(12)]
@@ -352,7 +350,7 @@ def test_rate_is_kept(world: World, dlq: Any) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_redrive_gives_back_what_was_not_handed_over(
+def test_interrupted_redrive_releases_what_it_has_not_sent(
     world: World, variables: dict[str, str], number: int, code: int
 ) -> None:
     events = [world.failed() for _ in range(30)]
@@ -374,7 +372,7 @@ def test_interrupted_redrive_gives_back_what_was_not_handed_over(
     assert world.counts() == (30 - applied, 0)
 
 
-def test_interrupt_lets_the_event_in_hand_end(world: World, variables: dict[str, str]) -> None:
+def test_interrupt_lets_the_current_event_finish(world: World, variables: dict[str, str]) -> None:
     world.failed("slow")
     world.failed()
     process = begin(variables, "redrive", "--yes")
@@ -386,7 +384,7 @@ def test_interrupt_lets_the_event_in_hand_end(world: World, variables: dict[str,
     assert "not tried" in out
 
 
-def test_interrupted_list_gives_everything_back(world: World, variables: dict[str, str]) -> None:
+def test_interrupted_list_releases_everything(world: World, variables: dict[str, str]) -> None:
     for _ in range(5):
         world.failed()
     process = begin(variables, "list")
@@ -398,7 +396,7 @@ def test_interrupted_list_gives_everything_back(world: World, variables: dict[st
     assert "Dead-letter messages" not in out
 
 
-def test_two_runs_at_once_hand_nothing_over_twice(world: World, variables: dict[str, str]) -> None:
+def test_two_runs_at_once_send_nothing_twice(world: World, variables: dict[str, str]) -> None:
     events = [world.failed() for _ in range(24)]
     processes = [begin(variables, "redrive", "--yes", "--json", "--rate", "50") for _ in range(2)]
     documents = [json.loads(process.communicate(timeout=DEADLINE_SECONDS)[0]) for process in processes]
@@ -408,7 +406,7 @@ def test_two_runs_at_once_hand_nothing_over_twice(world: World, variables: dict[
     assert world.counts() == (0, 0)
 
 
-def test_held_letters_are_told_as_unseen(world: World, dlq: Any) -> None:
+def test_held_messages_are_reported_as_unseen(world: World, dlq: Any) -> None:
     for _ in range(2):
         world.failed()
     world.sqs.receive_message(QueueUrl=world.urls["payments-dlq"], VisibilityTimeout=60)
@@ -419,7 +417,7 @@ def test_held_letters_are_told_as_unseen(world: World, dlq: Any) -> None:
 
 
 def test_purge_writes_messages_whole_and_deletes_them(world: World, dlq: Any, tmp_path: Path) -> None:
-    event_id = world.not_handed_over()
+    event_id = world.undelivered()
     world.put("payments-dlq", "garbage [red]", note="x")
     audited = [world.audited() for _ in range(12)]
     file = tmp_path / "purged {1} [2].jsonl"
@@ -444,7 +442,7 @@ def test_purge_writes_messages_whole_and_deletes_them(world: World, dlq: Any, tm
 
 def test_purge_writes_no_client_secret(world: World, dlq: Any, tmp_path: Path) -> None:
     world.failed()
-    world.not_handed_over()
+    world.undelivered()
     world.put("payments-dlq", '{"client_secret": "hk_secret_of_a_person", garbage')
     file = tmp_path / "purged.jsonl"
     assert dlq("purge", "--yes", "--include-unsettled", "--file", str(file)).code == 0
@@ -465,10 +463,10 @@ def test_messages_are_on_the_disk_before_the_first_is_deleted(
         fsync(descriptor)
         synced.append(descriptor)
 
-    def noted_delete(queue: DeadLetterQueue, letter: Any) -> None:
+    def noted_delete(queue: DeadLetterQueue, message: Any) -> None:
         assert len(synced) == 2, "the file and its folder"
         found.append([json.loads(line)["event_id"] for line in file.read_text().splitlines()])
-        delete(queue, letter)
+        delete(queue, message)
 
     person.setattr("ops.dlq.purge.os.fsync", noted_fsync)
     person.setattr(DeadLetterQueue, "delete", noted_delete)
@@ -476,7 +474,7 @@ def test_messages_are_on_the_disk_before_the_first_is_deleted(
     assert found == [events] * 3
 
 
-def test_disk_that_takes_nothing_keeps_every_message(
+def test_full_disk_keeps_every_message(
     world: World, dlq: Any, person: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     world.failed()
@@ -509,7 +507,7 @@ def test_purge_of_nothing_writes_no_file(world: World, dlq: Any, tmp_path: Path)
     assert world.counts() == (1, 0)
 
 
-def test_purge_leaves_events_of_unknown_outcome_alone_and_tells_how_to_settle_them(
+def test_purge_keeps_events_of_unknown_outcome_and_says_how_to_settle_them(
     world: World, dlq: Any, tmp_path: Path
 ) -> None:
     world.failed()
@@ -522,15 +520,15 @@ def test_purge_leaves_events_of_unknown_outcome_alone_and_tells_how_to_settle_th
     assert world.counts() == (3, 0)
     lines = [json.loads(line) for line in (tmp_path / "first.jsonl").read_text().splitlines()]
     assert [line["event_id"] for line in lines] == [refused, None]
-    told = " ".join(done.out.split())
-    assert "3 messages of unknown outcome left alone" in told
-    assert "To settle them, run `huntaze-stripe dlq redrive --env dev --settle`" in told
+    output = " ".join(done.out.split())
+    assert "3 messages of unknown outcome left alone" in output
+    assert "To settle them, run `huntaze-stripe dlq redrive --env dev --settle`" in output
     document = json.loads(dlq("purge", "--yes", "--json", "--kind", "permanent").out)
     assert (document["deleted"], document["unsettled_spared"], document["left"]) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("option", ["--event-id", "--include-unsettled"])
-def test_purge_takes_an_event_of_unknown_outcome_that_somebody_asked_for(
+def test_purge_deletes_an_event_of_unknown_outcome_on_request(
     world: World, dlq: Any, tmp_path: Path, option: str
 ) -> None:
     event_id = world.parked(error="DoubtfulRefusalError")
@@ -549,7 +547,7 @@ def test_redrive_settles_nothing_unless_it_is_asked_to(
     event_id = world.parked(error="DoubtfulRefusalError")
     sent: list[bool] = []
 
-    def asked(self: HandlerTarget, _letter: DeadLetterMessage) -> RedriveResult:
+    def asked(self: HandlerTarget, _message: DeadLetterMessage) -> RedriveResult:
         sent.append(self.settle)
         return RedriveResult("applied")
 
@@ -572,7 +570,7 @@ def test_redrive_asks(
     assert "Redrive 1 message?" in done.out
 
 
-def test_nobody_is_asked_about_nothing(world: World, dlq: Any, person: pytest.MonkeyPatch) -> None:
+def test_nothing_to_do_asks_no_question(world: World, dlq: Any, person: pytest.MonkeyPatch) -> None:
     world.failed()
     person.setattr(sys, "stdin", Terminal(""))
     done = dlq("redrive", "--kind", "permanent")
@@ -604,9 +602,9 @@ def test_queues_of_the_bus_and_of_its_log_are_there_where_they_are_deployed(worl
     for name in ("bus-dlq", "log-dlq"):
         world.urls[name] = world.sqs.create_queue(QueueName=full(name))["QueueUrl"]
     try:
-        routed = world.not_handed_over("bus-dlq", event_type="invoice.paid")
-        other = world.not_handed_over("bus-dlq", event_type="payout.paid")
-        world.not_handed_over("log-dlq")
+        routed = world.undelivered("bus-dlq", event_type="invoice.paid")
+        other = world.undelivered("bus-dlq", event_type="payout.paid")
+        world.undelivered("log-dlq")
         queues = [queue["queue"] for queue in json.loads(dlq("list", "--json").out)["queues"]]
         assert queues == [*REQUIRED, "bus-dlq", "log-dlq"]
         done = dlq("redrive", "--yes", "--json", "--rate", "100")
@@ -622,13 +620,13 @@ def test_queues_of_the_bus_and_of_its_log_are_there_where_they_are_deployed(worl
             world.sqs.delete_queue(QueueUrl=world.urls.pop(name))
 
 
-def test_aws_that_answers_no_more_ends_the_run_with_everything_given_back(
+def test_aws_that_stops_answering_ends_the_run_and_everything_is_released(
     world: World, dlq: Any, person: pytest.MonkeyPatch
 ) -> None:
     for _ in range(6):
         world.failed()
 
-    def away(_self: HandlerTarget, _letter: Any) -> None:
+    def away(_self: HandlerTarget, _message: Any) -> None:
         raise TransientError("the function could not be reached (ReadTimeoutError)")
 
     person.setattr(HandlerTarget, "send", away)
@@ -644,7 +642,7 @@ def test_aws_that_answers_no_more_ends_the_run_with_everything_given_back(
     assert world.counts() == (6, 0)
 
 
-def test_letters_are_held_as_long_as_the_work_takes(world: World) -> None:
+def test_messages_are_held_as_long_as_the_work_takes(world: World) -> None:
     world.failed()
     queue = NamedQueue("payments-dlq", DeadLetterQueue("payments", world.urls["payments-dlq"], world.sqs))
     with interruption() as interrupted, holding(2) as held:
@@ -656,17 +654,17 @@ def test_letters_are_held_as_long_as_the_work_takes(world: World) -> None:
     assert world.counts() == (1, 0)
 
 
-def test_letter_that_can_not_be_written_again_stays_and_stops_nobody(
+def test_message_that_cannot_be_serialised_stays_and_does_not_block_others(
     world: World, dlq: Any, person: pytest.MonkeyPatch
 ) -> None:
     deep = world.failed()
     world.failed()
     send = HandlerTarget.send
 
-    def nested(self: HandlerTarget, letter: Any) -> Any:
-        if letter.event_id == deep:
+    def nested(self: HandlerTarget, message: Any) -> Any:
+        if message.event_id == deep:
             raise RecursionError
-        return send(self, letter)
+        return send(self, message)
 
     person.setattr(HandlerTarget, "send", nested)
     document = json.loads(dlq("redrive", "--yes", "--json").out)

@@ -1,4 +1,4 @@
-"""What is shown of a letter is what is known to be harmless, and nothing else."""
+"""Of a message, only what is known to be harmless is shown."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_nothing_that_a_merchant_or_customer_wrote_stays() -> None:
     }
 
 
-def test_keys_that_are_no_words_are_all_there_and_masked() -> None:
+def test_keys_that_are_not_words_are_kept_and_masked() -> None:
     assert masked({"a@b.example": 1, "id": "cus_1", "Jenny Rosen": None}) == {
         "*** 1": MASKED,
         "id": "cus_1",

@@ -1,4 +1,4 @@
-"""What someone is told who calls dlq wrongly, or where something is not there."""
+"""The errors of wrong `dlq` calls and of missing resources."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def refusals() -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
-    ("arguments", "changes", "code", "told"),
+    ("arguments", "changes", "code", "expected"),
     [
         ("--env nowhere", {}, 2, 'no environment "nowhere"; use one of dev, prod, staging'),
         ("", {"STRIPE_EVENT_SOURCE_NAME": "ed_1"}, 2, "_source_name = 'ed_1' has the wrong format"),
@@ -93,17 +93,17 @@ def test_mistake_is_one_line_that_says_what_to_do(
     arguments: str,
     changes: dict[str, str],
     code: int,
-    told: str,
+    expected: str,
 ) -> None:
     for name, value in changes.items():
         person.setenv(name, value.format(free=free_port(), **refusals))
         if not value:
             person.delenv(name)
-    _is_one_line([*command.split(), *arguments.split()], code, told, person, capsys)
+    _is_one_line([*command.split(), *arguments.split()], code, expected, person, capsys)
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "told"),
+    ("text", "code", "expected"),
     [
         ("[default\n", 1, "invalid AWS configuration {file}: correct the file, or check AWS_CONFIG_FILE"),
         (
@@ -114,19 +114,19 @@ def test_mistake_is_one_line_that_says_what_to_do(
         ("[default]\nendpoint_url = http://127.0.0.1:99999\n", 2, "invalid endpoint_url of sqs"),
     ],
 )
-def test_wrong_aws_configuration_is_told(
+def test_wrong_aws_configuration_is_reported(
     person: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     text: str,
     code: int,
-    told: str,
+    expected: str,
 ) -> None:
     file = tmp_path / "config"
     file.write_text(text)
     person.setenv("AWS_CONFIG_FILE", str(file))
     person.delenv("AWS_ENDPOINT_URL")
-    _is_one_line(["list"], code, told.format(file=file), person, capsys)
+    _is_one_line(["list"], code, expected.format(file=file), person, capsys)
 
 
 def test_page_of_something_else_than_aws_is_cut_short(
@@ -140,7 +140,7 @@ def test_page_of_something_else_than_aws_is_cut_short(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "expected"),
     [
         ("redrive --yes --rate fast", 2, "invalid --rate 'fast': expected events per second, 0.01 to 100"),
         ("redrive --yes --rate 0", 2, "invalid --rate"),
@@ -182,16 +182,16 @@ def test_mistake_of_one_command_is_one_line_too(
     tmp_path: Path,
     arguments: str,
     code: int,
-    told: str,
+    expected: str,
 ) -> None:
     event_id = world.failed()
     (tmp_path / "there").touch()
     (tmp_path / "link").symlink_to("nowhere")
-    _is_one_line([part.format(folder=tmp_path) for part in arguments.split()], code, told, person, capsys)
+    _is_one_line([part.format(folder=tmp_path) for part in arguments.split()], code, expected, person, capsys)
     assert (world.counts(), world.invoked()) == ((1, 0), []), event_id
 
 
-def test_folder_that_can_not_be_made_is_told(
+def test_folder_that_cannot_be_created_is_reported(
     person: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: World, tmp_path: Path
 ) -> None:
     person.chdir(tmp_path)
@@ -223,13 +223,13 @@ def test_unknown_options_are_wrong_usage(
 def _is_one_line(
     arguments: list[str],
     code: int,
-    told: str,
+    expected: str,
     person: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     done = run(["dlq", *arguments], person, capsys)
     assert (done.code, done.out, len(done.err.splitlines())) == (code, "", 1), done
-    assert told in done.err
+    assert expected in done.err
     assert done.err.startswith("error: ")
     assert "Traceback" not in done.err
 

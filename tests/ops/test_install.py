@@ -18,7 +18,7 @@ from ops.dev import install
 
 def test_what_setup_writes_is_ignored_and_not_committed() -> None:
     if not (install.ROOT / ".git").exists():
-        pytest.skip("no git checkout: nothing tells what is committed")
+        pytest.skip("no git checkout: nothing shows what is committed")
     for path in (install.LOCK_FILE, install.STAMP, install.TOOLS / "bin" / "python"):
         name = str(path.relative_to(install.ROOT))
         tracked = subprocess.run(

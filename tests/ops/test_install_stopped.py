@@ -47,7 +47,7 @@ def checkout(tmp_path: Path) -> Path:
     ],
     ids=["interrupted", "terminated"],
 )
-def test_an_install_that_is_stopped_ends_what_it_started_and_leaves_no_temporary_files(
+def test_a_stopped_install_ends_its_processes_and_leaves_no_files(
     ending: signal.Signals, code: int, last: str, checkout: Path, tmp_path: Path
 ) -> None:
     temporary = tmp_path / "temporary"

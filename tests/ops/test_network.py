@@ -59,14 +59,14 @@ def lines(vpc: Vpc, *subnets: str) -> list[str]:
 
 
 @pytest.mark.parametrize("routes", [[LOCAL], [LOCAL, INTERNET], [LOCAL, BLACKHOLE]])
-def test_subnet_without_a_way_out_is_told_in_one_line(routes: list[dict[str, Any]]) -> None:
+def test_subnet_without_a_route_to_aws_is_reported_in_one_line(routes: list[dict[str, Any]]) -> None:
     (line,) = lines(Vpc(main=routes), "subnet-own", "subnet-plain")
     for part in ("subnet-plain", "s3, secretsmanager, sqs", "rtb-main", "vpc-1", "gateway endpoint"):
         assert part in line
     assert "\n" not in line
 
 
-def test_nat_gateway_and_endpoints_are_ways_out() -> None:
+def test_nat_gateway_and_endpoints_are_routes_to_aws() -> None:
     assert lines(Vpc(), "subnet-own") == []
     assert lines(Vpc(endpoints=ALL), "subnet-plain") == []
 
@@ -80,7 +80,7 @@ def test_nat_gateway_and_endpoints_are_ways_out() -> None:
         ([endpoint("s3-outposts"), *ALL[1:]], "s3"),
     ],
 )
-def test_an_endpoint_that_does_not_serve_the_subnet_is_told(
+def test_an_endpoint_that_does_not_serve_the_subnet_is_reported(
     endpoints: list[dict[str, Any]], missing: str
 ) -> None:
     (line,) = lines(Vpc(endpoints=endpoints), "subnet-plain")

@@ -61,7 +61,7 @@ def answering(body: bytes) -> Iterator[str]:
 
 @pytest.mark.parametrize("body", ANSWERS.values(), ids=ANSWERS)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_is_not_aws_is_told_in_one_line(
+def test_what_is_not_aws_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

@@ -139,8 +139,8 @@ class Ops:
         return run(list(arguments), self.monkeypatch, self.capsys)
 
     def states(self) -> dict[str, dict[str, Any]]:
-        told = json.loads(self("pause", "--status", "--json").out)
-        return {each["part"]: each for each in told}
+        parts = json.loads(self("pause", "--status", "--json").out)
+        return {each["part"]: each for each in parts}
 
 
 def test_a_paused_handler_gets_nothing_and_its_replay_covers_the_pause(dev: Deployed, ops: Ops) -> None:
@@ -156,9 +156,9 @@ def test_a_paused_handler_gets_nothing_and_its_replay_covers_the_pause(dev: Depl
 
     done = ops("resume", "payments", "--yes", "--json")
     assert done.code == 0
-    (told,) = json.loads(done.out)
-    assert (told["part"], told["paused"]) == ("payments", False)
-    command = shlex.split(told["replay"])
+    (resumed,) = json.loads(done.out)
+    assert (resumed["part"], resumed["paused"]) == ("payments", False)
+    command = shlex.split(resumed["replay"])
     assert command[:7] == ["huntaze-stripe", "replay", "start", "--env", "dev", "--rule", "payments"]
     since, until = (
         datetime.fromisoformat(command[command.index(each) + 1]) for each in ("--since", "--until")
@@ -183,7 +183,7 @@ def test_a_second_pause_keeps_the_time_of_the_first(dev: Deployed, ops: Ops) -> 
     assert ops("resume", "billing", "--yes").code == 0
 
 
-def test_a_resume_that_was_interrupted_tells_the_replay_again(
+def test_a_resume_that_was_interrupted_prints_the_replay_again(
     dev: Deployed, ops: Ops, person: pytest.MonkeyPatch
 ) -> None:
     ops("pause", "payments", "--yes")
@@ -236,7 +236,7 @@ def test_a_dry_run_and_the_status_change_nothing(dev: Deployed, ops: Ops) -> Non
     assert (dev.rule("payments"), dev.rule("billing"), dev.mapping(), dev.schedule()) == before
 
 
-def test_status_tells_every_part_that_there_is(dev: Deployed, ops: Ops) -> None:
+def test_status_lists_every_part(dev: Deployed, ops: Ops) -> None:
     states = ops.states()
     assert list(states) == list(SWITCHES)
     assert [name for name, state in states.items() if not state["deployed"]] == ["reconcile"]
@@ -244,7 +244,7 @@ def test_status_tells_every_part_that_there_is(dev: Deployed, ops: Ops) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "told"),
+    ("arguments", "code", "expected"),
     [
         (
             ["pause"],
@@ -262,13 +262,15 @@ def test_status_tells_every_part_that_there_is(dev: Deployed, ops: Ops) -> None:
         (["resume", "payments", "--json"], 2, "not a terminal: pass --yes to skip the confirmation"),
     ],
 )
-def test_a_mistake_is_one_line(dev: Deployed, ops: Ops, arguments: list[str], code: int, told: str) -> None:
+def test_a_mistake_is_one_line(
+    dev: Deployed, ops: Ops, arguments: list[str], code: int, expected: str
+) -> None:
     done = ops(*arguments)
     assert (done.code, done.err.splitlines()[-1][:7]) == (code, "error: ")
-    assert told in done.err
+    assert expected in done.err
 
 
-def test_a_tag_that_is_no_time_is_told(dev: Deployed, ops: Ops) -> None:
+def test_a_tag_without_a_valid_time_is_reported(dev: Deployed, ops: Ops) -> None:
     rule = dev.rule("billing")["Arn"]
     events = dev.aws.client("events")
     events.tag_resource(ResourceARN=rule, Tags=[{"Key": TAG, "Value": "yesterday"}])

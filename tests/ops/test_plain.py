@@ -94,8 +94,8 @@ def _without_colours(text: str) -> Iterator[str]:
         yield words if colour and all(each in "0123456789;" for each in parameters) else f"\x1b[{part}"
 
 
-def _letter(value: str) -> tuple[DeadLetterMessage, NamedQueue]:
-    letter = DeadLetterMessage(
+def _dead_letter(value: str) -> tuple[DeadLetterMessage, NamedQueue]:
+    dead_letter = DeadLetterMessage(
         message_id="m",
         receipt="r",
         failed_at=0.0,
@@ -111,16 +111,18 @@ def _letter(value: str) -> tuple[DeadLetterMessage, NamedQueue]:
         attributes={},
         system_attributes={},
     )
-    return letter, NamedQueue("payments-dlq", cast("Any", None))
+    return dead_letter, NamedQueue("payments-dlq", cast("Any", None))
 
 
 def _groups(console: PlainConsole, value: str) -> None:
-    tables.show_groups(console, [_letter(value)], 10.0)
+    tables.show_groups(console, [_dead_letter(value)], 10.0)
 
 
 def _work(console: PlainConsole, value: str) -> None:
-    letter, queue = _letter("x")
-    work = RedriveRun(QueueCounts({}), [Redriven(letter, queue, RedriveResult(FAILED, "transient", value))])
+    dead_letter, queue = _dead_letter("x")
+    work = RedriveRun(
+        QueueCounts({}), [Redriven(dead_letter, queue, RedriveResult(FAILED, "transient", value))]
+    )
     work.show(console)
 
 
@@ -259,8 +261,8 @@ def test_lines_questions_and_documents_are_plain(
 ) -> None:
     print_line(value)
     print_error(value)
-    told = capsys.readouterr()
-    assert (told.out, told.err) == (f"{plain(value)}\n", f"{plain(value)}\n")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (f"{plain(value)}\n", f"{plain(value)}\n")
     print_json({value: [value]})
     assert all(character.isprintable() or character == "\n" for character in capsys.readouterr().out)
     asked: list[str] = []
@@ -281,7 +283,7 @@ OWN_WRITERS = {
     "ops/dev/install.py": "runs before anything is installed, and repeats what pip says",
     "ops/dev/lock_packages.py": "runs where setup runs, and repeats what pipenv says",
     "ops/bundles/__main__.py": "writes plain() text for make",
-    "ops/terraform/embedded.py": "hands on what Terraform says, to the process that reads it",
+    "ops/terraform/embedded.py": "passes what Terraform says to the process that reads it",
     "ops/terraform/supervision.py": "writes one constant",
     "ops/chaos/fuzz/__main__.py": "writes JSON to the process that started it",
     "ops/reference/server/foreground.py": "writes its own name and address",

@@ -114,7 +114,7 @@ def test_a_destroy_lists_every_resource(stack: Stack) -> None:
     assert "**destroy** `terraform_data.b`" in report
 
 
-def test_a_removed_a_moved_and_a_forgotten_resource_are_told(stack: Stack) -> None:
+def test_a_removed_a_moved_and_a_forgotten_resource_are_reported(stack: Stack) -> None:
     stack.apply(data(a={"input": "x"}, b={"input": "y"}, c={"input": "z"}))
     document = data(new={"input": "x"})
     document["moved"] = [{"from": "terraform_data.a", "to": "terraform_data.new"}]

@@ -141,7 +141,7 @@ def test_two_thousand_resources_stay_under_the_limit_and_the_rest_is_counted() -
     assert "**2000 to update.**" in report
 
 
-def test_details_give_way_before_a_change_does() -> None:
+def test_details_are_cut_before_changes() -> None:
     plan = {"resource_changes": [update(index) for index in range(400)]}
     report = plan_report.render(plan, "dev")
     assert len(report.encode()) < 65_536

@@ -25,7 +25,7 @@ def test_skipped_check_that_no_longer_fails_is_stale() -> None:
     assert fault == "CKV_AWS_300 no longer fails: remove it from .checkov.yaml"
 
 
-def test_resource_without_the_key_of_create_kms_key_is_a_fault_although_the_check_is_skipped() -> None:
+def test_resource_without_the_key_is_a_fault_although_its_check_is_skipped() -> None:
     keyed = {("CKV_AWS_158", "logs"), ("CKV_AWS_26", "alerts"), ("CKV_AWS_18", "ledger")}
     (fault,) = find_faults(PLAIN, keyed, ["CKV_AWS_18", "CKV_AWS_158"])
     assert fault == "logs does not use the key of create_kms_key (CKV_AWS_158): encrypt it with that key"

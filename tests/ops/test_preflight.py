@@ -100,13 +100,13 @@ def found(aws: FakeAws, environ: Mapping[str, str] = NOTHING, *, makes_bus: bool
     return list(findings(cast("Environment", environment), makes_bus=makes_bus))
 
 
-def test_reservations_that_fit_are_no_finding() -> None:
+def test_reservations_that_fit_make_no_finding() -> None:
     assert found(FakeAws(quota=200), RESERVING) == []
     assert found(FakeAws(quota=10)) == []
 
 
 @pytest.mark.parametrize(("quota", "free", "needed"), [(10, 0, 200), (199, 99, 200)])
-def test_reservations_beyond_the_quota_are_told_with_settings_and_numbers(
+def test_reservations_beyond_the_quota_are_reported_with_settings_and_numbers(
     quota: int, free: int, needed: int
 ) -> None:
     (finding,) = found(FakeAws(quota=quota), RESERVING)
@@ -119,7 +119,7 @@ def test_reservations_beyond_the_quota_are_told_with_settings_and_numbers(
     assert finding.text.endswith(f"request a quota of {needed} concurrent executions")
 
 
-def test_what_our_functions_reserve_already_is_theirs_and_what_others_reserve_is_not() -> None:
+def test_only_what_other_functions_reserve_reduces_the_quota() -> None:
     ours = {"huntaze-stripe-payments-dev": 50, "huntaze-stripe-billing-dev": 50}
     assert found(FakeAws(quota=200, reserved=ours), RESERVING) == []
     (finding,) = found(FakeAws(quota=200, reserved={"another": 1}), RESERVING)
@@ -134,7 +134,7 @@ def test_functions_that_are_not_deployed_reserve_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "makes", "told"),
+    ("state", "makes", "expected"),
     [
         (None, True, "is not an event source of account 000000000000 and region eu-west-1"),
         (None, False, "is not an event source of"),
@@ -145,11 +145,13 @@ def test_functions_that_are_not_deployed_reserve_nothing() -> None:
     ],
 )
 def test_the_bus_needs_an_event_source_that_waits_for_it(
-    state: str | None, makes: bool, told: str | None
+    state: str | None, makes: bool, expected: str | None
 ) -> None:
     lines = found(FakeAws(source=state), makes_bus=makes)
-    assert [finding.fatal for finding in lines] == ([] if told is None else [True])
-    assert all(told is not None and told in finding.text and SOURCE in finding.text for finding in lines)
+    assert [finding.fatal for finding in lines] == ([] if expected is None else [True])
+    assert all(
+        expected is not None and expected in finding.text and SOURCE in finding.text for finding in lines
+    )
 
 
 def test_what_may_not_be_looked_at_is_a_warning_that_names_the_right() -> None:
@@ -161,7 +163,7 @@ def test_what_may_not_be_looked_at_is_a_warning_that_names_the_right() -> None:
     assert "ask for the permission DescribeEventSource" in lines[1].text
 
 
-def test_who_has_not_confirmed_is_told_to() -> None:
+def test_unconfirmed_subscribers_are_reported() -> None:
     confirmed = {"a@b.com": f"arn:aws:sns:eu-west-1:{ACCOUNT}:huntaze-stripe-alerts-dev:1"}
     assert found(FakeAws(subscribers=confirmed)) == []
     (finding,) = found(FakeAws(subscribers=confirmed | {"c@d.com": "PendingConfirmation"}))
@@ -183,7 +185,7 @@ BUS = {"type": "aws_cloudwatch_event_bus"}
         (["no-op"], {"name": SOURCE}, {"name": SOURCE}, False),
     ],
 )
-def test_a_plan_tells_whether_it_makes_the_bus(
+def test_a_plan_says_whether_it_creates_the_bus(
     actions: list[str], before: Any, after: Any, makes: bool
 ) -> None:
     change = {"actions": actions, "before": before, "after": after}
@@ -220,7 +222,7 @@ def test_an_apply_that_would_fail_is_refused_and_a_plan_warns(aws: Aws, plan: Sa
         preflight.check("dev", plan, console, applying=True)
 
 
-def test_nothing_to_apply_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_nothing_to_apply_asks_no_question(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(boto3, "Session", lambda **_: pytest.fail("AWS was asked"))
     nothing = SavedPlan(cast("Any", None), tmp_path, PlanSummary(), tmp_path)
     preflight.check("dev", nothing, Console(), applying=True)

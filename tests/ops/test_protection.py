@@ -36,18 +36,18 @@ def refusal(found: dict[str, Any], *, protected: bool) -> str:
     return message
 
 
-def test_what_terraform_kept_is_told_in_one_line_with_the_next_step() -> None:
-    told = str(protection.kept([BUS, *QUEUES], "huntaze-stripe-prod", "prod"))
-    assert told == (
+def test_what_terraform_kept_is_reported_in_one_line_with_the_next_step() -> None:
+    message = str(protection.kept([BUS, *QUEUES], "huntaze-stripe-prod", "prod"))
+    assert message == (
         "deletion_protection = true refuses this plan of prod, which would delete "
         "aws_cloudwatch_event_bus.bus, aws_sqs_queue.audit_dlq, aws_sqs_queue.billing_dlq and 2 more: "
         'see docs/operations.md, "What deletion_protection keeps"; nothing was changed'
     )
 
 
-def test_state_bucket_is_not_told_to_be_a_matter_of_deletion_protection() -> None:
-    told = str(protection.kept(["aws_s3_bucket.state_bucket"], BOOTSTRAP, "bootstrap"))
-    assert "restore state_bucket in environments/bootstrap.toml" in told
+def test_kept_state_bucket_is_reported_with_its_own_next_step() -> None:
+    message = str(protection.kept(["aws_s3_bucket.state_bucket"], BOOTSTRAP, "bootstrap"))
+    assert "restore state_bucket in environments/bootstrap.toml" in message
 
 
 @pytest.mark.parametrize("actions", [("delete",), ("delete", "create"), ("create", "delete")])
@@ -62,11 +62,11 @@ def test_an_archive_is_deleted_by_no_deploy() -> None:
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_queues_of_an_earlier_release_are_taken_over_first(protected: bool) -> None:
-    told = refusal(plan(*QUEUES, actions=("forget",)), protected=protected)
-    assert "aws_sqs_queue.payments_dlq" not in told
-    assert "aws_sqs_queue.audit_dlq" in told
-    assert "run `huntaze-stripe adopt --env prod` first" in told
+def test_queues_of_an_earlier_release_are_adopted_first(protected: bool) -> None:
+    message = refusal(plan(*QUEUES, actions=("forget",)), protected=protected)
+    assert "aws_sqs_queue.payments_dlq" not in message
+    assert "aws_sqs_queue.audit_dlq" in message
+    assert "run `huntaze-stripe adopt --env prod` first" in message
 
 
 @pytest.mark.parametrize("protected", [True, False])

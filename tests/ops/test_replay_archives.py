@@ -50,17 +50,17 @@ def of_bus(made: dict[str, tuple[str, int]]) -> list[archives.Archive]:
     return archives.of_bus(environment)
 
 
-def test_an_earlier_archive_of_the_bus_is_found_behind_its_own_and_another_buss_is_not() -> None:
+def test_an_earlier_archive_of_the_same_bus_is_found_after_its_own() -> None:
     found = of_bus({EARLIER: (BUS, 20), OTHERS: (f"{BUS}2", 20), OWN: (BUS, 2)})
     assert [archive.arn for archive in found] == [f"{ARN}archive/{OWN}", f"{ARN}archive/{EARLIER}"]
 
 
 @pytest.mark.parametrize(("days", "name"), [(1, OWN), (19, EARLIER), (29, OWN)])
-def test_a_window_is_replayed_from_the_archive_that_reaches_back_to_it(days: int, name: str) -> None:
+def test_a_window_is_replayed_from_the_archive_that_covers_it(days: int, name: str) -> None:
     found = of_bus({EARLIER: (BUS, 20), OWN: (BUS, 2)})
     assert archives.reaching(found, NOW - timedelta(days=days), NOW).arn == f"{ARN}archive/{name}"
 
 
-def test_an_environment_without_an_archive_is_told_its_name() -> None:
+def test_an_environment_without_an_archive_gets_an_error_with_its_name() -> None:
     with pytest.raises(OperatorError, match=f"the archive {OWN} does not exist: check --env"):
         of_bus({OTHERS: (f"{BUS}2", 20)})

@@ -41,7 +41,7 @@ def test_window_of_which_everything_is_in_the_archive_passes(since: datetime, un
 
 
 @pytest.mark.parametrize(
-    ("archive", "since", "until", "told"),
+    ("archive", "since", "until", "expected"),
     [
         (ARCHIVE, NOW - HOUR, NOW - timedelta(minutes=9, seconds=59), "up to 10 minutes late: use --until"),
         (ARCHIVE, NOW - HOUR, NOW, "use --until 2026-11-23T11:50:00Z or earlier"),
@@ -64,12 +64,12 @@ def test_window_of_which_everything_is_in_the_archive_passes(since: datetime, un
     ],
 )
 def test_window_that_would_leave_events_out_is_refused(
-    archive: Archive, since: datetime, until: datetime, told: str
+    archive: Archive, since: datetime, until: datetime, expected: str
 ) -> None:
     with pytest.raises(OperatorError) as caught:
         archive.check(since, until, NOW)
     assert caught.value.usage
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -110,7 +110,9 @@ def replay(**changes: Any) -> Replay:
         ({"state": "CANCELLED", "replayed_until": NOW - HOUR / 4}, (2700, 3600)),
     ],
 )
-def test_progress_is_told_in_seconds_of_the_window(changes: dict[str, Any], seconds: tuple[int, int]) -> None:
+def test_progress_is_reported_in_seconds_of_the_window(
+    changes: dict[str, Any], seconds: tuple[int, int]
+) -> None:
     assert replay(**changes).seconds == seconds
 
 

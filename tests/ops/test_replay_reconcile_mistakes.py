@@ -1,4 +1,4 @@
-"""What someone is told who calls replay and reconcile wrongly, or where something is not there."""
+"""The errors of wrong `replay` and `reconcile` calls and of missing resources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.ops.command import Done, run
 
 KEY = "sk_test_of_the_tests"
 SOURCE = "aws.partner/stripe.com/ed_test_mistakes"
-NEVER_TOLD = (KEY, "Traceback", "secret-password")
+NEVER_SHOWN = (KEY, "Traceback", "secret-password")
 
 REPLAY = ["replay", "start", "--since", "48h", "--yes"]
 
@@ -80,7 +80,7 @@ def expired_url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "code", "told"),
+    ("arguments", "variables", "code", "expected"),
     [
         (
             ["replay", "start", "--since", "yesterday"],
@@ -178,7 +178,7 @@ def test_mistake_is_one_line_that_says_what_to_do(
     arguments: list[str],
     variables: dict[str, str],
     code: int,
-    told: str,
+    expected: str,
 ) -> None:
     environment.setattr("functions.stripe_api.client.BACKOFF_SECONDS", 0.0)
     for name, value in variables.items():
@@ -186,11 +186,11 @@ def test_mistake_is_one_line_that_says_what_to_do(
         if not value:
             environment.delenv(name)
     done = run(arguments, environment, capsys)
-    _is_one_line(done, code, told)
+    _is_one_line(done, code, expected)
 
 
 @pytest.mark.parametrize(
-    ("database_url", "told"),
+    ("database_url", "expected"),
     [
         (
             "postgresql://reader:secret-password@127.0.0.1:{free}/ledger",
@@ -202,20 +202,20 @@ def test_mistake_is_one_line_that_says_what_to_do(
         ("", "can't read the ledger: the ledger bucket answered NoSuchBucket"),
     ],
 )
-def test_ledger_that_can_not_be_read_is_told_without_its_address(
+def test_unreadable_ledger_is_reported_without_its_address(
     environment: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     stripe: ReferenceStripe,
     database_url: str,
-    told: str,
+    expected: str,
 ) -> None:
     event = {"id": "evt_1", "object": "event", "type": "invoice.paid", "created": int(time.time()) - 3600}
     stripe.add_events(event)
     environment.setenv("DATABASE_URL", database_url.format(free=free_port()))
-    _is_one_line(run(["reconcile"], environment, capsys), 1, told)
+    _is_one_line(run(["reconcile"], environment, capsys), 1, expected)
 
 
-def test_stripe_that_limits_for_long_is_told_with_how_far_it_came(
+def test_long_rate_limit_of_stripe_is_reported_with_the_progress(
     environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stripe: ReferenceStripe
 ) -> None:
     environment.setattr("functions.stripe_api.client.BACKOFF_SECONDS", 0.0)
@@ -234,9 +234,9 @@ def test_unknown_and_missing_options_are_wrong_usage(
     assert "Traceback" not in done.err
 
 
-def _is_one_line(done: Done, code: int, told: str) -> None:
+def _is_one_line(done: Done, code: int, expected: str) -> None:
     assert (done.code, len(done.err.splitlines())) == (code, 1), done
-    assert told in done.err
+    assert expected in done.err
     assert done.err.startswith("error: ")
-    for hidden in NEVER_TOLD:
+    for hidden in NEVER_SHOWN:
         assert hidden not in done.out + done.err

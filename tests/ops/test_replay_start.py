@@ -54,7 +54,7 @@ class EventBridge:
         if operation == "StartReplay":
             return self.start(wanted)
         if operation == "ListReplays":
-            # A list tells neither rules nor description.
+            # A list contains neither rules nor description.
             shown = ("ReplayName", "State", "EventStartTime", "EventEndTime")
             return 200, {"Replays": [{name: each[name] for name in shown} for each in self.replays.values()]}
         if not self.describes:
@@ -147,7 +147,7 @@ def test_replay_of_which_the_answer_is_lost_is_the_one_that_was_asked_for(
         {"until": NOW - HOUR / 2},
     ],
 )
-def test_another_persons_replay_of_the_same_second_is_not_taken_for_ours(
+def test_another_persons_replay_of_the_same_second_is_not_ours(
     bridge: EventBridge, other: dict[str, Any]
 ) -> None:
     start(bridge, **other)
@@ -156,7 +156,7 @@ def test_another_persons_replay_of_the_same_second_is_not_taken_for_ours(
     assert len(bridge.replays) == 1
 
 
-def test_refusal_is_told_as_one_and_nothing_is_looked_for(bridge: EventBridge) -> None:
+def test_refusal_is_reported_as_one_and_nothing_is_looked_for(bridge: EventBridge) -> None:
     bridge.answers = ["AccessDeniedException"]
     with pytest.raises(OperatorError, match="ask for the permission StartReplay"):
         start(bridge)
@@ -188,8 +188,8 @@ def test_forced_replay_of_the_same_window_within_the_hour_needs_a_word(bridge: E
     with pytest.raises(OperatorError) as caught:
         check(bridge, NOW + timedelta(seconds=40))
     assert caught.value.usage
-    for told in (name, "2026-11-23 12:00:00 UTC", "--again"):
-        assert told in str(caught.value)
+    for part in (name, "2026-11-23 12:00:00 UTC", "--again"):
+        assert part in str(caught.value)
     with pytest.raises(OperatorError, match="--again"):
         check(
             bridge, NOW + timedelta(minutes=59), rules=[BILLING, PAYMENTS], since=NOW - 1.1 * HOUR, until=NOW

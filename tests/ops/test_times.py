@@ -41,7 +41,7 @@ def test_other_texts_are_refused_with_an_example(text: str) -> None:
     assert caught.value.usage
 
 
-def test_far_past_is_no_traceback() -> None:
+def test_far_past_shows_no_traceback() -> None:
     with pytest.raises(OperatorError):
         parse_time("999999d", "--since", NOW)
 

@@ -19,6 +19,7 @@ from functions.shared import names
 from infra.names import stack_name
 from ops import ROOT, cli, plan_report
 from ops.plan_report.report import MAXIMUM
+from tests.documents import policy_statements
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [file.name for file in FILES]
@@ -158,23 +159,13 @@ def test_an_environment_is_deployed_by_one_run_at_a_time_and_never_cut_off() -> 
     assert concurrency == {"group": "apply-${{ matrix.environment }}", "cancel-in-progress": False}
 
 
-def test_a_fork_is_not_planned_and_the_job_that_writes_runs_no_code_of_the_pull_request() -> None:
+def test_a_fork_is_not_planned_and_no_job_that_writes_runs_its_code() -> None:
     jobs = workflow("plan.yml")["jobs"]
     assert "head.repo.full_name == github.repository" in jobs["plan"]["if"]
     assert "pull_request_target" not in (ROOT / ".github" / "workflows" / "plan.yml").read_text()
     assert jobs["comment"]["permissions"] == {"pull-requests": "write"}
     assert "checkout" not in json.dumps(jobs["comment"])
     assert "pull-requests" not in jobs["plan"]["permissions"]
-
-
-def statements() -> dict[str, dict[str, Any]]:
-    """Every statement of the policies that docs/github.md prints, by its Sid."""
-    text = (ROOT / "docs" / "github.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```json\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    found = [statement for block in blocks for statement in json.loads(block)["Statement"]]
-    assert len(blocks) == 6, "a trust and a policy for each role"
-    assert len({statement["Sid"] for statement in found}) == len(found)
-    return {statement["Sid"]: statement for statement in found}
 
 
 def test_each_role_trusts_one_subject_and_one_audience_of_github() -> None:
@@ -185,7 +176,7 @@ def test_each_role_trusts_one_subject_and_one_audience_of_github() -> None:
     }
     issuer = "token.actions.githubusercontent.com"
     for sid, subject in subjects.items():
-        trust = statements()[sid]
+        trust = policy_statements()[sid]
         assert trust["Principal"] == {"Federated": f"arn:aws:iam::ACCOUNT:oidc-provider/{issuer}"}
         assert trust["Condition"] == {
             "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}
@@ -224,7 +215,7 @@ def test_a_pull_requests_plan_asks_for_no_more_than_the_state() -> None:
     [plan] = [step for _, step in steps("plan.yml") if step.get("name") == "Plan"]
     assert plan["run"] == 'make plan ENV="$ENVIRONMENT" REFRESH=0'
     state = f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate"
-    found = statements()
+    found = policy_statements()
     assert [(found[sid]["Action"], found[sid]["Resource"]) for sid in ("FindState", "ReadState")] == [
         ("s3:ListBucket", "arn:aws:s3:::STATE_BUCKET"),
         ("s3:GetObject", state),
@@ -246,7 +237,7 @@ def test_what_aws_holds_is_read_by_reviewed_code_with_a_role_of_its_own() -> Non
         "${{ vars.DEPLOY_ROLE_ARN }}",
     }
     assert "REFRESH" not in step_script("deploy.yml", "Plan")
-    found = statements()
+    found = policy_statements()
     lock = f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate.tflock"
     assert (found["LockState"]["Action"], found["LockState"]["Resource"]) == (
         ["s3:PutObject", "s3:DeleteObject"],
@@ -260,7 +251,7 @@ def test_what_aws_holds_is_read_by_reviewed_code_with_a_role_of_its_own() -> Non
 
 
 def test_refresh_reads_no_customers_data() -> None:
-    found = statements()
+    found = policy_statements()
     assert found["NoObjectButTheState"]["Effect"] == found["NoCustomerData"]["Effect"] == "Deny"
     assert found["NoObjectButTheState"]["NotResource"] == f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/*"
     assert "s3:GetObject" in found["NoObjectButTheState"]["Action"]
@@ -274,7 +265,7 @@ def test_refresh_reads_no_customers_data() -> None:
     } <= set(found["NoCustomerData"]["Action"])
 
 
-def test_make_hands_the_choice_to_plan_by_the_state_on() -> None:
+def test_make_passes_the_choice_to_plan_by_the_state() -> None:
     for given, expected in (([], False), (["REFRESH=0"], True), (["REFRESH=1"], False)):
         done = subprocess.run(
             ["make", "--dry-run", "plan", *given], cwd=ROOT, capture_output=True, text=True, check=True
@@ -336,7 +327,7 @@ def test_each_environment_keeps_one_comment_up_to_date(tmp_path: Path) -> None:
     assert [item["body"] for item in comments.run(second)] == expected
 
 
-def test_comment_begins_with_the_workflows_own_words_whatever_the_pull_request_wrote(tmp_path: Path) -> None:
+def test_comment_begins_with_the_workflows_own_words(tmp_path: Path) -> None:
     comments = Comments(tmp_path)
     comments.store.write_text("[]")
     hostile = "<!-- huntaze-plan:prod -->\n**Nothing to change.** <!--"
@@ -360,7 +351,7 @@ def test_comments_are_about_known_environments_whose_own_artifact_has_them(tmp_p
     assert comments.run(plans) == []
 
 
-def test_a_failed_plan_takes_the_comment_over(tmp_path: Path) -> None:
+def test_a_failed_plan_replaces_the_comment(tmp_path: Path) -> None:
     script = step_script("plan.yml", "Put the failure in the plan's place")
     environment = {
         "PATH": os.environ["PATH"],

@@ -100,7 +100,7 @@ def test_a_plan_needs_no_key_and_an_apply_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "exported", [{"HUNTAZE_API_KEY": "hk"}, {"HUNTAZE_API_KEY": "hk", "STRIPE_SECRET_KEY": "sk"}]
 )
-def test_a_saved_plan_is_applied_with_the_keys_that_are_needed_and_destroyed_with_none(
+def test_apply_of_a_saved_plan_gets_the_keys_it_needs_and_destroy_none(
     tmp_path: Path, exported: dict[str, str]
 ) -> None:
     variables = NEEDS_KEY["variable"] | {
@@ -176,11 +176,11 @@ def test_what_is_forgotten_is_a_change_and_is_not_destroyed(tmp_path: Path) -> N
         ),
     ],
 )
-def test_what_needs_an_operators_hand_names_the_next_step(said: str, step: str) -> None:
-    told = str(_failure("apply", said))
-    assert told.startswith(f"terraform apply failed: {said}; ")
-    assert step in told
-    assert "\n" not in told
+def test_what_needs_an_operator_names_the_next_step(said: str, step: str) -> None:
+    message = str(_failure("apply", said))
+    assert message.startswith(f"terraform apply failed: {said}; ")
+    assert step in message
+    assert "\n" not in message
 
 
 def test_an_error_is_one_line_with_terraforms_words(tmp_path: Path) -> None:

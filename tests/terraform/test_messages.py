@@ -7,7 +7,7 @@ import json
 from ops.terraform.messages import MOST_CHARACTERS, Reader
 
 
-def told(summary: str, detail: str) -> str:
+def read_error(summary: str, detail: str) -> str:
     reader = Reader()
     diagnostic = {"severity": "error", "address": "aws_sqs_queue.q", "summary": summary, "detail": detail}
     reader.read(json.dumps({"type": "diagnostic", "diagnostic": diagnostic}))
@@ -17,11 +17,12 @@ def told(summary: str, detail: str) -> str:
 
 def test_a_diagnostic_of_many_lines_is_one_line() -> None:
     assert (
-        told("creating queue:\n\tno answer", "a\n\n  b") == "aws_sqs_queue.q: creating queue: no answer: a b"
+        read_error("creating queue:\n\tno answer", "a\n\n  b")
+        == "aws_sqs_queue.q: creating queue: no answer: a b"
     )
 
 
-def test_what_terraform_keeps_is_told_by_its_address() -> None:
+def test_what_terraform_keeps_is_listed_by_its_address() -> None:
     reader = Reader()
     detail = (
         "Resource aws_sqs_queue.q has lifecycle.prevent_destroy set, but the plan calls for this resource to "
@@ -34,6 +35,6 @@ def test_what_terraform_keeps_is_told_by_its_address() -> None:
 
 
 def test_a_long_diagnostic_is_cut() -> None:
-    line = told("x" * 5000, "")
+    line = read_error("x" * 5000, "")
     assert len(line) == MOST_CHARACTERS + 2
     assert line.endswith("x …")

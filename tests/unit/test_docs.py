@@ -13,28 +13,12 @@ import pytest
 
 from functions import __version__
 from ops import ROOT
+from tests.documents import DOCUMENTS, IDS, OUTPUT, commands, text
 
-DOCUMENTS = sorted(
-    path
-    for pattern in ("*.md", "docs/**/*.md", "tests/**/*.md", ".github/*.md")
-    for path in ROOT.glob(pattern)
-)
-IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
 # What only exists after a command has run, or that an operator creates.
 MADE_LATER = {"functions/ledger/database-ca.pem", "environments/preview.toml", "environments/ENV.toml"}
 # What AWS and Terraform say, and a command.
 FROM_ELSEWHERE = {"ResourceAlreadyExistsException", "make bootstrap"}
-# What a plain verb or a field term replaces: log, report, message, fix, scheduled, random, redrive, release.
-OLD_TURNS = re.compile(
-    r"\b(?:told|tells?|telling|(?<!dead-)(?<!oldest-)letters?|mend(?:s|ed)?|anew|by the clock|by lot"
-    r"|stays? away|ways? back|is none of|(?:hand|give)(?:s|ed|n)? (?:\w+ )?(?:over|back))\b",
-    re.IGNORECASE,
-)
-OUTPUT = re.compile(r"<!-- make local output: begin -->\n(.*?)<!-- make local output: end -->", re.DOTALL)
-
-
-def text(document: Path) -> str:
-    return document.read_text(encoding="utf-8")
 
 
 def links(document: Path) -> list[str]:
@@ -47,13 +31,6 @@ def anchors(document: Path) -> set[str]:
     """The anchors that GitHub gives the headings of a document."""
     headings = re.findall(r"^#+ (.*)$", text(document), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def commands(document: Path) -> list[str]:
-    """The commands of the console blocks, without their comments."""
-    blocks = re.findall(r"^ *```console\n(.*?)^ *```", text(document), flags=re.MULTILINE | re.DOTALL)
-    lines = [line.strip() for block in blocks for line in block.splitlines()]
-    return [line[2:].partition(" # ")[0].strip() for line in lines if line.startswith("$ ")]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
@@ -144,12 +121,6 @@ def test_every_message_in_troubleshooting_is_one_that_the_code_has() -> None:
         for part in re.split(r"…|=|[A-Za-z]+_\w+", message):
             words = part.strip(" ;")
             assert words in code or message in FROM_ELSEWHERE, f"no message has {words!r}"
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
-def test_documents_are_in_plain_english(document: Path) -> None:
-    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", text(document), flags=re.MULTILINE | re.DOTALL)
-    assert not OLD_TURNS.findall(prose)
 
 
 def test_the_layers_of_the_functions_are_those_of_the_import_contract() -> None:

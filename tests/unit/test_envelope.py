@@ -119,7 +119,7 @@ def test_fault_is_named_by_its_field(path: str, value: Any, field: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [], "{}", 7, True])
-def test_what_is_no_object_is_no_envelope(value: Any) -> None:
+def test_what_is_not_an_object_is_not_an_envelope(value: Any) -> None:
     with pytest.raises(InvalidEventError, match="the envelope must be a JSON object"):
         parse(value, livemode=False)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+
+from ops import ROOT
 
 HEAVY = {"stripe", "pydantic", "requests", "aws_xray_sdk"}
 TOOLS = {"infra", "ops", "cdktf", "tests"}
@@ -48,3 +51,15 @@ def test_audit_imports_the_database_driver_where_it_is_needed() -> None:
 @pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile"])
 def test_handler_loads_nothing_of_the_tools(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & TOOLS == set()
+
+
+def test_no_module_imports_from_a_test_module() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in (getattr(node, "module", None) or "", *(alias.name for alias in node.names))
+        if any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert not found, "move what they share to a helper module"

@@ -182,7 +182,7 @@ def test_error_for_a_missing_key_says_what_to_do(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("document", ["not json hidden-part", "[]", '{"HUNTAZE_API_KEY": 7}', "null"])
-def test_secret_that_is_no_object_of_strings(monkeypatch: pytest.MonkeyPatch, document: str) -> None:
+def test_secret_that_is_not_an_object_of_strings(monkeypatch: pytest.MonkeyPatch, document: str) -> None:
     set_all(monkeypatch, HUNTAZE_API_KEY="")
     use_secret(monkeypatch, document)
     with pytest.raises(ConfigurationError, match="SECRET_IDS") as caught:

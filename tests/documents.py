@@ -1,0 +1,39 @@
+"""The documents, and what tests read from them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from ops import ROOT
+
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "tests/**/*.md", ".github/*.md")
+    for path in ROOT.glob(pattern)
+)
+IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+OUTPUT = re.compile(r"<!-- make local output: begin -->\n(.*?)<!-- make local output: end -->", re.DOTALL)
+
+
+def text(document: Path) -> str:
+    return document.read_text(encoding="utf-8")
+
+
+def commands(document: Path) -> list[str]:
+    """The commands of the console blocks, without their comments."""
+    blocks = re.findall(r"^ *```console\n(.*?)^ *```", text(document), flags=re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    return [line[2:].partition(" # ")[0].strip() for line in lines if line.startswith("$ ")]
+
+
+def policy_statements() -> dict[str, dict[str, Any]]:
+    """Every statement of the policies that docs/github.md prints, by its Sid."""
+    page = text(ROOT / "docs" / "github.md")
+    blocks = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    found = [statement for block in blocks for statement in json.loads(block)["Statement"]]
+    assert len(blocks) == 6, "a trust and a policy for each role"
+    assert len({statement["Sid"] for statement in found}) == len(found)
+    return {statement["Sid"]: statement for statement in found}
