@@ -6,7 +6,7 @@ import re
 
 from ops import ROOT
 
-# A single letter is a type variable.
+# A name of one character is a type variable.
 PLAIN = re.compile(r"^_?[A-Z][A-Z0-9_]+ = ", re.MULTILINE)
 
 
