@@ -34,6 +34,11 @@ def raise_exceptions() -> None:
     sys.unraisablehook = _unraisable
 
 
+def ignore_interrupts() -> None:
+    """Let no SIGINT disturb the end of a program, which is near."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def interrupted() -> bool:
     """Return whether SIGINT came, also where a library has turned its exception into another one."""
     return signal.SIGINT in _received
@@ -54,9 +59,13 @@ def raise_for(number: int, _frame: FrameType | None) -> None:
 
 
 def _unraisable(unraisable: Any) -> None:
-    """Send a signal again whose exception was raised in a finalizer or a weakref callback, which drop it."""
-    if not issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit) or not _received:
+    """Send a signal again whose exception was raised in a finalizer or a weakref callback, which drop it.
+
+    After a signal other errors there are its consequence: an object was left half made.
+    """
+    if not _received:
         sys.__unraisablehook__(unraisable)
+    if not _received or not issubclass(unraisable.exc_type, KeyboardInterrupt | SystemExit):
         return
     import threading
 

@@ -9,25 +9,22 @@ however it ends, and those of a run that was killed.
 
 from __future__ import annotations
 
-import os
-import signal
-
-
-def _interrupted(_signal: int, _frame: object) -> None:
-    """Exit at Ctrl-C while modules are still being imported; nothing is started yet."""
-    os.write(2, b"setup: interrupted; run it again to finish\n")
-    os._exit(130)
-
-
-# Before the other imports, which take a tenth of a second.
-# ruff: noqa: E402
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _interrupted)
+    # Before the other imports, which take a tenth of a second; nothing is started yet.
+    import _signal  # type: ignore[import-not-found]
+    import posix
+
+    _signal.signal(
+        _signal.SIGINT,
+        lambda *_: (posix.write(2, b"setup: interrupted; run it again to finish\n"), posix._exit(130)),
+    )
 
 import fcntl
 import hashlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -96,10 +93,10 @@ class InstallStep:
 
 def main() -> int:
     """Check the machine, install what Pipfile.lock names, and return the exit code."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminated)
-    signal.signal(signal.SIGHUP, _terminated)
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminated)
+        signal.signal(signal.SIGHUP, _terminated)
         check_machine()
         with LOCK_FILE.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

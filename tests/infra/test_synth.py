@@ -282,6 +282,16 @@ def test_message_for_another_interpreter_names_the_right_one() -> None:
     assert result.stderr.endswith("run `.venv/bin/python main.py`\n")
 
 
+def test_an_interrupt_of_main_during_the_imports_prints_one_line(tmp_path: Path) -> None:
+    # A module in the way of the first import: it interrupts its own process.
+    shutil.copy(ROOT / "main.py", tmp_path)
+    (tmp_path / "argparse.py").write_text("from posix import getpid, kill\nkill(getpid(), 2)\n")
+    done = subprocess.run(
+        [sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("ending", "code", "expected"),
     [(signal.SIGINT, 130, ["interrupted"]), (signal.SIGTERM, 143, [])],

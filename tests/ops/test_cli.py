@@ -12,7 +12,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import pytest
 import typer
@@ -22,6 +22,7 @@ from functions import __version__
 from ops import ROOT, cli
 from ops.bundles import Bundle
 from ops.deploy import operator_workspace
+from ops.dev import install
 from ops.errors import NO_CREDENTIALS
 from ops.local.loopback import free_port
 from ops.local.report import LocalReport, TerraformFacts
@@ -100,14 +101,12 @@ def test_an_interrupt_is_one_line_and_exit_code_130(ignored: bool) -> None:
     assert (process.returncode, said) == (130, "interrupted\n")
 
 
-# What the program does first; `started` says that the interpreter itself has started.
-PROGRAM = """
-from ops import signals
-signals.exit_at_once()
-print("started", flush=True)
-from ops.__main__ import main
-main()
-"""
+# The program itself; `started` says that the interpreter has started.
+PROGRAM: Final = (
+    install.PROGRAM.format(module="ops.__main__", function="main")
+    .replace("__file__", repr(str(ROOT / ".venv" / "bin" / "huntaze-stripe")))
+    .replace("\nimport os\n", '\nwrite(1, b"started\\n")\nimport os\n', 1)
+)
 MOMENTS = 16
 
 
@@ -119,7 +118,7 @@ def test_an_interrupt_at_any_time_during_start_is_one_line(tmp_path: Path) -> No
 
         def started_command() -> subprocess.Popen[str]:
             process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, "replay", "status"],
+                [sys.executable, "-S", "-c", PROGRAM, "replay", "status"],
                 cwd=ROOT,
                 env=variables,
                 stdout=subprocess.PIPE,
