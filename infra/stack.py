@@ -12,12 +12,12 @@ from infra.bundle import Bundles
 from infra.constructs.audit import Audit
 from infra.constructs.bus_log import BusLog
 from infra.constructs.handler import Handler
+from infra.constructs.inventory import Inventory
 from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.redrive import Redrive
 from infra.forgotten import EARLIER_ARCHIVES, EARLIER_QUEUES, FORMER_KEY
 from infra.foundation import Foundation
-from infra.inventory import Inventory
 from infra.names import stack_name
 from infra.resources.outputs import Outputs
 from infra.resources.state_backend import keep_in_bucket

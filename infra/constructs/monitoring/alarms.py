@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from infra.constructs.inventory import Inventory
 from infra.constructs.monitoring import function_alarms, queue_alarms, schedule_alarms
 from infra.constructs.monitoring.alarm import Alarm, Silence
 from infra.constructs.rules import EventRule
-from infra.inventory import Inventory
 from infra.resources.metrics import MINUTE
 
 

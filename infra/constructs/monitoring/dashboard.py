@@ -8,7 +8,7 @@ from constructs import Construct
 
 from functions.pipeline import routing_table
 from functions.shared import names
-from infra.inventory import Inventory
+from infra.constructs.inventory import Inventory
 from infra.resources.base import Capability
 from infra.resources.metrics import Metric
 from infra.resources.policy import compact

@@ -5,8 +5,8 @@ from typing import Final
 from functions.shared import names
 from infra.constructs.audit import Audit
 from infra.constructs.handler import Handler
+from infra.constructs.inventory import Inventory
 from infra.constructs.monitoring.alarm import Alarm
-from infra.inventory import Inventory
 from infra.resources.function import PipelineFunction
 from infra.resources.metrics import MINUTE
 from infra.resources.queue import Queue

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from constructs import Construct
 
+from infra.constructs.inventory import Inventory
 from infra.constructs.monitoring.alarm import Alarms
 from infra.constructs.monitoring.alarms import Thresholds, alarms, silences
 from infra.constructs.monitoring.dashboard import Dashboard
 from infra.constructs.monitoring.queries import SavedQueries
 from infra.constructs.monitoring.topic import AlertTopic
-from infra.inventory import Inventory
 from infra.resources.base import Capability
 
 

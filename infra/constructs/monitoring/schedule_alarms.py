@@ -2,12 +2,12 @@
 
 from typing import Final
 
+from infra.constructs.inventory import Inventory
 from infra.constructs.monitoring.alarm import Alarm, Silence
 from infra.constructs.monitoring.queue_alarms import AGE_ADVICE
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.redrive import Redrive
 from infra.constructs.schedule import ScheduledFunction
-from infra.inventory import Inventory
 from infra.resources.metrics import MINUTE
 
 # The next run does the work of a failed one; two failures of three runs are not an accident.
