@@ -100,3 +100,17 @@ def test_the_command_exits_with_1_when_a_promise_was_broken(
     document = json.loads(result.stdout)
     assert [one["subject"] for one in document["violations"]] == [one.subject for one in violations]
     assert document["seed"] == 9
+
+
+@pytest.mark.parametrize("option", ["--deliveries", "--events"])
+def test_the_former_name_of_deliveries_still_works(monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    asked: list[runs.ChaosOptions] = []
+
+    def run(options: runs.ChaosOptions, _console: Console) -> reports.ChaosReport:
+        asked.append(options)
+        return report()
+
+    monkeypatch.setattr(runs, "run", run)
+    assert CliRunner().invoke(app, ["chaos", option, "500"]).exit_code == 0
+    assert [options.deliveries for options in asked] == [500]
+    assert "--events" not in CliRunner().invoke(app, ["chaos", "--help"]).stdout

@@ -149,6 +149,27 @@ def test_an_interrupt_at_any_time_during_start_is_one_line(tmp_path: Path) -> No
         assert said == "interrupted\n"
 
 
+@pytest.mark.parametrize("interrupt", [False, True])
+def test_after_an_interrupt_an_object_left_half_made_is_not_reported(interrupt: bool) -> None:
+    program = f"""
+from ops import signals
+signals.raise_exceptions()
+class HalfMade:
+    def __del__(self):
+        self.missing
+try:
+    if {interrupt}:
+        signals.raise_for(signals.signal.SIGINT, None)
+except KeyboardInterrupt:
+    pass
+HalfMade()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ("AttributeError" in done.stderr) is not interrupt
+
+
 def test_bundles_for_a_program_are_json_alone_on_standard_output(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
