@@ -109,7 +109,7 @@ def test_audit_parks_in_the_fifo_dead_letter_queue_alone(stack: Stack, secured: 
         variables = function(each, "audit")["environment"]["variables"]
         queue = f"huntaze-stripe-audit-dlq-{each.environment}.fifo"
         assert variables[names.DEAD_LETTER_QUEUE_URL] == each.queue_url(queue)
-        # The other one takes what Lambda could not deliver, should somebody invoke the function himself.
+        # The other one takes what Lambda could not deliver, if somebody invokes the function directly.
         on_failure = f"huntaze-stripe-audit-other-dlq-{each.environment}"
         granted = each.role_statements(f"huntaze-stripe-audit-{each.environment}")
         sending = [statement["Resource"] for statement in granted if "sqs:SendMessage" in statement["Action"]]

@@ -45,7 +45,7 @@ def test_what_can_be_an_address_is_left_alone(variables: dict[str, str]) -> None
         ("http_proxy", "http://proxy..example"),
     ],
 )
-def test_what_can_not_be_an_address_is_named_with_the_next_step(name: str, value: str) -> None:
+def test_what_cannot_be_an_address_is_named_with_the_next_step(name: str, value: str) -> None:
     with pytest.raises(OperatorError, match=r"invalid .*: expected .*unset it") as refused:
         addresses.check({name: value})
     assert str(refused.value).startswith(f"invalid {name}={value!r}: ")

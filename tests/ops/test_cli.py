@@ -298,7 +298,7 @@ def test_an_unknown_option_is_a_usage_error(
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("command", [["--help"], ["dlq", "--help"], ["plan", "--help"]])
-def test_output_that_can_not_be_written_is_one_line(command: list[str]) -> None:
+def test_output_that_cannot_be_written_is_one_line(command: list[str]) -> None:
     with FULL.open("w") as full:
         process = started(command, full)
         _, said = process.communicate(timeout=20)
@@ -317,7 +317,7 @@ def test_closed_pipe_ends_a_command_quietly(command: list[str]) -> None:
     assert (process.communicate(timeout=20)[1], process.returncode) == ("", 1)
 
 
-def test_file_that_can_not_be_used_is_named(
+def test_file_that_cannot_be_used_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("ops.deploy.ROOT", tmp_path)

@@ -244,7 +244,7 @@ def test_name_of_stripes_event_source_need_not_be_set(
 
 
 @pytest.mark.usefixtures("world")
-def test_program_that_reads_no_more_ends_a_command_quietly(variables: dict[str, str]) -> None:
+def test_closed_pipe_ends_a_command_quietly(variables: dict[str, str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     process = subprocess.Popen(

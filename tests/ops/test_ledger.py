@@ -8,7 +8,7 @@ from functions.shared import telemetry
 from ops.ledger import log_to_standard_error
 
 
-def test_log_of_an_object_that_can_not_be_read_goes_to_standard_error(
+def test_log_of_an_object_that_cannot_be_read_goes_to_standard_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     log_to_standard_error()
