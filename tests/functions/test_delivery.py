@@ -14,6 +14,7 @@ from functions.pipeline import idempotency_table, process
 from functions.pipeline.idempotency import record_key
 from functions.shared import settings
 from functions.shared.errors import TransientError
+from functions.shared.retry import ATTEMPTS
 from ops.local.clients import Aws
 from ops.reference.huntaze import NO_ANSWER, Fault, ReferenceApi
 from tests.functions.conftest import API_KEY, SECRET, TABLE, Parked, Start, fresh
@@ -351,7 +352,7 @@ def test_api_that_keeps_failing_is_left_to_lambda(api: ReferenceApi, payments: F
     with pytest.raises(FunctionError) as caught:
         payments.invoke(envelope)
     assert (caught.value.kind, caught.value.message) == ("TransientError", "the API answered 503")
-    assert statuses_for(api, envelope) == [503] * 4
+    assert statuses_for(api, envelope) == [503] * ATTEMPTS
     api.clear_faults()
     assert payments.invoke(envelope)["outcome"] == "applied"
 
@@ -506,7 +507,7 @@ def test_conflict_that_a_proxy_answered_loses_no_event(
     api: ReferenceApi, payments: Function, parked: Parked, body: str
 ) -> None:
     envelope = paid()
-    api.fail(Fault(status=409, body=body, times=4))
+    api.fail(Fault(status=409, body=body, times=ATTEMPTS))
     with pytest.raises(FunctionError, match="409 without a code of its contract"):
         payments.invoke(envelope)
     assert payments.invoke(envelope)["outcome"] == "applied"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from functions.shared.retry import ATTEMPTS
 from ops.reference.huntaze import Fault, ReferenceApi
 from ops.reference.huntaze.dialects import CODED, DIALECTS
 from tests.functions.conftest import Parked
@@ -17,7 +18,6 @@ from tests.functions.helpers import applied_to, paid, second_event, with_fields
 LONG_SECONDS = 300.0
 # Ends between the second and the last attempt of an invocation: these follow within 0.5 to 4 s.
 SHORT_SECONDS = 0.4
-ATTEMPTS = 4
 CODELESS = tuple(name for name, dialect in DIALECTS.items() if not dialect.codes)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from functions.shared import names
+from functions.shared.retry import ATTEMPTS
 from ops.local.clients import Aws
 from ops.reference.huntaze import Fault, ReferenceApi
 from ops.reference.stripe import ReferenceStripe
@@ -158,7 +159,7 @@ def test_attempt_that_meets_a_newer_state_is_another_call(
 ) -> None:
     envelope = customer_updated()
     stripe.put(object_of(envelope) | {"name": "first"})
-    api.fail(Fault(status=500, applies=True, times=4))
+    api.fail(Fault(status=500, applies=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         refetching.invoke(envelope)
     stripe.put(object_of(envelope) | {"name": "second"})
@@ -171,7 +172,7 @@ def test_newer_state_waits_while_the_api_may_still_be_at_the_one_before(
 ) -> None:
     envelope = customer_updated()
     stripe.put(object_of(envelope) | {"name": "first"})
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     with pytest.raises(FunctionError, match="the API could not be reached"):
         refetching.invoke(envelope)
     stripe.put(object_of(envelope) | {"name": "second"})
@@ -277,7 +278,7 @@ def test_refusal_of_a_fetched_state_settles_another_one_only_with_settle(
 ) -> None:
     envelope = customer_updated()
     stripe.put(object_of(envelope) | {"name": "first"})
-    api.fail(Fault(status=500, applies=True, times=4))
+    api.fail(Fault(status=500, applies=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         refetching.invoke(envelope)
     stripe.put(object_of(envelope) | {"name": "second"})
@@ -316,7 +317,7 @@ def test_operator_settles_the_doubt_of_an_object_that_stripe_has_no_more(
     tie, third = customer_updated(first, name="tie"), customer_updated(first, name="third")
     stripe.put(object_of(first) | {"name": "present"})
     assert billing.invoke(first)["outcome"] == "applied"
-    api.fail(Fault(status=500, applies=True, times=4))
+    api.fail(Fault(status=500, applies=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         billing.invoke(tie)
     stripe.clear()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from functions.shared import names
+from functions.shared.retry import ATTEMPTS
 from ops.reference.huntaze import Fault, ReferenceApi
 from tests.functions.conftest import Parked, Start, fresh
 from tests.functions.function import Function, FunctionError, metrics
@@ -86,7 +87,7 @@ def test_second_event_waits_for_an_effect_of_unknown_outcome(
     api: ReferenceApi, payments: Function, metadata: dict[str, str]
 ) -> None:
     # The API applies the first event and its answer is lost each time.
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     first = paid()
     fields = first["detail"]["data"]["object"]
     second = second_event(first, data={"object": fields | {"metadata": fields["metadata"] | metadata}})
@@ -129,7 +130,7 @@ def test_effect_that_is_refused_again_on_a_redrive_is_free(
 ) -> None:
     first = paid()
     second = second_event(first)
-    api.fail(Fault(status=503, times=4))
+    api.fail(Fault(status=503, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         payments.invoke(first)
     errors = []
@@ -152,7 +153,7 @@ def test_redrive_that_meets_no_refusal_settles_no_doubt(
     api.fail(Fault(applies=True, reset=True, times=1))
     api.fail(Fault(status=404, times=1))
     assert payments.invoke(first)["outcome"] == "parked"
-    api.fail(Fault(status=429, times=4))
+    api.fail(Fault(status=429, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         payments.invoke(first, settles=True)
     with pytest.raises(FunctionError, match="is not settled"):
@@ -285,7 +286,7 @@ def test_states_of_one_object_are_applied_one_at_a_time(
 def test_older_state_waits_for_a_newer_one_of_unknown_end(api: ReferenceApi, billing: Function) -> None:
     newer = customer_updated(name="newer")
     older = customer_updated(newer, age=1, name="older")
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         billing.invoke(newer)
     with pytest.raises(FunctionError) as caught:
@@ -340,7 +341,7 @@ def test_newer_state_of_unknown_end_that_is_refused_later_lets_no_older_one_pass
 ) -> None:
     newer = customer_updated(name="newer")
     older = customer_updated(newer, age=1, name="older")
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         billing.invoke(newer)
     api.fail(Fault(status=404, times=1))
@@ -358,10 +359,10 @@ def test_refusal_of_a_newer_state_forgets_no_other_event_of_unknown_end(
     middle = customer_updated(name="middle")
     newest = customer_updated(middle, age=-1, name="newest")
     oldest = customer_updated(middle, age=1, name="oldest")
-    api.fail(Fault(applies=True, status=500, times=4))
+    api.fail(Fault(applies=True, status=500, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         billing.invoke(middle)
-    api.fail(Fault(status=503, times=4))
+    api.fail(Fault(status=503, times=ATTEMPTS))
     api.fail(REJECTED)
     with pytest.raises(FunctionError):
         billing.invoke(newest)
@@ -398,7 +399,7 @@ def test_objects_end_is_never_stale(api: ReferenceApi, billing: Function) -> Non
 def test_states_wait_for_an_end_of_unknown_end(api: ReferenceApi, billing: Function) -> None:
     state = customer_updated(age=1)
     end = deleted(state)
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         billing.invoke(end)
     with pytest.raises(FunctionError, match="a newer event of the same object is not settled"):
@@ -481,7 +482,7 @@ def test_forced_replay_of_an_event_that_was_not_applied_applies_it_once(
 ) -> None:
     envelope = paid() if event_type == "payment_intent.succeeded" else fresh(event_type, stripe.charge())
     replayed = envelope | {"replay-name": forced_after(-5)}
-    api.fail(Fault(status=503, times=4))
+    api.fail(Fault(status=503, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         payments.invoke(envelope)
     assert payments.invoke(replayed)["outcome"] == "applied"
@@ -498,7 +499,7 @@ def test_event_applied_between_deliveries_of_a_forced_replay_is_not_repeated(
 ) -> None:
     envelope = paid()
     replayed = envelope | {"replay-name": forced_after(-5)}
-    api.fail(Fault(status=503, times=4))
+    api.fail(Fault(status=503, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         payments.invoke(replayed)
     # Its dead-letter message is redriven, and then Lambda retries the replay's delivery.
@@ -538,7 +539,7 @@ def test_known_key_with_another_body_is_an_applied_event(
 ) -> None:
     first = paid()
     second = second_event(first)
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         payments.invoke(first)
     payments.new_lines()
@@ -554,7 +555,7 @@ def test_known_key_with_another_body_lets_no_older_state_pass(
 ) -> None:
     newer = customer_updated(name="newer")
     older = customer_updated(newer, age=1, name="older")
-    api.fail(Fault(applies=True, reset=True, times=4))
+    api.fail(Fault(applies=True, reset=True, times=ATTEMPTS))
     with pytest.raises(FunctionError):
         billing.invoke(newer)
     assert billing.invoke(with_fields(newer, metadata={"a": "b"}))["outcome"] == "applied"
@@ -571,7 +572,7 @@ def test_refusal_without_a_code_after_a_lost_answer_settles_nothing_of_any_kind(
         (payments, paid()),
         (billing, customer_updated()),
     ):
-        api.fail(Fault(status=503, times=4))
+        api.fail(Fault(status=503, times=ATTEMPTS))
         with pytest.raises(FunctionError):
             function.invoke(envelope)
         api.fail(Fault(status=422, times=1))
@@ -628,7 +629,7 @@ def test_each_doubtful_event_of_an_object_is_settled_by_itself(
     second = customer_updated(first, name="second")
     oldest = customer_updated(first, age=2, name="oldest")
     for envelope in (first, second):
-        api.fail(Fault(status=503, times=4))
+        api.fail(Fault(status=503, times=ATTEMPTS))
         with pytest.raises(FunctionError):
             billing.invoke(envelope)
     for envelope in (second, first):

@@ -114,11 +114,10 @@ def test_every_rule_is_on_the_partner_bus(stack: Stack) -> None:
     assert {target["event_bus_name"] for target in targets} == {"${aws_cloudwatch_event_bus.bus.name}"}
 
 
-@pytest.mark.parametrize(("family", "count"), [("payments", 7), ("billing", 10)])
-def test_rule_matches_exactly_the_types_of_the_routing_table(stack: Stack, family: str, count: int) -> None:
+@pytest.mark.parametrize("family", names.HANDLERS)
+def test_rule_matches_exactly_the_types_of_the_routing_table(stack: Stack, family: str) -> None:
     taken = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
     assert taken["detail-type"] == list(routing_table.event_types(family))
-    assert len(taken["detail-type"]) == count
     assert taken["source"] == [SOURCE]
 
 

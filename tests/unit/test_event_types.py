@@ -19,17 +19,18 @@ from ops.local.envelopes import EXPECTED_CALLS, GENERATIONS, SAMPLES
 from ops.reference.huntaze import contract
 
 NEWEST = GENERATIONS[-1]
-# What a new type is tried with: neither a server nor the network.
+# What a new type is tried with: neither a server nor the network. The type is one that needs no handling.
 PARTS = (
     "tests/unit",
     "tests/api/test_openapi.py",
     "tests/chaos/test_history.py",
+    "tests/infra/test_event_path.py",
     "tests/local/test_samples.py",
 )
 NOT_COPIED = (".git", ".venv", ".tools", ".terraform", "build", "cdktf.out", "__pycache__", ".*_cache")
 ROW = """
-    Route("charge.refunded", PAYMENTS, EACH, post("/api/billing/charge-refunded",
-        chargeId=own_id, customerId=CUSTOMER, amountRefunded=integer("amount_refunded"),
+    Route("charge.expired", PAYMENTS, EACH, post("/api/billing/charge-expired",
+        chargeId=own_id, customerId=CUSTOMER, amountReleased=integer("amount"),
         currency=text("currency"), metadata=metadata)),
 """
 
@@ -40,7 +41,7 @@ def missing() -> Iterator[str]:
     for name, kind in routed.items():
         if not (SAMPLES / NEWEST / f"{name}.json").exists():
             yield f"ops/local/events/{NEWEST}/{name}.json: write one envelope as EventBridge delivers it"
-        elif f"{NEWEST}/{name}.json" not in EXPECTED_CALLS:
+        if f"{NEWEST}/{name}.json" not in EXPECTED_CALLS:
             call = "null, as it is only recorded" if kind.outcome == "recorded" else '{"path": …, "body": …}'
             yield f'ops/local/expected_bodies.json: write "{NEWEST}/{name}.json": {call}'
         if (written := expectations.WRITTEN.get(name, kind)) != kind:
@@ -68,11 +69,13 @@ def test_event_type_needs_a_row_a_sample_and_its_expected_call(tmp_path: Path) -
     copy = tmp_path / "checkout"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
     table = copy / "functions/pipeline/routing_table.py"
-    table.write_text(table.read_text().replace("ROUTES = table(", f"ROUTES = table({ROW}", 1))
+    before = "ROUTES: Final = table("
+    assert before in table.read_text()
+    table.write_text(table.read_text().replace(before, before + ROW, 1))
 
     listed = _test(copy, "tests/unit/test_event_types.py", "-k", "every_place")
     assert listed.returncode == 1
-    assert f"ops/local/events/{NEWEST}/charge.refunded.json: write one envelope" in listed.stdout
+    assert f"ops/local/events/{NEWEST}/charge.expired.json: write one envelope" in listed.stdout
     assert "docs/events.md: run `make docs`" in listed.stdout
 
     _add_sample(copy)
@@ -86,21 +89,20 @@ def _add_sample(copy: Path) -> None:
     envelope = json.loads((events / "charge.succeeded.json").read_text())
     detail, charge = envelope["detail"], envelope["detail"]["data"]["object"]
     envelope["id"] = "0d5f3c1e-5b1c-4e57-9d0e-6f2f0f9f7a11"
-    envelope["detail-type"] = detail["type"] = "charge.refunded"
-    detail["id"] += "Refund"
-    charge["amount_refunded"] = charge["amount"]
-    (events / "charge.refunded.json").write_text(json.dumps(envelope))
+    envelope["detail-type"] = detail["type"] = "charge.expired"
+    detail["id"] += "Expired"
+    (events / "charge.expired.json").write_text(json.dumps(envelope))
     file = copy / "ops/local/expected_bodies.json"
     customer = charge.get("customer")
     body = {
         "chargeId": charge["id"],
         "customerId": customer["id"] if isinstance(customer, dict) else customer,
-        "amountRefunded": charge["amount"],
+        "amountReleased": charge["amount"],
         "currency": charge["currency"],
         "metadata": charge.get("metadata"),
     }
-    call = {"path": "/api/billing/charge-refunded", "body": body}
-    file.write_text(json.dumps(json.loads(file.read_text()) | {f"{NEWEST}/charge.refunded.json": call}))
+    call = {"path": "/api/billing/charge-expired", "body": body}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {f"{NEWEST}/charge.expired.json": call}))
 
 
 def _test(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
