@@ -81,7 +81,7 @@ def status(as_json: Json = False) -> None:
             print_line(f"{server['name']:<22} {server['url'] if server['running'] else 'ended'}")
         print_line("to reach it: source build/local/env.sh")
     else:
-        print_line("no local run is kept: start one with `huntaze-stripe local --detach`")
+        print_line("no local run is kept: start one with `make local DETACH=1`")
         if error:
             print_line(f"the last one ended: {error.removeprefix('error: ')}")
     if run is None or not all(server["running"] for server in servers):

@@ -14,6 +14,7 @@ from functions.pipeline.route import Call, Route
 from functions.pipeline.routing_table import ROUTES
 from ops import ROOT
 from ops.api import openapi
+from ops.console import print_line
 from ops.dev import settings_page
 
 EVENTS: Final = "docs/events.md"
@@ -73,10 +74,13 @@ def stale(root: Path = ROOT) -> list[str]:
     return [name for name, text in _texts(root) if (root / name).read_text(encoding="utf-8") != text]
 
 
-def write(root: Path = ROOT) -> None:
-    """Write every generated file."""
+def write(root: Path = ROOT) -> list[str]:
+    """Write every generated file that differs from what the code says today, and list those."""
+    names = stale(root)
     for name, text in _texts(root):
-        (root / name).write_text(text, encoding="utf-8")
+        if name in names:
+            (root / name).write_text(text, encoding="utf-8")
+    return names
 
 
 def _texts(root: Path) -> Iterator[tuple[str, str]]:
@@ -86,4 +90,5 @@ def _texts(root: Path) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    write()
+    written = write()
+    print_line(f"wrote {', '.join(written)}" if written else "every generated page is current")

@@ -36,6 +36,7 @@ WATCH_SECONDS: Final = 1.0
 RUN: Final[Sequence[str]] = (sys.executable, "-m", "ops", "local", "--keep")
 
 ENV_HEADER: Final = "# The variables that reach the local run, for: source build/local/env.sh"
+PATH_EXPORT: Final = f'export PATH={shlex.quote(str(ROOT / ".venv" / "bin"))}:"$PATH"'
 # Checked with version 1.46: `aws sqs` uses AWS's own endpoint, whatever AWS_ENDPOINT_URL or
 # AWS_ENDPOINT_URL_SQS say.
 AWS_FUNCTION: Final = """\
@@ -98,7 +99,7 @@ def require_none(folder: Path = FOLDER) -> None:
     """
     if run := kept_run(folder):
         raise OperatorError(
-            f"a local run is already kept (process {run.pid}): stop it with `huntaze-stripe local down`",
+            f"a local run is already kept (process {run.pid}): stop it with `make local-down`",
             usage=True,
         )
 
@@ -115,7 +116,7 @@ def published(
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
     env, state = folder / ENV_NAME, folder / STATE_NAME
     run = KeptRun(os.getpid(), psutil.Process().create_time(), dict(servers), dict(urls))
-    _write_private(env, "\n".join([ENV_HEADER, *lines, AWS_FUNCTION]))
+    _write_private(env, "\n".join([ENV_HEADER, PATH_EXPORT, *lines, AWS_FUNCTION]))
     _write_private(state, json.dumps(asdict(run), indent=2) + "\n")
     try:
         yield env

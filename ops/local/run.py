@@ -170,13 +170,13 @@ def _keep(
         console.print("Still running. In another shell:")
         console.print()
         console.out(f"source {env.relative_to(ROOT)}")
-        console.out(".venv/bin/huntaze-stripe dlq list")
-        console.out(".venv/bin/huntaze-stripe reconcile    # finds one event that never reached the bus")
+        console.out("huntaze-stripe dlq list")
+        console.out("huntaze-stripe reconcile              # finds one event that never reached the bus")
         console.out("aws sqs list-queues")
         console.out(f"terraform -chdir={deployment.terraform.folder} plan")
         console.print()
         how = "" if kept.in_background() else "Ctrl-C, or in another shell "
-        console.print(f"To stop it: {how}`huntaze-stripe local down`")
+        console.print(f"To stop it: {how}`make local-down`")
         kept.wait_until_stopped(services.watch, passed=report.passed)
         console.print("stopping")
 

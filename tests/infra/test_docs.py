@@ -169,10 +169,17 @@ def costs(row: str) -> dict[str, float]:
 
 def test_costs_are_reckoned_from_the_alarms_that_there_are(stack: Stack) -> None:
     alarms = stack.of_type("aws_cloudwatch_metric_alarm").values()
-    watched = costs("metrics that alarms watch")
-    composites = costs("composite alarms")
-    assert watched[stack.environment] == sum(len(metrics_of(alarm)) for alarm in alarms)
-    assert composites[stack.environment] == len(stack.of_type("aws_cloudwatch_composite_alarm"))
-    rows = [watched, composites, costs("dashboard"), costs("secret")]
-    together = sum(row["price"] * row[stack.environment] for row in rows)
-    assert costs("**together**")[stack.environment] == round(together, 2)
+    counts = {
+        "metrics that alarms watch": sum(len(metrics_of(alarm)) for alarm in alarms),
+        "composite alarms": len(stack.of_type("aws_cloudwatch_composite_alarm")),
+        "dashboard": costs("dashboard")[stack.environment],
+        "secret": costs("secret")[stack.environment],
+    }
+    together = sum(costs(row)["price"] * number for row, number in counts.items())
+    wanted = {**counts, "**together**": round(together, 2)}
+    wrong = [
+        f"docs/costs.md: row {row!r}, column {stack.environment}: write {number}"
+        for row, number in wanted.items()
+        if costs(row)[stack.environment] != number
+    ]
+    assert not wrong, "\n".join(wrong)

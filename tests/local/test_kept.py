@@ -55,6 +55,7 @@ def test_sourcing_the_file_sets_every_variable_and_only_its_owner_can_read_it(tm
         assert env.stat().st_mode & 0o777 == 0o600
         for name, value in EXPORTS.items():
             assert in_shell(f'. {env}; printf %s "${name}"') == value
+        assert in_shell(f'. {env}; printf %s "$PATH"').startswith(f"{ROOT}/.venv/bin:")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,8 +202,7 @@ def test_status_without_a_run_says_how_to_start_one_and_why_the_last_one_ended(
     done = local("status")
     assert (done.code, done.out) == (
         1,
-        "no local run is kept: start one with `huntaze-stripe local --detach`\n"
-        "the last one ended: PostgreSQL ended\n",
+        "no local run is kept: start one with `make local DETACH=1`\nthe last one ended: PostgreSQL ended\n",
     )
     assert json.loads(local("status", "--json").out) == {
         "pid": None,

@@ -75,7 +75,7 @@ def test_every_command_has_json_and_each_that_asks_a_dry_run() -> None:
     commands = options_of_commands(typer.main.get_command(cli.app))
     assert {"deploy", "dlq redrive", "local", "local down", "reconcile"} <= set(commands)
     for name, options in commands.items():
-        assert "--json" in options, name
+        assert "--json" in options, f"{name}: add the option Json from ops/commands/options.py"
         if "--yes" in options or "--heal" in options:
             assert "--dry-run" in options, name
 

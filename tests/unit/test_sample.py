@@ -51,3 +51,8 @@ def test_the_sample_has_the_lines_that_say_most() -> None:
 def test_a_run_that_did_not_pass_gives_no_sample() -> None:
     with pytest.raises(ValueError, match="the run did not pass"):
         sample(OUTPUT.replace("passed: ", "FAILED: "))
+
+
+def test_wrapped_lines_give_no_sample() -> None:
+    with pytest.raises(ValueError, match="the lines are wrapped"):
+        sample(OUTPUT.replace("deliveries accounted for", "deliveries\naccounted for"))
