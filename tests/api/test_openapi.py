@@ -72,7 +72,9 @@ def test_file_has_each_call_of_the_routing_table_and_no_other() -> None:
         for path in DOCUMENT["paths"]
         for event_type, schema in zip(event_types(path), body_schemas(path), strict=True)
     }
-    assert documented == routed, "run `make docs`"
+    assert documented == routed, (
+        "run `make docs`; if it changes nothing, correct ops/reference/huntaze/contract.py"
+    )
 
 
 def test_codes_are_those_of_the_pipeline_and_the_contract() -> None:
