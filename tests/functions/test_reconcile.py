@@ -509,5 +509,5 @@ def test_key_fixed_in_the_secret_is_used_by_the_next_run(world: World) -> None:
 
 
 def test_database_without_the_table_is_not_an_empty_ledger(database_url: str) -> None:
-    with pytest.raises(OperatorError, match=r"^DATABASE_URL names a database without the table"):
+    with pytest.raises(OperatorError, match=r"^the database of DATABASE_URL has no table"):
         PostgresLedger(database_url).known(["evt_1"])
