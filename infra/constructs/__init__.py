@@ -6,7 +6,7 @@
 4. secret, idempotency: what a handler reads, and which events it has applied
 5. audit: rules, FIFO queue and function; ledger: the bucket that it writes to
 6. schedule: a scheduled function; redrive, reconciliation: the two that there are
-7. monitoring: alarms, dashboard and saved queries
+7. inventory: what has metrics, ARNs or addresses; monitoring: alarms, dashboard and saved queries
 """
 
 from infra import fast_provider

@@ -81,7 +81,7 @@ MUTATIONS: Final = (
     Mutation(
         "every 422 settles a call of unknown outcome",
         api,
-        "raise _failure(response, path, answer, doubt=doubt and code != EVENT_REJECTED)",
+        "raise _failure(response, path, answer, doubt=doubt and not rejected)",
         "raise _failure(response, path, answer, doubt=doubt and status != 422)",
         {"OnceReusedNoCodes": "TWICE", "OnceLateBodyFirst": "TWICE", "LatestReusedNoCodes": "OLDER"},
     ),
