@@ -5,7 +5,7 @@ It loads the settings, builds the function bundles, and writes the stacks.
 
 if __name__ == "__main__":
     # Before the other imports, which take a tenth of a second.
-    import _signal  # type: ignore[import-not-found]
+    import _signal  # type: ignore[import-not-found] # typeshed leaves it out
     import posix
 
     _signal.signal(_signal.SIGINT, lambda *_: (posix.write(2, b"interrupted\n"), posix._exit(130)))

@@ -93,7 +93,7 @@ def _finish_help(command: Any) -> None:
     for parameter in command.get_params(context):
         if getattr(parameter, "is_flag", True):
             # typer would print <bool> beside a flag, and <str> beside an argument that has a name.
-            parameter.display_type_rich = lambda ctx: None  # noqa: ARG005 (typer passes it by name)
+            parameter.display_type_rich = lambda **_context: None
     for below in getattr(command, "commands", {}).values():
         _finish_help(below)
 

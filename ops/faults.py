@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 C_contra = TypeVar("C_contra", contravariant=True)
 
@@ -26,7 +26,7 @@ class Fault(Protocol[C_contra]):
         """Return whether a call meets the conditions."""
 
 
-F = TypeVar("F", bound=Fault)  # type: ignore[type-arg] # a bound can't name the other variable
+F = TypeVar("F", bound=Fault[Any])
 C = TypeVar("C")
 
 
@@ -83,8 +83,7 @@ class _Active(Generic[F]):
         self._matched += 1
         self._attempts[subject] += 1
         source = f"{fault.seed}:{self._place}:{subject}:{self._attempts[subject]}"
-        # Not for secrecy: the draw must be the same in every run.
-        draw = random.Random(source).random()  # noqa: S311
+        draw = random.Random(source).random()  # noqa: S311 - repeatable, not secret
         hit = self._matched % fault.every == 0 and draw < fault.probability
         self.struck += hit
         return hit

@@ -11,8 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
-from aws_lambda_powertools import single_metric
-from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from functions.ledger.reader import CLOCK_SKEW, READERS, KnownEvents, LedgerReader
@@ -26,7 +24,7 @@ from functions.reconciliation.settings import ReconcileSettings, reconcile_setti
 from functions.shared import aws, names
 from functions.shared.errors import ConfigurationError, EventError
 from functions.shared.settings import forget_settings
-from functions.shared.telemetry import environment, logger
+from functions.shared.telemetry import count, logger
 from functions.stripe_api import client
 
 if TYPE_CHECKING:
@@ -155,14 +153,7 @@ def _report(gap: Gap, metric: str, message: str) -> None:
                 "event_ids": event_ids[-LOGGED_IDS:],
             },
         )
-    with single_metric(
-        metric,
-        MetricUnit.Count,
-        gap.missing_count,
-        namespace=names.METRICS_NAMESPACE,
-        default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
-    ):
-        pass
+    count(metric, gap.missing_count)
 
 
 def _start_time(settings: ReconcileSettings) -> StartTime:

@@ -26,20 +26,22 @@ for _library in ("boto3", "botocore", "httpcore", "httpx", "psycopg", "urllib3")
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 
-def count(name: str, **dimensions: str) -> None:
-    """Add 1 to a metric of the whole function, outside the metrics of the invocation.
+def count(name: str, value: int = 1, /, **dimensions: str) -> None:
+    """Add a number to a metric of the whole function, outside the metrics of the invocation.
 
     Parameters
     ----------
+    value
+        0 is published, too.
     dimensions
         Dimensions besides `service` and `environment`.
     """
     with single_metric(
         name,
         MetricUnit.Count,
-        1,
+        value,
         namespace=names.METRICS_NAMESPACE,
         default_dimensions={names.DIMENSION_ENVIRONMENT: environment},
     ) as metric:
-        for dimension, value in dimensions.items():
-            metric.add_dimension(dimension, value)
+        for dimension, text in dimensions.items():
+            metric.add_dimension(dimension, text)

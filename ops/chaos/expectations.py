@@ -11,12 +11,10 @@ from typing import Final, Literal, cast
 
 from functions.pipeline.route import Route
 from functions.pipeline.routing_table import ROUTES
+from functions.shared.names import BILLING, PAYMENTS
 
 Repeat = Literal["once", "latest", "each"]
 ExpectedOutcome = Literal["applied", "recorded", "unrouted", "parked"]
-
-PAYMENTS: Final = "payments"
-BILLING: Final = "billing"
 
 
 @dataclass(frozen=True)

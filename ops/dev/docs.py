@@ -71,22 +71,26 @@ GENERATED: Final[Mapping[str, Callable[[str], str]]] = {
 
 def stale(root: Path = ROOT) -> list[str]:
     """List the generated files that differ from what the code says today."""
-    return [name for name, text in _texts(root) if (root / name).read_text(encoding="utf-8") != text]
+    return [name for name, _ in _changes(root)]
 
 
 def write(root: Path = ROOT) -> list[str]:
     """Write every generated file that differs from what the code says today, and list those."""
-    names = stale(root)
-    for name, text in _texts(root):
-        if name in names:
-            (root / name).write_text(text, encoding="utf-8")
-    return names
+    changes = _changes(root)
+    for name, text in changes:
+        (root / name).write_text(text, encoding="utf-8")
+    return [name for name, _ in changes]
 
 
-def _texts(root: Path) -> Iterator[tuple[str, str]]:
+def _changes(root: Path) -> list[tuple[str, str]]:
+    """Return the name and the new text of each file that is not as the code says."""
+    changes = []
     for name, generate in GENERATED.items():
         file = root / name
-        yield name, generate(file.read_text(encoding="utf-8") if file.exists() else "")
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        if (text := generate(before)) != before:
+            changes.append((name, text))
+    return changes
 
 
 if __name__ == "__main__":

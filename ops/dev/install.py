@@ -11,7 +11,7 @@ from __future__ import annotations
 
 if __name__ == "__main__":
     # Before the other imports, which take a tenth of a second; nothing is started yet.
-    import _signal  # type: ignore[import-not-found]
+    import _signal  # type: ignore[import-not-found] # typeshed leaves it out
     import posix
 
     _signal.signal(

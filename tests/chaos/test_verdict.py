@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ops.chaos.expectations import BILLING, PAYMENTS, Event, Expected, ExpectedRefusal
+from functions.shared.names import BILLING, PAYMENTS
+from ops.chaos.expectations import Event, Expected, ExpectedRefusal
 from ops.chaos.verdict import Sent, Verdict, check
 from ops.local.observations import AppliedCall, FinishedEvent, Observations, Outcome, ParkedMessage
 

@@ -41,25 +41,11 @@ def incompressible(size: int) -> str:
     return base64.b64encode(random.Random(size).randbytes(size)).decode()  # noqa: S311 - the same each time
 
 
-class DeadLetters:
+class DeadLetters(AuditDeadLetterQueue):
     """A dead-letter queue, read as the redrive and the `dlq` commands do."""
 
-    def __init__(self, aws: Aws, url: str) -> None:
-        self._sqs = aws.client("sqs")
-        self._url = url
-
-    def receive_all(self) -> list[DeadLetterMessage]:
-        received: list[DeadLetterMessage] = []
-        while messages := self._sqs.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=10,
-            MessageAttributeNames=["All"],
-            MessageSystemAttributeNames=["All"],
-        ).get("Messages"):
-            for message in messages:
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                received.append(parse(message))
-        return received
+    def parsed(self) -> list[DeadLetterMessage]:
+        return [parse(message) for message in self.receive_all()]
 
 
 @pytest.fixture
@@ -91,7 +77,7 @@ def test_refused_event_is_parked_whole_whatever_its_size(
     envelope = padded(paid(), size, text)
     api.fail(Fault(status=422, body=ANSWER, times=1))
     assert payments.invoke(envelope)["outcome"] == "parked"
-    (message,) = dead_letters.receive_all()
+    (message,) = dead_letters.parsed()
     assert message.envelope == stripe.stored(envelope)
     assert (message.reason, message.status) == ("the API answered 422", 422)
     assert json.loads(message.body)["parked"]["answer"] == ANSWER
@@ -104,7 +90,7 @@ def test_refused_event_of_four_byte_characters_is_parked_whole(
     envelope = padded(paid(livemode=True), EVENT_BYTES - 3)
     envelope["detail"]["data"]["object"]["metadata"]["note"] = "😀" * (EVENT_BYTES // 4 - 500)
     assert payments.invoke(envelope)["outcome"] == "parked"
-    (message,) = dead_letters.receive_all()
+    (message,) = dead_letters.parsed()
     assert message.envelope == stripe.stored(envelope)
 
 
@@ -120,7 +106,7 @@ def test_largest_batch_of_lambda_is_stored_whole(
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT event_id, payload FROM stripe_event_ledger").fetchall()
     assert dict(rows) == {event["detail"]["id"]: event["detail"] for event in events}
-    assert audit_dead_letters.receive_all() == []
+    assert audit_dead_letters.parsed() == []
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -131,7 +117,7 @@ def test_event_that_postgresql_cannot_hold_is_parked_whole_whatever_its_size(
     body = compact(padded(envelope, size))
     audit = start("audit", DATABASE_URL=database_url)
     assert audit.invoke(batch_of(body)) == {"batchItemFailures": []}
-    (message,) = audit_dead_letters.receive_all()
+    (message,) = audit_dead_letters.parsed()
     assert message.envelope == envelope
     assert message.body == body
     assert message.reason.startswith("detail can't be stored in PostgreSQL")

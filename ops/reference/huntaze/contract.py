@@ -104,7 +104,7 @@ FAILURE_REASON: Final = JsonType(
     },
 )
 PLAIN_TEXT: Final = JsonType("a string", lambda value: isinstance(value, str), {"type": "string"})
-ANY: Final = JsonType("any JSON value", lambda value: True, {})  # noqa: ARG005 (a value of any kind)
+ANY: Final = JsonType("any JSON value", lambda _: True, {})
 
 Body = Mapping[str, JsonType]
 

@@ -33,7 +33,7 @@ class Store:
                 raise ValueError("an event must be a JSON object whose `object` is event")
             for name, kind in (("id", str), ("type", str), ("created", int)):
                 if not isinstance(event.get(name), kind):
-                    raise ValueError(f"an event's {name} is missing or has the wrong type")  # noqa: TRY004
+                    raise ValueError(f"an event's {name} is missing or has the wrong type")  # noqa: TRY004 - see Raises
         with self._lock:
             self._events.update({event["id"]: event for event in new})
 
@@ -46,7 +46,7 @@ class Store:
             It has no id.
         """
         if not (isinstance(stripe_object, dict) and isinstance(stripe_object.get("id"), str)):
-            raise ValueError("an object must be a JSON object with an id")  # noqa: TRY004
+            raise ValueError("an object must be a JSON object with an id")  # noqa: TRY004 - see Raises
         with self._lock:
             self._objects[account, stripe_object["id"], api_version] = stripe_object
 
