@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Any, Final
 
 import psutil
@@ -15,6 +15,9 @@ from ops.emulator.faults import fault_from_json, fault_plan, read_call
 from ops.local import loopback
 
 CONTROL_PATH: Final = "/_control/faults"
+PERMISSIONS_PATH: Final = "/_control/permissions"
+# The front stands for AWS's TLS endpoints. A client that sends the header itself plays one without TLS.
+SCHEME_HEADER: Final = b"x-forwarded-proto"
 # MiniStack's own control paths too, also under the prefix of LocalStack, which it imitates.
 CONTROL_PREFIXES: Final = ("/_control/", "/_ministack/", "/_localstack/")
 FORBIDDEN: Final = 403
@@ -30,20 +33,34 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 class Front:
     """An ASGI application around MiniStack's.
 
-    It serves only clients that the run itself started: they sign with the run's access key, or send it as a
-    bearer token to the control paths.
+    It serves only clients that the run itself started: they sign with the run's access key, which may do
+    everything, or with a key that STS gave to a role; or send the run's key as a bearer token to the control
+    paths.
+
+    `GET /_control/permissions` lists every distinct call of a role or a service: see
+    `ops.emulator.permissions.Decisions`.
 
     `POST /_control/faults` adds a fault, `GET` lists the faults and how many calls each failed, and `DELETE`
     removes all. See `ops.emulator.faults.AwsFault`.
     """
 
-    def __init__(self, inner: Application, access_key_id: str) -> None:
+    def __init__(
+        self,
+        inner: Application,
+        access_key_id: str,
+        sessions: Container[str],
+        decisions: Callable[[], list[Message]],
+    ) -> None:
         self._inner = inner
         self._access_key_id = access_key_id
+        self._sessions = sessions
+        self._decisions = decisions
         self._plan = fault_plan()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "http" and SCHEME_HEADER not in (name for name, _ in scope["headers"]):
+            scope = {**scope, "headers": [*scope["headers"], (SCHEME_HEADER, b"https")]}
         if scope["type"] == "lifespan":
             await self._inner(scope, receive, send)
         elif scope["type"] != "http":
@@ -51,6 +68,8 @@ class Front:
             await send({"type": "websocket.close"})
         elif refusal := self._refusal(scope):
             await _refuse(send, refusal, speaks_xml=_speaks_xml(_headers(scope)))
+        elif scope["path"] == PERMISSIONS_PATH:
+            await _answer(send, 200, {"calls": self._decisions()}, "application/json")
         elif scope["path"] == CONTROL_PATH:
             body = await _whole(receive)
             await _answer(send, *self._control(scope["method"], body), "application/json")
@@ -68,7 +87,8 @@ class Front:
             known = loopback.has_bearer(authorization, self._access_key_id)
         else:
             query = scope["query_string"].decode("latin-1")
-            known = loopback.is_signed_by(authorization, query, self._access_key_id)
+            signer = loopback.signer(authorization, query)
+            known = loopback.equal(signer, self._access_key_id) or signer in self._sessions
         return None if known else "the access key is not the one of this run"
 
     async def _failing(self, scope: Message, receive: Receive, send: Send) -> None:

@@ -77,6 +77,8 @@ class EmulatorServer:
         temporary.mkdir(parents=True)
         os.environ.pop("AWS_ENDPOINT_URL", None)
         os.environ |= {
+            # Every call is checked; see ops/emulator/fixes/permissions.py.
+            "AUTH": "true",
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_REGION": os.environ.get("AWS_REGION", DEFAULT_REGION),
             "PERSIST_STATE": "1",
@@ -106,7 +108,10 @@ class EmulatorServer:
         from hypercorn.config import Config
         from ministack.app import app
 
+        from ministack.services import sts
+
         from ops.emulator.front import Front
+        from ops.emulator.permissions import DECISIONS
 
         config = Config()
         config.bind = [f"{LOOPBACK}:{self.port}"]
@@ -116,7 +121,7 @@ class EmulatorServer:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        front = Front(app, self.access_key_id)
+        front = Front(app, self.access_key_id, sts._sessions, DECISIONS.listed)
         await serve(cast(Any, front), config, shutdown_trigger=stop.wait)
 
     def _stop_workers(self) -> None:

@@ -20,7 +20,6 @@ from typing import Any, Final
 from ministack.core import lambda_runtime, responses
 
 from ops.emulator.python_worker import END_OF_LOG
-from ops.local.clients import Credentials
 
 SCRIPT: Final = Path(__file__).with_name("python_worker.py")
 # Python packages that Lambda's runtime includes (developer guide, "Runtime-included SDK versions").
@@ -172,5 +171,4 @@ def _environment(config: dict[str, Any], code: Path) -> dict[str, str]:
     reserved = lambda_runtime._RESERVED_RUNTIME_ENV_VARS
     environment |= {key: value for key, value in own.items() if key not in reserved}
     credentials: dict[str, str] = lambda_runtime.execution_credentials(config)
-    # MiniStack's access key is the account number, which everybody knows, and the front refuses it.
-    return environment | credentials | Credentials.of(os.environ).environment()
+    return environment | credentials

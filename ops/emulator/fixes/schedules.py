@@ -15,6 +15,7 @@ from ministack.core.arn import parse_arn
 from ministack.services import eventbridge, scheduler
 
 from ops.emulator.patching import original, replace
+from ops.emulator.principals import SCHEDULER, by_role, is_assumable
 
 logger = logging.getLogger(__name__)
 
@@ -43,4 +44,8 @@ def _invoke_scheduled(target: Data, schedule: Data) -> None:
     if parse_arn(target["Arn"]).service != "lambda":
         logger.warning("schedule %s: only functions are supported as targets", schedule.get("Name"))
         return
-    eventbridge._dispatch_to_lambda(target["Arn"], target.get("Input") or NO_INPUT)
+    role, arn = target.get("RoleArn", ""), schedule.get("Arn", "")
+    if is_assumable(role, SCHEDULER, arn) and by_role(
+        role, schedule.get("Name", ""), "lambda:InvokeFunction", target["Arn"]
+    ):
+        eventbridge._dispatch_to_lambda(target["Arn"], target.get("Input") or NO_INPUT)

@@ -14,14 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ministack.core import iam_evaluator, responses
 from ministack.core.arn import parse_arn
 from ministack.services import cloudwatch, eventbridge, lambda_svc, sns, sqs
 
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
+from ops.emulator import key_use
 from ops.emulator.metrics import rule_dimensions
 from ops.emulator.patching import original, replace
+from ops.emulator.permissions import Policy
+from ops.emulator.principals import by_service
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,6 @@ def apply() -> None:
         (sqs, "_queue_by_arn"),
         (sqs, "_act_send_message"),
         (sns, "_topics"),
-        (iam_evaluator, "evaluate_resource_policy"),
     ):
         original(owner, name)
 
@@ -81,7 +82,7 @@ def apply() -> None:
         dead_letter = (target.get("DeadLetterConfig") or {}).get("Arn")
         if dead_letter:
             body = compact(view.event_with_detail())
-            sent = _send(dead_letter, body, target["Arn"], rule["Arn"], failure)
+            sent = send_to_dead_letter(dead_letter, body, target["Arn"], rule["Arn"], failure)
             _count("InvocationsSentToDlq" if sent else "InvocationsFailedToBeSentToDlq", rule)
 
     replace(eventbridge, "_dispatch_to_sqs", dispatch_to_sqs)
@@ -97,13 +98,16 @@ def delivery_failure(target: Data, rule_arn: str) -> DeliveryFailure | None:
         function, config, _name = lambda_svc._get_func_record_for_ref(arn)
         if not function or not config:
             return DeliveryFailure("NO_RESOURCE", f"Function not found: {arn}")
-        return _policy_failure(function.get("policy"), "lambda:InvokeFunction", arn, rule_arn)
+        policy = Policy(f"function {config['FunctionName']}", json.dumps(function.get("policy") or {}))
+        return _policy_failure(policy, "lambda:InvokeFunction", arn, rule_arn)
     if service == "sqs":
         queue = sqs._queue_by_arn(arn)
         if queue is None:
             return DeliveryFailure("NO_RESOURCE", f"The specified queue does not exist: {arn}")
-        return _fifo_failure(queue, target) or _policy_failure(
-            queue["attributes"].get("Policy"), "sqs:SendMessage", arn, rule_arn
+        return (
+            _fifo_failure(queue, target)
+            or _policy_failure(_queue_policy(queue), "sqs:SendMessage", arn, rule_arn)
+            or _key_failure(arn, rule_arn)
         )
     if service == "sns" and arn not in sns._topics:
         return DeliveryFailure("NO_RESOURCE", f"Topic does not exist: {arn}")
@@ -122,35 +126,35 @@ def _fifo_failure(queue: Data, target: Data) -> DeliveryFailure | None:
     return None
 
 
-def _policy_failure(policy: Any, action: str, arn: str, rule_arn: str) -> DeliveryFailure | None:
-    account = responses.get_account_id()
-    context = iam_evaluator.EvalContext(
-        principal_arn="*",
-        principal_type="Service",
-        principal_account="",
-        action=action,
-        resource_arn=arn,
-        region=responses.get_region(),
-        # AWS services call each other over TLS.
-        secure_transport=True,
-        service_context={"aws:sourcearn": rule_arn, "aws:sourceaccount": account},
-    )
-    decision = iam_evaluator.evaluate_resource_policy(policy, context, service=PRINCIPAL).decision
-    if decision == "Allow":
+def _policy_failure(policy: Policy, action: str, arn: str, rule_arn: str) -> DeliveryFailure | None:
+    if by_service(PRINCIPAL, action, arn, policy, rule_arn):
         return None
     return DeliveryFailure(
         "NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {action} on resource {arn}"
     )
 
 
+def _key_failure(arn: str, rule_arn: str) -> DeliveryFailure | None:
+    lacking = key_use.refused_for_service(PRINCIPAL, key_use.of_queue(arn), key_use.WRITE, rule_arn)
+    if lacking is None:
+        return None
+    return DeliveryFailure("NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {lacking} on the key of {arn}")
+
+
+def _queue_policy(queue: Data) -> Policy:
+    return Policy(f"queue {queue['name']}", queue["attributes"].get("Policy") or "")
+
+
 def _count(metric: str, rule: Data) -> None:
     cloudwatch.record_metric("AWS/Events", metric, 1, "Count", rule_dimensions(rule))
 
 
-def _send(queue_arn: str, body: str, target_arn: str, rule_arn: str, failure: DeliveryFailure) -> bool:
+def send_to_dead_letter(
+    queue_arn: str, body: str, target_arn: str, rule_arn: str, failure: DeliveryFailure
+) -> bool:
+    """Send an undelivered event to a dead-letter queue; return whether the queue took it."""
     queue = sqs._queue_by_arn(queue_arn)
-    policy = (queue or {}).get("attributes", {}).get("Policy")
-    if queue is None or _policy_failure(policy, "sqs:SendMessage", queue_arn, rule_arn):
+    if queue is None or _policy_failure(_queue_policy(queue), "sqs:SendMessage", queue_arn, rule_arn):
         logger.error("rule %s: can't send events to the dead-letter queue %s", rule_arn, queue_arn)
         return False
     attributes = {

@@ -1,0 +1,253 @@
+"""Who may do what: the decisions about calls, the statements that decided, and a log of refusals.
+
+MiniStack's evaluator decides (`ministack.core.iam_evaluator`). This module says which policies apply to a call
+that AWS itself makes for somebody, and remembers which statements each distinct call needs: those without
+which the decision would be the opposite.
+
+Source: IAM user guide, "Policy evaluation logic"; KMS developer guide, "Key policies in AWS KMS".
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from ministack.core import iam_evaluator, responses
+
+logger = logging.getLogger(__name__)
+
+Context = tuple[tuple[str, str | tuple[str, ...]], ...]
+ALLOW: Final = "Allow"
+# An object's key differs in each call; its first folder is what policies name.
+OBJECT_ARN: Final = "arn:aws:s3:::"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy document, and where a reader finds it, for example `role huntaze-stripe-audit-dev`."""
+
+    place: str
+    document: str
+
+    def statements(self) -> list[dict[str, Any]]:
+        """Return its statements; none if it is empty or not JSON."""
+        try:
+            found = json.loads(self.document or "{}").get("Statement", [])
+        except ValueError:
+            return []
+        return [found] if isinstance(found, dict) else list(found)
+
+    def without(self, number: int) -> Policy:
+        """Return it without one statement."""
+        left = [each for index, each in enumerate(self.statements()) if index != number]
+        return Policy(self.place, json.dumps({"Version": "2012-10-17", "Statement": left}))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that needs a permission.
+
+    Parameters
+    ----------
+    caller
+        The ARN of a role's session, or the name of an AWS service, such as events.amazonaws.com.
+    context
+        The condition keys of the request in lower case, sorted.
+    """
+
+    caller: str
+    action: str
+    resource: str
+    context: Context = ()
+
+    @property
+    def is_by_service(self) -> bool:
+        """Whether an AWS service calls under its own name."""
+        return not self.caller.startswith("arn:")
+
+    def described(self) -> str:
+        """Return the call as AWS words it in a refusal."""
+        who = "Service" if self.is_by_service else "User"
+        return f"{who}: {self.caller} is not authorized to perform: {self.action} on resource: {self.resource}"
+
+
+# Who must allow: one policy of either side, or both (KMS).
+Rule = Literal["either", "both"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A call with the policies that decide about it.
+
+    Parameters
+    ----------
+    identity
+        The policies of the caller's role; none for a service.
+    resource
+        The policy of the resource that it calls, if that has one.
+    limits
+        Permissions boundary and session policies: each must allow, too.
+    """
+
+    call: Call
+    identity: tuple[Policy, ...] = ()
+    resource: Policy | None = None
+    limits: tuple[Policy, ...] = ()
+    rule: Rule = "either"
+
+    @functools.lru_cache(maxsize=16_384)  # noqa: B019 - a frozen value: the cache holds no instance's state
+    def is_allowed(self) -> bool:
+        """Decide."""
+        context = _evaluated(self.call)
+        if self.call.is_by_service:
+            document = self.resource.document if self.resource else None
+            answer = iam_evaluator.evaluate_resource_policy(document, context, service=self.call.caller)
+            return bool(answer.decision == ALLOW)
+        limits = [[iam_evaluator.parse_policy_document(each.document)] for each in self.limits]
+        identity = iam_evaluator.evaluate(
+            context, [iam_evaluator.parse_policy_document(each.document) for each in self.identity], *limits
+        )
+        if self.resource is None:
+            return bool(identity.decision == ALLOW)
+        account = context.principal_account
+        answer = iam_evaluator.combine_resource_policy(
+            identity,
+            context,
+            self.resource.document,
+            account,
+            required=self.rule == "both",
+            limits=tuple(limits),
+        )
+        return bool(answer.decision == ALLOW)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Return all policies that count."""
+        return (*self.identity, *self.limits, *([self.resource] if self.resource else []))
+
+    def deciding(self) -> Iterator[tuple[str, str]]:
+        """Yield place and Sid of each statement without which the decision would be the opposite."""
+        for policy in self.policies:
+            for number, statement in enumerate(policy.statements()):
+                if self._replacing(policy, policy.without(number)).is_allowed() != self.is_allowed():
+                    yield policy.place, statement.get("Sid", "")
+
+    def _replacing(self, before: Policy, after: Policy) -> Question:
+        def swapped(policies: Sequence[Policy]) -> tuple[Policy, ...]:
+            return tuple(after if each is before else each for each in policies)
+
+        resource = after if self.resource is before else self.resource
+        return Question(self.call, swapped(self.identity), resource, swapped(self.limits), self.rule)
+
+    def advice(self) -> str:
+        """Return what would have allowed the call, for a log."""
+        call = self.call
+        denying = [
+            f"{place}, statement {sid}" for place, sid in self.deciding() if not self.is_allowed()
+        ]
+        if denying:
+            return f"denied by {'; '.join(denying)}"
+        places = " and ".join(each.place for each in self.policies if each not in self.limits) or "no policy"
+        if self.rule == "either" and not call.is_by_service and self.resource:
+            places = places.replace(" and ", " or ")
+        near = [
+            f"{policy.place}, statement {each.get('Sid')}, allows it only on {each.get('Resource')}"
+            f"{' if ' + json.dumps(each['Condition']) if 'Condition' in each else ''}"
+            for policy in self.policies
+            for each in policy.statements()
+            if each.get("Effect") == ALLOW and _names(each, call.action)
+        ]
+        wanted = f"needs {call.action} on {call.resource} in {places}"
+        return "; ".join([wanted, *near])
+
+
+@dataclass
+class Decisions:
+    """Every distinct call so far: what it needs, and the refused ones."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _needs: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
+
+    def about(self, question: Question) -> bool:
+        """Decide about a call, remember it, and log a refusal."""
+        allowed = question.is_allowed()
+        call = question.call
+        key = (_role(call.caller), call.action, _without_key(call.resource), allowed, question.policies)
+        with self._lock:
+            known = self._needs.get(key)
+            if known is not None:
+                known["calls"] += 1
+        if known is None:
+            row = {
+                "caller": _role(call.caller),
+                "action": call.action,
+                "resource": call.resource,
+                "allowed": allowed,
+                "needs": sorted(question.deciding()),
+                "calls": 1,
+            } | ({} if allowed else {"advice": question.advice(), "context": dict(call.context)})
+            with self._lock:
+                self._needs[key] = row
+        if not allowed:
+            logger.warning("refused: %s; %s", call.described(), question.advice())
+        return allowed
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return one row a distinct call: caller, action, resource, allowed, needs, calls, and advice."""
+        with self._lock:
+            return [dict(row) for row in self._needs.values()]
+
+
+DECISIONS: Final = Decisions()
+
+
+def context_of(keys: Mapping[str, Any]) -> Context:
+    """Return condition keys in the form of a call."""
+    return tuple(
+        sorted(
+            (name.lower(), tuple(map(str, value)) if isinstance(value, list | tuple) else str(value))
+            for name, value in keys.items()
+            if value is not None
+        )
+    )
+
+
+def _evaluated(call: Call) -> iam_evaluator.EvalContext:
+    keys = {name: list(value) if isinstance(value, tuple) else value for name, value in call.context}
+    secure = keys.pop("aws:securetransport", "true")
+    account = responses.get_account_id()
+    return iam_evaluator.EvalContext(
+        # A service is no principal of the account: only "*" or its own name matches it.
+        principal_arn="*" if call.is_by_service else call.caller,
+        principal_type="Service" if call.is_by_service else "AssumedRole",
+        principal_account="" if call.is_by_service else account,
+        action=call.action,
+        resource_arn=call.resource,
+        region=responses.get_region(),
+        secure_transport=secure == "true",
+        service_context={"aws:tagkeys": None} | keys,
+    )
+
+
+def _names(statement: Mapping[str, Any], action: str) -> bool:
+    actions = statement.get("Action", [])
+    return any(
+        iam_evaluator.fnmatch_iam(action, each) for each in ([actions] if isinstance(actions, str) else actions)
+    )
+
+
+def _role(caller: str) -> str:
+    """Return the caller without the name of its session."""
+    return caller.rsplit("/", 1)[0] if ":assumed-role/" in caller else caller
+
+
+def _without_key(resource: str) -> str:
+    if not resource.startswith(OBJECT_ARN):
+        return resource
+    bucket, _, key = resource.partition("/")
+    return f"{bucket}/{key.partition('/')[0]}" if key else bucket
