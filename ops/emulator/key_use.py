@@ -1,4 +1,4 @@
-"""What AWS services ask KMS for, with whose permission, when a resource is encrypted with a customer managed key.
+"""What AWS services ask KMS for, and with whose permission, when a customer managed key encrypts a resource.
 
 Sources: KMS developer guide, "How Amazon S3 / DynamoDB / Secrets Manager uses AWS KMS"; Amazon SQS, "Key
 management"; CloudWatch Logs, "Encrypt log data using KMS"; EventBridge, "Encryption at rest"; Lambda,
@@ -32,7 +32,9 @@ class Use:
 
     def keys(self, service: str = "") -> dict[str, Any]:
         """Return the condition keys of the call to KMS; `service` is the one that a role calls."""
-        keys: dict[str, Any] = {f"kms:EncryptionContext:{name}": value for name, value in self.context.items()}
+        keys: dict[str, Any] = {
+            f"kms:EncryptionContext:{name}": value for name, value in self.context.items()
+        }
         keys["kms:EncryptionContextKeys"] = list(self.context)
         keys["kms:CallerAccount"] = responses.get_account_id()
         if service:
@@ -56,7 +58,9 @@ def refused_for_role(question: Question) -> str | None:
     return None
 
 
-def refused_for_service(principal: str, use: Use | None, actions: tuple[str, ...], source_arn: str) -> str | None:
+def refused_for_service(
+    principal: str, use: Use | None, actions: tuple[str, ...], source_arn: str
+) -> str | None:
     """Return the KMS action that a key's policy refuses to a service, or None."""
     if use is None:
         return None
@@ -126,7 +130,9 @@ def _object(arn: str) -> Iterator[Use]:
     bucket = arn.removeprefix("arn:aws:s3:::").partition("/")[0]
     rules = s3._bucket_default_sse_headers(bucket)
     # With a bucket key the context is the bucket, and the key is asked once for many objects.
-    if use := _use(rules.get("x-amz-server-side-encryption-aws-kms-key-id"), {"aws:s3:arn": f"arn:aws:s3:::{bucket}"}):
+    if use := _use(
+        rules.get("x-amz-server-side-encryption-aws-kms-key-id"), {"aws:s3:arn": f"arn:aws:s3:::{bucket}"}
+    ):
         yield use
 
 

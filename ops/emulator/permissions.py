@@ -1,8 +1,7 @@
 """Who may do what: the decisions about calls, the statements that decided, and a log of refusals.
 
-MiniStack's evaluator decides (`ministack.core.iam_evaluator`). This module says which policies apply to a call
-that AWS itself makes for somebody, and remembers which statements each distinct call needs: those without
-which the decision would be the opposite.
+MiniStack's evaluator decides (`ministack.core.iam_evaluator`). This module remembers which statements each
+distinct call needs: those without which the decision would be the opposite.
 
 Source: IAM user guide, "Policy evaluation logic"; KMS developer guide, "Key policies in AWS KMS".
 """
@@ -73,7 +72,9 @@ class Call:
     def described(self) -> str:
         """Return the call as AWS words it in a refusal."""
         who = "Service" if self.is_by_service else "User"
-        return f"{who}: {self.caller} is not authorized to perform: {self.action} on resource: {self.resource}"
+        return (
+            f"{who}: {self.caller} is not authorized to perform: {self.action} on resource: {self.resource}"
+        )
 
 
 # Who must allow: one policy of either side, or both (KMS).
@@ -147,9 +148,7 @@ class Question:
     def advice(self) -> str:
         """Return what would have allowed the call, for a log."""
         call = self.call
-        denying = [
-            f"{place}, statement {sid}" for place, sid in self.deciding() if not self.is_allowed()
-        ]
+        denying = [f"{place}, statement {sid}" for place, sid in self.deciding() if not self.is_allowed()]
         if denying:
             return f"denied by {'; '.join(denying)}"
         places = " and ".join(each.place for each in self.policies if each not in self.limits) or "no policy"
@@ -177,7 +176,8 @@ class Decisions:
         """Decide about a call, remember it, and log a refusal."""
         allowed = question.is_allowed()
         call = question.call
-        key = (_role(call.caller), call.action, _without_key(call.resource), allowed, question.policies)
+        distinct = (_role(call.caller), call.action, _without_key(call.resource), call.context)
+        key = (*distinct, allowed, question.policies)
         with self._lock:
             known = self._needs.get(key)
             if known is not None:
@@ -189,8 +189,9 @@ class Decisions:
                 "resource": call.resource,
                 "allowed": allowed,
                 "needs": sorted(question.deciding()),
+                "context": dict(call.context),
                 "calls": 1,
-            } | ({} if allowed else {"advice": question.advice(), "context": dict(call.context)})
+            } | ({} if allowed else {"advice": question.advice()})
             with self._lock:
                 self._needs[key] = row
         if not allowed:
@@ -198,7 +199,11 @@ class Decisions:
         return allowed
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return one row a distinct call: caller, action, resource, allowed, needs, calls, and advice."""
+        """Return one row a distinct call.
+
+        A row has caller, action, resource, context, allowed, calls (how many), needs (place and Sid of the
+        deciding statements), and for a refused call the advice.
+        """
         with self._lock:
             return [dict(row) for row in self._needs.values()]
 
@@ -237,7 +242,8 @@ def _evaluated(call: Call) -> iam_evaluator.EvalContext:
 def _names(statement: Mapping[str, Any], action: str) -> bool:
     actions = statement.get("Action", [])
     return any(
-        iam_evaluator.fnmatch_iam(action, each) for each in ([actions] if isinstance(actions, str) else actions)
+        iam_evaluator.fnmatch_iam(action, each)
+        for each in ([actions] if isinstance(actions, str) else actions)
     )
 
 

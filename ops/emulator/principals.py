@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ministack.core import iam_evaluator, responses
@@ -40,15 +40,33 @@ def by_role(
     return DECISIONS.about(Question(call, role_policies(name), policy, role_limits(name), rule))
 
 
-def by_service(
-    service: str, action: str, resource: str, policy: Policy, source_arn: str, keys: Mapping[str, Any] | None = None
-) -> bool:
-    """Decide about a call of an AWS service, for a resource of the account that causes it.
+def refused(
+    role_arn: str, session: str, actions: Sequence[str], resource: str, *rest: Any, **options: Any
+) -> list[str]:
+    """Return the actions that `by_role` refuses; it asks all, so that one refusal does not hide the next."""
+    return [
+        action for action in actions if not by_role(role_arn, session, action, resource, *rest, **options)
+    ]
 
-    Only the policy of the called resource can allow it. Each service sends the ARN and the account of the
-    causing resource (IAM user guide, "The confused deputy problem").
+
+def by_service(
+    service: str,
+    action: str,
+    resource: str,
+    policy: Policy,
+    source_arn: str | None,
+    keys: Mapping[str, Any] | None = None,
+) -> bool:
+    """Decide about a call of an AWS service, which only the policy of the called resource can allow.
+
+    Parameters
+    ----------
+    source_arn
+        The resource of the account for which the service calls; it sends its ARN and its account (IAM user
+        guide, "The confused deputy problem"). None for the few calls that are sent without.
     """
-    source = {"aws:SourceArn": source_arn, "aws:SourceAccount": responses.get_account_id()}
+    account = responses.get_account_id()
+    source = {"aws:SourceArn": source_arn, "aws:SourceAccount": account} if source_arn else {}
     context = context_of({"aws:SecureTransport": "true"} | source | dict(keys or {}))
     return DECISIONS.about(Question(Call(service, action, resource, context), resource=policy))
 
@@ -71,7 +89,9 @@ def role_name(role_arn: str) -> str:
 def role_policies(name: str) -> tuple[Policy, ...]:
     """Return the inline and attached policies of a role; none if it doesn't exist."""
     role = iam._roles.get(name) or {}
-    inline = [Policy(f"role {name}", _text(document)) for document in (role.get("InlinePolicies") or {}).values()]
+    inline = [
+        Policy(f"role {name}", _text(document)) for document in (role.get("InlinePolicies") or {}).values()
+    ]
     return (*inline, *(_managed(arn) for arn in role.get("AttachedPolicies", [])))
 
 

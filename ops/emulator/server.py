@@ -107,7 +107,6 @@ class EmulatorServer:
         from hypercorn.asyncio import serve
         from hypercorn.config import Config
         from ministack.app import app
-
         from ministack.services import sts
 
         from ops.emulator.front import Front

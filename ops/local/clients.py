@@ -23,6 +23,7 @@ class Credentials:
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
 
     @classmethod
     def random(cls) -> Self:
@@ -32,11 +33,16 @@ class Credentials:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """Return the credentials in a process environment."""
-        return cls(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
+        return cls(
+            environment["AWS_ACCESS_KEY_ID"],
+            environment["AWS_SECRET_ACCESS_KEY"],
+            environment.get("AWS_SESSION_TOKEN"),
+        )
 
     def environment(self) -> dict[str, str]:
         """Return the variables that AWS SDKs and Terraform read."""
-        return {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
+        keys = {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key}
+        return keys | ({"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {})
 
 
 # The same for every embedded AWS that this process starts; a run is one process.
@@ -78,6 +84,7 @@ class Aws:
             region_name=self.region,
             aws_access_key_id=self.credentials.access_key_id,
             aws_secret_access_key=self.credentials.secret_access_key,
+            aws_session_token=self.credentials.session_token,
             config=CONFIG,
         )
 

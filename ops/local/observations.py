@@ -91,6 +91,23 @@ class ParkedMessage:
 
 
 @dataclass(frozen=True)
+class RefusedCall:
+    """A call that no policy allows, how often it was made, and what would allow it.
+
+    Parameters
+    ----------
+    caller
+        The ARN of a role, without its session, or the name of an AWS service.
+    """
+
+    caller: str
+    action: str
+    resource: str
+    calls: int
+    advice: str
+
+
+@dataclass(frozen=True)
 class Observations:
     """Everything recorded so far.
 

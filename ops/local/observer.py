@@ -20,6 +20,7 @@ from ops.local.observations import (
     AppliedCall,
     FinishedEvent,
     Observations,
+    RefusedCall,
     event_of,
     read_parked,
 )
@@ -112,6 +113,27 @@ class Observer:
             for url, messages in queues.items()
         }
         return {name: listed.get(name, []) for name in self._outputs.queues}
+
+
+def decided_calls(aws: Aws) -> list[dict[str, Any]]:
+    """Return each distinct call of a role or a service so far: see `ops.emulator.permissions.Decisions`."""
+    answer = httpx.get(
+        f"{aws.url}/_control/permissions",
+        headers=aws.control.headers,
+        trust_env=False,
+        timeout=LISTING_SECONDS,
+    )
+    calls: list[dict[str, Any]] = answer.raise_for_status().json()["calls"]
+    return calls
+
+
+def refused_calls(aws: Aws) -> tuple[RefusedCall, ...]:
+    """Return the distinct calls that no policy allows, in the order of the first."""
+    return tuple(
+        RefusedCall(row["caller"], row["action"], row["resource"], row["calls"], row["advice"])
+        for row in decided_calls(aws)
+        if not row["allowed"]
+    )
 
 
 def firing_alarms(aws: Aws) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ops.console import PlainTable, plural
 from ops.local.accounting import Row, applied_twice
-from ops.local.observations import OUTCOMES, ApiRequest, ParkedMessage
+from ops.local.observations import OUTCOMES, ApiRequest, ParkedMessage, RefusedCall
 from ops.plain import plain
 
 GOOD, WARNING, BAD = "green", "yellow", "bold red"
@@ -52,6 +52,8 @@ class LocalReport:
         The file that each event was read from, by event id.
     parked
         The messages in the dead-letter queues, those of the audit included.
+    refused
+        The calls that no policy allows.
     """
 
     environment: str
@@ -62,12 +64,13 @@ class LocalReport:
     timings: Mapping[str, float]
     files: Mapping[str, str] = field(default_factory=dict)
     parked: tuple[ParkedMessage, ...] = ()
+    refused: tuple[RefusedCall, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every delivery is accounted for, no event applied twice, and the second plan empty."""
-        accounted = all(row.accounted for row in self.rows)
-        return accounted and not self.applied_twice and self.terraform.second_plan_changes == 0
+        """Whether the run kept its promise: see `verdict`."""
+        accounted = all(row.accounted for row in self.rows) and not self.applied_twice
+        return accounted and not self.refused and self.terraform.second_plan_changes == 0
 
     @property
     def applied_twice(self) -> tuple[str, ...]:
@@ -81,6 +84,7 @@ class LocalReport:
             f"{'passed' if self.passed else 'FAILED'}: "
             f"{totals['sent'] - totals['unaccounted']} of {totals['sent']} deliveries accounted for, "
             f"{totals['audited']} audited, {', '.join(self.applied_twice) or 'none'} applied twice, "
+            f"{plural(len(self.refused), 'call')} refused, "
             f"second plan {self.terraform.second_plan_changes} changes"
         )
 
@@ -97,6 +101,7 @@ class LocalReport:
             "queues": dict(self.queues),
             "alarms": list(self.alarms),
             "applied_twice": list(self.applied_twice),
+            "refused": [asdict(one) for one in self.refused],
             "totals": self.totals(),
             "timings": {step: round(seconds, 2) for step, seconds in self.timings.items()},
         }
@@ -204,6 +209,15 @@ def verdict_line(report: LocalReport, path: str) -> Text:
     """Return the last line of the run, green or red."""
     word, rest = report.verdict().split(":", 1)
     return Text.assemble((word, GOOD if report.passed else BAD), plain(f":{rest}; {path}"))
+
+
+def refused_lines(refused: Sequence[RefusedCall]) -> Iterator[Text]:
+    """Yield what no policy allows: who calls what, and what would allow it."""
+    if refused:
+        yield Text(f"{plural(len(refused), 'refused call')}:", style=BAD)
+    for one in refused:
+        yield Text(f"  {plain(one.caller)}: {one.action} on {plain(one.resource)}")
+        yield Text(f"    {plain(one.advice)}")
 
 
 def timings_table(timings: Mapping[str, float]) -> PlainTable:

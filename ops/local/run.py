@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 from rich.console import Console
 
 from ops import ROOT
+from ops.errors import OperatorError
 from ops.local import drive, envelopes, kept
 from ops.local.accounting import Row, SentEvent
+from ops.local.clients import Aws
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
 from ops.local.folder import run_folder
 from ops.local.fresh_ids import FreshIds
-from ops.local.observer import Observer, firing_alarms
+from ops.local.observer import Observer, firing_alarms, refused_calls
 from ops.local.report import (
     LocalReport,
     alarms_line,
     events_table,
     parked_lines,
     queues_line,
+    refused_lines,
     timings_table,
     verdict_line,
     write,
@@ -78,7 +82,7 @@ def run(
             with services.watch.guarding("during set-up"):
                 drive.register_source(services.aws, EVENT_SOURCE)
             step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
-        with services.watch.guarding("during the deploy"):
+        with services.watch.guarding("during the deploy"), _telling_refusals(services.aws, console):
             deployment = deploy(services, steps)
         with services.watch.guarding("while events were sent"):
             report = drive_events(deployment, samples, steps)
@@ -133,7 +137,20 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
         timings=steps.timings,
         files={sample.envelope["detail"]["id"]: sample.file for sample in reversed(samples)},
         parked=seen.parked,
+        refused=refused_calls(services.aws),
     )
+
+
+@contextmanager
+def _telling_refusals(aws: Aws, console: Console) -> Iterator[None]:
+    """Print what no policy allows if the deploy fails: Terraform names the error of AWS alone."""
+    try:
+        yield
+    except OperatorError:
+        with suppress(httpx.HTTPError):
+            for line in refused_lines(refused_calls(aws)):
+                console.print(line)
+        raise
 
 
 def _deliveries(number: int) -> str:
@@ -145,6 +162,8 @@ def _print(report: LocalReport, console: Console) -> None:
     console.print(events_table(report.rows))
     console.print()
     for line in parked_lines(report):
+        console.print(line)
+    for line in refused_lines(report.refused):
         console.print(line)
     console.print(timings_table(report.timings))
     console.print(queues_line(report.queues))

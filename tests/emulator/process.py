@@ -18,6 +18,7 @@ from ops import ROOT
 from ops.local.clients import Aws
 from ops.local.loopback import LOOPBACK, free_port
 from ops.local.services import REGION, isolated_environment
+from tests.emulator.roles import administrator
 
 DEADLINE_SECONDS = 20.0
 POLL_SECONDS = 0.02
@@ -53,7 +54,9 @@ def running(folder: Path, without: Sequence[str] = ()) -> Iterator[Emulator]:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:
         wait_until(lambda: answers(url), f"{folder / 'server.log'} says why it does not start")
-        yield Emulator(Aws(url, REGION), process, folder)
+        started = Emulator(Aws(url, REGION), process, folder)
+        administrator(started.aws)
+        yield started
     finally:
         process.terminate()
         process.wait(DEADLINE_SECONDS)

@@ -12,9 +12,8 @@ from typing import Any
 
 from ops.local.clients import Aws
 from tests.emulator.process import wait_until
+from tests.emulator.roles import ACCOUNT, ADMINISTRATOR
 
-ACCOUNT = "000000000000"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/any"
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _numbers = itertools.count(1)
 
@@ -130,10 +129,9 @@ def function(aws: Aws, code: str, name: str | None = None, **settings: Any) -> s
     arn: str = functions.create_function(
         FunctionName=name or unique("function"),
         Runtime=RUNTIME,
-        Role=ROLE,
         Handler="code_of_test.handler",
         Code={"ZipFile": buffer.getvalue()},
-        **settings,
+        **{"Role": ADMINISTRATOR, **settings},
     )["FunctionArn"]
     return arn
 

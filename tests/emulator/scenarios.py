@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from ops.local.clients import Aws
 from tests.emulator.process import wait_until
-from tests.emulator.resources import ACCOUNT, bus, function, invoke, queue, rule, send, unique
+from tests.emulator.resources import bus, function, invoke, queue, rule, send, unique
+from tests.emulator.roles import ACCOUNT, ADMINISTRATOR, role, session
 
 HOUR_SECONDS = 3600
 # MiniStack checks for due schedules every 10 s.
@@ -339,13 +340,43 @@ def a_schedule_invokes_its_function_with_its_input(aws: Aws) -> bool:
         Name=unique("schedule"),
         ScheduleExpression="at(2026-01-01T00:00:00)",
         FlexibleTimeWindow={"Mode": "OFF"},
-        Target={"Arn": arn, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/schedule", "Input": '{"n": 1}'},
+        Target={"Arn": arn, "RoleArn": ADMINISTRATOR, "Input": '{"n": 1}'},
     )
     deadline = time.monotonic() + SCHEDULE_SECONDS
     while time.monotonic() < deadline:
         if messages := parked.messages():
             return [json.loads(message["Body"]) for message in messages] == [{"n": 1}]
         time.sleep(0.2)
+    return False
+
+
+def a_role_writes_only_the_items_that_its_policy_names(aws: Aws) -> bool:
+    name = unique("table")
+    table = {"AttributeName": "id", "KeyType": "HASH"}
+    arn = aws.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[table],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )["TableDescription"]["TableArn"]
+    own = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["own"]}}
+    writer = {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": arn, "Condition": own}
+    items = session(aws, role(aws, unique("writer"), writer)).client("dynamodb")
+    items.put_item(TableName=name, Item={"id": {"S": "own"}})
+    try:
+        items.put_item(TableName=name, Item={"id": {"S": "other"}})
+    except ClientError as refused:
+        return refused.response["Error"]["Code"] == "AccessDeniedException"
+    return False
+
+
+def a_destination_needs_a_role_that_may_send_to_it(aws: Aws) -> bool:
+    arn = function(aws, FAILS, Role=role(aws, unique("mute")))
+    destination = {"OnFailure": {"Destination": queue(aws).arn}}
+    try:
+        aws.client("lambda").put_function_event_invoke_config(FunctionName=arn, DestinationConfig=destination)
+    except ClientError as refused:
+        return "does not have permissions to call SendMessage on SQS" in str(refused)
     return False
 
 
@@ -365,6 +396,8 @@ SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "sizes": size_limits_of_aws_apply,
     "schedules": a_schedule_invokes_its_function_with_its_input,
     "saved-queries": a_query_can_be_saved,
+    "permissions": a_role_writes_only_the_items_that_its_policy_names,
+    "service-permissions": a_destination_needs_a_role_that_may_send_to_it,
     "insights": a_query_finds_the_fields_of_json_lines,
 }
 

@@ -17,6 +17,7 @@ from ops.local.loopback import free_port
 from ops.local.services import isolated_environment
 from tests.emulator.process import Emulator
 from tests.emulator.resources import function, invoke
+from tests.emulator.roles import EVERYTHING, role, session
 
 CONTROL = ("/_control/faults", "/_ministack/health", "/_ministack/sqs/messages")
 FUNCTIONS = "/2015-03-31/functions"
@@ -103,15 +104,29 @@ def test_s3_client_with_other_credentials_is_refused(emulator: Emulator) -> None
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
 
 
-def test_functions_have_the_credentials_of_the_run(emulator: Emulator) -> None:
+def test_functions_have_the_credentials_of_their_role(emulator: Emulator) -> None:
     code = """
 import boto3, os
 def handler(event, context):
-    account = boto3.client("sts").get_caller_identity()["Account"]
-    return {"account": account, "key": os.environ["AWS_ACCESS_KEY_ID"]}
+    caller = boto3.client("sts").get_caller_identity()
+    return {"arn": caller["Arn"], "key": os.environ["AWS_ACCESS_KEY_ID"]}
 """
-    answer = invoke(emulator.aws, function(emulator.aws, code, Timeout=20), {})
-    assert answer == {"account": "000000000000", "key": emulator.aws.credentials.access_key_id}
+    arn = function(emulator.aws, code, Timeout=20)
+    answer = invoke(emulator.aws, arn, {})
+    name = arn.rpartition(":")[2]
+    assert answer["arn"] == f"arn:aws:sts::000000000000:assumed-role/administrator/{name}"
+    assert answer["key"] != emulator.aws.credentials.access_key_id
+    # Nobody can compute it from names: another run's differs.
+    other = invoke(emulator.aws, function(emulator.aws, code, Timeout=20), {})
+    assert other["key"] != answer["key"]
+
+
+def test_a_sessions_key_without_its_secret_is_refused(emulator: Emulator) -> None:
+    arn = role(emulator.aws, "known", EVERYTHING)
+    known = session(emulator.aws, arn).credentials
+    forged = Credentials(known.access_key_id, "0" * 40, known.session_token)
+    with pytest.raises(ClientError, match="signature"):
+        Aws(emulator.aws.url, emulator.aws.region, forged).client("sqs").list_queues()
 
 
 def test_each_run_has_its_own_credentials() -> None:

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from ops.emulator.json_patch import patched
 from ops.local.clients import Aws
 from tests.emulator.process import Emulator
-from tests.emulator.resources import ACCOUNT, bus, unique
+from tests.emulator.resources import bus, unique
+from tests.emulator.roles import ACCOUNT
 
 QUEUE = "AWS::SQS::Queue"
 ARCHIVE = "AWS::Events::Archive"

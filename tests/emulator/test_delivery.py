@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from ops.local.clients import Aws
 from tests.emulator.process import Emulator, wait_until
-from tests.emulator.resources import ACCOUNT, bus, function, invoke, queue, rule, send, unique
+from tests.emulator.resources import bus, function, invoke, queue, rule, send, unique
+from tests.emulator.roles import ACCOUNT
 
 SOURCE = "aws.partner/tests.example"
 FAILS = """

@@ -10,7 +10,8 @@ import pytest
 
 from ops.local.clients import Aws
 from tests.emulator.process import Emulator, wait_until
-from tests.emulator.resources import ACCOUNT, Queue, bus, function, queue, rule, send, unique
+from tests.emulator.resources import Queue, bus, function, queue, rule, send, unique
+from tests.emulator.roles import ACCOUNT
 
 EVERYTHING = {"EventStartTime": 0, "EventEndTime": 4102444800}
 RULES = 30

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from functions.shared.names import EVENT_BYTES
 from ops.local.clients import Aws
 from tests.emulator.process import Emulator, wait_until
-from tests.emulator.resources import ACCOUNT, Queue, bus, function, queue, rule, unique
+from tests.emulator.resources import Queue, bus, function, queue, rule, unique
+from tests.emulator.roles import ACCOUNT
 
 PROVIDERS_DEFAULT = "262144"
 SYNCHRONOUS_BYTES = 6 * 1024 * 1024

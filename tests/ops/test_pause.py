@@ -17,7 +17,7 @@ from ops.local import drive
 from ops.local.clients import Aws
 from ops.local.services import REGION, isolated_environment, running_emulator
 from ops.switches import SWITCHES, TAG
-from tests.emulator import resources
+from tests.emulator import resources, roles
 from tests.emulator.process import wait_until
 from tests.emulator.resources import Queue
 from tests.ops.command import Done, run
@@ -79,7 +79,7 @@ def deploy(aws: Aws) -> Deployed:
         events.put_rule(
             Name=f"huntaze-stripe-{name}-dev",
             EventBusName=SOURCE,
-            EventPattern=json.dumps({"account": [resources.ACCOUNT]}),
+            EventPattern=json.dumps({"account": [roles.ACCOUNT]}),
             Tags=[{"Key": "Project", "Value": "huntaze"}],
         )
         events.put_targets(
@@ -97,8 +97,8 @@ def deploy(aws: Aws) -> Deployed:
         ScheduleExpression="rate(1440 minutes)",
         FlexibleTimeWindow={"Mode": "OFF"},
         Target={
-            "Arn": f"arn:aws:lambda:{aws.region}:{resources.ACCOUNT}:function:huntaze-stripe-redrive-dev",
-            "RoleArn": resources.ROLE,
+            "Arn": f"arn:aws:lambda:{aws.region}:{roles.ACCOUNT}:function:huntaze-stripe-redrive-dev",
+            "RoleArn": roles.ADMINISTRATOR,
             "Input": "{}",
             "RetryPolicy": {"MaximumEventAgeInSeconds": 300, "MaximumRetryAttempts": 2},
         },

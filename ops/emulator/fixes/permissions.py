@@ -11,7 +11,6 @@ Sources: Service Authorization Reference (actions and resource types), and the A
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -37,8 +36,16 @@ AUTHORIZED_AS: Final = {
 }
 # Services with a JSON protocol answer 400, the others 403.
 BAD_REQUEST: Final = 400
-ANSWER_400: Final = frozenset({"cloudcontrol", "dynamodb", "events", "kms", "logs", "secretsmanager", "tagging"})
-RESOURCE_NAMES: Final = {"sqs": "queue", "sns": "topic", "s3": "bucket", "lambda": "function", "kms": "the key"}
+ANSWER_400: Final = frozenset(
+    {"cloudcontrol", "dynamodb", "events", "kms", "logs", "secretsmanager", "tagging"}
+)
+RESOURCE_NAMES: Final = {
+    "sqs": "queue",
+    "sns": "topic",
+    "s3": "bucket",
+    "lambda": "function",
+    "kms": "the key",
+}
 
 # The KMS action that the last call of this request lacked.
 _lacking: ContextVar[str | None] = ContextVar("lacking", default=None)
@@ -54,7 +61,13 @@ def apply() -> None:
     """
     if not app.AUTH:
         raise EmulatorError("MiniStack checks no permissions: it was imported before AUTH=true was set")
-    for name in ("authenticate", "resolve_principal", "evaluate", "combine_resource_policy", "_resource_policy"):
+    for name in (
+        "authenticate",
+        "resolve_principal",
+        "evaluate",
+        "combine_resource_policy",
+        "_resource_policy",
+    ):
         original(iam_evaluator, name)
     replace(iam_evaluator, "enforce", _enforce)
     replace(

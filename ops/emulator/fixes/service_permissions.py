@@ -21,10 +21,11 @@ from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, lambda_
 
 from functions.shared.json_text import compact
 from ops.emulator import key_use
-from ops.emulator.fixes.target_dlq import DeliveryFailure, send_to_dead_letter
+from ops.emulator.delivery import DeliveryFailure
+from ops.emulator.fixes.target_dlq import send_to_dead_letter
 from ops.emulator.patching import original, replace
 from ops.emulator.permissions import Policy
-from ops.emulator.principals import LAMBDA, SCHEDULER, by_role, by_service, is_assumable
+from ops.emulator.principals import LAMBDA, SCHEDULER, by_role, by_service, is_assumable, refused
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ USE_NETWORK: Final = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 )
+WRITE_LOGS: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 SEND_TRACES: Final = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 STORE_LOGS: Final = (
     "kms:Encrypt",
@@ -106,7 +108,9 @@ def _with_a_usable_role_still(update: Callable[[str, Data], Any]) -> Callable[[s
     def update_config(name: str, data: Data) -> Any:
         config = (lambda_svc._functions.get(name) or {}).get("config") or {}
         wanted = {key: data.get(key, config.get(key)) for key in ("Role", "VpcConfig", "TracingConfig")}
-        return _role_failure(wanted | {"FunctionName": name}, lambda_svc._func_arn(name)) or update(name, data)
+        return _role_failure(wanted | {"FunctionName": name}, lambda_svc._func_arn(name)) or update(
+            name, data
+        )
 
     return update_config
 
@@ -124,11 +128,10 @@ def _role_failure(data: Mapping[str, Any], arn: str) -> Answer | None:
 
 
 def _lacking(role: str, session: str, actions: Any, resource: str) -> Answer | None:
-    # All are asked, so that one refusal does not hide the next.
-    refused = [action for action in actions if not by_role(role, session, action, resource)]
-    if not refused:
+    lacking = refused(role, session, actions, resource)
+    if not lacking:
         return None
-    service, _, operation = refused[0].partition(":")
+    service, _, operation = lacking[0].partition(":")
     return _invalid(
         f"The provided execution role does not have permissions to call {operation} on {NAMES[service]}"
     )
@@ -165,12 +168,24 @@ def _that_may_send(put: Callable[..., Any]) -> Callable[..., Any]:
 
 def _in_its_role(execute: Callable[..., Data]) -> Callable[..., Data]:
     def execute_function_dispatch(function: Data, config: Data, *rest: Any) -> Data:
-        arn, name, role = config.get("FunctionArn", ""), config.get("FunctionName", ""), config.get("Role", "")
+        arn, name, role = (
+            config.get("FunctionArn", ""),
+            config.get("FunctionName", ""),
+            config.get("Role", ""),
+        )
         if not is_assumable(role, LAMBDA, arn):
-            return _failed("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.")
+            return _failed(
+                "AccessDeniedException", "The role defined for the function cannot be assumed by Lambda."
+            )
         use = key_use.of_function(config)
         if use and not by_role(
-            role, name, key_use.DECRYPT, use.key_arn, use.keys("lambda"), policy=key_use.key_policy(use.key_arn), rule="both"
+            role,
+            name,
+            key_use.DECRYPT,
+            use.key_arn,
+            use.keys("lambda"),
+            policy=key_use.key_policy(use.key_arn),
+            rule="both",
         ):
             return _failed(
                 "KMSAccessDeniedException",
@@ -183,7 +198,11 @@ def _in_its_role(execute: Callable[..., Data]) -> Callable[..., Data]:
 
 
 def _failed(kind: str, message: str) -> Data:
-    return {"error": True, "function_error": "Unhandled", "body": {"errorType": kind, "errorMessage": message}}
+    return {
+        "error": True,
+        "function_error": "Unhandled",
+        "body": {"errorType": kind, "errorMessage": message},
+    }
 
 
 def _that_may_be_written(emit: Callable[..., None]) -> Callable[..., None]:
@@ -192,11 +211,7 @@ def _that_may_be_written(emit: Callable[..., None]) -> Callable[..., None]:
         name = config.get("FunctionName", "")
         group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
         stream = f"{cloudwatch_logs._make_group_arn_no_star(group)}:log-stream:{name}"
-        allowed = [
-            by_role(config.get("Role", ""), name, action, stream)
-            for action in ("logs:CreateLogStream", "logs:PutLogEvents")
-        ]
-        if all(allowed):
+        if not refused(config.get("Role", ""), name, WRITE_LOGS, stream):
             emit(function, *rest, **options)
 
     return emit_lambda_logs
@@ -215,9 +230,13 @@ def _that_may_be_sent(route: Callable[..., None]) -> Callable[..., None]:
     return route_async_failure
 
 
-def _that_the_mapping_may_receive(receive: Callable[[str, int], list[Data]]) -> Callable[[str, int], list[Data]]:
+def _that_the_mapping_may_receive(
+    receive: Callable[[str, int], list[Data]],
+) -> Callable[[str, int], list[Data]]:
     def receive_messages_for_esm(url: str, most: int) -> list[Data]:
-        return receive(url, most) if _mapping_may(url, ("sqs:ReceiveMessage", "sqs:GetQueueAttributes")) else []
+        return (
+            receive(url, most) if _mapping_may(url, ("sqs:ReceiveMessage", "sqs:GetQueueAttributes")) else []
+        )
 
     return receive_messages_for_esm
 
@@ -243,17 +262,17 @@ def _mapping_may(url: str, actions: tuple[str, ...]) -> bool:
 def _may_use_queue(config: Mapping[str, Any], actions: tuple[str, ...], arn: str) -> bool:
     role, name = config.get("Role", ""), config.get("FunctionName", "")
     queue = sqs._queue_by_arn(arn)
-    policy = Policy(f"queue {arn.rpartition(':')[2]}", queue["attributes"].get("Policy") or "") if queue else None
-    if not all([by_role(role, name, action, arn, policy=policy) for action in actions]):
+    policy = (
+        Policy(f"queue {arn.rpartition(':')[2]}", queue["attributes"].get("Policy") or "") if queue else None
+    )
+    if refused(role, name, actions, arn, policy=policy):
         return False
     use = key_use.of_queue(arn)
     wanted = key_use.WRITE if "sqs:SendMessage" in actions else key_use.READ
     if use is None or "sqs:DeleteMessage" in actions:
         return True
     key = key_use.key_policy(use.key_arn)
-    return all(
-        [by_role(role, name, each, use.key_arn, use.keys("sqs"), policy=key, rule="both") for each in wanted]
-    )
+    return not refused(role, name, wanted, use.key_arn, use.keys("sqs"), policy=key, rule="both")
 
 
 # Scheduler and CloudWatch.
@@ -264,7 +283,9 @@ def _with_an_assumable_role(put: Callable[[str, Data], Any]) -> Callable[[str, D
         role = (body.get("Target") or {}).get("RoleArn", "")
         arn = scheduler._schedule_arn(body.get("GroupName", "default"), name)
         if not is_assumable(role, SCHEDULER, arn):
-            message = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+            message = (
+                "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+            )
             return scheduler._error(400, "ValidationException", message)
         return put(name, body)
 
@@ -275,7 +296,8 @@ def _to_permitted_topics(dispatch: Callable[..., None]) -> Callable[..., None]:
     def dispatch_alarm_actions(alarm: Data, *rest: Any) -> None:
         lists = ("AlarmActions", "OKActions", "InsufficientDataActions")
         permitted = {
-            name: [arn for arn in alarm.get(name) or [] if _may_notify(arn, alarm.get("AlarmArn", ""))] for name in lists
+            name: [arn for arn in alarm.get(name) or [] if _may_notify(arn, alarm.get("AlarmArn", ""))]
+            for name in lists
         }
         dispatch(alarm | permitted, *rest)
 
@@ -337,10 +359,16 @@ def _if_the_buss_key_allows(dispatch: Callable[..., None]) -> Callable[..., None
         if lacking is None:
             dispatch(event, view)
             return
-        failure = DeliveryFailure("NO_PERMISSIONS", f"{EVENTS} is not authorized to perform {lacking} on the bus's key")
+        failure = DeliveryFailure(
+            "NO_PERMISSIONS", f"{EVENTS} is not authorized to perform {lacking} on the bus's key"
+        )
         dead_letter = (bus.get("DeadLetterConfig") or {}).get("Arn")
         if not dead_letter or not send_to_dead_letter(
-            dead_letter, compact((view or eventbridge._pattern_event_view(event)).event_with_detail()), arn, arn, failure
+            dead_letter,
+            compact((view or eventbridge._pattern_event_view(event)).event_with_detail()),
+            arn,
+            arn,
+            failure,
         ):
             logger.error("the event bus %s can't use its key: the event is lost", arn)
 

@@ -11,7 +11,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ministack.core.arn import parse_arn
@@ -19,7 +18,8 @@ from ministack.services import cloudwatch, eventbridge, lambda_svc, sns, sqs
 
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
-from ops.emulator import key_use
+from ops.emulator import key_use, log_target
+from ops.emulator.delivery import DeliveryFailure
 from ops.emulator.metrics import rule_dimensions
 from ops.emulator.patching import original, replace
 from ops.emulator.permissions import Policy
@@ -29,14 +29,6 @@ logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
 PRINCIPAL: Final = "events.amazonaws.com"
-
-
-@dataclass(frozen=True)
-class DeliveryFailure:
-    """Why a target refuses an event; the code is one of those that EventBridge documents."""
-
-    code: str
-    message: str
 
 
 def apply() -> None:
@@ -73,7 +65,11 @@ def apply() -> None:
         view = view or eventbridge._pattern_event_view(event)
         last.failure = delivery_failure(target, rule["Arn"])
         if last.failure is None:
-            invoke(target, event, rule, view)
+            if parse_arn(target["Arn"]).service == "logs":
+                # MiniStack delivers to no log group.
+                log_target.deliver(target["Arn"], compact(view.event_with_detail()))
+            else:
+                invoke(target, event, rule, view)
         failure: DeliveryFailure | None = last.failure
         if failure is None:
             return
@@ -109,6 +105,8 @@ def delivery_failure(target: Data, rule_arn: str) -> DeliveryFailure | None:
             or _policy_failure(_queue_policy(queue), "sqs:SendMessage", arn, rule_arn)
             or _key_failure(arn, rule_arn)
         )
+    if service == "logs":
+        return log_target.failure(arn, rule_arn)
     if service == "sns" and arn not in sns._topics:
         return DeliveryFailure("NO_RESOURCE", f"Topic does not exist: {arn}")
     return None
@@ -138,7 +136,9 @@ def _key_failure(arn: str, rule_arn: str) -> DeliveryFailure | None:
     lacking = key_use.refused_for_service(PRINCIPAL, key_use.of_queue(arn), key_use.WRITE, rule_arn)
     if lacking is None:
         return None
-    return DeliveryFailure("NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {lacking} on the key of {arn}")
+    return DeliveryFailure(
+        "NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {lacking} on the key of {arn}"
+    )
 
 
 def _queue_policy(queue: Data) -> Policy:
