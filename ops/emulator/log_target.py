@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import Any, Final
 
 from ministack.services import cloudwatch_logs
 
@@ -17,8 +17,8 @@ from ops.emulator.delivery import DeliveryFailure
 from ops.emulator.permissions import Policy
 from ops.emulator.principals import by_service
 
-PRINCIPAL = "events.amazonaws.com"
-MILLISECONDS = 1000
+PRINCIPAL: Final = "events.amazonaws.com"
+MILLISECONDS: Final = 1000
 
 
 def failure(arn: str, rule_arn: str) -> DeliveryFailure | None:

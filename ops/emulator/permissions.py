@@ -227,7 +227,7 @@ def _evaluated(call: Call) -> iam_evaluator.EvalContext:
     secure = keys.pop("aws:securetransport", "true")
     account = responses.get_account_id()
     return iam_evaluator.EvalContext(
-        # A service is no principal of the account: only "*" or its own name matches it.
+        # A service belongs to no account: only "*" or its own name matches it.
         principal_arn="*" if call.is_by_service else call.caller,
         principal_type="Service" if call.is_by_service else "AssumedRole",
         principal_account="" if call.is_by_service else account,

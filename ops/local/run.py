@@ -82,7 +82,7 @@ def run(
             with services.watch.guarding("during set-up"):
                 drive.register_source(services.aws, EVENT_SOURCE)
             step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
-        with services.watch.guarding("during the deploy"), _telling_refusals(services.aws, console):
+        with services.watch.guarding("during the deploy"), _reporting_refusals(services.aws, console):
             deployment = deploy(services, steps)
         with services.watch.guarding("while events were sent"):
             report = drive_events(deployment, samples, steps)
@@ -142,7 +142,7 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
 
 
 @contextmanager
-def _telling_refusals(aws: Aws, console: Console) -> Iterator[None]:
+def _reporting_refusals(aws: Aws, console: Console) -> Iterator[None]:
     """Print what no policy allows if the deploy fails: Terraform names the error of AWS alone."""
     try:
         yield

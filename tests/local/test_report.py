@@ -51,7 +51,7 @@ def answered(given: Row, *statuses: int) -> Row:
 def test_a_complete_run_passes() -> None:
     assert REPORT.passed
     assert REPORT.verdict() == (
-        "passed: 1 of 1 deliveries accounted for, 1 audited, none applied twice, second plan 0 changes"
+        "passed: 1 of 1 deliveries accounted for, 1 audited, none applied twice, 0 calls refused, second plan 0 changes"
     )
 
 

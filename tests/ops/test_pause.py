@@ -109,7 +109,9 @@ def deploy(aws: Aws) -> Deployed:
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     with running_emulator(tmp_path_factory.mktemp("pause-aws")) as url:
-        yield deploy(Aws(url, REGION))
+        aws = Aws(url, REGION)
+        roles.administrator(aws)
+        yield deploy(aws)
 
 
 @pytest.fixture
