@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from ops.console import PlainConsole
 from ops.local.accounting import Row, SentEvent
-from ops.local.observations import ApiRequest, Outcome, ParkedMessage
+from ops.local.observations import ApiRequest, Outcome, ParkedMessage, RefusedCall
 from ops.local.report import (
     LocalReport,
     TerraformFacts,
@@ -22,6 +22,7 @@ from ops.local.report import (
     parked_lines,
     percentile,
     queues_line,
+    refused_lines,
     verdict_line,
     write,
 )
@@ -42,6 +43,11 @@ REPORT = LocalReport(
 )
 
 
+REFUSED = RefusedCall(
+    "role audit", "s3:PutObject", "arn:aws:s3:::ledger/audit", 2, "needs s3:PutObject in role audit"
+)
+
+
 def answered(given: Row, *statuses: int) -> Row:
     """The row with one request for each status that the API answered."""
     [request] = given.requests
@@ -51,7 +57,8 @@ def answered(given: Row, *statuses: int) -> Row:
 def test_a_complete_run_passes() -> None:
     assert REPORT.passed
     assert REPORT.verdict() == (
-        "passed: 1 of 1 deliveries accounted for, 1 audited, none applied twice, 0 calls refused, second plan 0 changes"
+        "passed: 1 of 1 deliveries accounted for, 1 audited, none applied twice, 0 calls refused, "
+        "second plan 0 changes"
     )
 
 
@@ -79,6 +86,15 @@ def test_an_event_that_was_applied_twice_is_named(rows: tuple[Row, ...]) -> None
     assert "evt_2" not in report.verdict()
 
 
+def test_a_refused_call_is_named_with_what_would_allow_it() -> None:
+    assert [str(line) for line in refused_lines([REFUSED])] == [
+        "1 refused call:",
+        "  role audit: s3:PutObject on arn:aws:s3:::ledger/audit",
+        "    needs s3:PutObject in role audit",
+    ]
+    assert list(refused_lines([])) == []
+
+
 @pytest.mark.parametrize(
     "report",
     [
@@ -87,8 +103,16 @@ def test_an_event_that_was_applied_twice_is_named(rows: tuple[Row, ...]) -> None
         replace(REPORT, rows=(answered(row("applied"), 200, 201), answered(row("duplicate")))),
         replace(REPORT, rows=(row("applied", audited=False),)),
         replace(REPORT, terraform=replace(REPORT.terraform, second_plan_changes=1)),
+        replace(REPORT, refused=(REFUSED,)),
     ],
-    ids=["no outcome", "applied twice", "succeeded twice", "not audited", "second plan with changes"],
+    ids=[
+        "no outcome",
+        "applied twice",
+        "succeeded twice",
+        "not audited",
+        "second plan with changes",
+        "refused",
+    ],
 )
 def test_an_incomplete_run_fails(report: LocalReport) -> None:
     assert not report.passed
