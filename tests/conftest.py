@@ -31,6 +31,7 @@ KINDS = {
     "local": "embedded",
     "model": "unit",
     "ops": "embedded",
+    "policies": "embedded",
     "terraform": "embedded",
     "unit": "unit",
 }

@@ -53,6 +53,8 @@ UNPACK_BINDINGS = (
 CATEGORIES = ("default", "functions", "develop")
 # The first import writes bytecode: most modules of the Terraform bindings are never imported.
 PIP_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
+# A package must not run a script when it is installed.
+NPM_OPTIONS = ("--ignore-scripts", "--no-audit", "--no-fund")
 STOP_SECONDS = 5.0
 REDRAW_SECONDS = 0.2
 # It runs the checkout in which it is, also a moved or linked one. The shell starts the interpreter, because a
@@ -191,6 +193,41 @@ def install_tool(category: str) -> Path:
             if not _is_installed(folder, (category,)):
                 _install_into(folder, (category,))
     return folder / "bin"
+
+
+def install_node_tool(source: Path) -> Path:
+    """Install a Node.js program into its own folder of `.tools`, unless it is there; return the folder.
+
+    Parameters
+    ----------
+    source
+        The program's folder: its scripts, `package.json`, and `package-lock.json` with the packages' hashes.
+
+    Raises
+    ------
+    SetupError
+        npm is missing, or a package can't be installed.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SetupError(
+            "npm is not on PATH: install Node.js 20 or newer, which brings it (https://nodejs.org)"
+        )
+    folder = TOOLS / source.name
+    digest = hashlib.sha256()
+    for file in sorted(source.iterdir()):
+        digest.update(f"{file.name} ".encode() + file.read_bytes())
+    with LOCK_FILE.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = _stamp(folder)
+        if not stamp.is_file() or stamp.read_text() != digest.hexdigest():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(source, folder)
+            with _temporary_folder():
+                what = f"install the locked packages of {source.name} into {folder.relative_to(ROOT)}"
+                _run(InstallStep(what, (npm, "ci", "--prefix", folder.resolve(), *NPM_OPTIONS)), "1/1")
+            stamp.write_text(digest.hexdigest())
+    return folder
 
 
 def _is_installed(folder: Path, categories: Sequence[str]) -> bool:

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from ops import ROOT
 from ops.emulator.fixes import FIXES
 from tests.emulator.process import Emulator, running
 from tests.emulator.scenarios import SCENARIOS
 
+# Shown wrong without the fix, and right with it, by calling the functions: no server is needed.
+CALLED_DIRECTLY = {"policy-evaluation": "tests/policies/test_evaluator.py"}
 
-def test_every_fix_has_a_scenario() -> None:
-    assert set(SCENARIOS) == {fix.name for fix in FIXES}
+
+def test_every_fix_has_a_scenario_or_a_test_of_its_own() -> None:
+    assert {*SCENARIOS, *CALLED_DIRECTLY} == {fix.name for fix in FIXES}
+    for file in CALLED_DIRECTLY.values():
+        assert (ROOT / file).exists()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -105,6 +105,62 @@ def test_a_failing_step_shows_its_output(capsys: pytest.CaptureFixture[str]) -> 
     assert re.fullmatch(r"setup: 2/2 fail … \d+\.\d s\nno space left\n", capsys.readouterr().err)
 
 
+ORACLE = install.ROOT / "tests" / "policies" / "oracle"
+
+
+def test_every_package_of_the_oracle_has_a_hash_and_no_address() -> None:
+    lock = json.loads((ORACLE / "package-lock.json").read_text())
+    packages = {name: package for name, package in lock["packages"].items() if name}
+    assert packages
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
+    assert "omit-lockfile-registry-resolved=true" in (ORACLE / ".npmrc").read_text().splitlines()
+
+
+@pytest.fixture
+def node_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program without packages, and `.tools` of its own to install it into."""
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "TOOLS", tmp_path / ".tools")
+    monkeypatch.setattr(install, "LOCK_FILE", tmp_path / ".setup.lock")
+    monkeypatch.setattr(install, "TEMPORARY", tmp_path / "build")
+    source = tmp_path / "source" / "counter"
+    source.mkdir(parents=True)
+    (source / "count.mjs").write_text("console.log(1)\n")
+    (source / "package.json").write_text('{"name": "counter", "private": true}')
+    root = {"": {"name": "counter"}}
+    lock = {"name": "counter", "lockfileVersion": 3, "requires": True, "packages": root}
+    (source / "package-lock.json").write_text(json.dumps(lock))
+    return source
+
+
+def test_a_node_tool_is_installed_once_and_again_when_it_changes(
+    node_tool: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = install.install_node_tool(node_tool)
+    assert (installed / "count.mjs").read_text() == "console.log(1)\n"
+    assert "install the locked packages of counter into .tools/counter … " in capsys.readouterr().err
+    install.install_node_tool(node_tool)
+    assert not capsys.readouterr().err
+    (node_tool / "count.mjs").write_text("console.log(2)\n")
+    assert (install.install_node_tool(node_tool) / "count.mjs").read_text() == "console.log(2)\n"
+
+
+def test_a_node_tool_whose_lock_is_another_is_refused(node_tool: Path) -> None:
+    package = '{"name": "counter", "private": true, "dependencies": {"left-pad": "1.3.0"}}'
+    (node_tool / "package.json").write_text(package)
+    for _ in range(2):
+        with pytest.raises(install.SetupError, match="could not install the locked packages of counter"):
+            install.install_node_tool(node_tool)
+
+
+def test_a_missing_npm_is_named(node_tool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(node_tool))
+    with pytest.raises(install.SetupError, match=r"npm is not on PATH: install Node.js 20 or newer"):
+        install.install_node_tool(node_tool)
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
