@@ -215,14 +215,14 @@ def install_node_tool(source: Path) -> Path:
         )
     folder = TOOLS / source.name
     digest = hashlib.sha256()
-    for file in sorted(source.iterdir()):
+    for file in sorted(path for path in source.iterdir() if path.is_file()):
         digest.update(f"{file.name} ".encode() + file.read_bytes())
     with LOCK_FILE.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = _stamp(folder)
         if not stamp.is_file() or stamp.read_text() != digest.hexdigest():
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(source, folder)
+            shutil.copytree(source, folder, ignore=shutil.ignore_patterns("node_modules"))
             with _temporary_folder():
                 what = f"install the locked packages of {source.name} into {folder.relative_to(ROOT)}"
                 _run(InstallStep(what, (npm, "ci", "--prefix", folder.resolve(), *NPM_OPTIONS)), "1/1")

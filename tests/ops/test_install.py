@@ -138,7 +138,11 @@ def node_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_node_tool_is_installed_once_and_again_when_it_changes(
     node_tool: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # What npm left there when somebody changed the lock file.
+    (node_tool / "node_modules").mkdir()
+    (node_tool / "node_modules" / "planted.mjs").touch()
     installed = install.install_node_tool(node_tool)
+    assert not (installed / "node_modules" / "planted.mjs").exists()
     assert (installed / "count.mjs").read_text() == "console.log(1)\n"
     assert "install the locked packages of counter into .tools/counter … " in capsys.readouterr().err
     install.install_node_tool(node_tool)
