@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from functions import __version__
 from ops import signals
-from ops.commands import api, bundles, chaos, deploy, dlq, local, pause, reconcile, replay
+from ops.commands import api, bundles, chaos, customer, deploy, dlq, local, pause, reconcile, replay
 from ops.console import print_error, print_line
 from ops.errors import OperatorError
 
@@ -21,7 +21,7 @@ NAME: Final = "huntaze-stripe"
 # The panels of `--help`, in the order in which somebody needs the commands; others go to the last one.
 PANELS: Final = {
     "Deploy": ("bootstrap", "plan", "deploy", "adopt", "destroy"),
-    "Operate": ("dlq", "replay", "reconcile", "pause", "resume"),
+    "Operate": ("dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "bundles", "api"),
 }
 # What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
@@ -54,7 +54,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 failed, or something is left; 2 wrong usage; 130 interrupted (143 by "
     "SIGTERM). docs/operations.md says more.",
 )
-for module in (deploy, dlq, replay, reconcile, pause, local, chaos, bundles, api):
+for module in (deploy, dlq, replay, reconcile, pause, customer, local, chaos, bundles, api):
     module.register(app)
 
 

@@ -178,6 +178,21 @@ def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
         raise OperatorError("nothing was changed")
 
 
+def confirm_by_typing(question: str, expected: str, *, yes: bool, as_json: bool = False) -> None:
+    """Ask before a change that nobody can undo; only the expected text confirms it.
+
+    Raises
+    ------
+    OperatorError
+        Something else was typed, or there is no terminal to ask on.
+    """
+    if yes:
+        return
+    require_terminal(as_json=as_json)
+    if typer.prompt(plain(question), default="", show_default=False) != expected:
+        raise OperatorError("nothing was changed")
+
+
 def require_terminal(*, as_json: bool, yes: bool = False, dry_run: bool = False) -> None:
     """Refuse a command that will have to ask and has no terminal for it, before it does anything.
 

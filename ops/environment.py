@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -169,6 +170,22 @@ class Environment:
     def secret_id(self, key: str) -> str:
         """Return the id of the secret for one of `names.SECRET_KEYS`."""
         return names.SECRET_NAMES[key].format(environment=self.name)
+
+    def secret(self, key: str) -> str:
+        """Return the deployed value of one of `names.SECRET_KEYS`; empty if its secret holds none.
+
+        Raises
+        ------
+        OperatorError
+            AWS refuses or does not answer, or there is no such secret.
+        """
+        secret_id = self.secret_id(key)
+        with aws_errors(f"the secret {secret_id}"):
+            answer = self.client("secretsmanager").get_secret_value(SecretId=secret_id)
+        try:
+            return str(json.loads(answer["SecretString"]).get(key, "")).strip()
+        except (AttributeError, KeyError, ValueError):
+            return ""
 
 
 def connect(name: str, *, bus: bool = True) -> Environment:

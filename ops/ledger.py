@@ -6,7 +6,8 @@ import logging
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol
@@ -14,7 +15,7 @@ from typing import Any, Final, Protocol
 import psycopg
 
 from functions.ledger.connection import connect
-from functions.ledger.reader import KnownEvents, LedgerReader
+from functions.ledger.reader import KnownEvents, LedgerReader, whole
 from functions.shared import names, telemetry
 from functions.shared.errors import ConfigurationError, EventError
 from ops.environment import Environment
@@ -51,7 +52,7 @@ class Ledger(Protocol):
         """Return which of the events the ledger holds."""
 
     def event(self, event_id: str) -> dict[str, Any] | None:
-        """Return an event as the ledger holds it, to send it; it holds personal data."""
+        """Return an event as the ledger holds it, to send it; None if its personal values were erased."""
 
     def events(self, since: datetime, until: datetime) -> EventsByType:
         """Return the events that reached the bus from `since` to before `until`."""
@@ -89,7 +90,7 @@ class PostgresLedger:
     def event(self, event_id: str) -> dict[str, Any] | None:
         """Return an event as its row holds it."""
         query = "SELECT payload FROM stripe_event_ledger WHERE event_id = %s"
-        return next((payload for (payload,) in self._rows(query, (event_id,))), None)
+        return next((whole(payload) for (payload,) in self._rows(query, (event_id,))), None)
 
     def events(self, since: datetime, until: datetime) -> EventsByType:
         """Return the events first seen in the window; an earlier one that came again is not among them."""
@@ -99,30 +100,53 @@ class PostgresLedger:
         return _by_type(rows)
 
     def _rows(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        try:
-            with connect(
-                self._database_url,
-                connect_timeout=CONNECT_SECONDS,
-                application_name="huntaze-stripe",
-                prepare_threshold=None,
-            ) as connection:
-                connection.execute(f"SET LOCAL statement_timeout = {STATEMENT_MILLISECONDS}")
-                return connection.execute(query.encode(), values).fetchall()
-        except psycopg.errors.UndefinedTable:
-            # As an empty ledger, it would make reconcile send every event of Stripe's list again.
-            raise OperatorError(
-                "the database of DATABASE_URL has no table stripe_event_ledger, which the audit function "
-                "creates: use the environment's own database, or unset DATABASE_URL to read the ledger bucket"
-            ) from None
-        except ConfigurationError as error:
-            raise OperatorError(error.reason) from None
-        except (psycopg.Error, UnicodeError) as error:
-            # UnicodeError: an invalid host name. Without the cause: psycopg's messages quote the connection
-            # string.
-            raise OperatorError(
-                f"can't read the ledger in PostgreSQL ({type(error).__name__}): check DATABASE_URL, or unset "
-                "it to read the ledger bucket"
-            ) from None
+        with connected(self._database_url, instead=", or unset it to read the ledger bucket") as connection:
+            return connection.execute(query.encode(), values).fetchall()
+
+
+@contextmanager
+def connected(
+    database_url: str, *, purpose: str = "read", instead: str = "", milliseconds: int = STATEMENT_MILLISECONDS
+) -> Iterator[psycopg.Connection]:
+    """Connect to the ledger in PostgreSQL for one transaction.
+
+    Parameters
+    ----------
+    purpose
+        What is done with the ledger.
+    instead
+        What an operator can do instead of correcting DATABASE_URL.
+    milliseconds
+        The longest statement.
+
+    Raises
+    ------
+    OperatorError
+        The database can't be used.
+    """
+    try:
+        with connect(
+            database_url,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="huntaze-stripe",
+            prepare_threshold=None,
+        ) as connection:
+            connection.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+            yield connection
+    except psycopg.errors.UndefinedTable:
+        # As an empty ledger, it would make reconcile send every event of Stripe's list again.
+        raise OperatorError(
+            "the database of DATABASE_URL has no table stripe_event_ledger, which the audit function "
+            f"creates: use the environment's own database{instead}"
+        ) from None
+    except ConfigurationError as error:
+        raise OperatorError(error.reason) from None
+    except (psycopg.Error, UnicodeError) as error:
+        # UnicodeError: an invalid host name. Without the cause: psycopg's messages quote the connection
+        # string.
+        raise OperatorError(
+            f"can't {purpose} the ledger in PostgreSQL ({type(error).__name__}): check DATABASE_URL{instead}"
+        ) from None
 
 
 class S3Ledger:

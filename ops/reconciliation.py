@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -40,18 +39,13 @@ def stripe(environment: Environment) -> StripeApi:
 
 
 def _key_of_secret(environment: Environment) -> str:
-    secret = environment.secret_id(names.STRIPE_SECRET_KEY)
-    with aws_errors(f"the secret {secret}"):
-        answer = environment.client("secretsmanager").get_secret_value(SecretId=secret)
-    try:
-        key = json.loads(answer["SecretString"]).get(names.STRIPE_SECRET_KEY, "").strip()
-    except (AttributeError, KeyError, ValueError):
-        key = ""
+    key = environment.secret(names.STRIPE_SECRET_KEY)
     if not key:
         raise OperatorError(
-            f"the secret {secret} has no {names.STRIPE_SECRET_KEY}: export it, or deploy with it exported"
+            f"the secret {environment.secret_id(names.STRIPE_SECRET_KEY)} has no {names.STRIPE_SECRET_KEY}: "
+            "export it, or deploy with it exported"
         )
-    return str(key)
+    return key
 
 
 @dataclass

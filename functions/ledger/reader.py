@@ -140,7 +140,7 @@ class LedgerReader:
                 yield from found
 
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
-        """Return an event as an object holds it, or None.
+        """Return an event as an object holds it, or None; None too for one whose values were erased.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class LedgerReader:
             try:
                 record = json.loads(line)
                 if record["event_id"] == event_id:
-                    return dict(record["envelope"]["detail"])
+                    return whole(dict(record["envelope"]["detail"]))
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue
         return None
@@ -176,15 +176,7 @@ class LedgerReader:
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(MAXIMUM_BYTES + 1)
         except aws.AwsError as error:
             raise aws.fault(RESOURCE, error) from error
-        if not body:
-            return [], False
-        decompressor = zlib.decompressobj(_GZIP)
-        try:
-            content = decompressor.decompress(body, MAXIMUM_BYTES)
-        except zlib.error:
-            return [], True
-        whole = decompressor.eof and not decompressor.unused_data
-        return (content.splitlines(), False) if whole else ([], True)
+        return lines_of(body)
 
 
 class KnownEvents:
@@ -224,7 +216,7 @@ class KnownEvents:
         return wanted & self._where.keys()
 
     def event(self, event_id: str) -> dict[str, Any] | None:
-        """Return an event as it was first delivered, or None if the ledger does not hold it."""
+        """Return an event as it was first delivered, or None if the ledger does not hold it whole."""
         if not self.known([event_id]):
             return None
         return self._reader.event(self._where[event_id], event_id)
@@ -237,6 +229,24 @@ class KnownEvents:
         self._read = total
         self._after = page.last or self._after
         return page.last is not None
+
+
+def lines_of(body: bytes) -> tuple[list[bytes], bool]:
+    """Return the lines of an object's content, at most `MAXIMUM_BYTES`, and whether it is damaged."""
+    if not body:
+        return [], False
+    decompressor = zlib.decompressobj(_GZIP)
+    try:
+        content = decompressor.decompress(body, MAXIMUM_BYTES)
+    except zlib.error:
+        return [], True
+    complete = decompressor.eof and not decompressor.unused_data
+    return (content.splitlines(), False) if complete else ([], True)
+
+
+def whole(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an event of the ledger to send it, or None if its values were erased: it is not Stripe's."""
+    return None if names.ERASED in event else event
 
 
 def _may_hold(key: str, latest: datetime) -> bool:

@@ -131,5 +131,9 @@ LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 # FIFO message group, in the audit queue, of the event types that no handler takes.
 OTHER_MESSAGE_GROUP: Final = "other"
 
-# Where forced replays are recorded in the ledger bucket.
+# Where forced replays are recorded in the ledger bucket, and where erasures of a customer are.
 REPLAYS_PREFIX: Final = "replays/"
+ERASURES_PREFIX: Final = "erasures/"
+
+# Key of an event in the ledger whose personal values were erased, with the time of the erasure.
+ERASED: Final = "erased"

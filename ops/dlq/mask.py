@@ -1,7 +1,8 @@
-"""Mask personal data: only values that are known to be harmless stay.
+"""Mask or erase personal data: only values that are known to be harmless stay.
 
 A string stays if both its key and its form are on the list, a number if its key is. So an e-mail address
-under `id` is masked, and so is a date of birth, although it is a number.
+under `id` is masked, and so is a date of birth, although it is a number. This list is the only one: `dlq
+show` masks by it what `customer erase` erases for ever.
 """
 
 from __future__ import annotations
@@ -79,10 +80,12 @@ _NUMBERS: Final = re.compile(
     r"|[a-z_]+_(at|start|end|count|percent|attempt|anchor)|status|statusCode|approximateInvokeCount"
     r"|pending_webhooks"
 )
+# A promotion code's `code` may spell a name; an operator needs the same key of an error, the ledger does not.
+_ERASED_TOO: Final = frozenset({"code"})
 # Keys are Stripe's, or somebody's own; one that is not a plain word may be anything.
 _KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 # Below these, merchants and customers write free text, names of fields included.
-_FREE: Final = frozenset({"metadata", "custom_fields", "custom_text", "answer"})
+FREE: Final = frozenset({"metadata", "custom_fields", "custom_text", "answer"})
 
 
 class TooDeepError(ValueError):
@@ -98,6 +101,36 @@ def masked(document: Any, *, words: Collection[str] = ()) -> Any:
         It is nested too deeply.
     """
     return _value(document, "", frozenset(words), free=False, depth=0)
+
+
+def erased(value: Any, key: str = "", *, keep: str = "", depth: int = 0) -> Any:
+    """Return a JSON value with null for all that may be personal; erasing it again changes nothing.
+
+    Objects and lists keep their structure. Keys that are not Stripe's go, and so does what is nested deeper
+    than `DEEPEST`.
+
+    Parameters
+    ----------
+    key
+        The key that holds the value, or the list with it.
+    keep
+        A string that stays: the id of the customer, which may be of any form.
+    """
+    if isinstance(value, bool):
+        return value
+    if key in FREE or key in _ERASED_TOO or depth >= DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {
+            name: erased(below, name, keep=keep, depth=depth + 1)
+            for name, below in value.items()
+            if _KEY.fullmatch(name)
+        }
+    if isinstance(value, list):
+        return [erased(below, key, keep=keep, depth=depth + 1) for below in value]
+    if isinstance(value, str):
+        return value if value == keep or _harmless(value, key) else None
+    return value if _NUMBERS.fullmatch(key) else None
 
 
 def check_depth(document: Any) -> None:
@@ -131,7 +164,7 @@ def _value(value: Any, key: str, words: frozenset[str], *, free: bool, depth: in
         return {
             # By its number: two masked keys are not one.
             f"{MASKED} {number}" if free or not _KEY.fullmatch(name) else name: _value(
-                below, name, words, free=free or name in _FREE, depth=depth + 1
+                below, name, words, free=free or name in FREE, depth=depth + 1
             )
             for number, (name, below) in enumerate(value.items(), 1)
         }

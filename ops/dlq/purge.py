@@ -147,7 +147,7 @@ def write(file: Path, messages: Messages, *, new: bool) -> None:
         descriptor = os.open(file, flags, 0o600)
         with os.fdopen(descriptor, "wb") as out:
             for message, queue in messages:
-                out.write(json.dumps(_whole(message, queue)).encode() + b"\n")
+                out.write(json.dumps(whole_message(message, queue)).encode() + b"\n")
             out.flush()
             os.fsync(out.fileno())
         if new:
@@ -158,7 +158,7 @@ def write(file: Path, messages: Messages, *, new: bool) -> None:
                 os.close(folder)
 
 
-def _whole(message: DeadLetterMessage, queue: NamedQueue) -> dict[str, Any]:
+def whole_message(message: DeadLetterMessage, queue: NamedQueue) -> dict[str, Any]:
     """Return a message as SQS returned it, without client secrets of Stripe."""
     return {
         "queue": queue.messages.name,

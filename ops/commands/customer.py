@@ -1,0 +1,142 @@
+"""`huntaze-stripe customer`: export or erase the personal data of one customer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops import DEFAULT_ENVIRONMENT, times
+from ops.commands.options import DryRun, Env, Json, Yes
+from ops.console import open_console, print_json, print_line, require_terminal
+from ops.errors import OperatorError
+from ops.progress import Steps
+
+if TYPE_CHECKING:
+    from ops.customer.holdings import Holdings
+
+Customer = Annotated[
+    str, typer.Argument(metavar="CUSTOMER", help="The customer's id at Stripe, such as cus_NffrFeUfNV2Hib.")
+]
+Since = Annotated[
+    str,
+    typer.Option(
+        metavar="TIME",
+        help="Read no object of the ledger from before: an ISO time in UTC, or 90d. Default: read all.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(no_args_is_help=True, help="Export or erase the personal data of one customer.")
+    for command in (export, erase):
+        group.command()(command)
+    app.add_typer(group, name="customer")
+
+
+def export(
+    customer: Customer,
+    env: Env = DEFAULT_ENVIRONMENT,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="The file; default build/customers/ENV-CUSTOMER.json."),
+    ] = None,
+    since: Since = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write everything held about a customer to one JSON file that only you can read.
+
+    It reads the ledger in S3, all versions included, and in PostgreSQL, the dead-letter queues and the
+    idempotency table, and changes none of them. It fails if something could not be read; the file then says
+    what.
+    """
+    _check(customer)
+    from ops.customer import export as exports
+
+    file = output or exports.default_file(env, customer)
+    exports.check(file, force=force)
+    steps = Steps(open_console(as_json=as_json))
+    now = datetime.now(UTC)
+    found = _find(customer, env, since, now, steps)
+    exports.write(file, exports.document(found, now), force=force)
+    print_line(f"{found.events} events of {customer} are in {file}; it holds personal data", as_json=as_json)
+    if as_json:
+        print_json(exports.summary(found) | {"file": str(file)})
+    if lacking := exports.missing(found):
+        raise OperatorError("; ".join(lacking))
+
+
+def erase(
+    customer: Customer,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why, without personal data; recorded in the ledger's bucket.")
+    ],
+    env: Env = DEFAULT_ENVIRONMENT,
+    since: Since = "",
+    parked: Annotated[
+        str,
+        typer.Option(
+            metavar="purge", help="`purge` also deletes the customer's messages from the dead-letter queues."
+        ),
+    ] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a customer's personal values; ids, times and amounts stay.
+
+    It rewrites the ledger's objects and deletes their former versions, and replaces the payloads of rows.
+    Nothing is applied twice afterwards, and nothing is found missing. It refuses before any change if a lock
+    forbids a part, or if messages of the customer wait in a dead-letter queue.
+
+    It shows what it would change and asks for the customer's id. An interrupted run can be repeated.
+    """
+    _check(customer)
+    if not reason.strip():
+        raise OperatorError("invalid --reason '': write why the customer is erased", usage=True)
+    if parked not in ("", "purge"):
+        raise OperatorError(f"invalid --parked {parked!r}: expected purge", usage=True)
+    require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
+    from ops.customer import erasure
+    from ops.customer import plan as plans
+
+    console = open_console(as_json=as_json)
+    steps = Steps(console)
+    now = datetime.now(UTC)
+    plan = plans.make(_find(customer, env, since, now, steps), now, purges=parked == "purge", steps=steps)
+    plan.show(console)
+    if plan.problems:
+        raise OperatorError(f"nothing was changed: {'; '.join(plan.problems)}")
+    document = {"dry_run": dry_run, **plan.document(), "record": None}
+    if dry_run:
+        print_line("dry run: nothing was changed", as_json=as_json)
+    elif plan.empty:
+        print_line(f"nothing to erase: no store holds a personal value of {customer}", as_json=as_json)
+    else:
+        plan.confirm(yes=yes, as_json=as_json)
+        document["record"] = erasure.run(plan, reason.strip(), steps)
+        print_line(f"erased; who, when and why is in {document['record']}", as_json=as_json)
+    if as_json:
+        print_json(document)
+
+
+def _check(customer: str) -> None:
+    from functions.shared import names
+
+    if not names.STRIPE_ID.fullmatch(customer):
+        raise OperatorError(
+            f"invalid customer {customer!r}: expected the id of a Stripe customer such as cus_NffrFeUfNV2Hib",
+            usage=True,
+        )
+
+
+def _find(customer: str, env: str, since: str, now: datetime, steps: Steps) -> Holdings:
+    from ops import environment as environments
+    from ops.customer import holdings
+
+    first = times.parse_time(since, "--since", now) if since else None
+    return holdings.find(environments.connect(env, bus=False), customer, first, steps)
