@@ -117,7 +117,7 @@ def erase(
     elif plan.empty:
         print_line(f"nothing to erase: no store holds a personal value of {customer}", as_json=as_json)
     else:
-        plan.confirm(yes=yes, as_json=as_json)
+        plan.ask(yes=yes, as_json=as_json)
         document["record"] = erasure.run(plan, reason.strip(), steps)
         print_line(f"erased; who, when and why is in {document['record']}", as_json=as_json)
     if as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Any
+from typing import Any, Final
 
 from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.errors import EventError
@@ -14,7 +14,7 @@ from ops.dlq.interrupts import Interruption
 from ops.dlq.queues import NamedQueue
 from ops.progress import Steps
 
-NOBODY = About(frozenset(), frozenset())
+NOBODY: Final = About(frozenset(), frozenset())
 
 
 def whom(message: DeadLetterMessage, customer: str) -> About:

@@ -102,7 +102,7 @@ class Plan:
                 soft_wrap=True,
             )
 
-    def confirm(self, *, yes: bool, as_json: bool) -> None:
+    def ask(self, *, yes: bool, as_json: bool) -> None:
         """Ask for the customer's id.
 
         Raises

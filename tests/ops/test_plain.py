@@ -274,7 +274,14 @@ def test_lines_questions_and_documents_are_plain(
     monkeypatch.setattr(typer, "confirm", answer)
     monkeypatch.setattr(sys, "stdin", Terminal())
     confirm(value, yes=False)
-    assert asked == [plain(value)]
+
+    def type_in(question: str, **_options: object) -> str:
+        asked.append(question)
+        return "the id"
+
+    monkeypatch.setattr(typer, "prompt", type_in)
+    confirm_by_typing(value, "the id", yes=False)
+    assert asked == [plain(value)] * 2
 
 
 # What writes to a terminal by itself, and why it may.
