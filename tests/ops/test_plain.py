@@ -21,7 +21,7 @@ from ops import ROOT, cli
 from ops.chaos import report as chaos_reports
 from ops.chaos.verdict import Verdict, Violation
 from ops.commands import reconcile
-from ops.console import PlainConsole, confirm, print_error, print_json, print_line, styled
+from ops.console import PlainConsole, confirm, confirm_by_typing, print_error, print_json, print_line, styled
 from ops.dlq import tables
 from ops.dlq.drain import QueueCounts
 from ops.dlq.queues import NamedQueue
