@@ -85,7 +85,7 @@ def _build(
     contents = {name: distributions(handlers, target) for name, handlers in BUNDLES.items()}
     site = scratch / "site"
     progress(f"packages for {target.name}")
-    _install({item.name: item for items in contents.values() for item in items}, target, site)
+    install({item.name: item for items in contents.values() for item in items}, target, site)
     shutil.copytree(ROOT / PACKAGE, site / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
     interpreter = find_interpreter(target)
     progress(bytecode_line(target, interpreter))
@@ -118,7 +118,14 @@ def bytecode_line(target: Target, interpreter: Path | None) -> str:
     return f"bytecode by {target.runtime}"
 
 
-def _install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
+def install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
+    """Install locked distributions for a target into a folder, from wheels whose hashes the lock has.
+
+    Raises
+    ------
+    OperatorError
+        Pip can't install them.
+    """
     requirements = site.with_suffix(".txt")
     requirements.write_text("".join(f"{items[name].requirement()}\n" for name in sorted(items)))
     command = [
@@ -140,7 +147,7 @@ def _install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
     )
     if done.returncode != 0:
         raise OperatorError(
-            f"pip can't install the functions' packages for {target.name}: {_reason(done.stderr)}; "
+            f"pip can't install the packages for {target.name}: {_reason(done.stderr)}; "
             "check that pip reaches its package index (`pip config list`)"
         )
 

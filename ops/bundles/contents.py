@@ -31,7 +31,7 @@ RUNTIME_PROVIDED: Final = frozenset({"boto3", "botocore", "s3transfer", "python-
 
 @dataclass(frozen=True)
 class Locked:
-    """One distribution of the lock's `functions` category."""
+    """One distribution of the lock."""
 
     name: str
     version: str
@@ -44,8 +44,8 @@ class Locked:
         return f"{self.name}{self.version}{hashes}"
 
 
-def locked() -> dict[str, Locked]:
-    """Read the `functions` category of Pipfile.lock."""
+def locked(category: str = PACKAGE) -> dict[str, Locked]:
+    """Read a category of Pipfile.lock, by default `functions`."""
     document: dict[str, Any] = json.loads((ROOT / "Pipfile.lock").read_text())
     return {
         canonicalize_name(name): Locked(
@@ -54,7 +54,7 @@ def locked() -> dict[str, Locked]:
             hashes=tuple(entry["hashes"]),
             extras=tuple(entry.get("extras", ())),
         )
-        for name, entry in document[PACKAGE].items()
+        for name, entry in document[category].items()
     }
 
 

@@ -1,18 +1,38 @@
-"""Find an interpreter of the target's version on this machine, which compiles the bytecode."""
+"""Find the target's Python on this machine: it compiles the bytecode, and runs functions locally."""
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from ops.bundles.target import Target
+from ops.bundles.target import LAMBDA, LINUX, Target
 
+CURRENT: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PLACES: Final = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/opt/*/bin", "/usr/local/*/bin")
+
+
+@cache
+def host_target() -> Target:
+    """Return the target that the embedded AWS runs functions on: Lambda's Python where this machine has it.
+
+    Otherwise it is the current interpreter. A Linux with glibc runs Lambda's wheels; macOS and Linux with musl
+    have wheels of their own.
+    """
+    architecture = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
+    system = platform.system().lower()
+    if system == LINUX and platform.libc_ver()[0] != "glibc":
+        system = "musl"
+    lambdas = Target(architecture, LAMBDA.runtime, system)
+    if find_interpreter(lambdas):
+        return lambdas
+    return Target(architecture, CURRENT, system)
 
 
 def find_interpreter(target: Target) -> Path | None:
@@ -24,7 +44,7 @@ def find_interpreter(target: Target) -> Path | None:
 
 
 def _candidates(target: Target) -> Iterator[Path]:
-    if target.runtime == f"python{sys.version_info.major}.{sys.version_info.minor}":
+    if target.runtime == CURRENT:
         yield Path(sys.executable)
     on_path = shutil.which(target.runtime)
     if on_path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +17,7 @@ class Target:
     """A Lambda architecture (`arm64`, `x86_64`) and runtime (`python3.13`).
 
     `system` differs from Lambda's `linux` only if the functions run on a machine of another kind. Pip then
-    selects the wheels of that machine.
+    selects the wheels of that machine for the runtime's Python.
     """
 
     architecture: str
@@ -39,20 +37,17 @@ class Target:
 
     def pip_options(self) -> list[str]:
         """Return the options with which pip selects the target's wheels on every machine."""
-        if self.system != LINUX:
-            return []
         options = ["--implementation", "cp", "--python-version", self.python]
-        for tag in GLIBC_TAGS:
+        for tag in GLIBC_TAGS if self.system == LINUX else ():
             options += ["--platform", f"{tag}_{MACHINES[self.architecture]}"]
         return options
 
     def markers(self) -> dict[str, str]:
         """Return the marker variables that differ from those of this interpreter."""
+        python = {"python_version": self.python, "python_full_version": f"{self.python}.0"}
         if self.system != LINUX:
-            return {}
-        return {
-            "python_version": self.python,
-            "python_full_version": f"{self.python}.0",
+            return python
+        return python | {
             "platform_machine": MACHINES[self.architecture],
             "platform_system": "Linux",
             "sys_platform": "linux",
@@ -63,16 +58,3 @@ class Target:
 
 
 LAMBDA: Final = Target("arm64", "python3.13")
-
-
-def host_target() -> Target:
-    """Return the target that the embedded AWS runs functions on: this machine and interpreter.
-
-    A Linux with glibc runs Lambda's wheels. macOS and Linux with musl have wheels of their own.
-    """
-    architecture = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
-    runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    system = platform.system().lower()
-    if system == LINUX and platform.libc_ver()[0] != "glibc":
-        system = "musl"
-    return Target(architecture, runtime, system)

@@ -40,12 +40,10 @@ FIXES: Final = (
         "target-dlq",
         "an event that can't be delivered to a target is dropped, even if the target has a dead-letter queue",
     ),
+    Fix("workers", "functions see the emulator's packages and environment, and not AWS's runtime client"),
     Fix("metrics", "no metrics of rules, queues, async functions and logs; alarms ignore dimensions"),
     Fix("replays", "a replay reaches every rule, whatever its FilterArns"),
     Fix("function-dlq", "a function's dead-letter queue gets the destination's record, which lacks members"),
-    Fix(
-        "workers", "functions see the emulator's packages and environment, and restart after every exception"
-    ),
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
     Fix("logs", "FilterLogEvents cuts a long answer off, and ignores JSON filter patterns"),
     Fix("cloud-control", "an archive or a queue made with Cloud Control does not work as one"),

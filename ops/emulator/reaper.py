@@ -1,0 +1,61 @@
+"""A process that kills the functions' processes when the emulator ends, however it ends.
+
+A busy or frozen process would not notice by itself. The reaper reads from a pipe to the emulator: a process
+id that is to be killed, or one with a minus sign that has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+
+class Reaper:
+    """The emulator's end of the pipe; the process starts with the first id."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def watch(self, pid: int) -> None:
+        """Kill this process group when the emulator ends."""
+        self._tell(pid)
+
+    def forget(self, pid: int) -> None:
+        """Leave this process group alone: it has ended, and its id may be given again."""
+        self._tell(-pid)
+
+    def _tell(self, number: int) -> None:
+        with self._lock:
+            if self._process is None:
+                # Ctrl-C in a terminal reaches the emulator only.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", Path(__file__)], stdin=subprocess.PIPE, start_new_session=True
+                )
+            assert self._process.stdin is not None
+            self._process.stdin.write(b"%d\n" % number)
+            self._process.stdin.flush()
+
+
+def main() -> None:
+    """Read until the emulator ends, then kill what still lives; SIGTERM, which a run sends to all, comes first."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    living: set[int] = set()
+    for line in sys.stdin.buffer:
+        number = int(line)
+        if number > 0:
+            living.add(number)
+        else:
+            living.discard(-number)
+    for group in living:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
