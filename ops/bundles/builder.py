@@ -147,7 +147,7 @@ def install(items: Mapping[str, Locked], target: Target, site: Path) -> None:
     )
     if done.returncode != 0:
         raise OperatorError(
-            f"pip can't install the packages for {target.name}: {_reason(done.stderr)}; "
+            f"pip can't install the functions' packages for {target.name}: {_reason(done.stderr)}; "
             "check that pip reaches its package index (`pip config list`)"
         )
 

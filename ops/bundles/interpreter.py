@@ -18,11 +18,10 @@ CURRENT: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 PLACES: Final = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin", "/opt/*/bin", "/usr/local/*/bin")
 
 
-@cache
 def host_target() -> Target:
-    """Return the target that the embedded AWS runs functions on: Lambda's Python where this machine has it.
+    """Return the target of this machine's functions: Lambda's Python if it is there, else the current one.
 
-    Otherwise it is the current interpreter. A Linux with glibc runs Lambda's wheels; macOS and Linux with musl
+    A Linux with glibc runs Lambda's wheels; macOS and Linux with musl
     have wheels of their own.
     """
     architecture = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
@@ -33,6 +32,13 @@ def host_target() -> Target:
     if find_interpreter(lambdas):
         return lambdas
     return Target(architecture, CURRENT, system)
+
+
+def described_python() -> str:
+    """Return which Python functions run in on this machine, for the notes of a run."""
+    found = host_target()
+    other = "" if found.runtime == LAMBDA.runtime else f" instead of {LAMBDA.python}"
+    return f"functions in Python {found.python}{other}"
 
 
 def find_interpreter(target: Target) -> Path | None:
@@ -58,6 +64,7 @@ def _candidates(target: Target) -> Iterator[Path]:
         yield from sorted(Path("/").glob(f"{place.lstrip('/')}/{target.runtime}"))
 
 
+@cache
 def _is_version(path: Path, version: str) -> bool:
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:

@@ -12,6 +12,7 @@ from typing import Final
 from rich.console import Console
 
 from ops import ROOT
+from ops.bundles import described_python
 from ops.chaos.faults import with_seed
 from ops.chaos.fuzz.run import Fuzzed, fuzz
 from ops.chaos.history import PlannedDelivery, plan, two_states_each, unstorable
@@ -100,7 +101,7 @@ def run(options: ChaosOptions, console: Console, report_path: Path = REPORT_PATH
         with steps.step("start the servers") as step:
             servers = running.enter_context(running_servers(folder))
             drive.register_source(servers.services.aws, EVENT_SOURCE)
-            step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
+            step.note = f"embedded AWS ({described_python()}), PostgreSQL, reference Huntaze API"
         running.enter_context(servers.services.watch.guarding("during the chaos run"))
         deployment = deploy(servers.services, steps, SETTINGS)
         observer = Observer(servers.services, deployment.outputs, time.time() * MILLISECONDS)

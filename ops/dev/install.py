@@ -51,6 +51,8 @@ UNPACK_BINDINGS = (
 )
 # Categories of Pipfile.lock: what the project runs on, what the functions need, what the checks need.
 CATEGORIES = ("default", "functions", "develop")
+# AWS's runtime interface client, installed once for each Python in which functions run.
+CLIENT_CATEGORY = "lambda"
 # The first import writes bytecode: most modules of the Terraform bindings are never imported.
 PIP_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
 # A package must not run a script when it is installed.
@@ -156,12 +158,18 @@ def check_machine() -> None:
 
 def install() -> None:
     """Install what the project needs into `.venv`, unless the stamp says that it is done."""
-    if not _is_installed(VENV, CATEGORIES):
+    stamped = (*CATEGORIES, CLIENT_CATEGORY)
+    if not _is_installed(VENV, stamped):
         # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
         unpack = InstallStep(
             "unpack the Terraform bindings", (VENV / "bin" / "python", "-c", UNPACK_BINDINGS)
         )
-        _install_into(VENV, CATEGORIES, unpack)
+        client = InstallStep(
+            "install Lambda's runtime client",
+            (VENV / "bin" / "python", "-m", "ops.emulator.runtime_packages"),
+        )
+        _install_into(VENV, CATEGORIES, unpack, client)
+        _stamp(VENV).write_text(fingerprint(stamped))
     write_programs(VENV / "bin")
 
 
@@ -192,6 +200,7 @@ def install_tool(category: str) -> Path:
         with _temporary_folder():
             if not _is_installed(folder, (category,)):
                 _install_into(folder, (category,))
+                _stamp(folder).write_text(fingerprint((category,)))
     return folder / "bin"
 
 
@@ -236,7 +245,7 @@ def _is_installed(folder: Path, categories: Sequence[str]) -> bool:
 
 
 def _install_into(folder: Path, categories: Sequence[str], *more: InstallStep) -> None:
-    """Make a virtual environment of the locked packages, do the other steps and write the stamp."""
+    """Make a virtual environment of the locked packages and do the other steps; the stamp is removed."""
     _stamp(folder).unlink(missing_ok=True)
     python = folder / "bin" / "python"
     name = folder.relative_to(ROOT)
@@ -253,7 +262,6 @@ def _install_into(folder: Path, categories: Sequence[str], *more: InstallStep) -
     sys.stderr.write(f"setup: to do once, until Pipfile.lock changes (minutes the first time):{listed}\n")
     for number, step in enumerate(steps, 1):
         _run(step, f"{number}/{len(steps)}")
-    _stamp(folder).write_text(fingerprint(categories))
 
 
 def _stamp(folder: Path) -> Path:

@@ -203,7 +203,7 @@ class ExecutionEnvironment:
 
 
 def _peak_bytes(pid: int) -> int:
-    """Return the most resident memory of a process so far; where the kernel keeps no peak, its present one."""
+    """Return the most resident memory of a process so far; without Linux's peak, its present one."""
     try:
         status = Path(f"/proc/{pid}/status").read_bytes()
     except OSError:

@@ -15,7 +15,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 JSON_FORMAT: Final = "JSON"
-LEVELS: Final = {"TRACE": 0, "DEBUG": 1, "INFO": 2, "WARN": 3, "WARNING": 3, "ERROR": 4, "FATAL": 5, "CRITICAL": 5}
+LEVELS: Final = {
+    "TRACE": 0,
+    "DEBUG": 1,
+    "INFO": 2,
+    "WARN": 3,
+    "WARNING": 3,
+    "ERROR": 4,
+    "FATAL": 5,
+    "CRITICAL": 5,
+}
 INFO: Final = LEVELS["INFO"]
 ALWAYS: Final = LEVELS["FATAL"]
 # Within one log event; a line feed begins the next.
@@ -47,6 +56,7 @@ class InvocationLog:
     request_id: str
     version: str
     lines: list[str] = field(default_factory=list)
+    is_started: bool = False
 
     def init_start(self, runtime: str) -> None:
         """Say that a new environment starts."""
@@ -66,6 +76,7 @@ class InvocationLog:
 
     def start(self) -> None:
         """Say that the invocation begins."""
+        self.is_started = True
         record = {"requestId": self.request_id, "version": self.version}
         self._platform("start", record, f"START RequestId: {self.request_id} Version: {self.version}")
 
@@ -102,7 +113,9 @@ class InvocationLog:
         if error_type:
             record["errorType"] = error_type
         if status in (TIMEOUT, FAILURE):
-            text += f"\tStatus: {TIMEOUT}" if status == TIMEOUT else f"\tStatus: error\tError Type: {error_type}"
+            text += (
+                f"\tStatus: {TIMEOUT}" if status == TIMEOUT else f"\tStatus: error\tError Type: {error_type}"
+            )
         if not self._is_json:
             self.lines.append(f"END RequestId: {self.request_id}")
         self._platform("report", record, text, INFO if status == SUCCESS else ALWAYS)

@@ -24,18 +24,27 @@ class Reaper:
 
     def watch(self, pid: int) -> None:
         """Kill this process group when the emulator ends."""
-        self._tell(pid)
+        self._send(pid)
 
     def forget(self, pid: int) -> None:
         """Leave this process group alone: it has ended, and its id may be given again."""
-        self._tell(-pid)
+        self._send(-pid)
 
-    def _tell(self, number: int) -> None:
+    def close(self) -> None:
+        """Kill what still lives."""
+        with self._lock:
+            if self._process is not None:
+                self._process.communicate()
+            self._process = None
+
+    def _send(self, number: int) -> None:
         with self._lock:
             if self._process is None:
                 # Ctrl-C in a terminal reaches the emulator only.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", Path(__file__)], stdin=subprocess.PIPE, start_new_session=True
+                    [sys.executable, "-I", "-S", Path(__file__)],
+                    stdin=subprocess.PIPE,
+                    start_new_session=True,
                 )
             assert self._process.stdin is not None
             self._process.stdin.write(b"%d\n" % number)
@@ -43,7 +52,8 @@ class Reaper:
 
 
 def main() -> None:
-    """Read until the emulator ends, then kill what still lives; SIGTERM, which a run sends to all, comes first."""
+    """Read until the emulator ends, then kill what still lives."""
+    # A run that ends sends it to all its processes at once.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     living: set[int] = set()
     for line in sys.stdin.buffer:

@@ -61,12 +61,8 @@ class Answer:
     error_type: str | None = None
 
     def value(self) -> Any:
-        """Return the posted JSON; a result that is not JSON comes as text."""
-        text = self.body.decode("utf-8", "replace")
-        try:
-            return json.loads(text) if text else None
-        except ValueError:
-            return text
+        """Return the posted JSON; a result of another type, which a handler returned as bytes, stays so."""
+        return json.loads(self.body) if self.content_type == JSON_TYPE else self.body
 
 
 @dataclass

@@ -12,7 +12,6 @@ import importlib.util
 import shutil
 import sys
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +31,6 @@ SDK: Final = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib
 CLIENT_IN_PYTHON: Final = Path(__file__).with_name("runtime_client") / "runtime_client.py"
 
 
-@cache
 def interpreter(runtime: str) -> Path:
     """Return this machine's interpreter of a runtime such as `python3.13`, or else the current one."""
     return find_interpreter(_target(runtime)) or Path(sys.executable)

@@ -54,6 +54,8 @@ class LocalReport:
         The messages in the dead-letter queues, those of the audit included.
     refused
         The calls that no policy allows.
+    python
+        The Python version that the functions ran in.
     """
 
     environment: str
@@ -65,6 +67,7 @@ class LocalReport:
     files: Mapping[str, str] = field(default_factory=dict)
     parked: tuple[ParkedMessage, ...] = ()
     refused: tuple[RefusedCall, ...] = ()
+    python: str = ""
 
     @property
     def passed(self) -> bool:
@@ -93,6 +96,7 @@ class LocalReport:
         return {
             "environment": self.environment,
             "terraform": asdict(self.terraform),
+            "python": self.python,
             "events": [_event(row, self.files) for row in self.rows],
             "parked": [
                 {"event_id": one.event_id, "file": self.files.get(one.event_id or ""), **_parked(one)}

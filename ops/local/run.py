@@ -14,6 +14,7 @@ import httpx
 from rich.console import Console
 
 from ops import ROOT
+from ops.bundles import described_python, host_target
 from ops.errors import OperatorError
 from ops.local import drive, envelopes, kept
 from ops.local.accounting import Row, SentEvent
@@ -81,7 +82,7 @@ def run(
             services = running.enter_context(running_services(folder, with_stripe=options.keep))
             with services.watch.guarding("during set-up"):
                 drive.register_source(services.aws, EVENT_SOURCE)
-            step.note = "embedded AWS, PostgreSQL, reference Huntaze API"
+            step.note = f"embedded AWS ({described_python()}), PostgreSQL, reference Huntaze API"
         with services.watch.guarding("during the deploy"), _reporting_refusals(services.aws, console):
             deployment = deploy(services, steps)
         with services.watch.guarding("while events were sent"):
@@ -138,6 +139,7 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
         files={sample.envelope["detail"]["id"]: sample.file for sample in reversed(samples)},
         parked=seen.parked,
         refused=refused_calls(services.aws),
+        python=host_target().python,
     )
 
 

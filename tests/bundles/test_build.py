@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from functions.shared.names import SECRET_KEYS
-from ops.bundles import LAMBDA, Bundle, Target, build, host_target
+from ops.bundles import LAMBDA, Bundle, Target, build, described_python, host_target
 from ops.bundles import builder as building
 from ops.bundles.contents import BUNDLES, distributions
 from ops.bundles.interpreter import find_interpreter
@@ -114,9 +114,11 @@ def run_from(bundle: Bundle, folder: Path, code: str, *arguments: str) -> subpro
         "AWS_DEFAULT_REGION": "eu-west-1",
         "POWERTOOLS_SERVICE_NAME": "payments",
     }
+    interpreter = find_interpreter(host_target())
+    assert interpreter is not None
     # -S hides the packages of the virtual environment.
     return subprocess.run(
-        [sys.executable, "-S", "-c", code, *arguments],
+        [interpreter, "-S", "-c", code, *arguments],
         env=environment,
         cwd=folder.parent,
         capture_output=True,
@@ -204,6 +206,37 @@ def test_a_machine_without_the_runtime_reports_the_slower_cold_start() -> None:
     line = building.bytecode_line(LAMBDA, None)
     assert "no python3.13 on this machine" in line
     assert "1.6 times" in line
+
+
+def test_without_lambdas_python_functions_run_in_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = f"{sys.version_info.major}.{sys.version_info.minor}"
+    monkeypatch.setattr("ops.bundles.interpreter.LAMBDA", Target("arm64", "python3.99"))
+    assert host_target().python == current
+    assert described_python() == f"functions in Python {current} instead of 3.99"
+
+
+def test_lambdas_python_is_found_and_run_wherever_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tmp_path / "versions" / "3.99.1" / "bin" / "python3.99"
+    found.parent.mkdir(parents=True)
+    found.write_text("#!/bin/sh\necho 3.99\n")
+    found.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setattr("ops.bundles.interpreter.LAMBDA", Target("arm64", "python3.99"))
+    assert host_target().python == "3.99"
+    assert described_python() == "functions in Python 3.99"
+
+
+def test_no_bundle_has_what_the_embedded_aws_adds_to_the_runtime(
+    built: Mapping[Target, Mapping[str, Bundle]],
+) -> None:
+    modules = {"awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"}
+    for bundles in built.values():
+        for bundle in bundles.values():
+            tops = {name.split("/")[0].split(".")[0] for name in names(bundle)}
+            assert "functions" in tops
+            assert not tops & modules
 
 
 def test_a_failing_shim_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

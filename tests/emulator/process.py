@@ -37,7 +37,13 @@ class Emulator:
     def workers(self) -> list[psutil.Process]:
         """Return the processes of its functions."""
         found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
-        return found
+        return [process for process in found if _runs_a_function(process)]
+
+
+def _runs_a_function(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "awslambdaric" in process.cmdline()
+    return False
 
 
 @contextlib.contextmanager

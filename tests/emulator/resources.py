@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import sys
 import zipfile
 from dataclasses import dataclass
 from typing import Any
 
+from ops.bundles import host_target
 from ops.local.clients import Aws
 from tests.emulator.process import wait_until
 from tests.emulator.roles import ACCOUNT, ADMINISTRATOR
 
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
+RUNTIME = host_target().runtime
 _numbers = itertools.count(1)
 
 

@@ -24,6 +24,13 @@ import os
 def handler(event, context):
     return {"pid": os.getpid()}
 """
+# Lambda sends SIGTERM only to functions with extensions.
+NOTES_SIGTERM = """
+import pathlib, signal
+def handler(event, context):
+    note = pathlib.Path(event["folder"], "terminated")
+    signal.signal(signal.SIGTERM, lambda *_: note.touch())
+"""
 SLEEPS = """
 import time
 def handler(event, context):
@@ -56,6 +63,20 @@ def test_functions_end_with_a_killed_emulator_even_busy_ones(tmp_path: Path) -> 
         wait_until(lambda: bool(emulator.workers()), "a worker was expected")
         workers = emulator.workers()
     wait_until(lambda: not any(map(_lives, workers)), f"these live on: {workers}")
+
+
+def test_frozen_functions_end_with_a_killed_emulator(tmp_path: Path) -> None:
+    with _killed(tmp_path) as emulator:
+        worker = psutil.Process(invoke(emulator.aws, function(emulator.aws, RETURNS_ITS_PROCESS), {})["pid"])
+        assert worker.status() == psutil.STATUS_STOPPED
+    wait_until(lambda: not _lives(worker), "the frozen process was expected to end")
+
+
+def test_a_stop_sends_functions_no_signal_that_they_could_handle(tmp_path: Path) -> None:
+    with running(tmp_path) as emulator:
+        arn = function(emulator.aws, NOTES_SIGTERM)
+        invoke(emulator.aws, arn, {"folder": str(tmp_path)})
+    assert not (tmp_path / "terminated").exists()
 
 
 def test_state_survives_a_restart(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_machine_without_glibc_on_linux_gets_its_own_wheels(monkeypatch: pytes
     monkeypatch.setattr("platform.system", lambda: "Darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
     target = host_target()
-    assert target.pip_options() == []
+    assert target.pip_options() == ["--implementation", "cp", "--python-version", target.python]
     assert target.name.startswith("arm64-python3.")
     assert target.name.endswith("-darwin")
     assert target != Target(target.architecture, target.runtime)

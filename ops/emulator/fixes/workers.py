@@ -7,6 +7,7 @@ the client context.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
@@ -14,9 +15,10 @@ from typing import Any, Final
 from ministack.core import lambda_runtime
 from ministack.services import cloudwatch_logs, lambda_svc
 
+from ops.emulator.environments import LogStream
 from ops.emulator.patching import original, replace
 from ops.emulator.platform_log import CONTINUATION
-from ops.emulator.workers import FunctionWorker, LogStream, client_context_of
+from ops.emulator.workers import FunctionWorker, Request
 
 Data = dict[str, Any]
 MAX_WORKERS: Final = 8
@@ -41,7 +43,8 @@ def apply() -> None:
 
     async def invoke(name: str, event: Any, headers: Data, *rest: Any, **options: Any) -> Any:
         # The thread of a synchronous invocation inherits it; asynchronous ones have their own threads.
-        _client_context.set(client_context_of(headers.get("x-amz-client-context")))
+        given = headers.get("x-amz-client-context")
+        _client_context.set(base64.b64decode(given).decode() if given else None)
         return await invoke_function(name, event, headers, *rest, **options)
 
     def worker_class_for(config: Data) -> type:
@@ -82,7 +85,7 @@ def _execute(config: Data, code_zip: bytes, event: Any, request_id: str) -> Data
         return throttled
     try:
         trace_id = lambda_svc._xray_trace_id_for_invocation(config)
-        result: Data = worker.run(event, request_id, trace_id=trace_id, client_context=_client_context.get())
+        result: Data = worker.run(Request(request_id, event, trace_id, _client_context.get()))
         return result
     finally:
         lambda_runtime.release_worker(worker)
@@ -94,5 +97,5 @@ def _write(stream: LogStream, log: str) -> None:
     names = {"logGroupName": stream.group, "logStreamName": stream.name}
     if stream.name not in cloudwatch_logs._log_groups[stream.group]["streams"]:
         cloudwatch_logs._create_log_stream(names)
-    events = [{"message": line.replace(CONTINUATION, "\n")} for line in log.split("\n")]
+    events = [{"message": line.replace(CONTINUATION, "\n")} for line in log.split("\n") if line]
     cloudwatch_logs._put_log_events(names | {"logEvents": events})

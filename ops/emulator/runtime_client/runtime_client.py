@@ -1,6 +1,6 @@
 """AWS's `runtime_client` in Python, for machines for which awslambdaric has no compiled one.
 
-awslambdaric imports it by this name. It has the four functions that `awslambdaric.lambda_runtime_client` calls.
+awslambdaric imports it by this name, and calls these four functions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def initialize_client(user_agent: str) -> None:
     _headers["User-Agent"] = user_agent
 
 
-def next() -> tuple[bytes, dict[str, Any]]:  # noqa: A001 - the name of AWS's function
+def next() -> tuple[bytes, dict[str, Any]]:
     """Wait for an invocation; return its event and the headers, of which the deadline is a number."""
     body, given = _call("GET", "/invocation/next", None, {})
     headers: dict[str, Any] = dict(given)
