@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops.local.clients import Aws
-from tests.emulator import resources
+from tests.emulator import resources, roles
 
 PERSONAL = "jenny.rosen@example.com"
 CODE = f"""
@@ -37,4 +37,5 @@ def handler(envelope, context):
 
 def make(aws: Aws, name: str, seen: str) -> None:
     """Make the handler; the queue `seen` gets each event's id, in the order of the invocations."""
+    roles.administrator(aws)
     resources.function(aws, CODE, name, Timeout=30, Environment={"Variables": {"SEEN": seen}})
