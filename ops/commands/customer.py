@@ -108,7 +108,8 @@ def erase(
     steps = Steps(console)
     now = datetime.now(UTC)
     plan = plans.make(_find(customer, env, since, now, steps), now, purges=parked == "purge", steps=steps)
-    plan.show(console)
+    if not plan.empty:
+        plan.show(console)
     if plan.problems:
         raise OperatorError(f"nothing was changed: {'; '.join(plan.problems)}")
     document = {"dry_run": dry_run, **plan.document(), "record": None}

@@ -20,6 +20,7 @@ from ops.customer.holdings import Record
 from ops.customer.plan import Plan
 from ops.dlq.interrupts import interruption
 from ops.environment import aws_errors
+from ops.errors import OperatorError
 from ops.progress import Step, Steps
 from ops.times import stamp
 
@@ -60,9 +61,11 @@ def _delete_messages(plan: Plan, steps: Steps) -> None:
     if not plan.messages:
         return
     with interruption() as interrupted:
-        parked.delete(plan.found.queues, plan.messages, steps, interrupted)
+        deleted = parked.delete(plan.found.queues, plan.messages, steps, interrupted)
     if interrupted:
         raise typer.Exit(interrupted.exit_code)
+    if left := len(plan.messages) - deleted:
+        raise OperatorError(f"{plural(left, 'message')} not deleted, because others hold them now")
 
 
 def _rewrite(plan: Plan, step: Step) -> None:
@@ -93,7 +96,8 @@ def _write_record(plan: Plan, reason: str, state: str) -> str:
     has redacted the customer.
     """
     environment = plan.found.environment
-    key = f"{names.ERASURES_PREFIX}dt={plan.at.date().isoformat()}/{plan.customer}-{stamp(plan.at)}.json"
+    day, second = plan.at.date().isoformat(), plan.at.strftime("%Y%m%dT%H%M%SZ")
+    key = f"{names.ERASURES_PREFIX}dt={day}/{plan.customer}-{second}.json"
     counts = {name: value for name, value in plan.document().items() if name not in ("events", "waiting")}
     since = plan.found.objects.since
     document = {

@@ -111,22 +111,18 @@ def find(environment: Environment, customer: str, since: datetime | None, steps:
     found = Holdings(environment, search, objects, rows.database_url(environment), queues)
     messages = _messages(found, steps)
     with steps.step("read the ledger in S3") as step:
-        _search_objects(found, step)
-        step.note = plural(len(found.versions), "object")
-    known = -1
-    while known < len(search.objects):
-        known = len(search.objects)
-        search.settle()
-        if found.database_url:
-            with steps.step("read PostgreSQL") as step:
-                found.rows = rows.find(found.database_url, search)
-                step.note = plural(len(found.rows), "row")
+        step.note = f"{plural(_search_objects(found, step), 'object')}, former versions included"
+    search.settle()
+    if found.database_url:
+        with steps.step("read PostgreSQL") as step:
+            found.rows = rows.find(found.database_url, search)
+            step.note = plural(len(found.rows), "row")
     found.versions = [each for each in search.found if isinstance(each, Version)]
     found.messages = [item for item in messages if item[0] in search.found]
     with steps.step("read what was found") as step:
         found.records = list(_records(found, step))
         found.items = items.read(environment, _item_keys(found))
-        step.note = f"{plural(len(found.records), 'delivery').replace('deliverys', 'deliveries')}"
+        step.note = plural(found.events, "event")
     return found
 
 
@@ -153,7 +149,8 @@ def _waiting(environment: Environment) -> int:
         return sum(int(answer["Attributes"][each]) for each in wanted)
 
 
-def _search_objects(found: Holdings, step: Step) -> None:
+def _search_objects(found: Holdings, step: Step) -> int:
+    """Search all versions, and return how many there are."""
     done = 0
     with ThreadPoolExecutor(READERS) as pool:
         for page in found.objects.pages():
@@ -162,6 +159,7 @@ def _search_objects(found: Holdings, step: Step) -> None:
                 step.advance_to(done, None, f"{done} objects")
                 for each in events:
                     found.search.add(version, each)
+    return done
 
 
 def _events(found: Holdings, version: Version) -> list[About]:

@@ -66,7 +66,10 @@ def database_url(environment: Environment) -> str:
 
 
 def find(url: str, search: Search) -> list[Row]:
-    """Return the rows that concern the customer; the search knows the customer's objects in them by then.
+    """Return the rows that concern the customer.
+
+    The table is searched again as long as rows, or what the search has seen elsewhere, show further objects
+    of the customer; so the search is settled by then.
 
     Raises
     ------

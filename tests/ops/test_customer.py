@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
+import re
 import signal
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ import pytest
 
 from functions.ledger.reader import LedgerReader
 from functions.shared import names
+from ops import ROOT
 from ops.customer import erasure
+from ops.ledger import PostgresLedger
 from ops.local.postgres import running_postgres
+from tests.emulator import roles
 from tests.ops import customers
 from tests.ops.command import Done, run
 from tests.ops.customers import BUCKET, JENNY, MARK, PERSONAL, Customers, place, values
@@ -187,7 +192,9 @@ def test_the_ledger_is_read_as_before_and_sends_no_erased_event(stores: Customer
     before = entries()
     erased(customer)
     assert entries() == before
+    rows = PostgresLedger(stores.database_url)
     for entry in before:
+        assert (rows.event(entry.event_id) is None) == (entry.event_id in ids(stores))
         sent = reader.event(entry.key, entry.event_id)
         assert (sent is None) == (entry.event_id in ids(stores))
 
@@ -222,6 +229,7 @@ def test_an_erasure_that_is_repeated_has_nothing_to_do(stores: Customers, custom
     done = customer("erase", JENNY, *WHY, "--yes")
     assert done.code == 0, done.err
     assert f"nothing to erase: no store holds a personal value of {JENNY}" in done.out
+    assert "What changes" not in done.out
     assert stores.everything() == before
 
 
@@ -307,6 +315,102 @@ def test_an_object_that_changed_meanwhile_is_not_overwritten(
     assert done.code == 1
     assert "was changed meanwhile, by another erasure or the audit function: repeat the command" in done.err
     assert "evt_other" in stores.everything()
+
+
+def test_a_message_that_others_take_meanwhile_is_reported(
+    stores: Customers, customer: Command, person: pytest.MonkeyPatch
+) -> None:
+    stores.park(stores.envelopes["paid"])
+    write = erasure._write_record
+
+    def taken_first(*arguments: Any) -> Any:
+        stores.world.sqs.receive_message(QueueUrl=stores.world.urls["payments-dlq"], VisibilityTimeout=600)
+        return write(*arguments)
+
+    person.setattr("ops.customer.erasure._write_record", taken_first)
+    done = customer("erase", JENNY, *WHY, "--yes", "--parked", "purge")
+    assert done.code == 1
+    assert done.err == (
+        "the erasure is not complete: repeat the same command, which continues it\n"
+        "error: 1 message not deleted, because others hold them now\n"
+    )
+
+
+# Rights
+
+
+def rights(command: str) -> list[str]:
+    """The actions that docs/personal-data.md says a command needs."""
+    page = (ROOT / "docs" / "personal-data.md").read_text(encoding="utf-8")
+    cells = {
+        row: re.findall(r"`((?:[a-z0-9]+:)?[A-Z][A-Za-z]+)`", text)
+        for row, text in re.findall(r"^\| (`customer \w+`) \| (.*) \|$", page, re.MULTILINE)
+    }
+    words = cells["`customer export`"] + (cells["`customer erase`"] if command == "erase" else [])
+    found: list[str] = []
+    for word in words:
+        if word not in ("SELECT", "UPDATE"):
+            found.append(word if ":" in word else f"{found[-1].partition(':')[0]}:{word}")
+    return found
+
+
+# What STS answers everyone; without what a message stays hidden for two minutes, and nothing fails; and
+# what a conditional write needs at AWS (Amazon S3, "Conditional writes") but not at the embedded S3.
+UNNOTICED = {"sts:GetCallerIdentity", "sqs:ChangeMessageVisibility", "s3:GetObject"}
+# In the order in which an erasure uses them.
+OF_CHANGES = ["s3:PutObject", "sqs:DeleteMessage", "s3:DeleteObjectVersion", "dynamodb:UpdateItem"]
+
+
+def test_the_documented_rights_are_enough_and_each_is_needed(
+    stores: Customers, customer: Command, person: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stores.park(stores.envelopes["paid"])
+    person.delenv("DATABASE_URL")
+    stores.deployed(stores.database_url)
+    number = itertools.count(1)
+
+    def run_with(actions: Iterable[str], *arguments: str) -> Done:
+        allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        role = roles.role(stores.aws, f"operator-of-customers-{next(number)}", allowed)
+        for variable, value in roles.session(stores.aws, role).credentials.environment().items():
+            person.setenv(variable, value)
+        return customer(*arguments)
+
+    def refusals(documented: list[str], *arguments: str) -> dict[str, str]:
+        """What is said without each right."""
+        found = {}
+        for action in sorted(set(documented) - UNNOTICED):
+            done = run_with([each for each in documented if each != action], *arguments)
+            if done.code:
+                found[action] = done.err
+        return found
+
+    reading, erasing = rights("export"), rights("erase")
+    assert len(reading) >= 10
+    assert set(OF_CHANGES) <= set(erasing)
+    output = ("--output", str(tmp_path / "x.json"), "--force")
+    asked = ("erase", JENNY, *WHY, "--parked", "purge")
+    assert run_with(reading, "export", JENNY, *output).code == 0
+    assert refusals(reading, "export", JENNY, *output).keys() == set(reading) - UNNOTICED
+    checking = [each for each in erasing if each not in OF_CHANGES]
+    assert run_with(checking, *asked, "--dry-run").code == 0
+    said = refusals(checking, *asked, "--dry-run")
+    assert said.keys() == set(checking) - UNNOTICED
+    said |= refusals_in_order(erasing, lambda actions: run_with(actions, *asked, "--yes"))
+    assert run_with(erasing, *asked, "--yes").code == 0
+    assert values(PERSONAL, stores.everything()) == []
+    for action, text in said.items():
+        assert text.splitlines()[-1].startswith("error: AWS denied "), (action, text)
+
+
+def refusals_in_order(erasing: list[str], erase: Callable[[list[str]], Done]) -> dict[str, str]:
+    """What an erasure says without each right to change something; each run continues the one before."""
+    found = {}
+    for action in OF_CHANGES:
+        done = erase([each for each in erasing if each != action])
+        assert done.code == 1, action
+        found[action] = done.err
+    return found
 
 
 # Refusals
