@@ -15,10 +15,11 @@ from functions.pipeline.routing_table import ROUTES
 from ops import ROOT
 from ops.api import openapi
 from ops.console import print_line
-from ops.dev import settings_page
+from ops.dev import limits_table, settings_page
 
 EVENTS: Final = "docs/events.md"
 SETTINGS: Final = "docs/settings.md"
+LIMITS: Final = "docs/limits.md"
 
 
 def event_table() -> str:
@@ -65,6 +66,7 @@ def _events_page(page: str) -> str:
 GENERATED: Final[Mapping[str, Callable[[str], str]]] = {
     EVENTS: _events_page,
     SETTINGS: lambda _: settings_page.text(),
+    LIMITS: lambda page: with_part(page, "limits", limits_table.text()),
     openapi.FILE.relative_to(ROOT).as_posix(): lambda _: openapi.written(),
 }
 

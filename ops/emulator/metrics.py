@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ops.emulator import limits
+
 DEFAULT_BUS: Final = "default"
 
 
@@ -31,7 +33,8 @@ def rule_dimensions(rule: dict[str, Any]) -> dict[str, str]:
 def embedded(line: str) -> Iterator[Measurement]:
     """Yield the measurements of a log line, if it has CloudWatch's embedded metric format.
 
-    Source: CloudWatch user guide, "Specification: Embedded metric format".
+    A line with more metrics or dimensions than that permits gives none. Source: CloudWatch user guide,
+    "Specification: Embedded metric format".
     """
     if '"_aws"' not in line:
         return
@@ -39,6 +42,8 @@ def embedded(line: str) -> Iterator[Measurement]:
         record = json.loads(line)
         directives = record["_aws"]["CloudWatchMetrics"]
     except (ValueError, KeyError, TypeError):
+        return
+    if not all(map(_is_within_limits, directives)):
         return
     for directive in directives:
         for metric in directive["Metrics"]:
@@ -48,3 +53,8 @@ def embedded(line: str) -> Iterator[Measurement]:
                     dimensions = {name: str(record[name]) for name in names}
                     unit = metric.get("Unit", "None")
                     yield Measurement(directive["Namespace"], metric["Name"], float(value), unit, dimensions)
+
+
+def _is_within_limits(directive: dict[str, Any]) -> bool:
+    widest = max(map(len, directive["Dimensions"]), default=0)
+    return len(directive["Metrics"]) <= limits.EMF_METRICS.value and widest <= limits.EMF_DIMENSIONS.value

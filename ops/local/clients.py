@@ -75,7 +75,7 @@ class Aws:
         """Its control paths."""
         return Control(self.url, self.credentials.access_key_id)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config = CONFIG) -> Any:
         """Return a boto3 client of the named service."""
         make_client = cast(Any, _session().client)  # the stubs want a literal name
         return make_client(
@@ -85,7 +85,7 @@ class Aws:
             aws_access_key_id=self.credentials.access_key_id,
             aws_secret_access_key=self.credentials.secret_access_key,
             aws_session_token=self.credentials.session_token,
-            config=CONFIG,
+            config=config,
         )
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from ops import ROOT
+from ops.emulator import limits
 from ops.local.clients import Aws
 from ops.local.loopback import LOOPBACK, free_port
 from ops.local.services import REGION, isolated_environment
@@ -47,15 +49,20 @@ def _runs_a_function(process: psutil.Process) -> bool:
 
 
 @contextlib.contextmanager
-def running(folder: Path, without: Sequence[str] = ()) -> Iterator[Emulator]:
-    """Run the embedded AWS with its state in `folder`."""
+def running(
+    folder: Path, without: Sequence[str] = (), changed: Mapping[str, int] | None = None
+) -> Iterator[Emulator]:
+    """Run the embedded AWS with its state in `folder`; `changed` has other numbers for some limits."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     url = f"http://{LOOPBACK}:{port}"
     command = [sys.executable, "-m", "ops.emulator", "--port", str(port), "--state-dir", str(folder)]
     for name in without:
         command += ["--without", name]
-    environment = isolated_environment(folder) | {"LAMBDA_ASYNC_RETRY_BASE_SECONDS": RETRY_SECONDS}
+    environment = isolated_environment(folder) | {
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": RETRY_SECONDS,
+        limits.VARIABLE: json.dumps(changed or {}),
+    }
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     try:

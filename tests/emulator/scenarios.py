@@ -19,6 +19,8 @@ from tests.emulator.roles import ACCOUNT, ADMINISTRATOR, role, session
 HOUR_SECONDS = 3600
 # MiniStack checks for due schedules every 10 s.
 SCHEDULE_SECONDS = 12.0
+# MiniStack looks once a minute.
+EXPIRY_SECONDS = 65.0
 RECORDS_ITS_PROCESS = """
 import os, pathlib, time
 def handler(event, context):
@@ -281,6 +283,52 @@ def size_limits_of_aws_apply(aws: Aws) -> bool:
     return False
 
 
+def queues_refuse_what_aws_refuses(aws: Aws) -> bool:
+    taker = queue(aws)
+    try:
+        taker.sqs.send_message(QueueUrl=taker.url, MessageBody="x", DelaySeconds=901)
+    except ClientError as error:
+        return bool(error.response["Error"]["Code"] == "InvalidParameterValue")
+    return False
+
+
+def a_time_out_beyond_that_of_lambda_is_refused(aws: Aws) -> bool:
+    try:
+        function(aws, FAILS, Timeout=901)
+    except ClientError as error:
+        return bool(error.response["Error"]["Code"] == "ValidationException")
+    return False
+
+
+def reserved_concurrency_has_a_quota(aws: Aws) -> bool:
+    arn = function(aws, FAILS)
+    try:
+        aws.client("lambda").put_function_concurrency(FunctionName=arn, ReservedConcurrentExecutions=1_000)
+    except ClientError as error:
+        return bool(error.response["Error"]["Code"] == "InvalidParameterValueException")
+    return False
+
+
+def an_expired_item_is_deleted_late(aws: Aws) -> bool:
+    """Return whether an item that expired is there after MiniStack would have looked for it."""
+    dynamodb, name = aws.client("dynamodb"), unique("table")
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    specification = {"Enabled": True, "AttributeName": "expires"}
+    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=specification)
+    dynamodb.put_item(TableName=name, Item={"id": {"S": "old"}, "expires": {"N": "1"}})
+    deadline = time.monotonic() + EXPIRY_SECONDS
+    while time.monotonic() < deadline:
+        if not dynamodb.scan(TableName=name)["Items"]:
+            return False
+        time.sleep(1.0)
+    return True
+
+
 def _an_archive_archives(aws: Aws) -> bool:
     events, control = aws.client("events"), aws.client("cloudcontrol")
     name, archive = bus(aws), unique("archive")
@@ -394,6 +442,10 @@ SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "logs": filtering_logs_gives_every_page,
     "cloud-control": resources_of_cloud_control_work,
     "sizes": size_limits_of_aws_apply,
+    "in-flight": queues_refuse_what_aws_refuses,
+    "limits": a_time_out_beyond_that_of_lambda_is_refused,
+    "concurrency": reserved_concurrency_has_a_quota,
+    "expiry": an_expired_item_is_deleted_late,
     "schedules": a_schedule_invokes_its_function_with_its_input,
     "saved-queries": a_query_can_be_saved,
     "permissions": a_role_writes_only_the_items_that_its_policy_names,

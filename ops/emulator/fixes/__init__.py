@@ -47,7 +47,13 @@ FIXES: Final = (
     Fix("alarms", "alarms written over the query protocol, which Terraform speaks, read back incomplete"),
     Fix("logs", "FilterLogEvents cuts a long answer off, and ignores JSON filter patterns"),
     Fix("cloud-control", "an archive or a queue made with Cloud Control does not work as one"),
-    Fix("sizes", "entries, messages, payloads and batches have no size limit"),
+    Fix("sizes", "entries, messages, payloads, responses and batches have no size limit"),
+    Fix(
+        "in-flight", "queues limit neither messages in flight nor the times, names and attributes of messages"
+    ),
+    Fix("limits", "requests beyond a limit of their API are accepted, and names of deleted secrets are free"),
+    Fix("concurrency", "reserved concurrency has no quota, and Service Quotas is missing"),
+    Fix("expiry", "DynamoDB deletes an item in the minute in which it expires"),
     Fix("schedules", "a schedule is treated as a rule, fails because it has no bus, and loses its input"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
     Fix("insights", "CloudWatch Logs Insights ignores most commands and the fields of JSON lines"),

@@ -1,4 +1,4 @@
-"""AWS's size limits apply: to entries, messages with their attributes, payloads and batches.
+"""AWS's size limits apply: to entries, messages with their attributes, payloads, responses and batches.
 
 Sources: EventBridge quotas ("PutEvents entry size") and user guide ("Calculating PutEvents event entry
 size"); SQS quotas ("Message quotas") and API reference (SendMessageBatch); Lambda quotas ("Invocation
@@ -16,13 +16,12 @@ from typing import Any, Final
 from ministack.core import responses
 from ministack.services import eventbridge, lambda_svc, sqs
 
-from functions.shared.names import EVENT_BYTES
-from ops.emulator.patching import original, replace
+from ops.emulator import limits
+from ops.emulator.patching import original, replace, replace_action
 
 Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
-SYNCHRONOUS_BYTES: Final = 6 * 1024 * 1024
 # PutEvents counts 14 bytes for a time.
 TIME_BYTES: Final = 14
 # The size of a batch record without its body.
@@ -33,11 +32,13 @@ INVOCATIONS: Final = "/invocations"
 
 def apply() -> None:
     """Check the size before each operation."""
-    _replace_action("SendMessage", "_act_send_message", _measured_message)
-    _replace_action("SendMessageBatch", "_act_send_message_batch", _measured_batch)
+    replace_action(sqs, "SendMessage", "_act_send_message", _measured_message)
+    replace_action(sqs, "SendMessageBatch", "_act_send_message_batch", _measured_batch)
     for name in ("_put_events", "_put_partner_events"):
         replace(eventbridge, name, _measured_entries(original(eventbridge, name)))
     replace(lambda_svc, "handle_request", _measured_payload(original(lambda_svc, "handle_request")))
+    execute = original(lambda_svc, "_execute_function_warm")
+    replace(lambda_svc, "_execute_function_warm", _measured_response(execute))
     receive = original(sqs, "_receive_messages_for_esm")
     replace(sqs, "_receive_messages_for_esm", _within_a_payload(receive, original(sqs, "_queues_lock")))
 
@@ -62,12 +63,6 @@ def _length(text: str | bytes) -> int:
     return len(text.encode() if isinstance(text, str) else text)
 
 
-def _replace_action(action: str, name: str, measured: Callable[..., Any]) -> None:
-    replacement = measured(original(sqs, name))
-    replace(sqs, name, replacement)
-    sqs._HANDLERS[action] = replacement
-
-
 def _measured_message(send: Callable[[Data, str], Data]) -> Callable[[Data, str], Data]:
     def act_send_message(data: Data, url: str) -> Data:
         most = int(sqs._get_q(data.get("QueueUrl", url))["attributes"]["MaximumMessageSize"])
@@ -82,9 +77,10 @@ def _measured_message(send: Callable[[Data, str], Data]) -> Callable[[Data, str]
 def _measured_batch(send: Callable[[Data, str], Data]) -> Callable[[Data, str], Data]:
     def act_send_message_batch(data: Data, url: str) -> Data:
         size = sum(map(message_bytes, data.get("Entries", [])))
-        if size > EVENT_BYTES:
-            message = f"Batch requests cannot be longer than {EVENT_BYTES} bytes. You have sent {size} bytes."
-            raise sqs._Err("BatchRequestTooLong", message)
+        most = limits.BATCH.value
+        if size > most:
+            message = f"Batch requests cannot be longer than {most} bytes. You have sent {size} bytes."
+            raise sqs._Err(limits.BATCH.error, message)
         return send(data, url)
 
     return act_send_message_batch
@@ -92,8 +88,8 @@ def _measured_batch(send: Callable[[Data, str], Data]) -> Callable[[Data, str], 
 
 def _measured_entries(put: Callable[..., Answer]) -> Callable[..., Answer]:
     def put_events(data: Data, *arguments: Any, **options: Any) -> Answer:
-        if sum(map(entry_bytes, data.get("Entries", []))) > EVENT_BYTES:
-            answer: Answer = responses.error_response_json("ValidationException", TOO_LARGE, 400)
+        if sum(map(entry_bytes, data.get("Entries", []))) > limits.ENTRY.value:
+            answer: Answer = responses.error_response_json(limits.ENTRY.error, TOO_LARGE, 400)
             return answer
         return put(data, *arguments, **options)
 
@@ -103,16 +99,39 @@ def _measured_entries(put: Callable[..., Answer]) -> Callable[..., Answer]:
 def _measured_payload(handle: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:
     async def handle_request(method: str, path: str, headers: Data, body: bytes, query: Data) -> Answer:
         kind = headers.get("x-amz-invocation-type", "RequestResponse")
-        most = EVENT_BYTES if kind == "Event" else SYNCHRONOUS_BYTES
+        limit = limits.ASYNCHRONOUS if kind == "Event" else limits.SYNCHRONOUS
+        most = limit.value
         if path.endswith(INVOCATIONS) and len(body) > most:
             message = (
                 f"{len(body)} byte payload is too large for the {kind} invocation type (limit {most} bytes)"
             )
-            answer: Answer = responses.error_response_json("RequestTooLargeException", message, 413)
+            answer: Answer = responses.error_response_json(limit.error, message, 413)
             return answer
         return await handle(method, path, headers, body, query)
 
     return handle_request
+
+
+def _measured_response(execute: Callable[[Data, Any, str], Data]) -> Callable[[Data, Any, str], Data]:
+    def execute_function_warm(function: Data, event: Any, request_id: str) -> Data:
+        result = execute(function, event, request_id)
+        size, most = _response_bytes(result), limits.RESPONSE.value
+        if size <= most:
+            return result
+        message = (
+            f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({most} bytes)."
+        )
+        failure = {"errorMessage": message, "errorType": limits.RESPONSE.error}
+        return result | {"body": failure, "error": True, "function_error": "Unhandled", "raw_payload": False}
+
+    return execute_function_warm
+
+
+def _response_bytes(result: Data) -> int:
+    """Return the size of a function's response in JSON."""
+    body = result.get("body")
+    raw = isinstance(body, bytes) or (isinstance(body, str) and bool(result.get("raw_payload")))
+    return _length(body if raw else json.dumps(body, ensure_ascii=False))  # type: ignore[arg-type] # raw is text
 
 
 def _within_a_payload(
@@ -135,6 +154,6 @@ def _fitting(batch: Sequence[Data]) -> int:
     size = 0
     for number, message in enumerate(batch):
         size += len(json.dumps(message["body"], ensure_ascii=False).encode()) + RECORD_BYTES
-        if size > SYNCHRONOUS_BYTES:
+        if size > limits.SYNCHRONOUS.value:
             return number
     return len(batch)
