@@ -320,7 +320,7 @@ def an_expired_item_is_deleted_late(aws: Aws) -> bool:
     )
     specification = {"Enabled": True, "AttributeName": "expires"}
     dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification=specification)
-    dynamodb.put_item(TableName=name, Item={"id": {"S": "old"}, "expires": {"N": "1"}})
+    dynamodb.put_item(TableName=name, Item={"id": {"S": "old"}, "expires": {"N": str(int(time.time()))}})
     deadline = time.monotonic() + EXPIRY_SECONDS
     while time.monotonic() < deadline:
         if not dynamodb.scan(TableName=name)["Items"]:

@@ -30,7 +30,6 @@ OVER_LIMIT: Final = (
 
 def apply() -> None:
     """Check each call, and take no more messages than may be in flight."""
-    original(sqs, "_queues_lock")
     replace(sqs, "_collect_msgs", _bounded(original(sqs, "_collect_msgs")))
     replace_action(sqs, "CreateQueue", "_act_create_queue", _named)
     replace_action(sqs, "SendMessage", "_act_send_message", _valid_message)
@@ -137,7 +136,7 @@ def _invalid(name: str, value: int, reason: str) -> Exception:
 
 
 def _room(queue: Data) -> int:
-    """Return how many more messages of a queue may be in flight."""
+    """Return how many more messages of a queue may be in flight: approximately, as AWS states its quota."""
     now = time.time()
     flying: int = sum(
         each["receive_count"] > 0 and each["visible_at"] > now for each in list(queue["messages"])
@@ -147,10 +146,9 @@ def _room(queue: Data) -> int:
 
 def _bounded(collect: Callable[[Data, int, int], list[Data]]) -> Callable[[Data, int, int], list[Data]]:
     def collect_msgs(queue: Data, most: int, timeout: int) -> list[Data]:
-        with sqs._queues_lock:
-            taken = collect(queue, max(0, min(most, _room(queue))), timeout)
-            for message in taken:
-                message["received_at"] = time.time()
+        taken = collect(queue, max(0, min(most, _room(queue))), timeout)
+        for message in taken:
+            message["received_at"] = time.time()
         return taken
 
     return collect_msgs
