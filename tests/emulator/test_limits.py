@@ -19,8 +19,6 @@ from ops.emulator.limits import LIMITS, Limit
 from ops.local.clients import CONFIG, Aws
 from tests.emulator.process import Emulator, running, wait_until
 from tests.emulator.resources import (
-    ACCOUNT,
-    ROLE,
     RUNTIME,
     Queue,
     bus,
@@ -30,6 +28,7 @@ from tests.emulator.resources import (
     rule,
     unique,
 )
+from tests.emulator.roles import ACCOUNT, ADMINISTRATOR
 
 # The server's checks, not those of boto3.
 UNCHECKED = CONFIG.merge(Config(parameter_validation=False))
@@ -167,7 +166,7 @@ def create_function(aws: Aws, **settings: Any) -> None:
         **{
             "FunctionName": unique("function"),
             "Runtime": RUNTIME,
-            "Role": ROLE,
+            "Role": ADMINISTRATOR,
             "Handler": "code_of_test.handler",
         }
         | settings
@@ -313,7 +312,7 @@ def put_rule_of_alarms(aws: Aws, count: int) -> None:
 
 
 def create_schedule(aws: Aws, name: str | None = None, expression: str = "rate(1 day)", **retry: int) -> None:
-    target = {"Arn": function(aws, HANDLER), "RoleArn": ROLE, "Input": "{}"}
+    target = {"Arn": function(aws, HANDLER), "RoleArn": ADMINISTRATOR, "Input": "{}"}
     client(aws, "scheduler").create_schedule(
         Name=name or unique("schedule"),
         ScheduleExpression=expression,
