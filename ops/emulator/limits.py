@@ -341,9 +341,10 @@ _row(
 _row(
     "lambda/memory-used",
     "memory that a function uses",
-    LAMBDA_PAGE,
-    by="",
-    note="sizes of processes differ between this machine and Lambda",
+    "Lambda quotas, Configure Lambda function memory",
+    error="Runtime.OutOfMemory",
+    by="`workers`",
+    note="the memory that it is configured with, looked at every 50 ms",
 )
 
 # SQS

@@ -36,6 +36,11 @@ RETURNS_A_TEXT = """
 def handler(event, context):
     return "x" * (event - 2)
 """
+TAKES_MEGABYTES = """
+def handler(event, context):
+    return {"bytes": len(b"x" * (event << 20))}
+"""
+TAKEN_MB = 200
 PRINTS = """
 def handler(event, context):
     print(event["line"])
@@ -498,6 +503,13 @@ def test_a_response_is_no_larger_than_a_payload(aws: Aws) -> None:
         f"({most} bytes).",
         "errorType": "Function.ResponseSizeTooLarge",
     }
+
+
+@proves("lambda/memory-used")
+def test_a_function_uses_no_more_memory_than_it_is_configured_with(aws: Aws) -> None:
+    within, over = (function(aws, TAKES_MEGABYTES, MemorySize=size) for size in (512, 128))
+    assert invoke(aws, within, TAKEN_MB) == {"bytes": TAKEN_MB << 20}
+    assert invoke(aws, over, TAKEN_MB)["errorType"] == "Runtime.OutOfMemory"
 
 
 @proves("lambda/unreserved")
