@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ops.local.clients import Aws
-from tests.emulator.process import Emulator, wait_until
+from tests.emulator.process import Emulator, running, wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send, unique
 from tests.emulator.roles import ACCOUNT
 
@@ -174,20 +175,21 @@ def test_a_throttled_event_waits_for_concurrency(aws: Aws) -> None:
     assert json.loads(message["Body"])["requestContext"]["approximateInvokeCount"] == 1
 
 
-def test_an_event_that_is_too_old_is_not_retried(aws: Aws) -> None:
-    parked = queue(aws)
-    arn = function(aws, FAILS)
-    # Less than the delay of the first retry; the SDK refuses less than Lambda's minimum of 60 s.
-    settings = {
-        "MaximumEventAgeInSeconds": 0.01,
-        "DestinationConfig": {"OnFailure": {"Destination": parked.arn}},
-    }
-    url = f"{aws.url}/2019-09-25/functions/{arn}/event-invoke-config"
-    scope = f"{aws.credentials.access_key_id}/20260101/{aws.region}/lambda/aws4_request"
-    headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
-    httpx.put(url, json=settings, headers=headers).raise_for_status()
-    aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload="{}")
-    (message,) = parked.wait()
+def test_an_event_that_is_too_old_is_not_retried(tmp_path: Path) -> None:
+    # Less than the delay of the first retry, which Lambda's minimum of 60 s is not.
+    with running(tmp_path, without=["limits"]) as started:
+        aws = started.aws
+        parked, arn = queue(aws), function(aws, FAILS)
+        settings = {
+            "MaximumEventAgeInSeconds": 0.01,
+            "DestinationConfig": {"OnFailure": {"Destination": parked.arn}},
+        }
+        url = f"{aws.url}/2019-09-25/functions/{arn}/event-invoke-config"
+        scope = f"{aws.credentials.access_key_id}/20260101/{aws.region}/lambda/aws4_request"
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+        httpx.put(url, json=settings, headers=headers).raise_for_status()
+        aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload="{}")
+        (message,) = parked.wait()
     context = json.loads(message["Body"])["requestContext"]
     assert (context["condition"], context["approximateInvokeCount"]) == ("EventAgeExceeded", 1)
 
