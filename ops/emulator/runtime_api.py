@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ops.local import loopback
 from ops.local.loopback import LOOPBACK
 
 PREFIX: Final = "/2018-06-01/runtime"
@@ -97,6 +98,14 @@ class RuntimeApi:
         """Whether the runtime waits for its next invocation."""
         return self._waiting is not None
 
+    @property
+    def _may_ask(self) -> bool:
+        """Whether the next invocation may be asked for: once, at the start and after each answer.
+
+        The API has no key, and every process of this machine can reach it.
+        """
+        return self._waiting is None and (self._current is None or self.answer is not None)
+
     def give(self, invocation: Invocation) -> None:
         """Give the waiting runtime an invocation."""
         assert self._waiting is not None
@@ -133,11 +142,15 @@ class RuntimeApi:
     def _route(self, client: socket.socket, request: str, headers: Mapping[str, str], body: bytes) -> None:
         method, _, path = request.partition(" ")
         match = ANSWER.fullmatch(path)
-        if request == f"GET {NEXT}":
+        refused = loopback.refusal(headers)
+        if request == f"GET {NEXT}" and not refused and self._may_ask:
             self._waiting = client
             return
         posted = Answer(body, headers.get("content-type", JSON_TYPE), headers.get(ERROR_TYPE))
-        if request == f"POST {INIT_ERROR}":
+        if refused or request == f"GET {NEXT}":
+            refusal = {"errorMessage": refused or "not now", "errorType": "InvalidStateTransition"}
+            self._reply(client, FORBIDDEN, refusal)
+        elif request == f"POST {INIT_ERROR}":
             self.init_error = posted
             self._reply(client, ACCEPTED, {"status": "OK"})
         elif method == "POST" and match and match["request_id"] == self._current and self.answer is None:

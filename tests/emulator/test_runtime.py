@@ -80,8 +80,9 @@ ASKS_THE_RUNTIME_API = """
 import os, urllib.error, urllib.request
 def handler(event, context):
     url = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime" + event["path"]
+    body = b"{}" if event["method"] == "POST" else None
     try:
-        urllib.request.urlopen(urllib.request.Request(url, b"{}", method="POST"))
+        urllib.request.urlopen(urllib.request.Request(url, body, event["headers"], method=event["method"]))
     except urllib.error.HTTPError as error:
         return [error.code, error.read().decode()]
 """
@@ -380,16 +381,20 @@ def test_a_slow_init_phase_is_repeated_within_the_invocation(aws: Aws, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "error"),
+    ("method", "path", "headers", "status", "error"),
     [
-        ("/invocation/another/response", 400, "InvalidRequestID"),
-        ("/extensions", 403, "InvalidRequest"),
+        ("POST", "/invocation/another/response", {}, 400, "InvalidRequestID"),
+        ("POST", "/extensions", {}, 403, "InvalidRequest"),
+        ("GET", "/invocation/next", {}, 403, "InvalidStateTransition"),
+        ("POST", "/init/error", {"Origin": "https://a.example"}, 403, "InvalidStateTransition"),
+        ("POST", "/init/error", {"Host": "a.example"}, 403, "InvalidStateTransition"),
     ],
 )
-def test_the_runtime_api_refuses_what_it_did_not_ask_for(
-    aws: Aws, path: str, status: int, error: str
+def test_the_runtime_api_refuses_what_is_not_its_turn_and_web_pages(
+    aws: Aws, method: str, path: str, headers: dict[str, str], status: int, error: str
 ) -> None:
-    got: Any = invoke(aws, function(aws, ASKS_THE_RUNTIME_API), {"path": path})
+    event = {"method": method, "path": path, "headers": headers}
+    got: Any = invoke(aws, function(aws, ASKS_THE_RUNTIME_API), event)
     assert (got[0], json.loads(got[1])["errorType"]) == (status, error)
 
 
