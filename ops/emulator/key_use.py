@@ -163,5 +163,5 @@ _BY_SERVICE: Final[Mapping[str, tuple[Mapping[str, tuple[str, ...]], Callable[[s
         ),
         _table,
     ),
-    "secretsmanager": ({"GetSecretValue": READ, "PutSecretValue": WRITE, "CreateSecret": WRITE}, _secret),
+    "secretsmanager": ({"GetSecretValue": READ, "PutSecretValue": WRITE}, _secret),
 }

@@ -1,7 +1,6 @@
 """What a stack needs besides its synthesised files if AWS_ENDPOINT_URL is an embedded AWS on loopback.
 
-S3 is addressed by path, because 127.0.0.1 has no subdomains for buckets, and the dummy credentials are not
-checked. Terraform merges an override file into the stack; the stack's own files stay those of a real deploy.
+S3 is addressed by path, because 127.0.0.1 has no subdomains for buckets. Terraform merges an override file into the stack; the stack's own files stay those of a real deploy.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from functions.shared import names
 OVERRIDE_FILE: Final = "embedded_override.tf.json"
 PROVIDER: Final = {
     "s3_use_path_style": True,
-    "skip_credentials_validation": True,
     "skip_metadata_api_check": True,
     "skip_region_validation": True,
 }

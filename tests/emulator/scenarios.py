@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from ops.local.clients import Aws
 from tests.emulator.process import wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send, unique
-from tests.emulator.roles import ACCOUNT, ADMINISTRATOR, role, session
+from tests.emulator.roles import ACCOUNT, ADMINISTRATOR, EVERYTHING, policy, role, session
 
 HOUR_SECONDS = 3600
 # MiniStack checks for due schedules every 10 s.
@@ -428,6 +428,27 @@ def a_destination_needs_a_role_that_may_send_to_it(aws: Aws) -> bool:
     return False
 
 
+def the_key_of_a_log_group_can_be_changed(aws: Aws) -> bool:
+    logs, group = aws.client("logs"), unique("group")
+    opened = policy(EVERYTHING | {"Principal": {"Service": f"logs.{aws.region}.amazonaws.com"}})
+    key = aws.client("kms").create_key(Policy=opened)["KeyMetadata"]["Arn"]
+    logs.create_log_group(logGroupName=group)
+
+    def used() -> str | None:
+        (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        return str(found["kmsKeyId"]) if "kmsKeyId" in found else None
+
+    seen = []
+    try:
+        logs.associate_kms_key(logGroupName=group, kmsKeyId=key)
+        seen.append(used())
+        logs.disassociate_kms_key(logGroupName=group)
+        seen.append(used())
+    except ClientError:
+        return False
+    return seen == [key, None]
+
+
 SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "rule-arns": rules_on_a_bus_with_slashes_have_tags,
     "partner-events": partner_events_reach_the_bus_of_their_source,
@@ -447,6 +468,7 @@ SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "concurrency": reserved_concurrency_has_a_quota,
     "expiry": an_expired_item_is_deleted_late,
     "schedules": a_schedule_invokes_its_function_with_its_input,
+    "log-keys": the_key_of_a_log_group_can_be_changed,
     "saved-queries": a_query_can_be_saved,
     "permissions": a_role_writes_only_the_items_that_its_policy_names,
     "service-permissions": a_destination_needs_a_role_that_may_send_to_it,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.cloudwatch_composite_alarm import CloudwatchCompositeAlarm
 from cdktf_cdktf_provider_aws.cloudwatch_metric_alarm import (
     CloudwatchMetricAlarm,
@@ -138,8 +139,7 @@ class Alarms(Capability):
         self.arns = [account.arn("cloudwatch", f"alarm:{name}") for name in self._names]
 
     def _metric_alarm(self, alarm: Alarm, topic_arn: str) -> Any:
-        return self._add(
-            CloudwatchMetricAlarm,
+        return self._member(
             alarm.part,
             alarm_description=self._described(alarm.meaning, alarm.kind),
             **_watched(alarm.metric),
@@ -154,8 +154,7 @@ class Alarms(Capability):
     def _silence(self, silence: Silence, topic_arn: str) -> Any:
         """Create the three alarms and return the one on silence."""
         silent, since = (
-            self._add(
-                CloudwatchMetricAlarm,
+            self._member(
                 part,
                 alarm_description=self._described(meaning, silence.kind),
                 **_watched(silence.metric),
@@ -186,6 +185,12 @@ class Alarms(Capability):
             alarm_actions=[topic_arn],
         )
         return silent
+
+    def _member(self, part: str, **properties: Any) -> Any:
+        # CloudWatch deletes no alarm that a composite alarm names. Terraform ends such an alarm after the
+        # update of the composite only if it would also create its replacement first.
+        first = TerraformResourceLifecycle(create_before_destroy=True)
+        return self._add(CloudwatchMetricAlarm, part, lifecycle=first, **properties)
 
     def _described(self, meaning: str, kind: str) -> str:
         return f"{meaning} Runbook: {self._runbooks}/{kind}.md"

@@ -57,6 +57,7 @@ FIXES: Final = (
     Fix("schedules", "a schedule is treated as a rule, fails because it has no bus, and loses its input"),
     Fix("saved-queries", "CloudWatch Logs Insights queries can't be saved"),
     Fix("insights", "CloudWatch Logs Insights ignores most commands and the fields of JSON lines"),
+    Fix("log-keys", "the key of an existing log group can't be changed"),
     Fix("policy-evaluation", "ARNs, lists and principals in the conditions of policies are compared as text"),
     Fix("permissions", "calls lack condition keys, some name another action, and none asks for its key"),
     Fix("service-permissions", "services deliver to each other without a permission"),

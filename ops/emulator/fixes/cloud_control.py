@@ -85,8 +85,8 @@ def _create(served: ControlledType, data: Data) -> Answer:
     try:
         identifier = served.create(json.loads(data["DesiredState"]))
     except HandlerError as refusal:
-        return _ended(data, "CREATE", None, refusal)
-    return _ended(data, "CREATE", identifier)
+        return ended(data, "CREATE", None, refusal)
+    return ended(data, "CREATE", identifier)
 
 
 def _get(served: ControlledType, data: Data) -> Answer:
@@ -105,23 +105,23 @@ def _update(served: ControlledType, data: Data) -> Answer:
     try:
         after = patched(before, json.loads(data["PatchDocument"]))
     except (KeyError, IndexError, ValueError) as error:
-        return _ended(data, "UPDATE", identifier, HandlerError("InvalidRequest", f"the patch: {error}"))
+        return ended(data, "UPDATE", identifier, HandlerError("InvalidRequest", f"the patch: {error}"))
     changed = ", ".join(name for name in served.create_only if before.get(name) != after.get(name))
     if changed:
-        return _ended(data, "UPDATE", identifier, HandlerError("NotUpdatable", f"{changed} can't be changed"))
+        return ended(data, "UPDATE", identifier, HandlerError("NotUpdatable", f"{changed} can't be changed"))
     try:
         served.update(identifier, before, after)
     except HandlerError as refusal:
-        return _ended(data, "UPDATE", identifier, refusal)
-    return _ended(data, "UPDATE", identifier)
+        return ended(data, "UPDATE", identifier, refusal)
+    return ended(data, "UPDATE", identifier)
 
 
 def _delete(served: ControlledType, data: Data) -> Answer:
     identifier = data["Identifier"]
     if served.read(identifier) is None:
-        return _ended(data, "DELETE", identifier, HandlerError("NotFound", f"{identifier} was not found"))
+        return ended(data, "DELETE", identifier, HandlerError("NotFound", f"{identifier} was not found"))
     served.delete(identifier)
-    return _ended(data, "DELETE", identifier)
+    return ended(data, "DELETE", identifier)
 
 
 def _list(served: ControlledType, data: Data) -> Answer:
@@ -131,7 +131,8 @@ def _list(served: ControlledType, data: Data) -> Answer:
     return _answered({"TypeName": data["TypeName"], "ResourceDescriptions": found})
 
 
-def _ended(data: Data, operation: str, identifier: str | None, refusal: HandlerError | None = None) -> Answer:
+def ended(data: Data, operation: str, identifier: str | None, refusal: HandlerError | None = None) -> Answer:
+    """Answer that a request ended, with success or with a refusal."""
     event = cloudcontrol._progress_event(
         operation,
         "FAILED" if refusal else "SUCCESS",

@@ -1,8 +1,9 @@
 """Calls are checked against the policies of the caller's role, of the resource and of its key.
 
 MiniStack's evaluator decides. The fix corrects which action and resource AWS checks, adds the condition keys
-that MiniStack leaves out, and the calls that a service makes to KMS with the caller's permission. Functions
-have the credentials of their role, random ones for each run.
+that MiniStack leaves out, and the rights that a service checks beside the call's own: to pass a role, to tag
+what is created, to use a key, and those of Cloud Control's handlers. Functions have the credentials of their
+role, random ones for each run.
 
 Sources: Service Authorization Reference (actions and resource types), and the API reference of each service
 (status of an AccessDenied error).
@@ -12,28 +13,27 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
-from ministack.services import dynamodb, secretsmanager, sts
+from ministack.services import secretsmanager, sts
 
 from ops.emulator import EmulatorError, key_use
+from ops.emulator.condition_keys import own_keys, tags_of_key, with_leading_keys
+from ops.emulator.controlled import HandlerError
+from ops.emulator.fixes.cloud_control import ended
+from ops.emulator.further_rights import Right, further_rights
 from ops.emulator.patching import original, replace
 from ops.emulator.permissions import DECISIONS, Call, Policy, Question, context_of
 from ops.emulator.principals import role_limits, role_name, role_policies
+from ops.emulator.requests import Asked, asked, lambda_action, with_resources
 
 Data = dict[str, Any]
 Answer = tuple[int, Data, bytes]
 
-# Operations that AWS authorizes as another action.
-AUTHORIZED_AS: Final = {
-    "sqs:SendMessageBatch": "sqs:SendMessage",
-    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
-    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
-}
 # Services with a JSON protocol answer 400, the others 403.
 BAD_REQUEST: Final = 400
 ANSWER_400: Final = frozenset(
@@ -47,8 +47,9 @@ RESOURCE_NAMES: Final = {
     "kms": "the key",
 }
 
-# The KMS action that the last call of this request lacked.
-_lacking: ContextVar[str | None] = ContextVar("lacking", default=None)
+
+# The right that the last call of this request lacked, besides its own action.
+_lacking: ContextVar[Right | None] = ContextVar("lacking", default=None)
 
 
 def apply() -> None:
@@ -70,10 +71,16 @@ def apply() -> None:
     ):
         original(iam_evaluator, name)
     replace(iam_evaluator, "enforce", _enforce)
+    # MiniStack's own table of Lambda's paths lacks many operations; the service's model has all.
+    original(iam_actions, "_BOTOCORE_SERVICE_MAP")["lambda"] = ["lambda"]
+    replace(iam_actions, "_lambda_action", lambda_action)
+    replace(
+        iam_actions, "extract_resource_arn", with_resources(original(iam_actions, "extract_resource_arn"))
+    )
     replace(
         iam_actions,
         "dynamodb_service_context",
-        _with_leading_keys(original(iam_actions, "dynamodb_service_context")),
+        with_leading_keys(original(iam_actions, "dynamodb_service_context")),
     )
     replace(
         iam_actions,
@@ -92,7 +99,7 @@ def _enforce(
     service_context: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return None if the call is allowed, and the refusal otherwise; see MiniStack's `enforce`."""
-    del region
+    del service, region
     _lacking.set(None)
     account = responses.get_account_id()
     checked = iam_evaluator.authenticate(access_key_id or "", account)
@@ -103,24 +110,41 @@ def _enforce(
         return principal
     if principal.policies is None or iam_action in iam_evaluator._ALWAYS_ALLOWED_ACTIONS:
         return None
-    action = AUTHORIZED_AS.get(iam_action, iam_action)
-    resource = _named_resource(action, resource_arn)
+    request = asked(iam_action, resource_arn)
+    for right in _rights(request, principal.keys | dict(service_context or {})):
+        if not _is_allowed(principal.arn, right):
+            if right.action != request.action:
+                _lacking.set(right)
+            return iam_evaluator.EvalResult("ImplicitDeny", principal.arn)
+    return None
+
+
+def _rights(request: Asked, keys: Mapping[str, Any]) -> Iterator[Right]:
+    """Yield what a request needs: its own action on each of its resources, then the rest."""
+    for resource in request.resources:
+        named = _named_resource(request.action, resource)
+        yield Right(request.action, named, {**keys, **own_keys(request.action, named, request.parameters)})
+    yield from further_rights(request.action, request.resources[0], request.parameters)
+
+
+def _is_allowed(caller: str, right: Right) -> bool:
     secure = str(iam_evaluator._request_origin.get()[1]).lower()
-    keys = {"aws:SecureTransport": secure} | principal.keys | dict(service_context or {})
-    role = role_name(principal.arn.rsplit("/", 1)[0])
+    service = right.action.partition(":")[0]
+    keys = {"aws:SecureTransport": secure} | tags_of_key(right.resource) | dict(right.keys)
+    role = role_name(caller.rsplit("/", 1)[0])
     question = Question(
-        Call(principal.arn, action, resource, context_of(keys)),
+        Call(caller, right.action, right.resource, context_of(keys)),
         role_policies(role),
-        _resource_policy(service, resource),
+        _resource_policy(service, right.resource),
         role_limits(role),
-        "both" if service == "kms" else "either",
+        "both" if service == "kms" and ":key/" in right.resource else "either",
     )
-    if DECISIONS.about(question):
-        lacking = key_use.refused_for_role(question)
-        if lacking is None:
-            return None
-        _lacking.set(lacking)
-    return iam_evaluator.EvalResult("ImplicitDeny", principal.arn)
+    if not DECISIONS.about(question):
+        return False
+    lacking = key_use.refused_for_role(question)
+    if lacking is not None:
+        _lacking.set(Right(lacking, "the key of the resource"))
+    return lacking is None
 
 
 def _resource_policy(service: str, resource: str) -> Policy | None:
@@ -140,56 +164,16 @@ def _named_resource(action: str, arn: str) -> str:
         for secret in secretsmanager._secrets.values():
             if arn.endswith(f":secret:{secret['Name']}"):
                 return str(secret["ARN"])
-    if service == "kms" and ":alias/" in arn:
+    if service == "kms" and "alias/" in arn and not action.endswith("Alias"):
         return key_use.key_arn(arn) or arn
-    if service == "logs" and ":log-group:" in arn and not arn.endswith("*"):
+    if service == "logs" and ":log-group:" in arn and not arn.endswith("*") and "Tag" not in action:
         # Policies name a log group by its ARN with ":*", which also matches its streams.
         return f"{arn}:*"
     return arn
 
 
-def _with_leading_keys(context: Callable[[bytes], Data]) -> Callable[[bytes], Data]:
-    """Add dynamodb:LeadingKeys: the partition keys of all items that the request names."""
-
-    def dynamodb_service_context(body: bytes) -> Data:
-        found = context(body)
-        try:
-            request = json.loads(body or b"{}")
-        except ValueError:
-            return found
-        keys = [str(value) for table, item in _items(request) for value in _partition_key(table, item)]
-        return found | ({"dynamodb:LeadingKeys": keys} if keys else {})
-
-    return dynamodb_service_context
-
-
-def _items(request: Any) -> list[tuple[str, Data]]:
-    """Return table and key, or whole item, of everything that a request names."""
-    found = []
-    for member in ("Key", "Item"):
-        if isinstance(request.get(member), dict):
-            found.append((request.get("TableName", ""), request[member]))
-    for entry in request.get("TransactItems") or []:
-        for operation in entry.values():
-            found += _items(operation)
-    for table, wanted in (request.get("RequestItems") or {}).items():
-        if isinstance(wanted, dict):
-            found += [(table, key) for key in wanted.get("Keys") or []]
-        else:
-            for write in wanted:
-                for operation in write.values():
-                    found += _items({"TableName": table, **operation})
-    return found
-
-
-def _partition_key(table: str, item: Data) -> list[Any]:
-    described = dynamodb._tables.get(table.rsplit("/", 1)[-1])
-    value = item.get(described["pk_name"]) if described else None
-    return list(value.values()) if isinstance(value, dict) else []
-
-
 def _as_the_service_answers(respond: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Answer with the status of the service, and name the KMS action that is lacking."""
+    """Answer with the status of the service, and name the right that is lacking besides the action."""
 
     def access_denied_response(
         service: str, action: str, principal_arn: str, request_id: str, **options: Any
@@ -197,15 +181,28 @@ def _as_the_service_answers(respond: Callable[..., Answer]) -> Callable[..., Ans
         lacking = _lacking.get()
         if lacking is not None:
             options["message"] = (
-                f"User: {principal_arn} is not authorized to perform: {lacking} on the key of the resource "
-                f"because no identity-based policy allows the {lacking} action"
+                f"User: {principal_arn} is not authorized to perform: {lacking.action} on resource: "
+                f"{lacking.resource} because no identity-based policy allows the {lacking.action} action"
             )
+            if action.startswith("cloudformation:") and (event := _ended(action, options["message"])):
+                return event
             if service == "sqs":
                 options["error_code"] = "KmsAccessDenied"
         status, headers, body = respond(service, action, principal_arn, request_id, **options)
         return BAD_REQUEST if service in ANSWER_400 else status, headers, body
 
     return access_denied_response
+
+
+def _ended(action: str, message: str) -> Answer | None:
+    """Return how a request of Cloud Control ends whose handler is refused a call; None for one that reads."""
+    request = asked(action, "*")
+    operation = {"CreateResource": "CREATE", "UpdateResource": "UPDATE", "DeleteResource": "DELETE"}.get(
+        action.partition(":")[2]
+    )
+    refusal = HandlerError("AccessDenied", message)
+    identifier = request.parameters.get("Identifier")
+    return ended(dict(request.parameters), operation, identifier, refusal) if operation else None
 
 
 def _execution_credentials(config: Data) -> dict[str, str]:

@@ -22,6 +22,7 @@ from ministack.services import cloudwatch, cloudwatch_logs, eventbridge, lambda_
 from functions.shared.json_text import compact
 from ops.emulator import key_use
 from ops.emulator.delivery import DeliveryFailure
+from ops.emulator.fixes import log_keys
 from ops.emulator.fixes.target_dlq import send_to_dead_letter
 from ops.emulator.patching import original, replace
 from ops.emulator.permissions import Policy
@@ -75,6 +76,7 @@ def apply() -> None:
     _replace(eventbridge, "_archive_event", _if_the_archives_key_allows)
     _replace(eventbridge, "_dispatch_event", _if_the_buss_key_allows)
     _replace(cloudwatch_logs, "_create_log_group", _with_a_key_for_logs)
+    _replace(log_keys, "set_key", _with_a_new_key_for_logs)
 
 
 def _replace(owner: Any, name: str, checked: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
@@ -377,17 +379,25 @@ def _if_the_buss_key_allows(dispatch: Callable[..., None]) -> Callable[..., None
 
 def _with_a_key_for_logs(put: Callable[[Data], Answer]) -> Callable[[Data], Answer]:
     def put_log_group(data: Data) -> Answer:
-        key = key_use.key_arn(data.get("kmsKeyId"))
-        name = data.get("logGroupName", "")
-        arn = cloudwatch_logs._make_group_arn_no_star(name)
-        use = key_use.Use(key, {"aws:logs:arn": arn}) if key else None
-        service = f"logs.{responses.get_region()}.amazonaws.com"
-        if key_use.refused_for_service(service, use, STORE_LOGS, arn):
-            message = "The specified KMS key does not exist or is not allowed to be used with LogGroup"
-            answer: Answer = responses.error_response_json(
-                "InvalidParameterException", f"{message} '{arn}'", 400
-            )
-            return answer
-        return put(data)
+        return _log_key_failure(data) or put(data)
 
     return put_log_group
+
+
+def _with_a_new_key_for_logs(put: Callable[[Data, Data], Answer]) -> Callable[[Data, Data], Answer]:
+    def set_key(group: Data, data: Data) -> Answer:
+        return _log_key_failure(data) or put(group, data)
+
+    return set_key
+
+
+def _log_key_failure(data: Data) -> Answer | None:
+    key = key_use.key_arn(data.get("kmsKeyId"))
+    arn = cloudwatch_logs._make_group_arn_no_star(data.get("logGroupName", ""))
+    use = key_use.Use(key, {"aws:logs:arn": arn}) if key else None
+    service = f"logs.{responses.get_region()}.amazonaws.com"
+    if not key_use.refused_for_service(service, use, STORE_LOGS, arn):
+        return None
+    message = f"The specified KMS key does not exist or is not allowed to be used with LogGroup '{arn}'"
+    answer: Answer = responses.error_response_json("InvalidParameterException", message, 400)
+    return answer
