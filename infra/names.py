@@ -4,6 +4,8 @@ import hashlib
 from typing import Final
 
 PROJECT: Final = "huntaze-stripe"
+# The value of the tag Component.
+COMPONENT: Final = "stripe-eventbridge"
 BOOTSTRAP: Final = f"{PROJECT}-bootstrap"
 # At most 16 characters: the longest name made of one, an archive's, may have 48.
 ENVIRONMENT: Final = "[a-z][a-z0-9-]{1,15}"

@@ -68,6 +68,7 @@ class ScheduledFunction(Capability):
             "schedule_role",
             name=name,
             assume_role_policy=trust("scheduler.amazonaws.com", for_account=account.id),
+            permissions_boundary=account.role_boundary,
         )
         self.add(
             IamRolePolicy,

@@ -1,24 +1,20 @@
 """Where a stack is deployed: the provider, and the account and region of ARNs."""
 
-from typing import Final
-
 from cdktf import TerraformResourceLifecycle
 from cdktf_cdktf_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
 from cdktf_cdktf_provider_aws.data_aws_partition import DataAwsPartition
 from cdktf_cdktf_provider_aws.provider import AwsProvider
 from constructs import Construct
 
-from infra.names import PROJECT
+from infra.names import COMPONENT, PROJECT
 from infra.resources.base import Capability
-
-_COMPONENT: Final = "stripe-eventbridge"
 
 
 def tags(environment: str) -> dict[str, str]:
     """The tags of everything in a stack."""
     return {
         "Project": "huntaze",
-        "Component": _COMPONENT,
+        "Component": COMPONENT,
         "Environment": environment,
         "ManagedBy": "terraform",
     }
@@ -34,6 +30,8 @@ class Account(Capability):
     ----------
     only_account_id
         The only account that the provider may change; empty allows any.
+    role_boundary
+        The ARN of the permissions boundary of every role; empty sets none.
     protected
         Whether a plan fails that would destroy a resource with events.
     """
@@ -46,10 +44,12 @@ class Account(Capability):
         environment: str,
         region: str,
         only_account_id: str = "",
+        role_boundary: str = "",
         protected: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         self.protected = protected
+        self.role_boundary = role_boundary or None
         self.environment = environment
         self.region = region
         AwsProvider(

@@ -17,7 +17,7 @@ Condition = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement; the policy of a role has no `principal`."""
+    """One statement; the policy of a role has no `principal`, and a trust policy no `resources`."""
 
     sid: str
     actions: Sequence[str]
@@ -31,8 +31,9 @@ class Statement:
             "Sid": self.sid,
             "Effect": self.effect,
             "Action": sorted(self.actions),
-            "Resource": sorted(self.resources),
         }
+        if self.resources:
+            rendered["Resource"] = sorted(self.resources)
         if self.principal is not None:
             rendered["Principal"] = self.principal
         if self.condition:
@@ -73,6 +74,4 @@ def deny_plain_text(service: str, *resources: str, action: str = "*") -> Stateme
 def trust(service: str, *, for_account: str) -> str:
     """The trust policy of a role that one AWS service assumes, for resources of one account."""
     condition = {"StringEquals": {"aws:SourceAccount": for_account}}
-    rendered = Statement("AllowService", ["sts:AssumeRole"], [], {"Service": service}, condition).render()
-    del rendered["Resource"]
-    return compact({"Version": _VERSION, "Statement": [rendered]})
+    return document(Statement("AllowService", ["sts:AssumeRole"], [], {"Service": service}, condition))

@@ -51,7 +51,11 @@ class ExecutionRole(Capability):
     ) -> None:
         super().__init__(scope, id_)
         role = self.add(
-            IamRole, "", name=name, assume_role_policy=trust("lambda.amazonaws.com", for_account=account.id)
+            IamRole,
+            "",
+            name=name,
+            assume_role_policy=trust("lambda.amazonaws.com", for_account=account.id),
+            permissions_boundary=account.role_boundary,
         )
         wanted = [*grants, *(_TRACING if tracing else []), *(_NETWORK if in_network else [])]
         self.policy = self.add(

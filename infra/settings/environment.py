@@ -66,6 +66,13 @@ class Settings(StateSettings):
         description="The only AWS account that may be changed, 12 digits; empty allows any",
         examples=["123456789012"],
     )
+    role_boundary: str = Field(
+        "",
+        pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:policy/[A-Za-z0-9/+=,.@_-]{1,128})?$",
+        description="ARN of the permissions boundary of every role of the stack; empty sets none. The deploy "
+        "role of docs/github.md may create roles with its boundary alone",
+        examples=["arn:aws:iam::123456789012:policy/huntaze-github-boundary-dev"],
+    )
     stripe_event_source_name: str = Field(
         pattern=r"^aws\.partner/stripe\.com/ed_[A-Za-z0-9_]{1,200}$",
         description="Partner event source of the Stripe event destination; also the name of the bus",

@@ -27,6 +27,10 @@ def own_keys(action: str, resource: str, parameters: Parameters) -> Data:
     if service == "lambda" and "EventSourceMapping" in action:
         function = mapped_function(parameters, resource)
         return {"lambda:FunctionArn": function} if function else {}
+    if service == "kms":
+        named = str(parameters.get("KeyId", ""))
+        alias = named.rpartition(":")[2]
+        return {"kms:RequestAlias": alias} if alias.startswith("alias/") else {}
     return {}
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ministack.core import responses
 from ministack.services import cloudwatch_logs, dynamodb, kms, s3, secretsmanager, sqs
 
+from ops.emulator.condition_keys import tags_of_key
 from ops.emulator.permissions import DECISIONS, Call, Policy, Question, context_of
 from ops.emulator.principals import by_service
 
@@ -37,6 +38,7 @@ class Use:
         }
         keys["kms:EncryptionContextKeys"] = list(self.context)
         keys["kms:CallerAccount"] = responses.get_account_id()
+        keys |= tags_of_key(self.key_arn)
         if service:
             keys["kms:ViaService"] = f"{service}.{responses.get_region()}.amazonaws.com"
         return keys

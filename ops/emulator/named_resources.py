@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ministack.core import responses
-from ministack.services import lambda_svc
+from ministack.services import kms, lambda_svc
 
 Parameters = Mapping[str, Any]
 # It has no resource level, or the request names none.
@@ -130,8 +130,16 @@ def _of_kms(operation: str, parameters: Parameters) -> tuple[str, ...] | None:
     if not operation.endswith("Alias"):
         return None
     alias = arn("kms", str(parameters.get("AliasName", "*")))
-    key = parameters.get("TargetKeyId") or parameters.get("AliasName", "")
-    return alias, key if key.startswith(("arn:", "alias/")) else arn("kms", f"key/{key}")
+    return alias, key_arn(str(parameters.get("TargetKeyId") or alias))
+
+
+def key_arn(identifier: str) -> str:
+    """Return the ARN of a key by its id, ARN or alias."""
+    found = kms._resolve_key(identifier)
+    if found:
+        return str(found["Arn"])
+    # A key of AWS, which MiniStack does not have, or none: the id of neither is known.
+    return arn("kms", f"key/{identifier.rpartition(':')[2].replace('/', '-')}")
 
 
 def _of_lambda(operation: str, parameters: Parameters) -> tuple[str, ...] | None:

@@ -14,6 +14,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Final, Literal
 
 from ministack.core import iam_evaluator, responses
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 Context = tuple[tuple[str, str | tuple[str, ...]], ...]
 ALLOW: Final = "Allow"
-# An object's key differs in each call; its first folder is what policies name.
+# An object's key differs in each call; its first folder and its suffix are what policies name.
 OBJECT_ARN: Final = "arn:aws:s3:::"
 
 
@@ -256,4 +257,4 @@ def _without_key(resource: str) -> str:
     if not resource.startswith(OBJECT_ARN):
         return resource
     bucket, _, key = resource.partition("/")
-    return f"{bucket}/{key.partition('/')[0]}" if key else bucket
+    return f"{bucket}/{key.partition('/')[0]}/*{PurePosixPath(key).suffix}" if key else bucket

@@ -1,6 +1,7 @@
 """What a stack needs besides its synthesised files if AWS_ENDPOINT_URL is an embedded AWS on loopback.
 
-S3 is addressed by path, because 127.0.0.1 has no subdomains for buckets. Terraform merges an override file into the stack; the stack's own files stay those of a real deploy.
+S3 is addressed by path, because 127.0.0.1 has no subdomains for buckets. Terraform merges an override file
+into the stack; the stack's own files stay those of a real deploy.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from ops.emulator.condition_keys import own_keys, tags_of_key, with_leading_keys
 from ops.emulator.controlled import HandlerError
 from ops.emulator.fixes.cloud_control import ended
 from ops.emulator.further_rights import Right, further_rights
+from ops.emulator.named_resources import key_arn
 from ops.emulator.patching import original, replace
 from ops.emulator.permissions import DECISIONS, Call, Policy, Question, context_of
 from ops.emulator.principals import role_limits, role_name, role_policies
@@ -165,7 +166,7 @@ def _named_resource(action: str, arn: str) -> str:
             if arn.endswith(f":secret:{secret['Name']}"):
                 return str(secret["ARN"])
     if service == "kms" and "alias/" in arn and not action.endswith("Alias"):
-        return key_use.key_arn(arn) or arn
+        return key_arn(arn)
     if service == "logs" and ":log-group:" in arn and not arn.endswith("*") and "Tag" not in action:
         # Policies name a log group by its ARN with ":*", which also matches its streams.
         return f"{arn}:*"

@@ -1,0 +1,76 @@
+"""The roles of people and workflows that deploy an environment: plan, refresh and deploy.
+
+Each part is derived from running Terraform on every variant of the stack under it: `tests/e2e` proves that
+none refuses anything, and that each action of each statement is needed.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from infra.deployment_roles.boundary import boundary
+from infra.deployment_roles.place import Place
+from infra.deployment_roles.reads import reads
+from infra.deployment_roles.writes import writes
+from infra.resources.policy import Statement
+
+__all__ = ["NOT_SHOWN", "POLICIES", "SUBJECTS", "Place", "boundary", "deploy", "plan", "refresh", "trust"]
+
+PLAN: Final = "plan"
+REFRESH: Final = "refresh"
+DEPLOY: Final = "deploy"
+GITHUB: Final = "token.actions.githubusercontent.com"
+AUDIENCE: Final = "sts.amazonaws.com"
+
+
+def plan(place: Place) -> list[Statement]:
+    """For pull requests, whose code nobody has reviewed yet: it reads the state, which holds no secret."""
+    return [
+        Statement("FindState", ["s3:ListBucket"], [place.bucket(place.state_bucket)]),
+        Statement("ReadState", ["s3:GetObject"], [place.state]),
+    ]
+
+
+def refresh(place: Place) -> list[Statement]:
+    """For the plan that is approved: reviewed code, which reads the configuration and no customer's data."""
+    lock = Statement("LockState", ["s3:DeleteObject", "s3:PutObject"], [f"{place.state}.tflock"])
+    return [*plan(place), lock, *reads(place)]
+
+
+def deploy(place: Place) -> list[Statement]:
+    """To apply after the approval: it changes what the stack consists of, and nothing else."""
+    return [*refresh(place), Statement("WriteState", ["s3:PutObject"], [place.state]), *writes(place)]
+
+
+POLICIES: Final[Mapping[str, Callable[[Place], list[Statement]]]] = MappingProxyType(
+    {PLAN: plan, REFRESH: refresh, DEPLOY: deploy}
+)
+# Whom each role trusts: the end of the subject in GitHub's token (GitHub, "OpenID Connect reference").
+SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        PLAN: "pull_request",
+        REFRESH: "ref:refs/heads/main",
+        DEPLOY: "environment:{environment}",
+    }
+)
+# What the embedded AWS is never asked for, and why AWS is.
+NOT_SHOWN: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def trust(role: str, place: Place, repository: str) -> Statement:
+    """Return the trust of a role: jobs of one GitHub repository, by the subject of their token.
+
+    Parameters
+    ----------
+    repository
+        As GitHub names it: OWNER/REPO.
+    """
+    provider = f"arn:{place.partition}:iam::{place.account_id}:oidc-provider/{GITHUB}"
+    subject = SUBJECTS[role].format(environment=place.environment)
+    return Statement(
+        f"Trust{role.title()}",
+        ["sts:AssumeRoleWithWebIdentity"],
+        [],
+        {"Federated": provider},
+        {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": f"repo:{repository}:{subject}"}},
+    )
