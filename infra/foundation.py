@@ -41,7 +41,7 @@ class Foundation:
             environment=settings.environment,
             region=settings.aws_region,
             only_account_id=settings.aws_account_id,
-            role_boundary=settings.role_boundary,
+            permissions_boundary=settings.permissions_boundary,
             protected=settings.deletion_protection,
         )
         source = settings.stripe_event_source_name

@@ -16,7 +16,7 @@ from functions.shared import names
 from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import BOOTSTRAP, stack_name
-from ops import ROOT, addresses, plan_report, protection
+from ops import ROOT, addresses, as_role, plan_report, protection
 from ops.console import plural
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -52,17 +52,23 @@ class Workspace:
 
 
 @contextmanager
-def operator_workspace() -> Iterator[Workspace]:
-    """Yield the checkout's workspace, with the operator's environment.
+def operator_workspace(environment: str | None = None) -> Iterator[Workspace]:
+    """Yield the checkout's workspace, with the process's environment and the role of AS_ROLE.
 
     Only one command at a time has it, so that the confirmed plan is the one that was shown.
+
+    Parameters
+    ----------
+    environment
+        The one that the command is for, if it is for one.
 
     Raises
     ------
     OperatorError
-        Another command has it, or an exported address is invalid.
+        Another command has it, an exported address is invalid, or AS_ROLE can't be assumed.
     """
     addresses.check(os.environ)
+    as_role.take(environment)
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
     with (build / "workspace.lock").open("w") as lock:

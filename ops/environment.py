@@ -31,7 +31,7 @@ from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import PROJECT
 from infra.settings import Settings
-from ops import addresses
+from ops import addresses, as_role
 from ops.errors import NO_CREDENTIALS, OperatorError
 
 # People wait for these calls: an endpoint that does not answer is reported within half a minute.
@@ -199,10 +199,11 @@ def connect(name: str, *, bus: bool = True) -> Environment:
     Raises
     ------
     OperatorError
-        The environment is unknown, its settings or those of AWS are invalid, or the credentials are for
-        another account than the settings name.
+        The environment is unknown, its settings or those of AWS are invalid, the credentials are for
+        another account than the settings name, or the role of AS_ROLE can't be assumed.
     """
     addresses.check(os.environ)
+    as_role.take(name)
     try:
         settings = infra_settings.load(
             name, fallbacks={**NO_ALERTS, **({} if bus else {"stripe_event_source_name": UNNAMED_BUS})}

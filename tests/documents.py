@@ -29,11 +29,11 @@ def commands(document: Path) -> list[str]:
     return [line[2:].partition(" # ")[0].strip() for line in lines if line.startswith("$ ")]
 
 
-def policy_statements() -> dict[str, dict[str, Any]]:
-    """Every statement of the policies that docs/github.md prints, by its Sid."""
-    page = text(ROOT / "docs" / "github.md")
-    blocks = re.findall(r"^```json\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+def policy_statements(role: str) -> dict[str, dict[str, Any]]:
+    """Every statement of one role that docs/deployment-roles.md prints, by its Sid."""
+    page = text(ROOT / "docs" / "deployment-roles.md")
+    (part,) = re.findall(rf"^## {role}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```json\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
     found = [statement for block in blocks for statement in json.loads(block)["Statement"]]
-    assert len(blocks) == 6, "a trust and a policy for each role"
-    assert len({statement["Sid"] for statement in found}) == len(found)
+    assert len({statement["Sid"] for statement in found}) == len(found) > 0
     return {statement["Sid"]: statement for statement in found}

@@ -68,7 +68,7 @@ class ScheduledFunction(Capability):
             "schedule_role",
             name=name,
             assume_role_policy=trust("scheduler.amazonaws.com", for_account=account.id),
-            permissions_boundary=account.role_boundary,
+            permissions_boundary=account.permissions_boundary,
         )
         self.add(
             IamRolePolicy,

@@ -4,7 +4,7 @@ Each part is derived from running Terraform on every variant of the stack under 
 none refuses anything, and that each action of each statement is needed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -12,15 +12,31 @@ from infra.deployment_roles.boundary import boundary
 from infra.deployment_roles.place import Place
 from infra.deployment_roles.reads import reads
 from infra.deployment_roles.writes import writes
-from infra.resources.policy import Statement
+from infra.resources.policy import Statement, document
 
-__all__ = ["NOT_SHOWN", "POLICIES", "SUBJECTS", "Place", "boundary", "deploy", "plan", "refresh", "trust"]
+__all__ = [
+    "DEPLOY",
+    "NOT_SHOWN",
+    "PLAN",
+    "POLICIES",
+    "REFRESH",
+    "SUBJECTS",
+    "Place",
+    "boundary",
+    "deploy",
+    "documents",
+    "plan",
+    "refresh",
+    "trust",
+]
 
 PLAN: Final = "plan"
 REFRESH: Final = "refresh"
 DEPLOY: Final = "deploy"
 GITHUB: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
+# Characters of one managed policy (IAM, "IAM and AWS STS quotas"); a role can have ten.
+_LONGEST_POLICY: Final = 6144
 
 
 def plan(place: Place) -> list[Statement]:
@@ -33,7 +49,9 @@ def plan(place: Place) -> list[Statement]:
 
 def refresh(place: Place) -> list[Statement]:
     """For the plan that is approved: reviewed code, which reads the configuration and no customer's data."""
-    lock = Statement("LockState", ["s3:DeleteObject", "s3:PutObject"], [f"{place.state}.tflock"])
+    lock = Statement(
+        "LockState", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{place.state}.tflock"]
+    )
     return [*plan(place), lock, *reads(place)]
 
 
@@ -55,6 +73,16 @@ SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 # What the embedded AWS is never asked for, and why AWS is.
 NOT_SHOWN: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def documents(statements: Sequence[Statement]) -> list[str]:
+    """Write statements as policies that each fit into IAM's quota, in as few as their order allows."""
+    pages: list[list[Statement]] = [[]]
+    for statement in statements:
+        if len(document(*pages[-1], statement)) > _LONGEST_POLICY:
+            pages.append([])
+        pages[-1].append(statement)
+    return [document(*page) for page in pages]
 
 
 def trust(role: str, place: Place, repository: str) -> Statement:

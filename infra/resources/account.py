@@ -30,7 +30,7 @@ class Account(Capability):
     ----------
     only_account_id
         The only account that the provider may change; empty allows any.
-    role_boundary
+    permissions_boundary
         The ARN of the permissions boundary of every role; empty sets none.
     protected
         Whether a plan fails that would destroy a resource with events.
@@ -44,12 +44,12 @@ class Account(Capability):
         environment: str,
         region: str,
         only_account_id: str = "",
-        role_boundary: str = "",
+        permissions_boundary: str = "",
         protected: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         self.protected = protected
-        self.role_boundary = role_boundary or None
+        self.permissions_boundary = permissions_boundary or None
         self.environment = environment
         self.region = region
         AwsProvider(

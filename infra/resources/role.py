@@ -55,7 +55,7 @@ class ExecutionRole(Capability):
             "",
             name=name,
             assume_role_policy=trust("lambda.amazonaws.com", for_account=account.id),
-            permissions_boundary=account.role_boundary,
+            permissions_boundary=account.permissions_boundary,
         )
         wanted = [*grants, *(_TRACING if tracing else []), *(_NETWORK if in_network else [])]
         self.policy = self.add(

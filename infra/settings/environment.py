@@ -66,7 +66,7 @@ class Settings(StateSettings):
         description="The only AWS account that may be changed, 12 digits; empty allows any",
         examples=["123456789012"],
     )
-    role_boundary: str = Field(
+    permissions_boundary: str = Field(
         "",
         pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:policy/[A-Za-z0-9/+=,.@_-]{1,128})?$",
         description="ARN of the permissions boundary of every role of the stack; empty sets none. The deploy "

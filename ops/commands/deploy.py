@@ -47,7 +47,7 @@ def plan(
     from ops import preflight
 
     console = open_console(as_json=as_json)
-    with deploys.operator_workspace() as workspace:
+    with deploys.operator_workspace(env) as workspace:
         planned = deploys.plan(workspace, env, Steps(console), refresh=refresh)
         _show(planned, as_json=as_json)
         if refresh:
@@ -80,7 +80,7 @@ def deploy(
     from ops import preflight, protection
 
     change = _Change(env, f"Apply this to {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
-    with deploys.operator_workspace() as workspace:
+    with deploys.operator_workspace(env) as workspace:
         planned = deploys.plan(workspace, env, change.steps, applied=not dry_run)
         if approved is not None:
             deploys.require_approved(planned, approved)
@@ -95,7 +95,7 @@ def destroy(
     from ops import deploy as deploys
 
     change = _Change(env, f"Destroy {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
-    with deploys.operator_workspace() as workspace:
+    with deploys.operator_workspace(env) as workspace:
         change.finish(deploys.plan(workspace, env, change.steps, destroy=True, applied=not dry_run))
 
 
@@ -112,7 +112,7 @@ def adopt(
 
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
     steps = Steps(open_console(as_json=as_json))
-    with deploys.operator_workspace() as workspace:
+    with deploys.operator_workspace(env) as workspace:
         terraform = deploys.stack_of(workspace, env, steps)
         found = adoption.find(terraform, env)
         for name in found.names:

@@ -15,9 +15,10 @@ from functions.pipeline.routing_table import ROUTES
 from ops import ROOT
 from ops.api import openapi
 from ops.console import print_line
-from ops.dev import limits_table, settings_page
+from ops.dev import limits_table, roles_page, settings_page
 
 EVENTS: Final = "docs/events.md"
+ROLES: Final = "docs/deployment-roles.md"
 SETTINGS: Final = "docs/settings.md"
 LIMITS: Final = "docs/limits.md"
 
@@ -65,6 +66,7 @@ def _events_page(page: str) -> str:
 # Each generated file, or file with a generated part, with its text as a function of what it holds today.
 GENERATED: Final[Mapping[str, Callable[[str], str]]] = {
     EVENTS: _events_page,
+    ROLES: lambda _: roles_page.text(),
     SETTINGS: lambda _: settings_page.text(),
     LIMITS: lambda page: with_part(page, "limits", limits_table.text()),
     openapi.FILE.relative_to(ROOT).as_posix(): lambda _: openapi.written(),

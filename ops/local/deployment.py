@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from functions.shared import names
 from functions.stripe_api.client import STRIPE_API_URL
+from infra.deployment_roles import DEPLOY
 from infra.names import BOOTSTRAP, stack_name
-from infra.settings import Settings
+from infra.settings import Settings, StateSettings
 from infra.settings_source import declarations
 from ops import DEFAULT_ENVIRONMENT, bundles
 from ops.deploy import SavedPlan, Workspace, apply, plan_stack, synthesise
+from ops.local import roles
+from ops.local.clients import Credentials
 from ops.local.outputs import Outputs
 from ops.local.report import TerraformFacts
 from ops.local.services import Services
@@ -21,6 +24,7 @@ from ops.progress import Steps
 from ops.terraform import Terraform
 
 ENVIRONMENT: Final = DEFAULT_ENVIRONMENT
+BOUNDARY: Final = "PERMISSIONS_BOUNDARY"
 EVENT_SOURCE: Final = "aws.partner/stripe.com/ed_test_61LocalRun0000000000000000"
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -38,12 +42,12 @@ class Deployment:
 
     @property
     def terraform(self) -> Terraform:
-        """Terraform in the environment's stack."""
+        """Terraform in the environment's stack, with the deploy role."""
         return self.planned.terraform
 
 
 def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SETTINGS) -> Deployment:
-    """Deploy to the embedded AWS, the state bucket first, and plan once more.
+    """Deploy to the embedded AWS, the state bucket first, with the deploy role, and plan once more.
 
     Parameters
     ----------
@@ -60,11 +64,14 @@ def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SE
         built = bundles.build(target, lambda note: step.advance_to(0, None, note))
         sizes = (f"{name} {bundle.path.stat().st_size / 1e6:.1f} MB" for name, bundle in built.items())
         step.note = ", ".join(sizes)
+    place = roles.place(services.aws, ENVIRONMENT, StateSettings().state_bucket)
+    settings = {BOUNDARY: roles.make_boundary(services.aws, place), **settings}
     workspace = local_workspace(services, target, settings)
     with steps.step("synth"):
         synthesise(workspace, [ENVIRONMENT])
     apply(plan_stack(workspace, BOOTSTRAP, "bootstrap", steps), steps)
-    planned = plan_stack(workspace, stack_name(ENVIRONMENT), ENVIRONMENT, steps)
+    deployer = as_role(workspace, roles.assumed(services.aws, DEPLOY, place))
+    planned = plan_stack(deployer, stack_name(ENVIRONMENT), ENVIRONMENT, steps)
     resources = apply(planned, steps)
     outputs = Outputs.read(ENVIRONMENT, services.aws.region, planned.terraform.outputs())
     with steps.step("second plan") as step:
@@ -107,6 +114,11 @@ def local_workspace(
     )
 
 
+def as_role(workspace: Workspace, credentials: Credentials) -> Workspace:
+    """Return a workspace in which Terraform has the credentials of a role."""
+    return replace(workspace, environment={**workspace.environment, **credentials.environment()})
+
+
 def shell_exports(deployment: Deployment) -> dict[str, str]:
     """Return the variables through which `aws`, `terraform` and the ops commands reach the deployment."""
     wanted = (
@@ -123,6 +135,9 @@ def shell_exports(deployment: Deployment) -> dict[str, str]:
     environment = {**deployment.workspace.environment, **deployment.terraform.environment}
     exports = {name: value for name, value in sorted(environment.items()) if name.startswith(wanted)}
     services = deployment.services
+    # Whoever sources them may do everything; AS_ROLE limits a command.
+    exports.pop("AWS_SESSION_TOKEN", None)
+    exports |= services.aws.credentials.environment()
     exports |= {**deployment.settings, names.DATABASE_URL: services.database_url}
     if services.stripe_url:
         key = services.secrets.stripe_secret_key

@@ -1,9 +1,8 @@
-"""What a plan asks AWS for, by Terraform's own log: docs/github.md gives the plan roles rights for that."""
+"""What a plan asks AWS for, by Terraform's own log: it reads no more than the roles plan and refresh may."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,33 +11,19 @@ from infra.names import stack_name
 from ops.deploy import synthesise
 from ops.local.deployment import ENVIRONMENT
 from ops.terraform import Terraform
-from ops.terraform.endpoint import OVERRIDE_FILE, PROVIDER
-from tests.documents import policy_statements
 from tests.e2e.pipeline import Pipeline
+from tests.ops.test_workflows import CUSTOMER_DATA
 
 # The state: which workspaces there are, whether it is there, and itself. Then who asks.
 STATE_ONLY = {"S3 ListObjectsV2", "S3 HeadObject", "S3 GetObject", "STS GetCallerIdentity"}
 
 
-def denied() -> set[str]:
-    """The calls that docs/github.md denies the role of a refresh, as Terraform's log names them.
-
-    Objects of S3 are read, too, but no other than the state.
-    """
-    actions = policy_statements()["NoCustomerData"]["Action"]
+def customer_data() -> set[str]:
+    """The calls that read customers' data, as Terraform's log names them; objects of S3 are read for the state."""
     services = {"dynamodb": "DynamoDB", "logs": "CloudWatch Logs", "sqs": "SQS", "xray": "XRay"}
-    return {f"{services[service]} {call}" for service, _, call in (each.partition(":") for each in actions)}
-
-
-def as_at_aws(terraform: Terraform, folder: Path) -> Terraform:
-    """The stack in a folder of its own, in which the provider checks its credentials as it does at AWS.
-
-    Where it need not, it finds the account by a call that it does not make otherwise.
-    """
-    shutil.copytree(terraform.folder, folder, ignore=shutil.ignore_patterns(".terraform*"))
-    provider = {"aws": {**PROVIDER, "skip_credentials_validation": False}}
-    (folder / OVERRIDE_FILE).write_text(json.dumps({"provider": provider}))
-    return replace(terraform, folder=folder)
+    return {
+        f"{services[service]} {call}" for service, _, call in (each.partition(":") for each in CUSTOMER_DATA)
+    }
 
 
 def calls(terraform: Terraform, log: Path, *, refresh: bool) -> tuple[int, set[str]]:
@@ -60,7 +45,7 @@ def _sent(log: Path) -> Iterator[str]:
 def test_a_plan_without_refresh_reads_the_state_and_who_asks_and_nothing_else(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    terraform = as_at_aws(pipeline.deployment.terraform, tmp_path / "stack")
+    terraform = pipeline.deployment.terraform
     assert calls(terraform, tmp_path / "log", refresh=False) == (0, STATE_ONLY)
 
 
@@ -72,14 +57,13 @@ def test_a_plan_without_refresh_reads_no_more_for_what_it_will_create(
     workspace = replace(deployment.workspace, outdir=tmp_path / "cdktf.out", environment=environment)
     synthesise(workspace, [ENVIRONMENT])
     stack = workspace.outdir / "stacks" / stack_name(ENVIRONMENT)
-    terraform = as_at_aws(replace(deployment.terraform, folder=stack), tmp_path / "stack")
+    terraform = Terraform.at(stack, deployment.terraform.environment, tmp_path / "terraform")
     changes, asked = calls(terraform, tmp_path / "log", refresh=False)
     assert changes > 0
     assert asked == STATE_ONLY
 
 
 def test_a_plan_with_refresh_takes_the_lock_and_reads_the_secret(pipeline: Pipeline, tmp_path: Path) -> None:
-    terraform = as_at_aws(pipeline.deployment.terraform, tmp_path / "stack")
-    _, asked = calls(terraform, tmp_path / "log", refresh=True)
+    _, asked = calls(pipeline.deployment.terraform, tmp_path / "log", refresh=True)
     assert {"S3 PutObject", "S3 DeleteObject", "Secrets Manager GetSecretValue"} <= asked
-    assert asked & denied() == set()
+    assert asked & customer_data() == set()

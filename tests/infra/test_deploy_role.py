@@ -1,13 +1,21 @@
-"""What docs/github.md lets the deploy role do is enough for the stack, and for its roles alone."""
+"""What the deploy role may do is enough for every variant of the stack, and for its resources alone."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from infra.deployment_roles import DEPLOY, POLICIES, Place, boundary, deploy, documents
+from infra.resources.policy import Statement
 from tests.documents import policy_statements
+from tests.infra.conftest import EVERYTHING_ON, synthesise_into
 from tests.infra.terraform_json import Stack
+from tests.policies.shipped import ACCOUNT, REGION, Policy, policies_of
 
 # By the second word of a resource type, where it is not the service's own prefix of actions.
 SERVICES = {
@@ -16,6 +24,31 @@ SERVICES = {
     "cloudwatch_query": "logs",
     "cloudcontrolapi": "cloudformation",
 }
+# AWS's quotas ("IAM and AWS STS quotas").
+LONGEST_POLICY, MOST_POLICIES = 6144, 10
+# Statements on "*", each because its actions have no resource level, or AWS chooses the name.
+ON_ANYTHING = {
+    "CreateKey",
+    "CreateMappings",
+    "JoinNetwork",
+    "ReadLists",
+    "ReadNetwork",
+    "SendTraces",
+    "UseCloudControl",
+    "WriteLists",
+}
+# What turns on resources or attributes that neither the shipped dev nor the others have.
+ALONE = {
+    "key": {"CREATE_KMS_KEY": "true"},
+    "network": {key: EVERYTHING_ON[key] for key in ("AUDIT_SUBNET_IDS", "AUDIT_SECURITY_GROUP_IDS")},
+    "bus logs": {"BUS_LOGS": "true", "LIVEMODE": "false"},
+    "redrive": {"AUTO_REDRIVE": "true"},
+    "reconcile": {"RECONCILE": "report"},
+}
+
+
+def place(environment: str) -> Place:
+    return Place(ACCOUNT, REGION, environment, "huntaze-stripe-terraform-state")
 
 
 def service(resource_type: str) -> str:
@@ -28,25 +61,139 @@ def roles(stack: Stack) -> list[dict[str, Any]]:
     return list(stack.of_type("aws_iam_role").values())
 
 
-def test_every_resource_is_of_a_service_that_the_boundary_allows(secured: Stack) -> None:
-    allowed = {action.partition(":")[0] for action in policy_statements()["WhatTheStackIsMadeOf"]["Action"]}
+def statements(*, with_boundary: bool = True) -> Iterator[Statement]:
+    for policy in POLICIES.values():
+        yield from policy(place("dev"))
+    if with_boundary:
+        yield from boundary(place("dev"))
+
+
+def test_every_resource_is_of_a_service_that_deploy_may_change(secured: Stack) -> None:
+    found = policy_statements(DEPLOY).values()
+    allowed = {action.partition(":")[0] for statement in found for action in statement["Action"]}
     used = {service(name) for name in secured.document["resource"] if name.startswith("aws_")}
     assert {"events", "lambda", "iam", "cloudformation"} <= used
     assert used <= allowed
 
 
-def test_every_role_of_the_stack_is_one_that_the_boundary_spares(secured: Stack) -> None:
-    spared = policy_statements()["NoRolesButOurs"]["NotResource"]
+def test_every_role_of_the_stack_is_one_that_deploy_may_write(secured: Stack) -> None:
+    pattern = place(secured.environment).roles
     assert roles(secured)
     for role in roles(secured):
-        arn = f"arn:aws:iam::ACCOUNT:role/{role['name']}"
-        assert any(fnmatchcase(arn, pattern.replace("ENV", secured.environment)) for pattern in spared), role[
-            "name"
-        ]
+        assert fnmatchcase(f"arn:aws:iam::{ACCOUNT}:role/{role['name']}", pattern), role["name"]
 
 
 def test_every_role_is_for_a_service_that_it_may_be_passed_to(secured: Stack) -> None:
-    condition = policy_statements()["RolesForTheStacksServicesOnly"]["Condition"]["StringNotEquals"]
-    for role in roles(secured):
-        for statement in json.loads(role["assume_role_policy"])["Statement"]:
-            assert statement["Principal"]["Service"] in condition["iam:PassedToService"]
+    condition = policy_statements(DEPLOY)["PassRoles"]["Condition"]["StringEquals"]
+    trusted = {
+        statement["Principal"]["Service"]
+        for role in roles(secured)
+        for statement in json.loads(role["assume_role_policy"])["Statement"]
+    }
+    assert trusted == set(condition["iam:PassedToService"])
+
+
+@pytest.mark.parametrize("part", POLICIES)
+def test_a_role_for_github_is_out_of_reach_of_deploy(part: str) -> None:
+    here = place("dev")
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{here.role_name(part)}"
+    written = [s for s in deploy(here) if any(action.startswith("iam:") for action in s.actions)]
+    assert len(written) >= 4
+    for statement in written:
+        assert not any(fnmatchcase(arn, pattern) for pattern in statement.resources), statement.sid
+
+
+def test_no_policy_allows_a_pattern_of_actions_or_anything_without_a_reason() -> None:
+    for statement in statements():
+        assert not [action for action in statement.actions if "*" in action], statement.sid
+        assert ("*" in statement.resources) == (statement.sid in ON_ANYTHING), statement.sid
+        assert statement.effect == "Allow"
+
+
+def test_every_arn_names_the_environment_or_says_why_it_cannot() -> None:
+    unnamed = {
+        "arn:aws:events:eu-west-1:123456789012:event-bus/aws.partner/stripe.com/*",
+        "arn:aws:kms:eu-west-1:123456789012:key/*",
+        "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:*",
+        "arn:aws:s3:::huntaze-stripe-terraform-state",
+        "*",
+    }
+    for statement in statements():
+        for resource in statement.resources:
+            assert "dev" in resource or resource in unnamed, (statement.sid, resource)
+        if any("key/*" in resource for resource in statement.resources):
+            keys = statement.condition["StringEquals"]
+            assert {"aws:ResourceTag/Environment", "aws:RequestTag/Environment", "kms:RequestAlias"} & set(
+                keys
+            )
+
+
+@pytest.mark.parametrize("part", [*POLICIES, "boundary"])
+@pytest.mark.parametrize("environment", ["dev", "a-name-of-16-chr"])
+def test_every_policy_fits_into_the_quotas(part: str, environment: str) -> None:
+    policy = POLICIES.get(part, boundary)
+    bucket = "b" * 63
+    written = documents(policy(Place(ACCOUNT, "ap-southeast-1", environment, bucket, "aws-us-gov")))
+    assert all(len(text) <= LONGEST_POLICY for text in written)
+    assert len(written) <= (1 if part == "boundary" else MOST_POLICIES)
+
+
+def test_every_role_of_the_stack_has_the_boundary(tmp_path: Path) -> None:
+    arn = place("dev").boundary_arn
+    folder = synthesise_into(tmp_path, {**EVERYTHING_ON, "PERMISSIONS_BOUNDARY": arn})
+    found = roles(Stack.read(folder, "huntaze-stripe-prod"))
+    assert len(found) >= 5
+    assert {role["permissions_boundary"] for role in found} == {arn}
+
+
+def test_without_the_setting_a_role_has_no_boundary(secured: Stack) -> None:
+    assert not [role for role in roles(secured) if "permissions_boundary" in role]
+
+
+def _rights(policies: Iterator[Policy]) -> Iterator[tuple[str, str]]:
+    for policy in policies:
+        if policy.kind == "identity":
+            for statement in policy.statements:
+                for resource in statement["Resource"]:
+                    yield from ((action, resource) for action in statement["Action"])
+
+
+def test_the_boundary_covers_what_every_role_of_every_variant_may_do(secured: Stack) -> None:
+    covered = [
+        (action, pattern)
+        for statement in boundary(place(secured.environment))
+        for action in statement.actions
+        for pattern in statement.resources
+    ]
+    rights = set(_rights(policies_of(secured)))
+    assert len(rights) > 30
+    for action, resource in rights:
+        assert any(action == each and fnmatchcase(resource, pattern) for each, pattern in covered), (
+            action,
+            resource,
+        )
+
+
+def _attributes(folder: Path) -> set[tuple[str, str]]:
+    """The types of resources of all stacks, each with its attributes."""
+    return {
+        (kind, attribute)
+        for file in (folder / "stacks").glob("*/cdk.tf.json")
+        for kind, resources in json.loads(file.read_text()).get("resource", {}).items()
+        for resource in resources.values()
+        for attribute in resource
+    }
+
+
+def test_what_one_setting_turns_on_everything_on_has_too(tmp_path: Path) -> None:
+    """So the end-to-end tests, which deploy the stack with everything on and off, ask for all of it."""
+    on = {**EVERYTHING_ON, "AUTO_REDRIVE": "true", "RECONCILE": "heal"}
+
+    def attributes(name: str, settings: Mapping[str, str]) -> set[tuple[str, str]]:
+        folder = tmp_path / name
+        folder.mkdir()
+        return _attributes(synthesise_into(folder, settings))
+
+    everything = attributes("everything", on) | attributes("shipped", {})
+    for name, settings in ALONE.items():
+        assert attributes(name, settings) <= everything, name

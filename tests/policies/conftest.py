@@ -37,7 +37,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stack]:
 
 @pytest.fixture(scope="session")
 def shipped(stacks: dict[str, Stack]) -> list[Policy]:
-    """Every policy of every stack and of docs/github.md, each once."""
+    """Every policy of every stack and of docs/deployment-roles.md, each once."""
 
     def read() -> Iterator[Policy]:
         for stack in stacks.values():

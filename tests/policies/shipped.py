@@ -1,4 +1,4 @@
-"""The policies of synthesised stacks and of docs/github.md, with the ARNs that they have in an account."""
+"""The policies of synthesised stacks and of docs/deployment-roles.md, with their ARNs in an account."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def policies_of(stack: Stack) -> Iterator[Policy]:
 
 
 def documented_policies() -> Iterator[Policy]:
-    """Every policy of docs/github.md, for the environment prod."""
-    text = (ROOT / "docs" / "github.md").read_text()
+    """Every policy of docs/deployment-roles.md, for the environment prod."""
+    text = (ROOT / "docs" / "deployment-roles.md").read_text()
     for number, block in enumerate(re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)):
         for placeholder, value in PLACEHOLDERS.items():
             block = re.sub(rf"\b{placeholder}\b", value, block)
         kind: Kind = "trust" if '"Principal"' in block else "identity"
-        yield Policy(kind, f"docs/github.md/{number}", json.dumps(json.loads(block)))
+        yield Policy(kind, f"docs/deployment-roles.md/{number}", json.dumps(json.loads(block)))
 
 
 def statements_declared(stack: Stack) -> int:
