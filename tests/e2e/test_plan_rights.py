@@ -19,7 +19,7 @@ STATE_ONLY = {"S3 ListObjectsV2", "S3 HeadObject", "S3 GetObject", "STS GetCalle
 
 
 def customer_data() -> set[str]:
-    """The calls that read customers' data, as Terraform's log names them; objects of S3 are read for the state."""
+    """The calls that read customers' data, as Terraform's log names them, but for objects of S3."""
     services = {"dynamodb": "DynamoDB", "logs": "CloudWatch Logs", "sqs": "SQS", "xray": "XRay"}
     return {
         f"{services[service]} {call}" for service, _, call in (each.partition(":") for each in CUSTOMER_DATA)
