@@ -15,6 +15,26 @@ DOCUMENTS = sorted(
     for path in ROOT.glob(pattern)
 )
 IDS = [str(path.relative_to(ROOT)) for path in DOCUMENTS]
+# What reads an event, a customer's record or a log line, besides the ledger's objects.
+CUSTOMER_DATA = (
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:GetRecords",
+    "dynamodb:PartiQLSelect",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "logs:FilterLogEvents",
+    "logs:GetLogEvents",
+    "logs:GetLogObject",
+    "logs:GetLogRecord",
+    "logs:GetQueryResults",
+    "logs:StartLiveTail",
+    "logs:StartQuery",
+    "logs:Unmask",
+    "sqs:ReceiveMessage",
+    "xray:BatchGetTraces",
+    "xray:GetTraceSummaries",
+)
 OUTPUT = re.compile(r"<!-- make local output: begin -->\n(.*?)<!-- make local output: end -->", re.DOTALL)
 
 

@@ -11,8 +11,8 @@ from infra.names import stack_name
 from ops.deploy import synthesise
 from ops.local.deployment import ENVIRONMENT
 from ops.terraform import Terraform
+from tests.documents import CUSTOMER_DATA
 from tests.e2e.pipeline import Pipeline
-from tests.ops.test_workflows import CUSTOMER_DATA
 
 # The state: which workspaces there are, whether it is there, and itself. Then who asks.
 STATE_ONLY = {"S3 ListObjectsV2", "S3 HeadObject", "S3 GetObject", "STS GetCallerIdentity"}

@@ -19,7 +19,7 @@ from functions.shared import names
 from infra.names import stack_name
 from ops import ROOT, cli, plan_report
 from ops.plan_report.report import MAXIMUM
-from tests.documents import policy_statements
+from tests.documents import CUSTOMER_DATA, policy_statements
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [file.name for file in FILES]
@@ -249,28 +249,6 @@ def test_what_aws_holds_is_read_by_reviewed_code_with_a_role_of_its_own() -> Non
     assert sorted(found["RefreshSecrets"]["Resource"]) == sorted(
         f"arn:aws:secretsmanager:REGION:ACCOUNT:secret:{name}-??????" for name in secrets
     )
-
-
-# What reads an event, a customer's record or a log line, besides the ledger's objects.
-CUSTOMER_DATA = (
-    "dynamodb:BatchGetItem",
-    "dynamodb:GetItem",
-    "dynamodb:GetRecords",
-    "dynamodb:PartiQLSelect",
-    "dynamodb:Query",
-    "dynamodb:Scan",
-    "logs:FilterLogEvents",
-    "logs:GetLogEvents",
-    "logs:GetLogObject",
-    "logs:GetLogRecord",
-    "logs:GetQueryResults",
-    "logs:StartLiveTail",
-    "logs:StartQuery",
-    "logs:Unmask",
-    "sqs:ReceiveMessage",
-    "xray:BatchGetTraces",
-    "xray:GetTraceSummaries",
-)
 
 
 @pytest.mark.parametrize("role", ["plan", "refresh", "deploy"])

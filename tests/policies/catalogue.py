@@ -145,6 +145,10 @@ KEYS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "aws:ViaAWSService": ("bool", ("true", "false")),
     "aws:CalledVia": ("string", ("athena.amazonaws.com", "cloudformation.amazonaws.com")),
     "aws:TagKeys": ("string", ("team", "environment", "Team")),
+    "aws:ResourceTag/Component": ("string", ("stripe-eventbridge", "other")),
+    "aws:ResourceTag/Environment": ("string", ("prod", "dev")),
+    "aws:RequestTag/Component": ("string", ("stripe-eventbridge", "other")),
+    "aws:RequestTag/Environment": ("string", ("prod", "dev")),
     "dynamodb:LeadingKeys": ("string", ("reconcile#checkpoint", "reconcile#handled", "redrive#run", "evt_1")),
     "dynamodb:Attributes": ("string", ("id", "status", "expiration")),
     "kms:ViaService": ("string", (f"sqs.{REGION}.amazonaws.com", f"s3.{REGION}.amazonaws.com")),
@@ -156,6 +160,12 @@ KEYS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "s3:max-keys": ("number", ("1", "1000")),
     "secretsmanager:VersionStage": ("string", ("AWSCURRENT", "AWSPREVIOUS")),
     "iam:PassedToService": ("string", ("lambda.amazonaws.com", "ecs.amazonaws.com")),
+    "iam:PermissionsBoundary": (
+        "arn",
+        tuple(f"arn:aws:iam::{ACCOUNT}:policy/huntaze-github-boundary-{name}" for name in ("prod", "dev")),
+    ),
+    "kms:RequestAlias": ("string", ("alias/aws/dynamodb", "alias/huntaze-stripe-events-prod")),
+    "lambda:FunctionArn": ("arn", tuple(RESOURCES["function"])),
     "sts:ExternalId": ("string", ("huntaze", "stripe")),
     f"{GITHUB}:aud": ("string", ("sts.amazonaws.com",)),
     f"{GITHUB}:sub": (
