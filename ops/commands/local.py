@@ -10,6 +10,7 @@ import typer
 from ops.commands.options import Json
 from ops.console import open_console, print_json, print_line
 from ops.errors import OperatorError
+from ops.local.variants import DEFAULT, VARIANTS
 from ops.signals import FAILED
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ def local(
         ),
     ] = None,
     count: Annotated[str, typer.Option(metavar="N", help="Send the set N times, with fresh ids.")] = "1",
+    variant: Annotated[
+        str,
+        typer.Option(
+            metavar="VARIANT",
+            help=f"Deploy dev with more than its defaults: {', '.join(VARIANTS)}.",
+        ),
+    ] = DEFAULT,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C and print how to reach it.")
     ] = False,
@@ -51,10 +59,18 @@ def local(
     if context.invoked_subcommand is not None:
         return
     number = _whole("COUNT", count)
+    if variant not in VARIANTS:
+        raise OperatorError(f"invalid --variant {variant!r}: expected {', '.join(VARIANTS)}", usage=True)
     if detach:
         from ops.local import kept
 
-        more = ["--count", count, *(["--events", str(events.resolve())] if events else [])]
+        more = [
+            "--count",
+            count,
+            "--variant",
+            variant,
+            *(["--events", str(events.resolve())] if events else []),
+        ]
         raise typer.Exit(kept.start_detached([*more, *(["--json"] if as_json else [])]))
     from ops.local.run import LocalOptions, run
 
@@ -62,7 +78,7 @@ def local(
         if as_json:
             print_json(report.as_json())
 
-    if not run(LocalOptions(events, number, keep), open_console(as_json=as_json), print_report):
+    if not run(LocalOptions(events, number, keep, variant), open_console(as_json=as_json), print_report):
         raise typer.Exit(FAILED)
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from ops import ROOT
 from ops.bundles import described_python, host_target
 from ops.errors import OperatorError
-from ops.local import drive, envelopes, kept
+from ops.local import drive, envelopes, kept, variants
 from ops.local.accounting import Row, SentEvent
 from ops.local.clients import Aws
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
@@ -46,11 +46,22 @@ MADE_SECONDS_AGO: Final = 3600
 
 @dataclass(frozen=True)
 class LocalOptions:
-    """What to send: the shipped set, or the envelopes of a folder or file; `count` times with fresh ids."""
+    """What to send, and what to deploy.
+
+    Parameters
+    ----------
+    events
+        A folder of envelopes, or one; None sends the shipped set.
+    count
+        How often to send it, with fresh ids.
+    variant
+        One of `ops.local.variants.VARIANTS`.
+    """
 
     events: Path | None = None
     count: int = 1
     keep: bool = False
+    variant: str = variants.DEFAULT
 
 
 def run(
@@ -84,7 +95,8 @@ def run(
                 drive.register_source(services.aws, EVENT_SOURCE)
             step.note = f"embedded AWS ({described_python()}), PostgreSQL, reference Huntaze API"
         with services.watch.guarding("during the deploy"), _reporting_refusals(services.aws, console):
-            deployment = deploy(services, steps)
+            settings = variants.settings(options.variant, services.aws)
+            deployment = deploy(services, steps, settings)
         with services.watch.guarding("while events were sent"):
             report = drive_events(deployment, samples, steps)
         steps.timings["total"] = time.monotonic() - started

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from ops.local import drive
+from ops.local import drive, variants
 from ops.local.deployment import EVENT_SOURCE, deploy, shell_exports
 from ops.local.folder import run_folder
 from ops.local.observer import Observer
@@ -21,21 +21,15 @@ from tests.ops.command import run
 
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25
-# Scheduled functions are deployed with their longest intervals; tests invoke them.
-SETTINGS = {
-    "AUTO_REDRIVE": "true",
-    "AUTO_REDRIVE_MINUTES": "10",
-    "RECONCILE": "heal",
-    "RECONCILE_MINUTES": "1440",
-}
 
 
 @pytest.fixture(scope="session")
 def pipeline() -> Iterator[Pipeline]:
-    """Deploy once; everything is removed after the last test."""
+    """Deploy once, with everything that can be on; everything is removed after the last test."""
     with run_folder() as folder, running_services(folder, with_stripe=True) as services:
         drive.register_source(services.aws, EVENT_SOURCE)
-        deployment = deploy(services, Steps(Console(quiet=True)), SETTINGS)
+        settings = variants.settings(variants.ALL, services.aws)
+        deployment = deploy(services, Steps(Console(quiet=True)), settings)
         yield Pipeline(deployment, Observer(services, deployment.outputs, since=time.time() * 1000))
 
 
