@@ -10,7 +10,7 @@ OPS := $(VENV)/huntaze-stripe
 unexport PYTHONDONTWRITEBYTECODE
 
 # A misspelled variable is refused: `make local EVENT=x` would send the shipped set.
-TAKES_local := EVENTS COUNT KEEP DETACH
+TAKES_local := EVENTS COUNT KEEP DETACH VARIANT
 TAKES_chaos := SEED DELIVERIES
 TAKES_model := MODEL SEED MINUTES MAX SWITCHES FAULTS SCHEDULE
 # The former name of DELIVERIES.
@@ -33,8 +33,9 @@ help: ## Show this list
 setup: ## Install the locked packages into .venv; all targets but clean do this first
 	@$(if $(PYTHON),$(PYTHON) -I -S ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
-local: setup ## Deploy dev to an embedded AWS and send Stripe events through it (EVENTS=PATH COUNT=N KEEP=1 DETACH=1)
+local: setup ## Deploy dev to an embedded AWS and send Stripe events through it (EVENTS=PATH COUNT=N VARIANT=all KEEP=1 DETACH=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep) \
+		$(if $(VARIANT),--variant "$(VARIANT)") \
 		$(if $(filter-out 0,$(DETACH)),--detach)
 
 local-status: ## Show the local run that KEEP=1 or DETACH=1 keeps

@@ -14,7 +14,7 @@ from constructs import Construct
 from functions.shared import names
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.key import Key
+from infra.resources.key import Key, read_with
 from infra.resources.policy import Statement
 
 _DAY_SECONDS: Final = 24 * 3600
@@ -54,14 +54,14 @@ class IdempotencyTable(Capability):
         # TransactWriteItems needs the permissions of the writes in it.
         actions = ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]
         access = Statement("KeepIdempotencyRecords", actions, [self.arn])
-        return [access, *(self._key.grant_use() if self._key else [])]
+        return [access, *read_with(self._key)]
 
     def grant_redrive_run(self) -> list[Statement]:
         """Statements for a role that writes the item of the redrive runs alone."""
         # ForAllValues also matches a request without a key; this action always has one.
         keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.REDRIVE_RUN]}}
         access = Statement("KeepRun", ["dynamodb:UpdateItem"], [self.arn], condition=keys)
-        return [access, *(self._key.grant_use() if self._key else [])]
+        return [access, *read_with(self._key)]
 
     def grant_comparison(self) -> list[Statement]:
         """Statements for a role that reads records and writes its checkpoints."""
@@ -72,7 +72,7 @@ class IdempotencyTable(Capability):
             Statement("KeepCheckpoint", checkpoints, [self.arn], condition=keys),
             # The creation time of the table is the first deploy.
             Statement("ReadRecords", ["dynamodb:BatchGetItem", "dynamodb:DescribeTable"], [self.arn]),
-            *(self._key.grant_use() if self._key else []),
+            *read_with(self._key),
         ]
 
 

@@ -8,7 +8,7 @@ from functions.shared import names
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.bucket import PrivateBucket, Retention
-from infra.resources.key import Key
+from infra.resources.key import Key, read_with, write_with
 from infra.resources.policy import Statement
 
 # The audit function writes each object once. Another version was written or deleted by hand; this is the time
@@ -58,7 +58,7 @@ class Ledger(Capability):
     def grant_write(self) -> list[Statement]:
         """Statements for a role that adds ledger objects."""
         put = Statement("AddToLedger", ["s3:PutObject"], [f"{self.arn}/{names.LEDGER_PREFIX}*"])
-        return [put, *(self._key.grant_use() if self._key else [])]
+        return [put, *write_with(self._key)]
 
     def grant_read(self) -> list[Statement]:
         """Statements for a role that reads ledger objects."""
@@ -66,5 +66,5 @@ class Ledger(Capability):
             Statement("ReadLedger", ["s3:GetObject"], [f"{self.arn}/{names.LEDGER_PREFIX}*"]),
             # Without the right to list, S3 answers 403 for an object that does not exist.
             Statement("ListLedger", ["s3:ListBucket"], [self.arn]),
-            *(self._key.grant_use() if self._key else []),
+            *read_with(self._key),
         ]

@@ -11,7 +11,7 @@ from constructs import Construct
 from functions.shared import names
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.key import Key
+from infra.resources.key import Key, read_with
 from infra.resources.policy import Statement
 
 _PURPOSE: Final = {
@@ -81,7 +81,7 @@ class PipelineSecrets(Capability):
     def grant_read(self, *keys: str) -> list[Statement]:
         """Statements for a role that reads these values."""
         read = Statement("ReadSecret", ["secretsmanager:GetSecretValue"], [self._arns[key] for key in keys])
-        return [read, *(self._key.grant_use() if self._key else [])]
+        return [read, *read_with(self._key)]
 
     def _variable(self, scope: Construct, name: str, required: Mapping[str, str]) -> None:
         # With a default Terraform reports a missing value by our message instead of a prompt.

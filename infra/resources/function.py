@@ -28,7 +28,7 @@ from constructs import Construct
 from functions.shared import names
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.key import Key
+from infra.resources.key import Key, read_with
 from infra.resources.metrics import Metric
 from infra.resources.policy import Statement
 from infra.resources.queue import Queue
@@ -152,7 +152,7 @@ class PipelineFunction(Capability):
             grants=[
                 *_write_to(logs),
                 *(on_failure.grant_send() if on_failure else []),
-                *(key.grant_use() if key else []),
+                *read_with(key),
                 *_read_with(platform.former_key_arns),
                 *props.grants,
             ],

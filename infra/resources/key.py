@@ -26,7 +26,7 @@ class Key(Capability):
 
     The key policy allows the services that call KMS themselves. DynamoDB, Secrets Manager, S3, Lambda's
     environment variables and event source mappings use the permissions of a role, which come from
-    `grant_use`.
+    `read_with` and `write_with`.
     """
 
     def __init__(self, scope: Construct, id_: str, *, account: Account) -> None:
@@ -43,9 +43,19 @@ class Key(Capability):
         self.add(KmsAlias, "alias", name=f"alias/{account.name('events')}", target_key_id=key.key_id)
         self.arn = key.arn
 
-    def grant_use(self) -> list[Statement]:
-        """Statements for a role that reads or writes data that the key encrypts."""
-        return [Statement("UseKey", _USE, [self.arn])]
+
+def read_with(key: Key | None) -> list[Statement]:
+    """Statements for a role that reads what a key encrypts, or changes items of a table; none without a key."""
+    return [Statement("ReadWithKey", ["kms:Decrypt"], [key.arn])] if key else []
+
+
+def write_with(key: Key | None) -> list[Statement]:
+    """Statements for a role that writes objects or messages that a key encrypts; none without a key.
+
+    Sources: "Configure KMS permissions for AWS services" (Amazon SQS), which a producer needs both for, and
+    "Using server-side encryption with AWS KMS keys" (Amazon S3).
+    """
+    return [*read_with(key), Statement("WriteWithKey", ["kms:GenerateDataKey"], [key.arn])] if key else []
 
 
 def _policy(account: Account) -> list[Statement]:

@@ -13,7 +13,7 @@ from functions.shared import names
 from infra.resources import cloud_control
 from infra.resources.account import Account, tags
 from infra.resources.base import Capability
-from infra.resources.key import Key
+from infra.resources.key import Key, read_with, write_with
 from infra.resources.metrics import MINUTE, Metric, MetricSum
 from infra.resources.policy import Statement, compact, deny_plain_text, document
 
@@ -129,7 +129,7 @@ class Queue(Capability):
     def grant_send(self, sid: str = "SendToQueue") -> list[Statement]:
         """Statements for a role that sends to the queue."""
         send = Statement(sid, ["sqs:SendMessage"], [self.arn])
-        return [send, *(self._key.grant_use() if self._key else [])]
+        return [send, *write_with(self._key)]
 
     def grant_consume(self, sid: str = "ConsumeQueue", *, mapped: bool = False) -> list[Statement]:
         """Statements for the role of a function that receives and deletes messages of the queue.
@@ -137,11 +137,12 @@ class Queue(Capability):
         Parameters
         ----------
         mapped
-            Whether Lambda's event source mapping does that for the function; it reads attributes too.
+            Whether Lambda's event source mapping does that for the function: it reads attributes, and leaves
+            it to the queue to make failed messages visible again.
         """
-        actions = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
-        consume = Statement(sid, [*actions, *(["sqs:GetQueueAttributes"] if mapped else [])], [self.arn])
-        return [consume, *(self._key.grant_use() if self._key else [])]
+        more = "sqs:GetQueueAttributes" if mapped else "sqs:ChangeMessageVisibility"
+        consume = Statement(sid, ["sqs:DeleteMessage", "sqs:ReceiveMessage", more], [self.arn])
+        return [consume, *read_with(self._key)]
 
     def metric_visible(self) -> Metric:
         """Messages that can be received."""

@@ -64,13 +64,8 @@ def local(
     if detach:
         from ops.local import kept
 
-        more = [
-            "--count",
-            count,
-            "--variant",
-            variant,
-            *(["--events", str(events.resolve())] if events else []),
-        ]
+        more = ["--count", count, "--variant", variant]
+        more += ["--events", str(events.resolve())] if events else []
         raise typer.Exit(kept.start_detached([*more, *(["--json"] if as_json else [])]))
     from ops.local.run import LocalOptions, run
 
