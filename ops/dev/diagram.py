@@ -5,20 +5,15 @@ Events pass from left to right. Solid lines carry events, dashed lines carry tho
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import escape
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
-from infra import settings
-from infra.app import synthesise
-from infra.names import stack_name
 from ops import DEFAULT_ENVIRONMENT, ROOT
 from ops.console import print_line
+from ops.dev.synthesised import synthesised
 from ops.dev.topology import Box, Lane, Topology, read
 
 FILE: Final = ROOT / "docs" / "architecture.svg"
@@ -75,32 +70,13 @@ def main() -> None:
 
 def svg() -> str:
     """The diagram of an environment with every scheduled function; the same stack gives the same text."""
-    with tempfile.TemporaryDirectory() as folder:
-        bundle = _NoBundle(Path(folder) / "none.zip")
-        bundle.path.touch()
-        synthesise(
-            Path(folder),
-            state=settings.load_state(environ=_OWN),
-            environments=[settings.load(DEFAULT_ENVIRONMENT, environ=_OWN)],
-            bundles={DEFAULT_ENVIRONMENT: {"handlers": bundle, "audit": bundle}},
-        )
-        document = json.loads(
-            (Path(folder) / "stacks" / stack_name(DEFAULT_ENVIRONMENT) / "cdk.tf.json").read_bytes()
-        )
+    document = synthesised(DEFAULT_ENVIRONMENT, _OWN)
     return draw(document, DEFAULT_ENVIRONMENT)
 
 
 def draw(document: dict[str, Any], environment: str) -> str:
     """Draw a `cdk.tf.json`."""
     return _Drawing(read(document, environment)).text()
-
-
-@dataclass(frozen=True)
-class _NoBundle:
-    """Stands for the functions' code, of which the diagram shows nothing."""
-
-    path: Path
-    sha256: str = "0" * 64
 
 
 @dataclass(frozen=True)

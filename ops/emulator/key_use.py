@@ -76,7 +76,9 @@ def refused_for_service(
 def key_policy(key_arn: str) -> Policy:
     """Return the policy of a key; an empty one if the key doesn't exist."""
     found = kms.key_policy_for_arn(key_arn)
-    return Policy("the key", found[0] if found else "")
+    key_id = key_arn.rpartition("/")[2]
+    aliases = (arn.rpartition("alias/")[2] for arn, target in kms._aliases.items() if target == key_id)
+    return Policy(f"key {next(aliases, key_id)}", found[0] if found else "")
 
 
 def key_arn(identifier: str | None) -> str | None:

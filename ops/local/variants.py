@@ -31,7 +31,7 @@ _IN_NETWORK: Final = ("vpc", ALL)
 
 
 def settings(variant: str, aws: Aws) -> dict[str, str]:
-    """Return the settings of a variant, as environment variables, after creating the network that it needs."""
+    """Return the environment variables of a variant, after creating the network that it needs."""
     return {**VARIANTS[variant], **(_network(aws) if variant in _IN_NETWORK else {})}
 
 

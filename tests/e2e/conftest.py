@@ -74,5 +74,6 @@ def dlq(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the destroy test last: nothing is left to test after it."""
-    items.sort(key=lambda item: item.path.name == "test_destroy.py")
+    """Run last what looks at the calls of all tests, and then what destroys everything."""
+    last = ("test_permissions.py", "test_destroy.py")
+    items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)

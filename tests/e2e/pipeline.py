@@ -124,17 +124,17 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 
 @contextmanager
-def target_gone(pipeline: Pipeline) -> Iterator[None]:
-    """Let the payments rule point to a function that does not exist."""
+def target_gone(pipeline: Pipeline, rule: str = PAYMENTS_RULE) -> Iterator[None]:
+    """Let a rule point to something that does not exist."""
     events = pipeline.deployment.services.aws.client("events")
     bus = pipeline.deployment.outputs.bus
-    targets = events.list_targets_by_rule(Rule=PAYMENTS_RULE, EventBusName=bus)["Targets"]
-    broken = [{**target, "Arn": f"{target['Arn']}-gone"} for target in targets]
-    events.put_targets(Rule=PAYMENTS_RULE, EventBusName=bus, Targets=broken)
+    targets = events.list_targets_by_rule(Rule=rule, EventBusName=bus)["Targets"]
+    broken = [{**target, "Arn": f"{target['Arn'].removesuffix('.fifo')}-gone"} for target in targets]
+    events.put_targets(Rule=rule, EventBusName=bus, Targets=broken)
     try:
         yield
     finally:
-        events.put_targets(Rule=PAYMENTS_RULE, EventBusName=bus, Targets=targets)
+        events.put_targets(Rule=rule, EventBusName=bus, Targets=targets)
 
 
 def second() -> str:

@@ -1,0 +1,154 @@
+"""Each action of each statement of each policy is needed: without it the embedded AWS refuses a call.
+
+The calls are those of all end-to-end tests before, and of the tests here for what happens rarely. They were
+made to an environment with every optional part.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import ClientError
+
+from ops.dev.permissions import NOT_EXERCISED, PURPOSES, granted
+from ops.local import drive
+from ops.local.deployment import EVENT_SOURCE
+from ops.local.observer import decided_calls, refused_calls
+from tests.e2e.pipeline import Pipeline, fresh, sample, target_gone, wait_for
+from tests.emulator.roles import EVERYTHING, role, session
+
+ACCOUNT = "000000000000"
+KEY = "alias/huntaze-stripe-events-dev"
+# One event for each rule: a payment, a subscription, and one that no handler takes.
+EVENT_OF_RULE = {
+    "huntaze-stripe-payments-dev": "payment_intent.succeeded",
+    "huntaze-stripe-billing-dev": "invoice.paid",
+    "huntaze-stripe-audit-payments-dev": "payment_intent.succeeded",
+    "huntaze-stripe-audit-billing-dev": "invoice.paid",
+    "huntaze-stripe-audit-dev": "product.created",
+    "huntaze-stripe-log-dev": "product.created",
+}
+
+
+def stack(pipeline: Pipeline) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((pipeline.deployment.terraform.folder / "cdk.tf.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("rule", EVENT_OF_RULE)
+def test_event_that_a_rule_can_not_deliver_reaches_the_rules_queue(pipeline: Pipeline, rule: str) -> None:
+    queue = f"{rule.removesuffix('-dev')}-dlq-dev"
+    if rule == "huntaze-stripe-audit-dev":
+        queue = "huntaze-stripe-audit-other-dlq-dev"
+    pipeline.messages(queue)
+    event = fresh(sample("current", EVENT_OF_RULE[rule]), f"evt_gone{rule.replace('-', '')}")
+    with target_gone(pipeline, rule):
+        drive.send(pipeline.deployment.services.aws, EVENT_SOURCE, [event])
+        wait_for(lambda: pipeline.observer.queue_depths()[queue] == 1, f"one message in {queue}")
+    assert len(pipeline.messages(queue)) == 1
+
+
+@contextmanager
+def key_without(pipeline: Pipeline, sid: str) -> Iterator[None]:
+    """Take a statement out of the key's policy."""
+    kms = pipeline.deployment.services.aws.client("kms")
+    key = kms.describe_key(KeyId=KEY)["KeyMetadata"]["KeyId"]
+    before = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    policy = json.loads(before)
+    policy["Statement"] = [each for each in policy["Statement"] if each["Sid"] != sid]
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+    try:
+        yield
+    finally:
+        kms.put_key_policy(KeyId=key, PolicyName="default", Policy=before)
+
+
+def test_event_that_the_bus_can_not_encrypt_reaches_the_buss_queue(pipeline: Pipeline) -> None:
+    queue = "huntaze-stripe-bus-dlq-dev"
+    with key_without(pipeline, "EventBridgeStores"):
+        event = fresh(sample("current", "invoice.paid"), "evt_busWithoutKey")
+        drive.send(pipeline.deployment.services.aws, EVENT_SOURCE, [event])
+        wait_for(lambda: pipeline.observer.queue_depths()[queue] == 1, f"one message in {queue}")
+    (message,) = pipeline.messages(queue)
+    assert json.loads(message["Body"])["detail"]["id"] == "evt_busWithoutKey"
+    advice = [each.advice for each in refused_calls(pipeline.deployment.services.aws)]
+    assert any("kms:GenerateDataKey" in each and "key huntaze-stripe-events-dev" in each for each in advice)
+
+
+def test_schedule_starts_its_function(pipeline: Pipeline) -> None:
+    scheduler = pipeline.deployment.services.aws.client("scheduler")
+    names = ("huntaze-stripe-redrive-schedule-dev", "huntaze-stripe-reconcile-schedule-dev")
+    before = {name: scheduler.get_schedule(Name=name) for name in names}
+    kept = ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    due = {"ScheduleExpression": "at(2026-01-01T00:00:00)"}
+    for schedule in before.values():
+        scheduler.update_schedule(**{name: schedule[name] for name in kept} | due)
+
+    def started() -> bool:
+        calls = decided_calls(pipeline.deployment.services.aws)
+        found = {
+            each["caller"].rpartition("/")[2] for each in calls if each["action"] == "lambda:InvokeFunction"
+        }
+        return found >= set(names)
+
+    wait_for(started, "both schedules have invoked their function")
+    for schedule in before.values():
+        scheduler.update_schedule(**{name: schedule[name] for name in kept})
+
+
+def test_nothing_is_served_without_tls(pipeline: Pipeline) -> None:
+    aws = pipeline.deployment.services.aws
+    whoever = session(aws, role(aws, "without-tls", EVERYTHING))
+
+    def plain(service: str) -> Any:
+        client = whoever.client(service)
+        client.meta.events.register("before-sign", without_tls)
+        return client
+
+    sqs, bucket = plain("sqs"), pipeline.deployment.outputs.ledger_bucket
+    topic = f"arn:aws:sns:{aws.region}:{ACCOUNT}:huntaze-stripe-alerts-dev"
+    calls: list[Callable[[], Any]] = [
+        *(partial(sqs.purge_queue, QueueUrl=url) for url in pipeline.deployment.outputs.queues.values()),
+        partial(plain("s3").list_objects_v2, Bucket=bucket),
+        partial(plain("sns").publish, TopicArn=topic, Message="x"),
+    ]
+    for call in calls:
+        with pytest.raises(ClientError, match=r"AccessDenied|AuthorizationError"):
+            call()
+    assert whoever.client("s3").list_objects_v2(Bucket=bucket)["KeyCount"]
+
+
+def without_tls(request: AWSRequest, **_: Any) -> None:
+    """Say that the connection has no TLS, as a proxy does."""
+    request.headers.add_header("X-Forwarded-Proto", "http")
+
+
+def test_each_action_of_each_statement_is_needed(pipeline: Pipeline) -> None:
+    statements = granted(stack(pipeline))
+    wanted = {
+        (each.place.replace("ACCOUNT", ACCOUNT), each.sid, action)
+        for each in statements
+        for action in each.actions
+        if (each.sid, action) not in NOT_EXERCISED
+    }
+    needed = {
+        (place, sid, call["action"])
+        for call in decided_calls(pipeline.deployment.services.aws)
+        for place, sid in call["needs"]
+    }
+    superfluous = [
+        one
+        for one in sorted(wanted)
+        if not any(one[:2] == other[:2] and fnmatchcase(other[2], one[2]) for other in needed)
+    ]
+    assert not superfluous, "take the action out, or write down in ops/dev/permissions.py why it stays"
+    assert {each.sid.rstrip("0123456789") for each in statements} <= set(PURPOSES)
+    stale = {one for one in NOT_EXERCISED if one in {(sid, action) for _, sid, action in needed}}
+    assert not stale, "a call needs it: take it out of NOT_EXERCISED"
