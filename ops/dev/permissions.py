@@ -23,7 +23,7 @@ ENVIRONMENT: Final = "dev"
 _REFERENCE: Final = re.compile(r"\$\{(?:(?P<function>\w+)\()?(?P<path>[\w.]+)\)?\}")
 _ARN: Final = re.compile(r"^arn:[^:]*:(?P<service>[^:]*):[^:]*:[^:]*:(?P<resource>.*)$")
 
-# Why each statement is there. A number at the end of a Sid tells statements of one kind apart.
+# Why each statement is there. Sids of one kind differ in a number at the end.
 PURPOSES: Final[Mapping[str, str]] = {
     "AccountAdministers": "Lets the account's IAM policies apply; without it nobody could change the key",
     "AddToLedger": "Stores each batch of events",
