@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # A misspelled variable is refused: `make local EVENT=x` would send the shipped set.
 TAKES_local := EVENTS COUNT KEEP DETACH VARIANT
-TAKES_chaos := SEED DELIVERIES
+TAKES_chaos := SEED DELIVERIES VARIANT
 TAKES_model := MODEL SEED MINUTES MAX SWITCHES FAULTS SCHEDULE
 # The former name of DELIVERIES.
 FORMER_chaos := EVENTS_TOTAL
@@ -44,8 +44,9 @@ local-status: ## Show the local run that KEEP=1 or DETACH=1 keeps
 local-down: ## Stop the local run that KEEP=1 or DETACH=1 keeps
 	@$(OPS) local down
 
-chaos: setup ## Inject failures in phases on an embedded AWS and verify every event (SEED=N DELIVERIES=N)
-	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES)$(EVENTS_TOTAL),--deliveries "$(or $(DELIVERIES),$(EVENTS_TOTAL))")
+chaos: setup ## Inject failures in phases on an embedded AWS and verify every event (SEED=N DELIVERIES=N VARIANT=all)
+	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES)$(EVENTS_TOTAL),--deliveries "$(or $(DELIVERIES),$(EVENTS_TOTAL))") \
+		$(if $(VARIANT),--variant "$(VARIANT)")
 
 bundles: setup ## Build the function bundles for Lambda
 	@$(OPS) bundles

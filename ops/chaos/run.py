@@ -30,10 +30,10 @@ from ops.chaos.servers import Servers, running_servers
 from ops.chaos.stage import SILENCE_SECONDS, Stage
 from ops.chaos.verdict import Violation
 from ops.errors import OperatorError
-from ops.local import drive
+from ops.local import drive, variants
 from ops.local.deployment import EVENT_SOURCE, deploy
 from ops.local.folder import run_folder
-from ops.local.observer import Observer
+from ops.local.observer import Observer, refused_calls
 from ops.progress import Steps
 
 REPORT_PATH: Final = ROOT / "build" / "chaos" / "report.json"
@@ -46,12 +46,19 @@ SETTINGS: Final = {"AUTO_REDRIVE": "true", "AUTO_REDRIVE_MINUTES": "1", "AUTO_RE
 
 @dataclass(frozen=True)
 class ChaosOptions:
-    """What to run: the seed, the deliveries of all phases together, fuzzed envelopes, and which phases."""
+    """What to run: seed, deliveries of all phases together, fuzzed envelopes, which phases, and on what.
+
+    Parameters
+    ----------
+    variant
+        One of `ops.local.variants.VARIANTS`.
+    """
 
     seed: int = 1
     deliveries: int = 2000
     examples: int = 20_000
     only: tuple[str, ...] = ()
+    variant: str = variants.DEFAULT
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -103,7 +110,8 @@ def run(options: ChaosOptions, console: Console, report_path: Path = REPORT_PATH
             drive.register_source(servers.services.aws, EVENT_SOURCE)
             step.note = f"embedded AWS ({described_python()}), PostgreSQL, reference Huntaze API"
         running.enter_context(servers.services.watch.guarding("during the chaos run"))
-        deployment = deploy(servers.services, steps, SETTINGS)
+        variant = variants.settings(options.variant, servers.services.aws)
+        deployment = deploy(servers.services, steps, variant | SETTINGS)
         observer = Observer(servers.services, deployment.outputs, time.time() * MILLISECONDS)
         stage = Stage(servers, deployment, observer)
         reports = []
@@ -149,7 +157,7 @@ def _play(
         silence = phase.silence_seconds or SILENCE_SECONDS
         verdict = stage.settle(healed=phase.healed, silence=silence)
         strikes = {**_strikes(phase, stage.servers), **stage.injected}
-        more = (*_never_struck(phase, strikes), *phase.check(stage))
+        more = (*_never_struck(phase, strikes), *_refused(stage), *phase.check(stage))
         verdict = replace(verdict, violations=(*verdict.violations, *more))
         promises = "kept" if verdict.passed else f"{len(verdict.violations)} BROKEN"
         step.note = f"{phase.title}: {promises}"
@@ -192,6 +200,14 @@ def _never_struck(phase: Phase, strikes: dict[str, int]) -> list[Violation]:
         Violation("idle", phase.name, "", f"never struck: {name}")
         for name, count in strikes.items()
         if not count
+    ]
+
+
+def _refused(stage: Stage) -> list[Violation]:
+    """A call that no policy allows is a mistake in a policy, whatever fails."""
+    return [
+        Violation("refused", f"{call.action} on {call.resource}", "", f"{call.caller} {call.advice}")
+        for call in refused_calls(stage.servers.services.aws)
     ]
 
 

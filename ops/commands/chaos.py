@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ops.commands.options import Json
+from ops.commands.options import Json, Variant, known_variant
 from ops.console import open_console, print_json
+from ops.local.variants import DEFAULT
 from ops.signals import FAILED
 
 
@@ -30,6 +31,7 @@ def chaos(
     only: Annotated[
         str, typer.Option(metavar="PHASES", help="Run these phases only, separated by commas.")
     ] = "",
+    variant: Variant = DEFAULT,
     as_json: Json = False,
 ) -> None:
     """Inject failures in phases on an embedded AWS and verify what became of every event.
@@ -40,7 +42,7 @@ def chaos(
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
     report = run(
-        ChaosOptions(seed, deliveries if events is None else events, examples, names),
+        ChaosOptions(seed, deliveries if events is None else events, examples, names, known_variant(variant)),
         open_console(as_json=as_json),
     )
     if as_json:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.commands.options import Json
+from ops.commands.options import Json, Variant, known_variant
 from ops.console import open_console, print_json, print_line
 from ops.errors import OperatorError
-from ops.local.variants import DEFAULT, VARIANTS
+from ops.local.variants import DEFAULT
 from ops.signals import FAILED
 
 if TYPE_CHECKING:
@@ -36,13 +36,7 @@ def local(
         ),
     ] = None,
     count: Annotated[str, typer.Option(metavar="N", help="Send the set N times, with fresh ids.")] = "1",
-    variant: Annotated[
-        str,
-        typer.Option(
-            metavar="VARIANT",
-            help=f"Deploy dev with more than its defaults: {', '.join(VARIANTS)}.",
-        ),
-    ] = DEFAULT,
+    variant: Variant = DEFAULT,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave everything running until Ctrl-C and print how to reach it.")
     ] = False,
@@ -59,8 +53,7 @@ def local(
     if context.invoked_subcommand is not None:
         return
     number = _whole("COUNT", count)
-    if variant not in VARIANTS:
-        raise OperatorError(f"invalid --variant {variant!r}: expected {', '.join(VARIANTS)}", usage=True)
+    known_variant(variant)
     if detach:
         from ops.local import kept
 

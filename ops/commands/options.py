@@ -4,6 +4,9 @@ from typing import Annotated
 
 import typer
 
+from ops.errors import OperatorError
+from ops.local.variants import VARIANTS
+
 
 def _environments() -> tuple[str, ...]:
     from infra.settings.loading import environments
@@ -27,3 +30,24 @@ EventTypes = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]
+Variant = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help=f"Deploy dev with more than its defaults: {', '.join(VARIANTS)}.",
+        autocompletion=lambda: list(VARIANTS),
+    ),
+]
+
+
+def known_variant(name: str) -> str:
+    """Return a value of --variant.
+
+    Raises
+    ------
+    OperatorError
+        There is no such variant.
+    """
+    if name not in VARIANTS:
+        raise OperatorError(f"invalid --variant {name!r}: expected {', '.join(VARIANTS)}", usage=True)
+    return name

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from ops.dev.permissions import NOT_EXERCISED, PURPOSES, granted
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE
+from ops.local.observations import RefusedCall
 from ops.local.observer import decided_calls, refused_calls
 from tests.e2e.pipeline import Pipeline, fresh, sample, target_gone, wait_for
 from tests.emulator.roles import EVERYTHING, role, session
@@ -40,6 +41,38 @@ EVENT_OF_RULE = {
 def stack(pipeline: Pipeline) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((pipeline.deployment.terraform.folder / "cdk.tf.json").read_text())
     return found
+
+
+@contextmanager
+def role_without(pipeline: Pipeline, name: str, sid: str) -> Iterator[None]:
+    """Take a statement out of the policy of a function's role."""
+    iam = pipeline.deployment.services.aws.client("iam")
+    before = iam.get_role_policy(RoleName=name, PolicyName=name)["PolicyDocument"]
+    after = {**before, "Statement": [each for each in before["Statement"] if each["Sid"] != sid]}
+    assert len(after["Statement"]) == len(before["Statement"]) - 1
+    iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(after))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=name, PolicyName=name, PolicyDocument=json.dumps(before))
+
+
+def test_event_waits_for_a_missing_right_and_the_refusal_names_it(pipeline: Pipeline) -> None:
+    aws = pipeline.deployment.services.aws
+    event = fresh(sample("current", "product.created"), "evt_withoutTheRight")
+    with role_without(pipeline, "huntaze-stripe-audit-dev", "AddToLedger"):
+        sent = drive.send(aws, EVENT_SOURCE, [event])
+
+        def found() -> list[RefusedCall]:
+            return [each for each in refused_calls(aws) if each.action == "s3:PutObject"]
+
+        wait_for(lambda: bool(found()), "a refused s3:PutObject")
+        (refused,) = found()
+        assert refused.caller == f"arn:aws:sts::{ACCOUNT}:assumed-role/huntaze-stripe-audit-dev"
+        assert refused.advice.startswith("needs s3:PutObject on arn:aws:s3:::huntaze-stripe-ledger-dev-")
+        assert "in role huntaze-stripe-audit-dev or bucket huntaze-stripe-ledger-dev-" in refused.advice
+    (row,) = drive.wait_until_accounted(sent, pipeline.observer)
+    assert row.audited
 
 
 @pytest.mark.parametrize("rule", EVENT_OF_RULE)
