@@ -45,7 +45,7 @@ class Key(Capability):
 
 
 def read_with(key: Key | None) -> list[Statement]:
-    """Statements for a role that reads what a key encrypts, or changes items of a table; none without a key."""
+    """Statements for a role that reads what a key encrypts, or changes items; none without a key."""
     return [Statement("ReadWithKey", ["kms:Decrypt"], [key.arn])] if key else []
 
 

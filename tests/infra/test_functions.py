@@ -158,7 +158,6 @@ HANDLER_ACTIONS = LOG_ACTIONS | TABLE | {"secretsmanager:GetSecretValue", "sqs:S
 AUDIT_ACTIONS = LOG_ACTIONS | {
     "s3:PutObject",
     "secretsmanager:GetSecretValue",
-    "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
