@@ -149,11 +149,11 @@ def _is_allowed(caller: str, right: Right) -> bool:
 
 
 def _resource_policy(service: str, resource: str) -> Policy | None:
-    if service == "kms":
-        return key_use.key_policy(resource)
     found = iam_evaluator._resource_policy(service, resource)
     if found is None:
         return None
+    if service == "kms":
+        return key_use.key_policy(resource)
     document = found[0] if isinstance(found[0], str) else json.dumps(found[0] or {})
     name = resource.rsplit(":", 1)[-1].partition("/")[0]
     return Policy(f"{RESOURCE_NAMES.get(service, service)} {name}", document)
