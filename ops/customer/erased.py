@@ -5,7 +5,7 @@ kept                                   because
 =====================================  ================================================================
 the event's id and type                nothing is applied twice, and nothing is found missing
 its times, mode and API version        the ledger still proves what Stripe sent, and when
-ids of Stripe's objects                they name nobody without Stripe, whose redaction removes the link;
+ids that Stripe gave to objects        they name nobody without Stripe, whose redaction removes the link;
                                        an erasure can be repeated, and proved, by the customer's id
 amounts, currencies, counts, booleans  bookkeeping is a duty that outlives a person's wish
 enumerations such as `status`          the same

@@ -30,8 +30,12 @@ _FIND: Final = sql.SQL(
     columns=sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
     table=sql.Identifier(TABLE),
     owned=sql.SQL(" OR ").join(
-        sql.SQL("payload #>> {} = ANY(%(objects)s)").format(sql.Literal(f"{{data,object,{key}}}"))
-        for key in OWNED
+        sql.SQL("payload #>> {} = ANY(%(objects)s)").format(
+            sql.Literal(["data", "object", *path.split("."), *end])
+        )
+        for path in OWNED
+        # As an id, or as the object itself.
+        for end in ([], ["id"])
     ),
 )
 _REPLACE: Final = sql.SQL("UPDATE {} SET payload = %s WHERE event_id = %s").format(sql.Identifier(TABLE))

@@ -1,9 +1,10 @@
 """Which events concern a customer.
 
-An event concerns the customer that it names: under a key `customer`, as an id or as an object, or as the
+An event concerns the customer that it names: under a key of `CUSTOMERS`, as an id or as an object, or as the
 object itself, at any depth but in metadata, where merchants may name another person's account. Stripe's
 disputes, refunds and reviews name no customer, and hold an e-mail address all the same: an event without a
-customer concerns the customer whose charge, invoice or other object it is about.
+customer concerns the customer whose charge, invoice or other object it is about. So does one that names only
+the account of the Accounts v2 API that stands for the customer.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing import Any, Final
 
 from ops.dlq.mask import FREE
 
-CUSTOMER: Final = "customer"
-# Keys by which an object refers to one that belongs to a single customer (Stripe API reference: the Dispute,
-# Refund, Review, Mandate, SetupAttempt and InvoicePayment objects).
+# Keys that name a customer (Stripe API reference: the Charge and VerificationSession objects, among others).
+CUSTOMERS: Final = ("customer", "related_customer")
+# Keys, or paths to them, by which an object refers to one that belongs to a single customer (Stripe API
+# reference: the Dispute, Refund, Review, Mandate, Transfer and VerificationReport objects, among others).
 OWNED: Final = (
-    *("charge", "invoice", "latest_charge", "payment_intent", "payment_method"),
-    *("setup_intent", "source", "subscription"),
+    *("charge", "credit_grant", "destination_payment", "invoice", "latest_charge", "originating_transaction"),
+    *("payment_intent", "payment_method", "setup_intent", "source", "source_charge", "source_transaction"),
+    *("subscription", "verification_session"),
+    *("customer_account", "related_customer_account", "account_holder.customer_account"),
 )
 
 
@@ -36,14 +40,14 @@ def about(event: Mapping[str, Any]) -> About:
     customers = {
         found
         for each in _objects(event)
-        for found in (_id(each.get(CUSTOMER)), _id(each) if each.get("object") == CUSTOMER else None)
+        for found in (*(_id(each.get(key)) for key in CUSTOMERS), _own_id(each))
         if found is not None
     }
     data = event.get("data")
     stripe_object = data.get("object") if isinstance(data, dict) else None
     if not isinstance(stripe_object, dict):
         return About(frozenset(customers), frozenset())
-    objects = {_id(stripe_object), *(_id(stripe_object.get(key)) for key in OWNED)}
+    objects = {_id(stripe_object), *(_id(_at(stripe_object, path)) for path in OWNED)}
     return About(frozenset(customers), frozenset(found for found in objects if found is not None))
 
 
@@ -57,6 +61,16 @@ def _objects(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             remaining += (below for key, below in value.items() if key not in FREE)
         elif isinstance(value, list):
             remaining += value
+
+
+def _own_id(each: Mapping[str, Any]) -> str | None:
+    return _id(each) if each.get("object") == "customer" else None
+
+
+def _at(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _id(value: Any) -> str | None:

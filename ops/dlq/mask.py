@@ -16,10 +16,14 @@ MASKED: Final = "***"
 DEEPEST: Final = 100
 
 _WORD: Final = re.compile(r"[a-z][a-z0-9_.]{0,63}")
-# Stripe's ids by the prefixes that Stripe's API reference shows, and no longer ones that hold a secret.
+# Stripe's ids by the prefixes that Stripe's API reference shows, and no longer ones that hold a secret. Ids
+# that merchants choose, of coupons for instance, may be anything, so they are masked.
 _STRIPE_ID: Final = re.compile(
-    r"(acct|ba|bps|ch|cn|cs|cus|di|dp|evt|ii|il|in|mandate|pi|pm|po|price|prod|promo|prv|py|pyr|re|req|sa|seti"
-    r"|setatt|si|src|sub|sub_sched|txi|txn|txr|card|plan|du|ca|cpmt|inpay|iauth|tr|trr|we)"
+    r"(acct|alrt|atxi|ba|bpc|bps|ca|card|cbtxn|ccsbtxn|ch|climorder|climsku|clock|cn|cnli|cpmt|credgr|credrev|cs"
+    r"|cus|debrev|di|dp|du|ent|evt|fa|fca|fcauth|fcsess|fctxn|feat|fee|file|fr|frr|iauth|ibt|ic|ich|ics|idp|ii|il"
+    r"|in|inpay|intok|ipcd|ipi|issfr|li|link|mandate|mtr|obp|obt|par|person|pi|plan|plink|pm|po|pr|price|prod"
+    r"|promo|prv|py|pyr|qt|rc|rd|re|req|rp|sa|seti|setatt|shr|si|sqr|src|srctxn|sub|sub_sched|tax|taxcalc|tml|tmr"
+    r"|tr|trr|trxn|tu|txi|txn|txr|vr|vs|we)"
     r"_((test|live)_)?[A-Za-z0-9]{1,96}"
 )
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -39,10 +43,12 @@ _STRINGS: Final = {
     # Stripe's objects: ids and references, enumerations, currencies.
     **_forms("id", _STRIPE_ID, _UUID),
     **_forms(
-        "account application balance_transaction charge checkout_session customer default_payment_method "
-        "destination dispute event_id idempotency_key invoice invoiceitem invoice_item latest_charge "
-        "latest_invoice mandate payment_intent payment_method payout plan price product refund request "
-        "setup_intent source source_charge subscription subscription_item transfer",
+        "account application balance_transaction charge checkout_session credit_grant customer "
+        "customer_account default_payment_method destination destination_payment dispute event_id "
+        "idempotency_key invoice invoiceitem invoice_item last_verification_report latest_charge "
+        "latest_invoice mandate originating_transaction payment_intent payment_method payout plan price "
+        "product quote refund related_customer related_customer_account request schedule setup_intent source "
+        "source_charge source_transaction subscription subscription_item transfer verification_session",
         _STRIPE_ID,
     ),
     **_forms(

@@ -147,6 +147,22 @@ def test_the_deployed_database_is_read_without_an_exported_one(
     assert json.loads(done.out)["rows"] is None
 
 
+def test_a_row_of_postgresql_alone_is_found_by_an_expanded_object(
+    stores: Customers, customer: Command, tmp_path: Path
+) -> None:
+    refund = {"id": "re_Jenny1", "object": "refund", "payment_intent": {"id": "pi_Jenny1", "object": "x"}}
+    identity = {"id": "vs_Jenny1", "object": "identity.verification_session", "related_customer": JENNY}
+    made = [customers.event("refund.updated", refund), customers.event("x.verified", identity)]
+    key = stores.audit(*made)
+    for version in stores.versions():
+        if version["Key"] == key:
+            stores.s3.delete_object(**place(version))
+    file = tmp_path / "x.json"
+    assert customer("export", JENNY, "--output", str(file)).code == 0
+    found = {row["event_id"] for row in json.loads(file.read_text())["postgresql"]}
+    assert found == ids(stores) | {each["detail"]["id"] for each in made}
+
+
 # Erasure
 
 

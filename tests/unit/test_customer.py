@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stripe._object_classes import OBJECT_CLASSES
 
 from functions.ledger import records
 from ops.customer.erased import erased_event
-from ops.customer.search import Search, about
+from ops.customer.search import CUSTOMERS, OWNED, Search, about
 from ops.dlq.mask import _NUMBERS, _STRINGS, FREE
 from ops.local.envelopes import SAMPLES
 from tests.unit import snapshots
@@ -161,6 +165,27 @@ def test_a_customer_with_an_id_of_any_form_keeps_it() -> None:
     assert left["data"]["object"] == {"id": "user-77", "object": "customer", "name": None}
 
 
+# Of the objects of Stripe's events, as the examples of Stripe's API reference show them.
+PREFIXES = """
+    acct alrt ba card cbtxn ccsbtxn ch climorder clock cn credgr credrev cs_live cs_test cus debrev di dp
+    fa fca fcauth feat fee file fr frr iauth ibt ic ich idp ii in inpay ipcd ipi issfr li mandate mtr obp
+    obt person pi plink pm po price promo prv py pyr qt rc rd re seti si sqr src srctxn sub sub_sched tmr
+    tr tu txi txr vr vs
+"""
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.split())
+def test_the_id_of_an_events_object_stays(prefix: str) -> None:
+    stripe_object = {"id": f"{prefix}_1MtwBwLkdIwHu7ix28a3tqPa", "name": "Jenny Rosen"}
+    left = erased_event(event(stripe_object), "cus_1", AT)
+    assert left["data"]["object"] == stripe_object | {"name": None}
+
+
+@pytest.mark.parametrize("secret", ["sk_live_1MtwBwLkdIwHu7", "tok_1MtwBwLkdIwHu7", "pi_1Mtw_secret_X1"])
+def test_a_secret_goes(secret: str) -> None:
+    assert erased_event(event({"id": secret}), "cus_1", AT)["data"]["object"] == {"id": None}
+
+
 def charge(**fields: Any) -> dict[str, Any]:
     return {"object": "charge", "customer": "cus_1", "id": "ch_1", "payment_intent": "pi_1", **fields}
 
@@ -183,6 +208,8 @@ def event(stripe_object: dict[str, Any], **data: Any) -> dict[str, Any]:
             previous_attributes={"customer": "cus_1"},
         ),
         event({"id": "fca_1", "object": "account", "account_holder": {"customer": "cus_1"}}),
+        event({"id": "vs_1", "object": "identity.verification_session", "related_customer": "cus_1"}),
+        event({"id": "vs_1", "related_customer": {"id": "cus_1", "object": "customer"}}),
         event({"id": "in_1", "object": "invoice", "lines": {"data": [{"id": "il_1", "customer": "cus_1"}]}}),
     ],
 )
@@ -195,6 +222,7 @@ def test_an_event_that_names_the_customer_concerns_them(each: dict[str, Any]) ->
     [
         event(charge(customer="cus_10")),
         event(charge(customer=None, metadata={"customer": "cus_1"})),
+        event(charge(customer=None, metadata={"related_customer": "cus_1"})),
         event(charge(customer="cus_2", description="referred by cus_1")),
         event({"id": "cus_1", "object": "coupon"}),
         event({"id": "po_1", "object": "payout"}),
@@ -230,6 +258,56 @@ def test_an_event_without_a_customer_concerns_the_one_whose_object_it_is_about()
     assert set(search.found) == {"dispute", "refund", "charge", "of the refund"}
     assert search.concerns(about(events["refund"]))
     assert not search.concerns(about(events["another's charge"]))
+
+
+@pytest.mark.parametrize(
+    ("named", "linked"),
+    [
+        (
+            {"id": "vs_1", "related_customer": "cus_1"},
+            {"id": "vr_1", "object": "identity.verification_report", "verification_session": "vs_1"},
+        ),
+        ({"id": "cus_1", "object": "customer", "customer_account": "acct_1"}, {"customer_account": "acct_1"}),
+        ({"customer": "cus_1", "customer_account": "acct_1"}, {"related_customer_account": "acct_1"}),
+        (
+            {"customer": "cus_1", "customer_account": "acct_1"},
+            {"id": "fca_1", "account_holder": {"customer": None, "customer_account": "acct_1"}},
+        ),
+        (charge(), {"id": "tr_1", "source_transaction": "ch_1"}),
+        (charge(), {"id": "re_1", "charge": {"id": "ch_1", "object": "charge"}}),
+    ],
+)
+def test_what_belongs_to_an_object_of_the_customer_concerns_them(
+    named: dict[str, Any], linked: dict[str, Any]
+) -> None:
+    search = Search("cus_1")
+    search.add("linked", about(event(linked)))
+    search.add("named", about(event(named)))
+    search.settle()
+    assert set(search.found) == {"named", "linked"}
+    erased = [erased_event(event(each), "cus_1", AT) for each in (named, linked)]
+    assert [about(each) for each in erased] == [about(event(each)) for each in (named, linked)]
+
+
+# Objects that belong to one customer, by their classes in Stripe's library.
+OF_ONE_CUSTOMER = {
+    *("Charge", "CreditGrant", "Invoice", "PaymentIntent", "PaymentMethod", "SetupIntent"),
+    *("Source", "Subscription", "VerificationSession"),
+}
+
+
+def test_every_reference_to_a_customer_in_stripes_library_is_known() -> None:
+    keys, links = set(), set()
+    for module, class_name in OBJECT_CLASSES.values():
+        source = inspect.getsource(importlib.import_module(module))
+        keys |= set(re.findall(r"^ +(\w*customer(?:_account)?): (?:Optional\[)?(?:str|Exp)", source, re.M))
+        own = getattr(getattr(importlib.import_module(module), class_name), "__annotations__", {})
+        if class_name != "Customer" and not own.keys() & {*CUSTOMERS}:
+            links |= {key for key, kind in own.items() if OF_ONE_CUSTOMER & {*re.findall(r"\w+", str(kind))}}
+    assert {"customer", "related_customer", "customer_account"} <= keys
+    assert {"charge", "payment_method", "source_transaction"} <= links
+    assert keys | links <= {*CUSTOMERS, *OWNED}
+    assert {*CUSTOMERS, *(path.rpartition(".")[2] for path in OWNED)} <= _STRINGS.keys()
 
 
 def test_the_search_changes_no_event() -> None:
