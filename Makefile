@@ -93,7 +93,7 @@ docs: setup ## Write the parts of the documentation that come from the code
 diagram: setup ## Draw docs/architecture.svg from synthesised Terraform
 	@$(VENV)/python -m ops.dev.diagram
 
-##@ Deploy to AWS (ENV=dev is the default)
+##@ Deploy to AWS (ENV=dev is the default; AS_ROLE=… runs as a role: docs/local.md)
 bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account (YES=1: do not ask)
 	@$(OPS) bootstrap $(if $(filter-out 0,$(YES)),--yes)
 

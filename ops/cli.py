@@ -51,8 +51,8 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done; 1 failed, or something is left; 2 wrong usage; 130 interrupted (143 by "
-    "SIGTERM). docs/operations.md says more.",
+    epilog="AS_ROLE=ROLE runs a command as a role: docs/local.md. Exit codes: 0 done; 1 failed, or something "
+    "is left; 2 wrong usage; 130 interrupted (143 by SIGTERM). docs/operations.md says more.",
 )
 for module in (deploy, dlq, replay, reconcile, pause, customer, local, chaos, bundles, api):
     module.register(app)

@@ -81,6 +81,11 @@ class Place:
         return self.arn("events", f"event-bus/{_BUS}")
 
     @property
+    def event_sources(self) -> str:
+        """Stripe's event sources, which belong to no account."""
+        return f"arn:{self.partition}:events:{self.region}::event-source/{_BUS}"
+
+    @property
     def rules(self) -> str:
         """The stack's rules."""
         return self.arn("events", f"rule/{_BUS}/{self.own}")

@@ -1,4 +1,4 @@
-"""What Terraform reads of a deployed stack, to compare it with the state."""
+"""What is read of a deployed stack: by Terraform, to compare it with the state, and before an apply."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -24,6 +24,15 @@ def reads(place: Place) -> list[Statement]:
                 "lambda:ListVersionsByFunction",
             ],
             [place.functions],
+        ),
+        # Whether an apply would fail half-way: see ops/preflight.py.
+        Statement("CheckConcurrency", ["lambda:GetFunctionConcurrency"], [place.functions]),
+        Statement("CheckEventSource", ["events:DescribeEventSource"], [place.event_sources]),
+        Statement("CheckSubscribers", ["sns:ListSubscriptionsByTopic"], [place.topic]),
+        Statement(
+            "CheckNetwork",
+            ["ec2:DescribeRouteTables", "ec2:DescribeSubnets", "ec2:DescribeVpcEndpoints"],
+            ANY,
         ),
         Statement("ReadMappings", ["lambda:GetEventSourceMapping", "lambda:ListTags"], [place.mappings]),
         Statement(
@@ -70,6 +79,8 @@ def reads(place: Place) -> list[Statement]:
                 # On composite alarms it works for all alarms alone (DescribeAlarms).
                 "cloudwatch:DescribeAlarms",
                 "kms:ListAliases",
+                # The quota of executions.
+                "lambda:GetAccountSettings",
                 "logs:DescribeLogGroups",
                 "logs:DescribeQueryDefinitions",
                 "logs:DescribeResourcePolicies",

@@ -46,10 +46,8 @@ def _functions(place: Place) -> list[Statement]:
             condition=ours,
         ),
         Statement("TagMappings", ["lambda:TagResource"], [place.mappings]),
-        # Lambda reads the network of a function with the rights of who sets it.
-        Statement(
-            "ReadNetwork", ["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], ANY
-        ),
+        # Lambda reads the network of a function with the rights of who sets it; the subnets, too.
+        Statement("ReadNetwork", ["ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"], ANY),
     ]
 
 

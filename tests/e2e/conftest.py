@@ -75,5 +75,5 @@ def dlq(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run last what looks at the calls of all tests, and then what destroys everything."""
-    last = ("test_permissions.py", "test_destroy.py")
+    last = ("test_permissions.py", "test_deployment_roles.py")
     items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)

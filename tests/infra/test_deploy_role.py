@@ -28,6 +28,7 @@ SERVICES = {
 LONGEST_POLICY, MOST_POLICIES = 6144, 10
 # Statements on "*", each because its actions have no resource level, or AWS chooses the name.
 ON_ANYTHING = {
+    "CheckNetwork",
     "CreateKey",
     "CreateMappings",
     "JoinNetwork",
@@ -112,6 +113,7 @@ def test_no_policy_allows_a_pattern_of_actions_or_anything_without_a_reason() ->
 
 def test_every_arn_names_the_environment_or_says_why_it_cannot() -> None:
     unnamed = {
+        "arn:aws:events:eu-west-1::event-source/aws.partner/stripe.com/*",
         "arn:aws:events:eu-west-1:123456789012:event-bus/aws.partner/stripe.com/*",
         "arn:aws:kms:eu-west-1:123456789012:key/*",
         "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:*",
