@@ -53,7 +53,7 @@ def test_a_plan_without_refresh_reads_no_more_for_what_it_will_create(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
     deployment = pipeline.deployment
-    environment = {**deployment.workspace.environment, "CREATE_KMS_KEY": "true"}
+    environment = {**deployment.workspace.environment, "HEARTBEAT_MINUTES": "60"}
     workspace = replace(deployment.workspace, outdir=tmp_path / "cdktf.out", environment=environment)
     synthesise(workspace, [ENVIRONMENT])
     stack = workspace.outdir / "stacks" / stack_name(ENVIRONMENT)
