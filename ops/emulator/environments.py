@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from ministack.core import lambda_runtime, responses
 
-from ops.emulator.execution import Command, ExecutionEnvironment
+from ops.emulator.execution import ExecutionEnvironment
 from ops.emulator.platform_log import JSON_FORMAT
+from ops.emulator.process_group import Command
 from ops.emulator.reaper import Reaper
 from ops.emulator.runtime_packages import interpreter, link_packages
 

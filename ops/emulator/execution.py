@@ -11,23 +11,17 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
-import psutil
-
+from ops.emulator.process_group import BYTES_PER_MB, Address, Command, ProcessGroup
 from ops.emulator.reaper import Reaper
 from ops.emulator.runtime_api import Answer, Invocation, RuntimeApi
 
 # How often memory and a silent end of the process are noticed.
 TICK_SECONDS: Final = 0.05
 READ_BYTES: Final = 1 << 16
-BYTES_PER_MB: Final = 1 << 20
-KILOBYTE: Final = 1024
 
 
 class EnvironmentEndedError(Exception):
@@ -60,42 +54,24 @@ class InitRefusedError(EnvironmentEndedError):
         self.answer = answer
 
 
-@dataclass(frozen=True)
-class Command:
-    """How an environment's process starts."""
-
-    arguments: Sequence[str | Path]
-    folder: Path
-    environment: Mapping[str, str]
-    memory_mb: int
-
-
 class ExecutionEnvironment:
     """One process, its Runtime API and what it logs. It is used by one thread at a time, but for `kill`."""
 
     def __init__(self, command: Command, reaper: Reaper) -> None:
         self._memory = command.memory_mb
-        self._selector = selectors.DefaultSelector()
-        self._api = RuntimeApi(self._selector)
         self._log = bytearray()
         self._peak = 0
-        self._reaper = reaper
-        # A process group of its own: what the function starts ends with it, and when a killed emulator
-        # leaves it behind, the kernel continues and hangs up what is frozen (POSIX, orphaned process group).
-        self._process = subprocess.Popen(
-            command.arguments,
-            cwd=command.folder,
-            env={**command.environment, "AWS_LAMBDA_RUNTIME_API": self._api.address},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
-        reaper.watch(self._process.pid)
-        assert self._process.stdout is not None
-        self._output = self._process.stdout
-        os.set_blocking(self._output.fileno(), False)
-        self._selector.register(self._output, selectors.EVENT_READ, self._read_log)
+        with contextlib.ExitStack() as opened:
+            self._selector = opened.enter_context(selectors.DefaultSelector())
+            self._api = opened.enter_context(
+                contextlib.closing(RuntimeApi(self._selector, self._has_connection))
+            )
+            variables = {"AWS_LAMBDA_RUNTIME_API": self._api.address}
+            group = ProcessGroup(command, variables, reaper)
+            self._processes = opened.enter_context(contextlib.closing(group))
+            os.set_blocking(group.output.fileno(), False)
+            self._selector.register(group.output, selectors.EVENT_READ, self._read_log)
+            self._opened = opened.pop_all()
 
     @property
     def peak_mb(self) -> int:
@@ -122,7 +98,7 @@ class ExecutionEnvironment:
         EnvironmentEndedError
             The process ended without an answer, or was killed.
         """
-        self._signal(signal.SIGCONT)
+        self._processes.signal(signal.SIGCONT)
         self._api.give(invocation)
         self._serve(lambda: self._api.answer is not None, deadline)
         answer = self._api.answer
@@ -130,7 +106,7 @@ class ExecutionEnvironment:
         with contextlib.suppress(RuntimeExitedError):
             # The answer counts, whatever the process does after it.
             self._serve(lambda: self._api.is_idle, deadline)
-        self._signal(signal.SIGSTOP)
+        self._processes.signal(signal.SIGSTOP)
         return answer
 
     def take_log(self) -> str:
@@ -142,27 +118,21 @@ class ExecutionEnvironment:
 
     def poll(self) -> int | None:
         """Return the exit status of the process, or None while it lives."""
-        return self._process.poll()
+        return self._processes.poll()
 
     def kill(self) -> None:
         """Kill the process and what it started."""
-        self._signal(signal.SIGKILL)
+        self._processes.signal(signal.SIGKILL)
 
     terminate = kill
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until the process has ended, at most `timeout` seconds."""
-        status = self._process.wait(timeout)
-        self._reaper.forget(self._process.pid)
-        return status
+        return self._processes.wait(timeout)
 
     def close(self) -> None:
         """Kill the process, and close its port and its log."""
-        self.kill()
-        self.wait()
-        self._selector.close()
-        self._api.close()
-        self._output.close()
+        self._opened.close()
 
     def _serve(self, until: Callable[[], bool], deadline: float) -> None:
         while True:
@@ -179,42 +149,25 @@ class ExecutionEnvironment:
             for key, _events in self._selector.select(min(left, TICK_SECONDS)):
                 key.data()
 
+    def _has_connection(self, local: Address, remote: Address) -> bool:
+        return self._processes.has_connection(local, remote)
+
     def _check_memory(self) -> None:
-        self._peak = max(self._peak, _peak_bytes(self._process.pid))
+        self._peak = max(self._peak, self._processes.peak_bytes())
         if self._peak > self._memory * BYTES_PER_MB:
             raise OutOfMemoryError("Runtime exited with error: signal: killed")
 
     def _read_log(self) -> None:
         while True:
             try:
-                part = os.read(self._output.fileno(), READ_BYTES)
+                part = os.read(self._processes.output.fileno(), READ_BYTES)
             except BlockingIOError:
                 return
             if not part:
                 with contextlib.suppress(KeyError):
-                    self._selector.unregister(self._output)
+                    self._selector.unregister(self._processes.output)
                 return
             self._log += part
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
-
-
-def _peak_bytes(pid: int) -> int:
-    """Return the most resident memory of a process so far; without Linux's peak, its present one."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_bytes()
-    except OSError:
-        status = b""
-    _, found, rest = status.partition(b"VmHWM:")
-    if found:
-        return int(rest.split(maxsplit=1)[0]) * KILOBYTE
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 def _exit_text(status: int) -> str:

@@ -16,39 +16,59 @@ from pathlib import Path
 
 
 class Reaper:
-    """The emulator's end of the pipe; the process starts with the first id."""
+    """The emulator's end of the pipe; the process starts with the first id, and again if it was killed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._living: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
 
     def watch(self, pid: int) -> None:
         """Kill this process group when the emulator ends."""
-        self._send(pid)
+        with self._lock:
+            self._living.add(pid)
+            if not self._tell(pid):
+                self._start()
 
     def forget(self, pid: int) -> None:
         """Leave this process group alone: it has ended, and its id may be given again."""
-        self._send(-pid)
+        with self._lock:
+            self._living.discard(pid)
+            self._tell(-pid)
 
     def close(self) -> None:
         """Kill what still lives."""
         with self._lock:
-            if self._process is not None:
-                self._process.communicate()
-            self._process = None
+            self._end()
+            self._living.clear()
 
-    def _send(self, number: int) -> None:
-        with self._lock:
-            if self._process is None:
-                # Ctrl-C in a terminal reaches the emulator only.
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", Path(__file__)],
-                    stdin=subprocess.PIPE,
-                    start_new_session=True,
-                )
-            assert self._process.stdin is not None
+    def _tell(self, number: int) -> bool:
+        """Return whether there is a process that could be told."""
+        if self._process is None:
+            return False
+        assert self._process.stdin is not None
+        try:
             self._process.stdin.write(b"%d\n" % number)
-            self._process.stdin.flush()
+        except BrokenPipeError:
+            return False
+        return True
+
+    def _start(self) -> None:
+        self._end()
+        # Ctrl-C in a terminal reaches the emulator only.
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", Path(__file__)],
+            stdin=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        for pid in self._living:
+            self._tell(pid)
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.communicate()
+        self._process = None
 
 
 def main() -> None:

@@ -7,14 +7,16 @@ Source: Lambda developer guide, "Using the Lambda runtime API for custom runtime
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import re
 import selectors
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ops.emulator.process_group import Address
 from ops.local import loopback
 from ops.local.loopback import LOOPBACK
 
@@ -25,8 +27,11 @@ ANSWER: Final = re.compile(rf"{PREFIX}/invocation/(?P<request_id>[^/]+)/(?P<kind
 JSON_TYPE: Final = "application/json"
 ERROR_TYPE: Final = "lambda-runtime-function-error-type"
 ACCEPTED, FORBIDDEN, BAD_REQUEST = 202, 403, 400
-# A client on this machine sends a request at once; one that does not was stopped in the middle.
-REQUEST_SECONDS: Final = 5.0
+# A client that does not read an answer for so long was stopped in the middle.
+ANSWER_SECONDS: Final = 5.0
+READ_BYTES: Final = 1 << 16
+HEAD_BYTES: Final = 1 << 16
+HEAD_END: Final = b"\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -66,23 +71,37 @@ class Answer:
         return json.loads(self.body) if self.content_type == JSON_TYPE else self.body
 
 
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
 @dataclass
 class RuntimeApi:
-    """The server: `ready` connections are served by `serve`, which never blocks on an idle client.
+    """The server: the caller waits, and it takes what has come; a slow client delays nobody.
+
+    The API has no key, and every process of this machine can reach its port.
 
     Parameters
     ----------
     selector
-        Reports which connections have a request; the caller waits on it.
+        Reports which connections have data; the caller waits on it.
+    is_functions
+        Returns whether a connection is one of the function's processes, by its address there and here.
     """
 
     selector: selectors.BaseSelector
+    is_functions: Callable[[Address, Address], bool]
     init_error: Answer | None = None
     answer: Answer | None = None
     _current: str | None = None
     _waiting: socket.socket | None = None
     _listener: socket.socket = field(init=False)
-    _clients: set[socket.socket] = field(default_factory=set)
+    # What each has sent of its next request.
+    _clients: dict[socket.socket, bytearray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server((LOOPBACK, 0))
@@ -100,10 +119,7 @@ class RuntimeApi:
 
     @property
     def _may_ask(self) -> bool:
-        """Whether the next invocation may be asked for: once, at the start and after each answer.
-
-        The API has no key, and every process of this machine can reach it.
-        """
+        """Whether the next invocation may be asked for: once, at the start and after each answer."""
         return self._waiting is None and (self._current is None or self.answer is not None)
 
     def give(self, invocation: Invocation) -> None:
@@ -119,49 +135,51 @@ class RuntimeApi:
             one.close()
 
     def _accept(self) -> None:
-        client, _address = self._listener.accept()
-        client.settimeout(REQUEST_SECONDS)
+        client, address = self._listener.accept()
+        if not self.is_functions(address, client.getsockname()):
+            client.close()
+            return
+        client.settimeout(ANSWER_SECONDS)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._clients.add(client)
-        self.selector.register(client, selectors.EVENT_READ, lambda: self._serve(client))
+        self._clients[client] = bytearray()
+        self.selector.register(client, selectors.EVENT_READ, lambda: self._receive(client))
 
-    def _serve(self, client: socket.socket) -> None:
-        """Answer one request; a connection that ends in the middle of one is dropped."""
+    def _receive(self, client: socket.socket) -> None:
+        """Take what has come, and answer a request that is complete; drop a connection that ends before."""
+        received = self._clients[client]
         try:
-            with client.makefile("rb") as stream:
-                method, path, *_version = stream.readline().decode("latin-1").split()
-                headers = http.client.parse_headers(stream)
-                length = int(headers.get("content-length", 0))
-                body = stream.read(length)
-            if len(body) < length:
-                raise ConnectionError
-            self._route(client, f"{method} {path}", {k.lower(): v for k, v in headers.items()}, body)
+            part = client.recv(READ_BYTES)
+            received += part
+            request = _taken(received) if part else None
         except (OSError, ValueError, http.client.HTTPException):
+            part, request = b"", None
+        if request is not None:
+            self._route(client, request)
+        elif not part:
             self._drop(client)
 
-    def _route(self, client: socket.socket, request: str, headers: Mapping[str, str], body: bytes) -> None:
-        method, _, path = request.partition(" ")
-        match = ANSWER.fullmatch(path)
+    def _route(self, client: socket.socket, request: _Request) -> None:
+        headers, named = request.headers, f"{request.method} {request.path}"
+        match = ANSWER.fullmatch(request.path) if request.method == "POST" else None
         refused = loopback.refusal(headers)
-        if request == f"GET {NEXT}" and not refused and self._may_ask:
+        if named == f"GET {NEXT}" and not refused and self._may_ask:
             self._waiting = client
             return
-        posted = Answer(body, headers.get("content-type", JSON_TYPE), headers.get(ERROR_TYPE))
-        if refused or request == f"GET {NEXT}":
+        posted = Answer(request.body, headers.get("content-type", JSON_TYPE), headers.get(ERROR_TYPE))
+        if refused or named == f"GET {NEXT}":
             refusal = {"errorMessage": refused or "not now", "errorType": "InvalidStateTransition"}
             self._reply(client, FORBIDDEN, refusal)
-        elif request == f"POST {INIT_ERROR}":
+        elif named == f"POST {INIT_ERROR}":
             self.init_error = posted
             self._reply(client, ACCEPTED, {"status": "OK"})
-        elif method == "POST" and match and match["request_id"] == self._current and self.answer is None:
-            is_error = match["kind"] == "error"
-            self.answer = posted if not is_error else _with_type(posted)
+        elif match and match["request_id"] == self._current and self.answer is None:
+            self.answer = _with_type(posted) if match["kind"] == "error" else posted
             self._reply(client, ACCEPTED, {"status": "OK"})
-        elif method == "POST" and match:
+        elif match:
             refusal = {"errorMessage": "Invalid request ID", "errorType": "InvalidRequestID"}
             self._reply(client, BAD_REQUEST, refusal)
         else:
-            refusal = {"errorMessage": f"no {request}", "errorType": "InvalidRequest"}
+            refusal = {"errorMessage": f"no {named}", "errorType": "InvalidRequest"}
             self._reply(client, FORBIDDEN, refusal)
 
     def _reply(self, client: socket.socket, status: int, body: Mapping[str, str]) -> None:
@@ -179,9 +197,34 @@ class RuntimeApi:
     def _drop(self, client: socket.socket) -> None:
         if client is self._waiting:
             self._waiting = None
-        self._clients.discard(client)
+        del self._clients[client]
         self.selector.unregister(client)
         client.close()
+
+
+def _taken(received: bytearray) -> _Request | None:
+    """Take a request from what was received; return None while it is incomplete.
+
+    Raises
+    ------
+    ValueError, HTTPException
+        It is not a request.
+    """
+    end = received.find(HEAD_END, 0, HEAD_BYTES)
+    if end < 0:
+        if len(received) >= HEAD_BYTES:
+            raise ValueError(f"a head of more than {HEAD_BYTES} bytes")
+        return None
+    start = end + len(HEAD_END)
+    line, _, fields = bytes(received[:start]).partition(b"\r\n")
+    method, path, *_version = line.decode("latin-1").split()
+    headers = {name.lower(): text for name, text in http.client.parse_headers(io.BytesIO(fields)).items()}
+    stop = start + int(headers.get("content-length", 0))
+    if len(received) < stop:
+        return None
+    body = bytes(received[start:stop])
+    del received[:stop]
+    return _Request(method, path, headers, body)
 
 
 def _with_type(posted: Answer) -> Answer:

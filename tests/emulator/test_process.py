@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import types
 from collections.abc import Iterator
@@ -14,7 +15,10 @@ import pytest
 
 from ops.emulator import EmulatorError
 from ops.emulator.__main__ import main
+from ops.emulator.execution import ExecutionEnvironment
 from ops.emulator.patching import replace
+from ops.emulator.process_group import Command
+from ops.emulator.reaper import Reaper
 from ops.emulator.server import check_version
 from tests.emulator.process import Emulator, running, wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send
@@ -35,6 +39,13 @@ SLEEPS = """
 import time
 def handler(event, context):
     time.sleep(60)
+"""
+STARTS_ANOTHER_AND_EXITS = """
+import os, pathlib, subprocess
+def handler(event, context):
+    started = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    pathlib.Path(event["folder"], "pid").write_text(str(started.pid))
+    os._exit(1)
 """
 SLEEPS_ONCE = """
 import pathlib, time
@@ -77,6 +88,48 @@ def test_a_stop_sends_functions_no_signal_that_they_could_handle(tmp_path: Path)
         arn = function(emulator.aws, NOTES_SIGTERM)
         invoke(emulator.aws, arn, {"folder": str(tmp_path)})
     assert not (tmp_path / "terminated").exists()
+
+
+def test_what_a_function_started_ends_with_it(emulator: Emulator, tmp_path: Path) -> None:
+    arn = function(emulator.aws, STARTS_ANOTHER_AND_EXITS)
+    assert invoke(emulator.aws, arn, {"folder": str(tmp_path)})["errorType"] == "Runtime.ExitError"
+    started = int((tmp_path / "pid").read_text())
+    wait_until(
+        lambda: not psutil.pid_exists(started) or not _lives(psutil.Process(started)),
+        "what the function started was expected to end",
+    )
+
+
+def test_functions_start_and_end_with_the_emulator_after_its_reaper_was_killed(tmp_path: Path) -> None:
+    with _killed(tmp_path) as emulator:
+        aws = emulator.aws
+        first = psutil.Process(invoke(aws, function(aws, RETURNS_ITS_PROCESS), {})["pid"])
+        (reaper,) = _reapers(emulator)
+        reaper.kill()
+        wait_until(lambda: not _lives(reaper), "the reaper was expected to end")
+        second = psutil.Process(invoke(aws, function(aws, RETURNS_ITS_PROCESS), {})["pid"])
+        arn = function(aws, SLEEPS, Timeout=60)
+        aws.client("lambda").invoke(FunctionName=arn, InvocationType="Event", Payload="{}")
+        wait_until(lambda: len(emulator.workers()) == 3, "a third worker was expected")
+        workers = emulator.workers()
+        assert {first, second} < set(workers)
+    wait_until(lambda: not any(map(_lives, workers)), f"these live on: {workers}")
+
+
+def test_a_process_that_the_reaper_can_not_watch_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pids = []
+
+    def refuse(_reaper: Reaper, pid: int) -> None:
+        pids.append(pid)
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(Reaper, "watch", refuse)
+    command = Command(("sleep", "60"), tmp_path, {"PATH": os.defpath}, 128)
+    with pytest.raises(OSError, match="no more processes"):
+        ExecutionEnvironment(command, Reaper())
+    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
 
 
 def test_state_survives_a_restart(tmp_path: Path) -> None:
@@ -151,6 +204,11 @@ def _killed(folder: Path) -> Iterator[Emulator]:
         yield emulator
         emulator.process.send_signal(signal.SIGKILL)
         emulator.process.wait()
+
+
+def _reapers(emulator: Emulator) -> list[psutil.Process]:
+    children = psutil.Process(emulator.process.pid).children()
+    return [child for child in children if any("reaper.py" in part for part in child.cmdline())]
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,16 +17,19 @@ from typing import Any
 
 import psutil
 import pytest
+from botocore.config import Config
 
 from ops.bundles import host_target
-from ops.emulator.execution import Command, ExecutionEnvironment
+from ops.emulator.execution import ExecutionEnvironment
+from ops.emulator.process_group import Command
 from ops.emulator.reaper import Reaper
 from ops.emulator.runtime_api import Invocation
 from ops.emulator.runtime_packages import CLIENT_IN_PYTHON, installed, interpreter
-from ops.local.clients import Aws
+from ops.local.clients import CONFIG, Aws
 from tests.emulator.process import Emulator
 from tests.emulator.resources import RUNTIME, function, invoke
 
+PATIENCE_SECONDS = 20
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 CREATES_A_TYPE = "class T: pass\ndef handler(event, context):\n    return T()\n"
 RETURNS_ITS_CONTEXT = """
@@ -85,6 +90,32 @@ def handler(event, context):
         urllib.request.urlopen(urllib.request.Request(url, body, event["headers"], method=event["method"]))
     except urllib.error.HTTPError as error:
         return [error.code, error.read().decode()]
+"""
+# Another client of the Runtime API, which sends a request that never ends: a process, because the runtime
+# client holds Python's lock while it waits.
+DRIPS = """
+import subprocess, sys, time
+CLIENT = '''
+import os, socket, time
+host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
+client = socket.create_connection((host, int(port)))
+client.sendall(b"GET /")
+print(flush=True)
+while True:
+    client.sendall(b"x")
+    time.sleep(0.1)
+'''
+def handler(event, context):
+    subprocess.Popen([sys.executable, "-c", CLIENT], stdout=subprocess.PIPE).stdout.readline()
+    time.sleep(0.2)
+    return "served"
+"""
+WAITS = """
+import os, time
+def handler(event, context):
+    while event and not os.path.exists(event):
+        time.sleep(0.01)
+    return os.environ["AWS_LAMBDA_RUNTIME_API"]
 """
 
 
@@ -396,6 +427,40 @@ def test_the_runtime_api_refuses_what_is_not_its_turn_and_web_pages(
     event = {"method": method, "path": path, "headers": headers}
     got: Any = invoke(aws, function(aws, ASKS_THE_RUNTIME_API), event)
     assert (got[0], json.loads(got[1])["errorType"]) == (status, error)
+
+
+def test_a_slow_client_of_the_runtime_api_delays_nobody(aws: Aws) -> None:
+    impatient = Config(read_timeout=PATIENCE_SECONDS, retries={"total_max_attempts": 1})
+    arn = function(aws, DRIPS, Timeout=PATIENCE_SECONDS)
+    payload = aws.client("lambda", CONFIG.merge(impatient)).invoke(FunctionName=arn)["Payload"]
+    assert json.loads(payload.read()) == "served"
+
+
+@pytest.mark.parametrize(
+    "request_line", ["GET /2018-06-01/runtime/invocation/next", "POST /2018-06-01/runtime/init/error"]
+)
+def test_the_runtime_api_serves_the_functions_processes_only(
+    aws: Aws, tmp_path: Path, request_line: str
+) -> None:
+    arn, go_on = function(aws, WAITS, Timeout=PATIENCE_SECONDS), tmp_path / "go_on"
+    address: Any = invoke(aws, arn, None)
+    host, _, port = address.partition(":")
+    with ThreadPoolExecutor() as pool:
+        invoked = pool.submit(invoke, aws, arn, str(go_on))
+        try:
+            with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as client:
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(f"{request_line} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
+                assert _received(client) == b""
+        finally:
+            go_on.touch()
+        assert invoked.result() == address
+
+
+def _received(client: socket.socket) -> bytes:
+    with contextlib.suppress(ConnectionError):
+        return client.recv(1000)
+    return b""
 
 
 def test_a_machine_without_aws_compiled_client_has_one_in_python(tmp_path: Path) -> None:
