@@ -73,7 +73,7 @@ def _rewrite(plan: Plan, step: Step) -> None:
     for done, (version, records) in enumerate(plan.records.items()):
         step.advance_to(done, len(plan.records))
         if version.latest:
-            lines = plan.found.objects.lines(version)
+            lines = plan.found.objects.present_lines(version)
             for record in records:
                 lines[record.line] = _line(record, plan.customer, time)
             plan.found.objects.replace(version, lines)

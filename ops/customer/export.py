@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,8 @@ from ops.errors import OperatorError
 from ops.times import stamp
 
 FOLDER: Final = Path("build") / "customers"
+# What is being written, by the id of the process; the name of a draft names no customer.
+_DRAFT: Final = ".customer-export."
 # What AWS stores in forms that nobody can search by customer; docs/personal-data.md says how long.
 NOT_SEARCHED: Final = ("the archive of the event bus", "the log of the event bus", "backups of PostgreSQL")
 
@@ -117,7 +119,8 @@ def write(file: Path, content: Mapping[str, Any], *, force: bool) -> None:
     OperatorError
         The file can't be written, or exists and `force` is off.
     """
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    _remove_drafts(file.parent)
+    draft = file.with_name(f"{_DRAFT}{os.getpid()}")
     try:
         with _file_errors(file):
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -135,6 +138,23 @@ def write(file: Path, content: Mapping[str, Any], *, force: bool) -> None:
         raise _exists(file) from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove what processes that were killed have left; this one has written nothing yet."""
+    for draft in folder.glob(f"{_DRAFT}*"):
+        # In a folder for everyone, drafts of others are not ours to remove.
+        with suppress(PermissionError, FileNotFoundError, ValueError):
+            if draft.suffix == f".{os.getpid()}" or not _runs(draft.suffix[1:]):
+                draft.unlink()
+
+
+def _runs(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _plain(value: object) -> object:

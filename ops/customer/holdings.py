@@ -163,9 +163,14 @@ def _search_objects(found: Holdings, step: Step) -> int:
 
 
 def _events(found: Holdings, version: Version) -> list[About]:
-    """Return what the events of a version are about; note a version that can't be read."""
+    """Return what the events of a version are about."""
+    return [about(document["envelope"]["detail"]) for _, document in _documents(found, version)]
+
+
+def _documents(found: Holdings, version: Version) -> list[tuple[int, dict[str, Any]]]:
+    """Return the records of a version with their line numbers; note a version that can't be read."""
     try:
-        return [about(document["envelope"]["detail"]) for _, document in _documents(found, version)]
+        return list(_readable(found, version))
     except FrozenError:
         found.frozen.append(version.key)
     except UnreadableError:
@@ -173,7 +178,7 @@ def _events(found: Holdings, version: Version) -> list[About]:
     return []
 
 
-def _documents(found: Holdings, version: Version) -> Iterator[tuple[int, dict[str, Any]]]:
+def _readable(found: Holdings, version: Version) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the records of a version with their line numbers.
 
     Raises

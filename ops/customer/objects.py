@@ -125,6 +125,22 @@ class LedgerObjects:
             raise UnreadableError
         return found
 
+    def present_lines(self, version: Version) -> list[bytes]:
+        """Return the lines of a version that has been read before.
+
+        Raises
+        ------
+        OperatorError
+            It was deleted or archived since then, or S3 refuses or does not answer.
+        """
+        try:
+            found = self.lines(version)
+        except UnreadableError as error:
+            raise _changed(version) from error
+        if not found:
+            raise _changed(version)
+        return found
+
     def locks(self, versions: Sequence[Version]) -> list[Lock]:
         """Return what forbids to delete versions now.
 
@@ -180,10 +196,7 @@ class LedgerObjects:
             except ClientError as error:
                 if _code(error) not in _CHANGED:
                     raise
-                raise OperatorError(
-                    f"{version.key} was changed meanwhile, by another erasure or the audit function: repeat "
-                    "the command"
-                ) from error
+                raise _changed(version) from error
 
     def delete(self, version: Version) -> None:
         """Delete one version for ever; one that is gone stays gone.
@@ -195,6 +208,10 @@ class LedgerObjects:
         """
         with aws_errors(f"to delete a version of the ledger's object {version.key}"):
             self._client.delete_object(Bucket=self._bucket, Key=version.key, VersionId=version.id)
+
+
+def _changed(version: Version) -> OperatorError:
+    return OperatorError(f"{version.key} was changed or deleted meanwhile: repeat the command")
 
 
 def _holds(lock: Lock, now: datetime) -> bool:

@@ -9,6 +9,8 @@ import os
 import re
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from functions.ledger.reader import LedgerReader
 from functions.shared import names
 from ops import ROOT
 from ops.customer import erasure
+from ops.customer.objects import FrozenError, LedgerObjects, Version
 from ops.ledger import PostgresLedger
 from ops.local.postgres import running_postgres
 from tests.emulator import roles
@@ -113,16 +116,39 @@ def test_export_does_not_replace_a_file_unless_forced(customer: Command, tmp_pat
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["x.json"]
 
 
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted\n"), (signal.SIGTERM, "")])
 def test_an_interrupted_export_leaves_no_file(
-    customer: Command, tmp_path: Path, person: pytest.MonkeyPatch
+    customer: Command, tmp_path: Path, person: pytest.MonkeyPatch, number: int, said: str
 ) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
 
-    person.setattr("ops.customer.export.os.fsync", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    person.setattr("ops.customer.export.os.fsync", lambda _: os.kill(os.getpid(), number))
     done = customer("export", JENNY, "--output", str(folder / "x.json"))
-    assert (done.code, done.err) == (130, "interrupted\n")
+    assert (done.code, done.err) == (128 + number, said)
     assert list(folder.iterdir()) == []
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from ops.customer import export
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+export.write(pathlib.Path(sys.argv[1]), {"name": "Jenny Rosen"}, force=False)
+"""
+
+
+def test_the_draft_of_a_killed_export_goes_with_the_next_one(customer: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder / "other.json")], check=False)
+    [draft] = folder.iterdir()
+    assert (killed.returncode, stat.S_IMODE(draft.stat().st_mode)) == (-signal.SIGKILL, 0o600)
+    # The draft of a process that still writes.
+    living = draft.with_suffix(f".{os.getppid()}")
+    living.write_text("mine")
+    file = folder / "x.json"
+    assert customer("export", JENNY, "--output", str(file)).code == 0
+    assert sorted(folder.iterdir()) == sorted([living, file])
 
 
 def test_export_of_somebody_unknown_is_an_empty_document(customer: Command, tmp_path: Path) -> None:
@@ -329,8 +355,62 @@ def test_an_object_that_changed_meanwhile_is_not_overwritten(
     person.setattr("ops.customer.erasure._write_record", other_first)
     done = customer("erase", JENNY, *WHY, "--yes")
     assert done.code == 1
-    assert "was changed meanwhile, by another erasure or the audit function: repeat the command" in done.err
+    assert "was changed or deleted meanwhile: repeat the command" in done.err
     assert "evt_other" in stores.everything()
+
+
+def test_an_object_that_goes_meanwhile_is_reported(
+    stores: Customers, customer: Command, person: pytest.MonkeyPatch
+) -> None:
+    write = erasure._write_record
+    *_, gone = stores.versions()
+
+    def gone_first(*arguments: Any) -> Any:
+        stores.s3.delete_object(**place(gone))
+        return write(*arguments)
+
+    person.setattr("ops.customer.erasure._write_record", gone_first)
+    done = customer("erase", JENNY, *WHY, "--yes")
+    assert done.code == 1
+    assert done.err == (
+        "the erasure is not complete: repeat the same command, which continues it\n"
+        f"error: {gone['Key']} was changed or deleted meanwhile: repeat the command\n"
+    )
+    person.setattr("ops.customer.erasure._write_record", write)
+    erased(customer)
+    assert values(PERSONAL, json.dumps(list(stores.lines().values()))) == []
+
+
+def test_a_former_version_that_goes_meanwhile_is_what_is_wanted(
+    stores: Customers, customer: Command, person: pytest.MonkeyPatch
+) -> None:
+    write = erasure._write_record
+    [former, *_] = stores.versions()
+    stores.s3.delete_object(Bucket=BUCKET, Key=former["Key"])
+
+    def gone_first(*arguments: Any) -> Any:
+        stores.s3.delete_object(**place(former))
+        return write(*arguments)
+
+    person.setattr("ops.customer.erasure._write_record", gone_first)
+    assert erased(customer)["versions_deleted"] == 3
+
+
+def test_an_object_that_is_archived_while_it_is_read_is_named(
+    stores: Customers, customer: Command, person: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read, seen = LedgerObjects.lines, set()
+
+    def archived(objects: LedgerObjects, version: Version) -> list[bytes]:
+        if version in seen:
+            raise FrozenError
+        seen.add(version)
+        return read(objects, version)
+
+    person.setattr(LedgerObjects, "lines", archived)
+    file = tmp_path / "x.json"
+    assert customer("export", JENNY, "--output", str(file)).code == 1
+    assert len(json.loads(file.read_text())["ledger"]["unread"]) == 3
 
 
 def test_a_message_that_others_take_meanwhile_is_reported(
