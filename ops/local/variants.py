@@ -40,16 +40,10 @@ def _network(aws: Aws) -> dict[str, str]:
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
     group = ec2.create_security_group(GroupName="audit", Description="audit", VpcId=vpc)["GroupId"]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    gateway = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
     (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
-    prefix = f"com.amazonaws.{aws.region}"
-    ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=f"{prefix}.s3", RouteTableIds=[table["RouteTableId"]])
-    for service in ("secretsmanager", "sqs"):
-        ec2.create_vpc_endpoint(
-            VpcId=vpc,
-            ServiceName=f"{prefix}.{service}",
-            VpcEndpointType="Interface",
-            SubnetIds=[subnet],
-            SecurityGroupIds=[group],
-            PrivateDnsEnabled=True,
-        )
+    ec2.create_route(
+        RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway
+    )
     return {"AUDIT_SUBNET_IDS": subnet, "AUDIT_SECURITY_GROUP_IDS": group}
