@@ -6,14 +6,17 @@ Sources: Service Authorization Reference, "Condition keys" of AWS IAM, AWS Lambd
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from ministack.services import dynamodb, iam, tagging
 
 from ops.emulator.named_resources import Parameters, mapped_function
 
 Data = dict[str, Any]
+# One comparison of a key condition, for example `#id = :one`.
+_EQUALITY: Final = re.compile(r"([#\w.-]+)\s*=\s*(:\w+)")
 
 
 def own_keys(action: str, resource: str, parameters: Parameters) -> Data:
@@ -57,7 +60,7 @@ def with_leading_keys(context: Callable[[bytes], Data]) -> Callable[[bytes], Dat
 
 def _items(request: Any) -> list[tuple[str, Data]]:
     """Return table and key, or whole item, of everything that a request names."""
-    found = []
+    found = [(request.get("TableName", ""), key) for key in _queried(request)]
     for member in ("Key", "Item"):
         if isinstance(request.get(member), dict):
             found.append((request.get("TableName", ""), request[member]))
@@ -72,6 +75,14 @@ def _items(request: Any) -> list[tuple[str, Data]]:
                 for operation in write.values():
                     found += _items({"TableName": table, **operation})
     return found
+
+
+def _queried(request: Any) -> list[Data]:
+    """Return the attributes that a query compares with one value each, the partition key among them."""
+    names = request.get("ExpressionAttributeNames") or {}
+    values = request.get("ExpressionAttributeValues") or {}
+    found = _EQUALITY.findall(str(request.get("KeyConditionExpression") or ""))
+    return [{names.get(name, name): values[value]} for name, value in found if value in values]
 
 
 def _partition_key(table: str, item: Data) -> list[Any]:

@@ -44,8 +44,8 @@ class Use:
         return keys
 
 
-def refused_for_role(question: Question) -> str | None:
-    """Return the KMS action that a role lacks for an allowed call to an encrypted resource, or None."""
+def refused_for_role(question: Question) -> Question | None:
+    """Return the call to KMS that is refused after an allowed call to an encrypted resource, or None."""
     service, _, operation = question.call.action.partition(":")
     of_service = _BY_SERVICE.get(service)
     if of_service is None:
@@ -56,7 +56,7 @@ def refused_for_role(question: Question) -> str | None:
             call = Call(question.call.caller, action, use.key_arn, context_of(use.keys(service)))
             asked = Question(call, question.identity, key_policy(use.key_arn), question.limits, "both")
             if not DECISIONS.about(asked):
-                return action
+                return asked
     return None
 
 

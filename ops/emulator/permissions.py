@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 Context = tuple[tuple[str, str | tuple[str, ...]], ...]
 ALLOW: Final = "Allow"
+DENY: Final = "Deny"
+SESSION_POLICY: Final = "session policy"
+# Condition keys whose values differ from call to call and whose sameness says nothing.
+OF_ONE_CALL: Final = ("dynamodb:leadingkeys",)
 # An object's key differs in each call; its first folder and its suffix are what policies name.
 OBJECT_ARN: Final = "arn:aws:s3:::"
 
@@ -146,24 +150,77 @@ class Question:
         resource = after if self.resource is before else self.resource
         return Question(self.call, swapped(self.identity), resource, swapped(self.limits), self.rule)
 
+    def reason(self) -> str:
+        """Return why the call is refused, as AWS words it."""
+        side = self._refusing()[0]
+        if side.decision == DENY:
+            return f"with an explicit deny in {side.article} {side.kind}"
+        return f"because no {side.kind} allows the {self.call.action} action"
+
     def advice(self) -> str:
-        """Return what would have allowed the call, for a log."""
-        call = self.call
-        denying = [f"{place}, statement {sid}" for place, sid in self.deciding() if not self.is_allowed()]
-        if denying:
-            return f"denied by {'; '.join(denying)}"
-        places = " and ".join(each.place for each in self.policies if each not in self.limits) or "no policy"
-        if self.rule == "either" and not call.is_by_service and self.resource:
-            places = places.replace(" and ", " or ")
+        """Return which statement denies a refused call, or what would have allowed it."""
+        refusing = self._refusing()
+        if refusing[0].decision == DENY:
+            return f"denied by {refusing[0].place}, statement {refusing[0].sid}"
+        places = (" and " if self.rule == "both" else " or ").join(side.place for side in refusing)
         near = [
-            f"{policy.place}, statement {each.get('Sid')}, allows it only on {each.get('Resource')}"
+            f"{policy.place}, statement {each.get('Sid')}, allows it only on {_joined(each.get('Resource'))}"
             f"{' if ' + json.dumps(each['Condition']) if 'Condition' in each else ''}"
-            for policy in self.policies
+            for side in refusing
+            for policy in side.policies
             for each in policy.statements()
-            if each.get("Effect") == ALLOW and _names(each, call.action)
+            if each.get("Effect") == ALLOW and _names(each, self.call.action)
         ]
-        wanted = f"needs {call.action} on {call.resource} in {places}"
-        return "; ".join([wanted, *near])
+        return "; ".join([f"needs {self.call.action} on {self.call.resource} in {places}", *near])
+
+    def _refusing(self) -> list[_Side]:
+        """Return the side that denies a refused call, or those of which one, or each, must allow it."""
+        sides = self._sides()
+        denying = [side for side in sides if side.decision == DENY]
+        if denying:
+            return denying
+        limits = [side for side in sides if side.is_limit and side.decision != ALLOW]
+        granting = [side for side in sides if not side.is_limit]
+        if self.rule == "either" and any(side.decision == ALLOW for side in granting):
+            return limits
+        return [side for side in granting if side.decision != ALLOW] or limits
+
+    def _sides(self) -> list[_Side]:
+        context = _evaluated(self.call)
+        sides = []
+        if not self.call.is_by_service:
+            parsed = [iam_evaluator.parse_policy_document(each.document) for each in self.identity]
+            found = iam_evaluator.evaluate(context, parsed)
+            role = f"role {_role(self.call.caller).rpartition('/')[2]}"
+            sides.append(
+                _Side("identity-based policy", role, self.identity, found.decision, found.matched_sid)
+            )
+        if self.resource is not None:
+            service = self.call.caller if self.call.is_by_service else None
+            found = iam_evaluator.evaluate_resource_policy(self.resource.document, context, service=service)
+            place, policies = self.resource.place, (self.resource,)
+            sides.append(_Side("resource-based policy", place, policies, found.decision, found.matched_sid))
+        for limit in self.limits:
+            found = iam_evaluator.evaluate(context, [iam_evaluator.parse_policy_document(limit.document)])
+            kind = SESSION_POLICY if limit.place.startswith(SESSION_POLICY) else "permissions boundary"
+            sides.append(_Side(kind, limit.place, (limit,), found.decision, found.matched_sid, is_limit=True))
+        return sides
+
+
+@dataclass(frozen=True)
+class _Side:
+    """What the policies of one kind say about a call; a limit only narrows what others allow."""
+
+    kind: str
+    place: str
+    policies: tuple[Policy, ...]
+    decision: str
+    sid: str
+    is_limit: bool = False
+
+    @property
+    def article(self) -> str:
+        return "an" if self.kind.startswith("i") else "a"
 
 
 @dataclass
@@ -177,7 +234,8 @@ class Decisions:
         """Decide about a call, remember it, and log a refusal."""
         allowed = question.is_allowed()
         call = question.call
-        distinct = (_role(call.caller), call.action, _without_key(call.resource), call.context)
+        context = tuple(each for each in call.context if each[0] not in OF_ONE_CALL)
+        distinct = (_role(call.caller), call.action, _without_key(call.resource), context)
         key = (*distinct, allowed, question.policies)
         with self._lock:
             known = self._needs.get(key)
@@ -238,6 +296,10 @@ def _evaluated(call: Call) -> iam_evaluator.EvalContext:
         secure_transport=secure == "true",
         service_context={"aws:tagkeys": None} | keys,
     )
+
+
+def _joined(values: Any) -> str:
+    return values if isinstance(values, str) else ", ".join(values or ["nothing"])
 
 
 def _names(statement: Mapping[str, Any], action: str) -> bool:

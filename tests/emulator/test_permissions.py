@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.local.clients import Aws
+from ops.local.clients import Aws, Credentials
 from ops.local.observer import decided_calls, refused_calls
 from tests.emulator.process import Emulator, wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send, unique
@@ -70,6 +70,9 @@ def test_refusal_names_the_caller_the_call_and_what_would_allow_it(emulator: Emu
     assert f"assumed-role/{name}/tests is not authorized to perform: sqs:SendMessage" in message
     (refused,) = [each for each in refused_calls(aws) if each.resource == there.arn]
     assert refused.caller == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}"
+    assert message.endswith(
+        f"on resource: {there.arn} because no identity-based policy allows the sqs:SendMessage action"
+    )
     assert refused.advice.startswith(f"needs sqs:SendMessage on {there.arn} in role {name} or queue ")
     assert f"role {name}, statement It, allows it only on {here.arn}" in refused.advice
     log = (emulator.folder / "server.log").read_text()
@@ -343,6 +346,141 @@ def test_archive_without_its_key_stores_nothing(emulator: Emulator) -> None:
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy(own, describe, use))
     send(aws, name, {"n": 2})
     assert events.describe_archive(ArchiveName=archive)["EventCount"] == 1
+
+
+def boundary(aws: Aws, *statements: dict[str, Any]) -> str:
+    arn: str = aws.client("iam").create_policy(
+        PolicyName=unique("boundary"), PolicyDocument=policy(*statements)
+    )["Policy"]["Arn"]
+    return arn
+
+
+def test_refusal_by_a_boundary_names_the_boundary(emulator: Emulator) -> None:
+    aws, target = emulator.aws, queue(emulator.aws)
+    name = unique("bounded")
+    arn = role(aws, name, allow("sqs:SendMessage", on=target.arn))
+    limit = boundary(aws, allow("sqs:ReceiveMessage"))
+    aws.client("iam").put_role_permissions_boundary(RoleName=name, PermissionsBoundary=limit)
+    sender = session(aws, arn).client("sqs")
+    _, _, message = error(lambda: sender.send_message(QueueUrl=target.url, MessageBody="x"))
+    assert message.endswith("because no permissions boundary allows the sqs:SendMessage action")
+    (advice,) = refusals(aws, "sqs:SendMessage", target.arn)
+    assert advice == f"needs sqs:SendMessage on {target.arn} in policy {limit.rpartition('/')[2]}"
+
+
+def test_refusal_of_a_role_without_policies_names_the_role(emulator: Emulator) -> None:
+    aws, name = emulator.aws, unique("empty")
+    sender = session(aws, role(aws, name)).client("dynamodb")
+    _, _, message = error(lambda: sender.describe_table(TableName="absent"))
+    assert "on resource: arn:aws:dynamodb:" in message
+    (advice,) = refusals(
+        aws, "dynamodb:DescribeTable", f"arn:aws:dynamodb:{aws.region}:{ACCOUNT}:table/absent"
+    )
+    assert advice.endswith(f"in role {name}")
+
+
+def test_explicit_denial_is_called_one_and_names_its_statement(emulator: Emulator) -> None:
+    aws, target = emulator.aws, queue(emulator.aws)
+    name = unique("denied")
+    deny = {"Sid": "No", "Effect": "Deny", "Action": "sqs:SendMessage", "Resource": "*"}
+    sender = session(aws, role(aws, name, allow("sqs:*"), deny)).client("sqs")
+    _, _, message = error(lambda: sender.send_message(QueueUrl=target.url, MessageBody="x"))
+    assert message.endswith("with an explicit deny in an identity-based policy")
+    assert refusals(aws, "sqs:SendMessage", target.arn) == [f"denied by role {name}, statement No"]
+
+
+def test_refused_key_names_only_the_side_that_lacks_the_right(emulator: Emulator) -> None:
+    aws, name = emulator.aws, unique("keyless")
+    target, key = encrypted_queue(aws)
+    sender = session(aws, role(aws, name, allow("sqs:*"))).client("sqs")
+    _, _, message = error(lambda: sender.send_message(QueueUrl=target.url, MessageBody="x"))
+    assert f"kms:GenerateDataKey on resource: {key} because no identity-based policy" in message
+    assert refusals(aws, "kms:GenerateDataKey", key) == [f"needs kms:GenerateDataKey on {key} in role {name}"]
+
+
+def test_session_policy_narrows_a_role(emulator: Emulator) -> None:
+    aws = emulator.aws
+    arn = role(aws, unique("wide"), allow("*"))
+    given = aws.client("sts").assume_role(
+        RoleArn=arn, RoleSessionName="narrow", Policy=policy(allow("s3:ListAllMyBuckets"))
+    )["Credentials"]
+    keys = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    narrow = Aws(aws.url, aws.region, keys)
+    narrow.client("s3").list_buckets()
+    assert error(lambda: narrow.client("sqs").list_queues())[2].endswith(
+        "because no session policy allows the sqs:ListQueues action"
+    )
+
+
+def test_query_is_bound_to_the_partition_keys_of_a_policy(emulator: Emulator) -> None:
+    aws, table = emulator.aws, unique("table")
+    arn = aws.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+    )["TableDescription"]["TableArn"]
+    own = {"Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["mine"]}}}
+    reader = session(aws, role(aws, unique("reader"), allow("dynamodb:Query", on=arn, **own))).client(
+        "dynamodb"
+    )
+
+    def ask(key: str) -> Any:
+        return reader.query(
+            TableName=table,
+            KeyConditionExpression="#id = :id",
+            ExpressionAttributeNames={"#id": "id"},
+            ExpressionAttributeValues={":id": {"S": key}},
+        )
+
+    assert ask("mine")["Count"] == 0
+    assert error(lambda: ask("other"))[0] == "AccessDeniedException"
+
+
+def test_each_mapping_of_a_queue_reads_it_in_its_own_role(emulator: Emulator) -> None:
+    aws, source = emulator.aws, queue(emulator.aws)
+    rights = allow("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", on=source.arn)
+    functions, names = aws.client("lambda"), [unique("reader"), unique("reader")]
+    for name in names:
+        arn = function(aws, RETURNS, Role=role(aws, name, rights))
+        functions.create_event_source_mapping(EventSourceArn=source.arn, FunctionName=arn)
+    for name in names:
+        aws.client("iam").delete_role_policy(RoleName=name, PolicyName="it")
+    callers = {f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}" for name in names}
+
+    def refused() -> set[str]:
+        found = [each for each in refused_calls(aws) if each.resource == source.arn]
+        return {each.caller for each in found}
+
+    wait_until(lambda: refused() == callers, "both roles are refused")
+
+
+@pytest.mark.parametrize("service", ["sqs", "sns"])
+def test_destination_of_a_function_needs_the_right_to_send(emulator: Emulator, service: str) -> None:
+    aws = emulator.aws
+    target = (
+        queue(aws).arn if service == "sqs" else aws.client("sns").create_topic(Name=unique("t"))["TopicArn"]
+    )
+    arn = role(aws, unique("mute"))
+    found = error(lambda: function(aws, RETURNS, Role=arn, DeadLetterConfig={"TargetArn": target}))
+    assert f"on {service.upper()}" in found[2]
+    made = function(aws, RETURNS, Role=arn)
+    found = error(
+        lambda: aws.client("lambda").put_function_event_invoke_config(
+            FunctionName=made, DestinationConfig={"OnFailure": {"Destination": target}}
+        )
+    )
+    assert f"on {service.upper()}" in found[2]
+
+
+def test_dead_letter_queue_of_a_target_needs_its_key(emulator: Emulator) -> None:
+    aws, name = emulator.aws, bus(emulator.aws)
+    dead, key = encrypted_queue(aws)
+    gone = f"arn:aws:sqs:{aws.region}:{ACCOUNT}:gone"
+    rule(aws, name, gone, DeadLetterConfig={"Arn": dead.arn})
+    send(aws, name, {"n": 1})
+    wait_until(lambda: bool(refusals(aws, "kms:GenerateDataKey", key)), "the key is refused")
+    assert dead.messages() == []
 
 
 def test_administrator_needs_no_more(emulator: Emulator) -> None:

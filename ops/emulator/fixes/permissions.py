@@ -28,7 +28,7 @@ from ops.emulator.fixes.cloud_control import ended
 from ops.emulator.further_rights import Right, further_rights
 from ops.emulator.named_resources import key_arn
 from ops.emulator.patching import original, replace
-from ops.emulator.permissions import DECISIONS, Call, Policy, Question, context_of
+from ops.emulator.permissions import DECISIONS, SESSION_POLICY, Call, Policy, Question, context_of
 from ops.emulator.principals import role_limits, role_name, role_policies
 from ops.emulator.requests import Asked, asked, lambda_action, with_resources
 
@@ -45,12 +45,11 @@ RESOURCE_NAMES: Final = {
     "sns": "topic",
     "s3": "bucket",
     "lambda": "function",
-    "kms": "the key",
 }
 
 
-# The right that the last call of this request lacked, besides its own action.
-_lacking: ContextVar[Right | None] = ContextVar("lacking", default=None)
+# The call for which the last request was refused: its own, or one that it needs besides.
+_refusal: ContextVar[Question | None] = ContextVar("refusal", default=None)
 
 
 def apply() -> None:
@@ -101,7 +100,7 @@ def _enforce(
 ) -> Any:
     """Return None if the call is allowed, and the refusal otherwise; see MiniStack's `enforce`."""
     del service, region
-    _lacking.set(None)
+    _refusal.set(None)
     account = responses.get_account_id()
     checked = iam_evaluator.authenticate(access_key_id or "", account)
     if isinstance(checked, iam_evaluator.AuthError):
@@ -113,9 +112,9 @@ def _enforce(
         return None
     request = asked(iam_action, resource_arn)
     for right in _rights(request, principal.keys | dict(service_context or {})):
-        if not _is_allowed(principal.arn, right):
-            if right.action != request.action:
-                _lacking.set(right)
+        refused = _refused(principal.arn, right, _session_policies(access_key_id))
+        if refused is not None:
+            _refusal.set(refused)
             return iam_evaluator.EvalResult("ImplicitDeny", principal.arn)
     return None
 
@@ -128,7 +127,8 @@ def _rights(request: Asked, keys: Mapping[str, Any]) -> Iterator[Right]:
     yield from further_rights(request.action, request.resources[0], request.parameters)
 
 
-def _is_allowed(caller: str, right: Right) -> bool:
+def _refused(caller: str, right: Right, session: tuple[Policy, ...]) -> Question | None:
+    """Return the call that is refused, which may be the one to the key of the resource; None if none is."""
     secure = str(iam_evaluator._request_origin.get()[1]).lower()
     service = right.action.partition(":")[0]
     keys = {"aws:SecureTransport": secure} | tags_of_key(right.resource) | dict(right.keys)
@@ -137,15 +137,17 @@ def _is_allowed(caller: str, right: Right) -> bool:
         Call(caller, right.action, right.resource, context_of(keys)),
         role_policies(role),
         _resource_policy(service, right.resource),
-        role_limits(role),
+        (*role_limits(role), *session),
         "both" if service == "kms" and ":key/" in right.resource else "either",
     )
-    if not DECISIONS.about(question):
-        return False
-    lacking = key_use.refused_for_role(question)
-    if lacking is not None:
-        _lacking.set(Right(lacking, "the key of the resource"))
-    return lacking is None
+    return key_use.refused_for_role(question) if DECISIONS.about(question) else question
+
+
+def _session_policies(access_key_id: str) -> tuple[Policy, ...]:
+    """Return the policy that was passed to AssumeRole, which narrows what the role may do."""
+    passed = (sts._sessions.get(access_key_id) or {}).get("SessionPolicies") or {}
+    text = passed.get("Policy")
+    return (Policy(f"{SESSION_POLICY} of the caller", text),) if text else ()
 
 
 def _resource_policy(service: str, resource: str) -> Policy | None:
@@ -180,15 +182,17 @@ def _as_the_service_answers(respond: Callable[..., Answer]) -> Callable[..., Ans
     def access_denied_response(
         service: str, action: str, principal_arn: str, request_id: str, **options: Any
     ) -> Answer:
-        lacking = _lacking.get()
-        if lacking is not None:
-            options["message"] = (
-                f"User: {principal_arn} is not authorized to perform: {lacking.action} on resource: "
-                f"{lacking.resource} because no identity-based policy allows the {lacking.action} action"
-            )
-            if action.startswith("cloudformation:") and (event := _ended(action, options["message"])):
+        refused = _refusal.get()
+        if refused is not None:
+            options["message"] = f"{refused.call.described()} {refused.reason()}"
+            other = refused.call.action != asked(action, "*").action
+            if (
+                other
+                and action.startswith("cloudformation:")
+                and (event := _ended(action, options["message"]))
+            ):
                 return event
-            if service == "sqs":
+            if other and service == "sqs":
                 options["error_code"] = "KmsAccessDenied"
         status, headers, body = respond(service, action, principal_arn, request_id, **options)
         return BAD_REQUEST if service in ANSWER_400 else status, headers, body

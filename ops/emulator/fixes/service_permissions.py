@@ -13,7 +13,8 @@ CloudWatch user guide, "Using Amazon SNS"; EventBridge user guide, "Encryption a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from ministack.core import responses
@@ -54,7 +55,11 @@ STORE_LOGS: Final = (
     "kms:GenerateDataKey",
     "kms:DescribeKey",
 )
-NAMES: Final = {"ec2": "EC2", "sqs": "SQS", "xray": "XRAY"}
+NAMES: Final = {"ec2": "EC2", "sns": "SNS", "sqs": "SQS", "xray": "XRAY"}
+
+
+# The event source mapping for which this thread reads or deletes messages.
+_working = threading.local()
 
 
 def apply() -> None:
@@ -66,6 +71,8 @@ def apply() -> None:
     _replace(lambda_svc, "_execute_function_dispatch", _in_its_role)
     _replace(lambda_svc, "_emit_lambda_logs", _that_may_be_written)
     _replace(lambda_svc, "_route_async_failure", _that_may_be_sent)
+    _replace(lambda_svc, "_iter_all_esms", _one_after_the_other)
+    _replace(lambda_svc, "_run_sqs_batch", _for_its_mapping)
     _replace(sqs, "_receive_messages_for_esm", _that_the_mapping_may_receive)
     _replace(sqs, "_delete_messages_for_esm", _that_the_mapping_may_delete)
     _replace(scheduler, "_create_schedule", _with_an_assumable_role)
@@ -109,7 +116,10 @@ def _with_a_usable_role(create: Callable[[Data], Any]) -> Callable[[Data], Any]:
 def _with_a_usable_role_still(update: Callable[[str, Data], Any]) -> Callable[[str, Data], Any]:
     def update_config(name: str, data: Data) -> Any:
         config = (lambda_svc._functions.get(name) or {}).get("config") or {}
-        wanted = {key: data.get(key, config.get(key)) for key in ("Role", "VpcConfig", "TracingConfig")}
+        wanted = {
+            key: data.get(key, config.get(key))
+            for key in ("Role", "VpcConfig", "TracingConfig", "DeadLetterConfig")
+        }
         return _role_failure(wanted | {"FunctionName": name}, lambda_svc._func_arn(name)) or update(
             name, data
         )
@@ -126,7 +136,14 @@ def _role_failure(data: Mapping[str, Any], arn: str) -> Answer | None:
         needed += USE_NETWORK
     if (data.get("TracingConfig") or {}).get("Mode") == "Active":
         needed += SEND_TRACES
-    return _lacking(role, name, needed, "*")
+    dead_letter = (data.get("DeadLetterConfig") or {}).get("TargetArn", "")
+    return _lacking(role, name, needed, "*") or _unsent(role, name, dead_letter)
+
+
+def _unsent(role: str, session: str, target: str) -> Answer | None:
+    """Return the refusal of a destination to which a role may not send; None if it may, or there is none."""
+    action = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}.get(target.split(":")[2] if target else "")
+    return _lacking(role, session, (action,), target) if action else None
 
 
 def _lacking(role: str, session: str, actions: Any, resource: str) -> Answer | None:
@@ -156,10 +173,9 @@ def _that_may_send(put: Callable[..., Any]) -> Callable[..., Any]:
     def put_event_invoke_config(name: str, qualifier: str | None, data: Data) -> Any:
         target = ((data.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination", "")
         config = (lambda_svc._functions.get(name) or {}).get("config")
-        if config and ":sqs:" in target:
-            failure = _lacking(config["Role"], name, ("sqs:SendMessage",), target)
-            if failure:
-                return failure
+        failure = _unsent(config["Role"], name, target) if config else None
+        if failure:
+            return failure
         return put(name, qualifier, data)
 
     return put_event_invoke_config
@@ -236,29 +252,44 @@ def _that_the_mapping_may_receive(
     receive: Callable[[str, int], list[Data]],
 ) -> Callable[[str, int], list[Data]]:
     def receive_messages_for_esm(url: str, most: int) -> list[Data]:
-        return (
-            receive(url, most) if _mapping_may(url, ("sqs:ReceiveMessage", "sqs:GetQueueAttributes")) else []
-        )
+        return receive(url, most) if _mapping_may(("sqs:ReceiveMessage", "sqs:GetQueueAttributes")) else []
 
     return receive_messages_for_esm
 
 
 def _that_the_mapping_may_delete(delete: Callable[[str, set[str]], None]) -> Callable[[str, set[str]], None]:
     def delete_messages_for_esm(url: str, handles: set[str]) -> None:
-        if _mapping_may(url, ("sqs:DeleteMessage",)):
+        if _mapping_may(("sqs:DeleteMessage",)):
             delete(url, handles)
 
     return delete_messages_for_esm
 
 
-def _mapping_may(url: str, actions: tuple[str, ...]) -> bool:
-    queue = sqs._queues.get(url)
-    arn = queue["attributes"]["QueueArn"] if queue else ""
-    for mapping in lambda_svc._esms.values():
-        if mapping.get("EventSourceArn") == arn:
-            _record, config, _name = lambda_svc._get_func_record_for_ref(mapping["FunctionName"])
-            return bool(config) and _may_use_queue(config, actions, arn)
-    return False
+def _mapping_may(actions: tuple[str, ...]) -> bool:
+    mapping: Data | None = getattr(_working, "mapping", None)
+    if mapping is None:
+        return False
+    _record, config, _name = lambda_svc._get_func_record_for_ref(mapping["FunctionName"])
+    return bool(config) and _may_use_queue(config, actions, mapping["EventSourceArn"])
+
+
+def _one_after_the_other(mappings: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
+    """Remember which mapping the poller reads a queue for."""
+
+    def iter_all_esms() -> Iterator[Any]:
+        for account, region, mapping in mappings():
+            _working.mapping = mapping
+            yield account, region, mapping
+
+    return iter_all_esms
+
+
+def _for_its_mapping(run: Callable[..., None]) -> Callable[..., None]:
+    def run_sqs_batch(mapping: Data, *rest: Any) -> None:
+        _working.mapping = mapping
+        run(mapping, *rest)
+
+    return run_sqs_batch
 
 
 def _may_use_queue(config: Mapping[str, Any], actions: tuple[str, ...], arn: str) -> bool:

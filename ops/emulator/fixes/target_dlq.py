@@ -154,7 +154,11 @@ def send_to_dead_letter(
 ) -> bool:
     """Send an undelivered event to a dead-letter queue; return whether the queue took it."""
     queue = sqs._queue_by_arn(queue_arn)
-    if queue is None or _policy_failure(_queue_policy(queue), "sqs:SendMessage", queue_arn, rule_arn):
+    if (
+        queue is None
+        or _policy_failure(_queue_policy(queue), "sqs:SendMessage", queue_arn, rule_arn)
+        or _key_failure(queue_arn, rule_arn)
+    ):
         logger.error("rule %s: can't send events to the dead-letter queue %s", rule_arn, queue_arn)
         return False
     attributes = {
