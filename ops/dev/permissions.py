@@ -62,12 +62,20 @@ PURPOSES: Final[Mapping[str, str]] = {
     "WriteLogs": "Writes the function's log",
     "WriteWithKey": "Encrypts what it writes",
 }
-# Actions that no call of the embedded AWS needs, and why they stay.
-NOT_EXERCISED: Final[Mapping[tuple[str, str], str]] = {
-    (sid, action): "EventBridge re-encrypts what it stored when the key of a bus or an archive is replaced "
+# Actions and services that no call of the embedded AWS needs, and why they stay.
+_REENCRYPTED: Final = (
+    "EventBridge re-encrypts what it stored when the key of a bus or an archive is replaced "
     '("Encrypting event buses with AWS KMS keys")'
-    for sid in ("EventBridgeStores",)
-    for action in ("kms:ReEncryptFrom", "kms:ReEncryptTo")
+)
+_DELIVERED: Final = (
+    "The policy that the console writes names both services "
+    '("Using resource-based policies for Amazon EventBridge")'
+)
+NOT_EXERCISED: Final[Mapping[tuple[str, str], str]] = {
+    ("EventBridgeStores", "kms:ReEncryptFrom"): _REENCRYPTED,
+    ("EventBridgeStores", "kms:ReEncryptTo"): _REENCRYPTED,
+    ("AllowStreams", "delivery.logs.amazonaws.com"): _DELIVERED,
+    ("AllowEvents", "delivery.logs.amazonaws.com"): _DELIVERED,
 }
 
 
@@ -217,9 +225,11 @@ _INTRODUCTION: Final = (
     "has a part of it. `ENV` stands for the environment's name, and an ARN is shown without region and",
     "account.",
     "",
-    "Each action of each statement is needed: `tests/e2e/test_permissions.py` deploys the environment to",
-    "the embedded AWS, runs events through it, and finds a call that is refused without the statement. An",
-    "action without such a call is [at the end](#not-exercised), with the reason why it stays.",
+    "Each action, resource and service of each statement is needed: `tests/e2e/test_permissions.py` deploys",
+    "the environment to the embedded AWS, runs events through it, and finds a call that is refused without",
+    "it. What no call needs is [at the end](#not-exercised), with the reason why it stays. Which rights AWS",
+    "asks for a network, traces and encrypted logs is taken from its documentation, so that the embedded AWS",
+    "asks for just those.",
     "",
     "## Roles of functions and schedules",
     "",
@@ -282,7 +292,13 @@ def _name(place: str) -> str:
 
 
 def _last() -> Iterator[str]:
-    yield from ("", "## Not exercised", "", "| Statement | Action | Why it stays |", "|---|---|---|")
+    yield from (
+        "",
+        "## Not exercised",
+        "",
+        "| Statement | Action or service | Why it stays |",
+        "|---|---|---|",
+    )
     for (sid, action), reason in sorted(NOT_EXERCISED.items()):
         yield f"| `{sid}` | `{action}` | {reason} |"
 

@@ -49,7 +49,25 @@ class Policy:
     def without(self, number: int) -> Policy:
         """Return it without one statement."""
         left = [each for index, each in enumerate(self.statements()) if index != number]
-        return Policy(self.place, json.dumps({"Version": "2012-10-17", "Statement": left}))
+        return self._with(left)
+
+    def without_parts(self, number: int) -> Iterator[tuple[str, Policy]]:
+        """Yield each of several resources or services of a statement, and the policy without it."""
+        statement = self.statements()[number]
+        for value in _several(statement.get("Resource")):
+            left = [each for each in statement["Resource"] if each != value]
+            yield value, self._with([{**statement, "Resource": left}], number)
+        principal = statement.get("Principal")
+        principal = principal if isinstance(principal, dict) else {}
+        for value in _several(principal.get("Service")):
+            services = [each for each in principal["Service"] if each != value]
+            yield value, self._with([{**statement, "Principal": {**principal, "Service": services}}], number)
+
+    def _with(self, statements: list[dict[str, Any]], in_place_of: int | None = None) -> Policy:
+        if in_place_of is not None:
+            before = self.statements()
+            statements = [*before[:in_place_of], *statements, *before[in_place_of + 1 :]]
+        return Policy(self.place, json.dumps({"Version": "2012-10-17", "Statement": statements}))
 
 
 @dataclass(frozen=True)
@@ -136,12 +154,23 @@ class Question:
         """Return all policies that count."""
         return (*self.identity, *self.limits, *([self.resource] if self.resource else []))
 
-    def deciding(self) -> Iterator[tuple[str, str]]:
-        """Yield place and Sid of each statement without which the decision would be the opposite."""
+    def deciding(self) -> Iterator[tuple[str, str, str]]:
+        """Yield what the decision rests on: without it, the decision would be the opposite.
+
+        Each is the place of a policy, the Sid of a statement, and which of several resources or services of
+        the statement; empty for the statement as a whole.
+        """
         for policy in self.policies:
             for number, statement in enumerate(policy.statements()):
-                if self._replacing(policy, policy.without(number)).is_allowed() != self.is_allowed():
-                    yield policy.place, statement.get("Sid", "")
+                if self._is_turned_by(policy, policy.without(number)):
+                    sid = statement.get("Sid", "")
+                    yield policy.place, sid, ""
+                    for value, other in policy.without_parts(number):
+                        if self._is_turned_by(policy, other):
+                            yield policy.place, sid, value
+
+    def _is_turned_by(self, before: Policy, after: Policy) -> bool:
+        return self._replacing(before, after).is_allowed() != self.is_allowed()
 
     def _replacing(self, before: Policy, after: Policy) -> Question:
         def swapped(policies: Sequence[Policy]) -> tuple[Policy, ...]:
@@ -260,8 +289,8 @@ class Decisions:
     def listed(self) -> list[dict[str, Any]]:
         """Return one row a distinct call.
 
-        A row has caller, action, resource, context, allowed, calls (how many), needs (place and Sid of the
-        deciding statements), and for a refused call the advice.
+        A row has caller, action, resource, context, allowed, calls (how many), needs (what the decision rests
+        on: see `Question.deciding`), and for a refused call the advice.
         """
         with self._lock:
             return [dict(row) for row in self._needs.values()]
@@ -296,6 +325,10 @@ def _evaluated(call: Call) -> iam_evaluator.EvalContext:
         secure_transport=secure == "true",
         service_context={"aws:tagkeys": None} | keys,
     )
+
+
+def _several(values: Any) -> list[str]:
+    return values if isinstance(values, list) and len(values) > 1 else []
 
 
 def _joined(values: Any) -> str:

@@ -250,7 +250,7 @@ def test_no_call_was_refused(
 
 def _needed(calls: list[dict[str, Any]], role: str) -> Iterator[tuple[str, str]]:
     for row in calls:
-        for where, sid in row["needs"]:
+        for where, sid, _ in row["needs"]:
             if where == f"role {role}":
                 yield sid, row["action"]
 

@@ -150,6 +150,7 @@ def test_nothing_is_served_without_tls(pipeline: Pipeline) -> None:
     calls: list[Callable[[], Any]] = [
         *(partial(sqs.purge_queue, QueueUrl=url) for url in pipeline.deployment.outputs.queues.values()),
         partial(plain("s3").list_objects_v2, Bucket=bucket),
+        partial(plain("s3").get_object, Bucket=bucket, Key="audit/any"),
         partial(plain("sns").publish, TopicArn=topic, Message="x"),
     ]
     for call in calls:
@@ -171,11 +172,7 @@ def test_each_action_of_each_statement_is_needed(pipeline: Pipeline) -> None:
         for action in each.actions
         if (each.sid, action) not in NOT_EXERCISED
     }
-    needed = {
-        (place, sid, call["action"])
-        for call in decided_calls(pipeline.deployment.services.aws)
-        for place, sid in call["needs"]
-    }
+    needed = {(place, sid, action) for place, sid, action, _ in uses(pipeline)}
     superfluous = [
         one
         for one in sorted(wanted)
@@ -185,3 +182,38 @@ def test_each_action_of_each_statement_is_needed(pipeline: Pipeline) -> None:
     assert {each.sid.rstrip("0123456789") for each in statements} <= set(PURPOSES)
     stale = {one for one in NOT_EXERCISED if one in {(sid, action) for _, sid, action in needed}}
     assert not stale, "a call needs it: take it out of NOT_EXERCISED"
+
+
+def test_each_of_several_resources_and_services_of_a_statement_is_needed(pipeline: Pipeline) -> None:
+    found: dict[tuple[str, str], set[str]] = {}
+    for place, sid, _, part in uses(pipeline):
+        if part:
+            found.setdefault((place, sid), set()).add(part)
+    for each in granted(stack(pipeline)):
+        services = [name for name in each.principal.split(", ") if (each.sid, name) not in NOT_EXERCISED]
+        several = [parts for parts in (each.resources, services) if len(parts) > 1]
+        used = found.get((each.place.replace("ACCOUNT", ACCOUNT), each.sid), set())
+        assert len(used) == sum(map(len, several)), (
+            f"{each.place}, {each.sid}: of {several} a call needs {used}"
+        )
+
+
+def uses(pipeline: Pipeline) -> set[tuple[str, str, str, str]]:
+    """Return place, Sid, action, and the resource or service of several, on which a decision rests."""
+    calls = decided_calls(pipeline.deployment.services.aws)
+    return {(place, sid, call["action"], part) for call in calls for place, sid, part in call["needs"]}
+
+
+def test_no_call_of_the_pipeline_was_refused_but_for_those_of_the_tests_here(pipeline: Pipeline) -> None:
+    refused = refused_calls(pipeline.deployment.services.aws)
+    own = [
+        each for each in refused if "assumed-role/huntaze-stripe-" in each.caller or ":" not in each.caller
+    ]
+    expected = {
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/huntaze-stripe-audit-dev", "s3:PutObject"),
+        ("events.amazonaws.com", "kms:GenerateDataKey"),
+        # From the archive, which uses the same statement of the key's policy.
+        ("events.amazonaws.com", "kms:Decrypt"),
+    }
+    unexpected = [each for each in own if (each.caller, each.action) not in expected]
+    assert not unexpected

@@ -86,7 +86,17 @@ def test_allowed_call_needs_its_statement(emulator: Emulator) -> None:
     sender.client("sqs").send_message(QueueUrl=target.url, MessageBody="x")
     (call,) = [each for each in decided_calls(aws) if each["resource"] == target.arn]
     assert call["allowed"]
-    assert call["needs"] == [[f"role {name}", "It"]]
+    assert call["needs"] == [[f"role {name}", "It", ""]]
+
+
+def test_call_needs_the_one_of_several_resources_that_it_names(emulator: Emulator) -> None:
+    aws, targets = emulator.aws, [queue(emulator.aws) for _ in range(2)]
+    name = unique("sender")
+    both = allow("sqs:SendMessage") | {"Resource": [each.arn for each in targets]}
+    sender = session(aws, role(aws, name, both))
+    sender.client("sqs").send_message(QueueUrl=targets[0].url, MessageBody="x")
+    (call,) = [each for each in decided_calls(aws) if each["resource"] == targets[0].arn]
+    assert call["needs"] == [[f"role {name}", "It", ""], [f"role {name}", "It", targets[0].arn]]
 
 
 def test_resource_policy_alone_suffices_and_a_denial_wins(emulator: Emulator) -> None:
