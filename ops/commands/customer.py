@@ -10,7 +10,7 @@ import typer
 
 from ops import DEFAULT_ENVIRONMENT, times
 from ops.commands.options import DryRun, Env, Json, Yes
-from ops.console import open_console, print_json, print_line, require_terminal
+from ops.console import open_console, plural, print_error, print_json, print_line, require_terminal
 from ops.errors import OperatorError
 from ops.progress import Steps
 
@@ -63,11 +63,15 @@ def export(
     now = datetime.now(UTC)
     found = _find(customer, env, since, now, steps)
     exports.write(file, exports.document(found, now), force=force)
-    print_line(f"{found.events} events of {customer} are in {file}; it holds personal data", as_json=as_json)
+    if found.events:
+        done = f"wrote {plural(found.events, 'event')} of {customer} to {file}, which holds personal data"
+    else:
+        done = f"no store holds an event of {customer}, as {file} says"
+    print_line(done, as_json=as_json)
     if as_json:
         print_json(exports.summary(found) | {"file": str(file)})
     if lacking := exports.missing(found):
-        raise OperatorError("; ".join(lacking))
+        raise _refused("the file is not complete", lacking)
 
 
 def erase(
@@ -111,7 +115,7 @@ def erase(
     if not plan.empty:
         plan.show(console)
     if plan.problems:
-        raise OperatorError(f"nothing was changed: {'; '.join(plan.problems)}")
+        raise _refused("nothing was changed", plan.problems)
     document = {"dry_run": dry_run, **plan.document(), "record": None}
     if dry_run:
         print_line("dry run: nothing was changed", as_json=as_json)
@@ -123,6 +127,15 @@ def erase(
         print_line(f"erased; who, when and why is in {document['record']}", as_json=as_json)
     if as_json:
         print_json(document)
+
+
+def _refused(what: str, reasons: list[str]) -> OperatorError:
+    """Return the error with its reason; several are printed first, each on its line."""
+    if len(reasons) == 1:
+        return OperatorError(f"{what}: {reasons[0]}")
+    for reason in reasons:
+        print_error(reason)
+    return OperatorError(f"{what}, for the {len(reasons)} reasons above")
 
 
 def _check(customer: str) -> None:

@@ -57,7 +57,7 @@ class Lock:
 
     def __str__(self) -> str:
         if self.until is None:
-            return f"{self.version.key} is under a legal hold, until somebody removes it"
+            return f"{self.version.key} is under a legal hold"
         return f"{self.version.key} is locked until {times.format_time(self.until)} ({self.mode})"
 
 

@@ -50,12 +50,12 @@ def _locked(locks: Sequence[Lock]) -> list[str]:
         problems.append(f"{held[0]}{_and_more(held)}: have it removed, then repeat the command")
     if dated := [lock for lock in locks if lock.until is not None]:
         last = max(dated, key=lambda lock: lock.until or 0)
-        problems.append(f"{last}{_and_more(dated)}: repeat the command after that")
+        problems.append(f"{last}{_and_more(dated, ' at most until then')}: repeat the command after that")
     return problems
 
 
-def _and_more(locks: Sequence[Lock]) -> str:
-    return f", and {plural(len(locks) - 1, 'other version')} at most until then" if len(locks) > 1 else ""
+def _and_more(locks: Sequence[Lock], until: str = "") -> str:
+    return f", and {plural(len(locks) - 1, 'other version')}{until}" if len(locks) > 1 else ""
 
 
 def _parked(found: Holdings, *, purges: bool) -> list[str]:

@@ -154,6 +154,7 @@ def test_the_draft_of_a_killed_export_goes_with_the_next_one(customer: Command, 
 def test_export_of_somebody_unknown_is_an_empty_document(customer: Command, tmp_path: Path) -> None:
     done = customer("export", "cus_Nobody", "--output", str(tmp_path / "x.json"), "--json")
     assert (done.code, json.loads(done.out)["events"]) == (0, 0)
+    assert f"no store holds an event of cus_Nobody, as {tmp_path / 'x.json'} says" in done.err
 
 
 def test_the_deployed_database_is_read_without_an_exported_one(
@@ -548,8 +549,24 @@ def test_a_legal_hold_is_refused(stores: Customers, customer: Command) -> None:
     before = stores.everything()
     done = customer("erase", JENNY, *WHY, "--yes")
     assert done.code == 1
-    assert f"{version['Key']} is under a legal hold, until somebody removes it" in done.err
+    assert f"{version['Key']} is under a legal hold: have it removed, then repeat the command" in done.err
     assert stores.everything() == before
+
+
+def test_each_reason_of_a_refusal_has_a_line(stores: Customers, customer: Command) -> None:
+    held = [version for version in stores.versions() if JENNY in stores.content(version)][:2]
+    for version in held:
+        stores.hold(version, "ON")
+    paid = stores.park(stores.envelopes["paid"])
+    done = customer("erase", JENNY, *WHY, "--yes")
+    hold, parked, error = done.err.splitlines()
+    assert (done.code, error) == (1, "error: nothing was changed, for the 2 reasons above")
+    assert hold.startswith("audit/")
+    assert hold.endswith(
+        "is under a legal hold, and 1 other version: have it removed, then repeat the command"
+    )
+    assert parked.startswith("1 message of the customer in payments-dlq")
+    assert paid in parked
 
 
 def test_a_lock_of_somebody_else_forbids_nothing(stores: Customers, customer: Command) -> None:
