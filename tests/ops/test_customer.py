@@ -554,7 +554,7 @@ def test_a_legal_hold_is_refused(stores: Customers, customer: Command) -> None:
 
 
 def test_each_reason_of_a_refusal_has_a_line(stores: Customers, customer: Command) -> None:
-    held = [version for version in stores.versions() if JENNY in stores.content(version)][:2]
+    held = [each for each in stores.versions() if PERSONAL[1] in stores.content(each)][:2]
     for version in held:
         stores.hold(version, "ON")
     paid = stores.park(stores.envelopes["paid"])
