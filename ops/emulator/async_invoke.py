@@ -30,7 +30,7 @@ IDLE_SECONDS: Final = 2.0
 
 
 @dataclass(order=True)
-class Invocation:
+class QueuedEvent:
     """One event for one function, ordered by the monotonic time at which it is due."""
 
     due: float
@@ -53,7 +53,7 @@ class AsyncInvocations:
     def submit(self, function: Function, event: Any) -> None:
         """Queue an event for a function and return at once."""
         now = time.monotonic()
-        self._push(Invocation(now, next(self._numbers), function, event, contextvars.copy_context(), now))
+        self._push(QueuedEvent(now, next(self._numbers), function, event, contextvars.copy_context(), now))
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Return the queued and running invocations, for `restore` in another process."""
@@ -63,12 +63,12 @@ class AsyncInvocations:
         return [
             {
                 "function": arn,
-                "event": invocation.event,
-                "age": now - invocation.accepted,
-                "attempts": invocation.attempts,
+                "event": queued.event,
+                "age": now - queued.accepted,
+                "attempts": queued.attempts,
             }
             for arn, queue in queues.items()
-            for invocation in queue.pending()
+            for queued in queue.pending()
         ]
 
     def restore(self, snapshot: list[dict[str, Any]]) -> None:
@@ -81,13 +81,13 @@ class AsyncInvocations:
                 now = time.monotonic()
                 number, context = next(self._numbers), contextvars.copy_context()
                 accepted, attempts = now - entry["age"], entry["attempts"]
-                self._push(Invocation(now, number, function, entry["event"], context, accepted, attempts))
+                self._push(QueuedEvent(now, number, function, entry["event"], context, accepted, attempts))
 
-    def _push(self, invocation: Invocation) -> None:
-        arn = _config(invocation.function).get("FunctionArn", "")
+    def _push(self, queued: QueuedEvent) -> None:
+        arn = _config(queued.function).get("FunctionArn", "")
         with self._lock:
             queue = self._queues.setdefault(arn, _FunctionQueue())
-        queue.push(invocation)
+        queue.push(queued)
 
 
 class _FunctionQueue:
@@ -95,41 +95,41 @@ class _FunctionQueue:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._waiting: list[Invocation] = []
-        self._running: dict[int, Invocation] = {}
+        self._waiting: list[QueuedEvent] = []
+        self._running: dict[int, QueuedEvent] = {}
         self._threads = 0
         self._idle = 0
 
-    def push(self, invocation: Invocation) -> None:
+    def push(self, queued: QueuedEvent) -> None:
         with self._changed:
-            heapq.heappush(self._waiting, invocation)
-            if len(self._waiting) > self._idle and self._threads < _executions(invocation.function):
+            heapq.heappush(self._waiting, queued)
+            if len(self._waiting) > self._idle and self._threads < _executions(queued.function):
                 self._threads += 1
                 threading.Thread(target=self._work, daemon=True, name="lambda-async").start()
             self._changed.notify()
 
     def _work(self) -> None:
         while True:
-            invocation = self._next()
-            if invocation is None:
+            queued = self._next()
+            if queued is None:
                 return
             try:
-                again = invocation.context.run(_attempt, invocation)
+                again = queued.context.run(_attempt, queued)
             except Exception:
                 # A destination that refuses the record must not end the thread.
                 logger.exception("the failure of an asynchronous invocation could not be recorded")
                 again = False
             with self._changed:
-                del self._running[invocation.number]
+                del self._running[queued.number]
                 if again:
-                    self.push(invocation)
+                    self.push(queued)
 
-    def pending(self) -> list[Invocation]:
+    def pending(self) -> list[QueuedEvent]:
         with self._changed:
             return [*self._waiting, *self._running.values()]
 
-    def _next(self) -> Invocation | None:
-        """Return the next invocation that is due, or None after an idle time, which ends this thread."""
+    def _next(self) -> QueuedEvent | None:
+        """Return the next event that is due, or None after an idle time, which ends this thread."""
         with self._changed:
             self._idle += 1
             try:
@@ -138,9 +138,9 @@ class _FunctionQueue:
                     if self._waiting:
                         wait = self._waiting[0].due - time.monotonic()
                         if wait <= 0:
-                            invocation = heapq.heappop(self._waiting)
-                            self._running[invocation.number] = invocation
-                            return invocation
+                            queued = heapq.heappop(self._waiting)
+                            self._running[queued.number] = queued
+                            return queued
                     if not self._changed.wait(wait) and not self._waiting:
                         self._threads -= 1
                         return None
@@ -148,16 +148,16 @@ class _FunctionQueue:
                 self._idle -= 1
 
 
-def _attempt(invocation: Invocation) -> bool:
+def _attempt(queued: QueuedEvent) -> bool:
     """Invoke once; return whether to retry, with `due` set. Report a final failure to the destinations."""
-    account, region = lambda_svc._account_region_from_function_config(_config(invocation.function))
+    account, region = lambda_svc._account_region_from_function_config(_config(queued.function))
     responses.set_request_account_id(account)
     responses.set_request_region(region)
-    function = _current(invocation.function)
+    function = _current(queued.function)
     config = _config(function)
     settings = _invoke_config(function)
     try:
-        result = lambda_svc._execute_function(function, invocation.event)
+        result = lambda_svc._execute_function(function, queued.event)
     except Exception as exc:
         logger.exception("asynchronous invocation of %s", config.get("FunctionName"))
         result = {"error": True, "body": {"errorMessage": str(exc), "errorType": type(exc).__name__}}
@@ -166,21 +166,21 @@ def _attempt(invocation: Invocation) -> bool:
     throttled = bool(result.get("throttle"))
     delay = THROTTLE_DELAY_SECONDS
     if not throttled:
-        invocation.attempts += 1
+        queued.attempts += 1
         delay = min(
-            lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS * 2 ** (invocation.attempts - 1),
+            lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS * 2 ** (queued.attempts - 1),
             lambda_svc._LAMBDA_ASYNC_RETRY_MAX_SECONDS,
         )
     now = time.monotonic()
-    too_old = now + delay - invocation.accepted > float(
+    too_old = now + delay - queued.accepted > float(
         settings.get("MaximumEventAgeInSeconds") or DEFAULT_EVENT_AGE_SECONDS
     )
     retries = settings.get("MaximumRetryAttempts", DEFAULT_RETRIES)
-    if not too_old and (throttled or invocation.attempts <= int(retries)):
-        invocation.due = now + delay
+    if not too_old and (throttled or queued.attempts <= int(retries)):
+        queued.due = now + delay
         return True
-    result = result | {"attempts": invocation.attempts, "too_old": too_old}
-    _report_failure(settings, config, invocation.event, result)
+    result = result | {"attempts": queued.attempts, "too_old": too_old}
+    _report_failure(settings, config, queued.event, result)
     return False
 
 
@@ -199,7 +199,7 @@ def _report_failure(settings: Function, config: Function, event: Any, result: Fu
     Lambda counts it as dropped in both cases (developer guide, "Asynchronous invocation metrics").
     """
     name = config.get("FunctionName", "")
-    cloudwatch.record_metric("AWS/Lambda", "AsyncEventsDropped", 1, "Count", {"FunctionName": name})
+    cloudwatch.record_metric("AWS/Lambda", "QueuedEventsDropped", 1, "Count", {"FunctionName": name})
     targets = (
         ((settings.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination"),
         (config.get("DeadLetterConfig") or {}).get("TargetArn"),

@@ -27,7 +27,7 @@ INTEGER: Final = re.compile(r"-?\d+")
 
 
 @dataclass(frozen=True)
-class Call:
+class AwsRequest:
     """One request to a service: the operation and its parameters, as in the model."""
 
     operation: OperationModel
@@ -40,7 +40,7 @@ def model(service: str) -> ServiceModel:
     return botocore.session.get_session().get_service_model(service)
 
 
-def read_json(service: str, target: str, body: bytes) -> Call | None:
+def read_json(service: str, target: str, body: bytes) -> AwsRequest | None:
     """Return the call in a request of a JSON protocol, or None if there is none."""
     name = target.rpartition(".")[2]
     if name not in model(service).operation_names:
@@ -48,18 +48,20 @@ def read_json(service: str, target: str, body: bytes) -> Call | None:
     return _call(service, name, _object(body))
 
 
-def read_rest(service: str, method: str, path: str, query: Mapping[str, Any], body: bytes) -> Call | None:
+def read_rest(
+    service: str, method: str, path: str, query: Mapping[str, Any], body: bytes
+) -> AwsRequest | None:
     """Return the call in a request of the REST protocol, or None if there is none."""
     for name, wanted, pattern in _routes(service):
         found = pattern.fullmatch(path) if wanted == method else None
         if found:
             labels = {key: urllib.parse.unquote(value) for key, value in found.groupdict().items()}
             operation = model(service).operation_model(name)
-            return Call(operation, _located(operation, query) | labels | _object(body))
+            return AwsRequest(operation, _located(operation, query) | labels | _object(body))
     return None
 
 
-def read_query(service: str, parameters: Mapping[str, Any]) -> Call | None:
+def read_query(service: str, parameters: Mapping[str, Any]) -> AwsRequest | None:
     """Return the call in a request of the query protocol, or None if there is none."""
     flat = {key: value[0] if isinstance(value, list) else value for key, value in parameters.items()}
     name = str(flat.get("Action", ""))
@@ -78,7 +80,7 @@ def bounds(service: str, shape: Shape) -> tuple[float | None, float | None]:
     return lowest, most
 
 
-def violated(call: Call) -> str | None:
+def violated(call: AwsRequest) -> str | None:
     """Return AWS's message about the members that are out of bounds, or None if there are none."""
     shape = call.operation.input_shape
     if shape is None:
@@ -95,8 +97,8 @@ def _by_shape(service: str) -> dict[str, Limit]:
     return {limit.shape: limit for limit in LIMITS if limit.service == service and limit.shape}
 
 
-def _call(service: str, name: str, parameters: Data) -> Call:
-    return Call(model(service).operation_model(name), parameters)
+def _call(service: str, name: str, parameters: Data) -> AwsRequest:
+    return AwsRequest(model(service).operation_model(name), parameters)
 
 
 def _object(body: bytes) -> Data:

@@ -30,6 +30,7 @@ SERVICES: Final[Mapping[str, str]] = {
     "scheduler": "EventBridge Scheduler",
     "secretsmanager": "Secrets Manager",
     "s3": "S3",
+    "iam": "IAM",
 }
 
 EVENTS_PAGE: Final = "Amazon EventBridge quotas"
@@ -38,6 +39,7 @@ MESSAGES_PAGE: Final = "Amazon SQS message quotas"
 DYNAMODB_PAGE: Final = "Quotas in Amazon DynamoDB"
 METRICS_PAGE: Final = "CloudWatch service quotas"
 BUCKETS_PAGE: Final = "General purpose bucket naming rules"
+IAM_PAGE: Final = "IAM and AWS STS quotas"
 EMF_PAGE: Final = "Specification: Embedded metric format"
 
 MINISTACK: Final = "MiniStack"
@@ -53,6 +55,8 @@ LOGS_INVALID: Final = "InvalidParameterException"
 METRICS_INVALID: Final = "ValidationError"
 WRONG_METRICS: Final = "InvalidParameterValue"
 BUCKET_NAME: Final = "InvalidBucketName"
+IAM_LIMIT: Final = "LimitExceeded"
+IAM_INVALID: Final = "ValidationError"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +168,7 @@ PATTERN: Final = _row(
     note="AWS documents the quota, and LimitExceededException for what exceeds a quota",
 )
 TARGETS: Final = _row("events/targets", "targets of a rule", EVENTS_PAGE, most=5, error=LIMIT_EXCEEDED)
-RULES: Final = _row("events/rules", "rules of an event bus", EVENTS_PAGE, most=300, error=LIMIT_EXCEEDED)
+BUS_RULES: Final = _row("events/rules", "rules of an event bus", EVENTS_PAGE, most=300, error=LIMIT_EXCEEDED)
 _row(
     "events/rule-name", "the name of a rule", "PutRule", shape="RuleName", unit="characters", error=VALIDATION
 )
@@ -322,6 +326,28 @@ SHORT_BATCH: Final = _row(
     most=10,
     error=INVALID_VALUE,
 )
+FIFO_BATCH: Final = _row(
+    "lambda/fifo-batch",
+    "the batch size of an event source mapping of a FIFO queue",
+    "CreateEventSourceMapping",
+    most=10,
+    error=INVALID_VALUE,
+)
+FIFO_WINDOW: Final = _row(
+    "lambda/fifo-window",
+    "the batching window of an event source mapping of a FIFO queue",
+    "CreateEventSourceMapping",
+    most=0,
+    unit="seconds",
+    error=INVALID_VALUE,
+)
+_row(
+    "lambda/visibility",
+    "the time-out of a function that a queue invokes",
+    "Creating and configuring an Amazon SQS event source mapping",
+    error=INVALID_VALUE,
+    note="the queue's visibility timeout, when the mapping or the function is created or changed",
+)
 _row(
     "lambda/window",
     "the batching window of an event source mapping",
@@ -345,6 +371,14 @@ _row(
     error="Runtime.OutOfMemory",
     by="`workers`",
     note="the memory that it is configured with, looked at every 50 ms",
+)
+POLICY: Final = _row(
+    "lambda/policy",
+    "the resource policy of a function, as JSON",
+    LAMBDA_PAGE,
+    most=20_480,
+    unit="bytes",
+    error="PolicyLengthExceededException",
 )
 
 # SQS
@@ -467,6 +501,15 @@ QUEUE_NAME: Final = _row(
     error=SQS_INVALID,
     by=IN_FLIGHT_FIX,
 )
+QUEUE_POLICY: Final = _row(
+    "sqs/policy",
+    "the policy of a queue",
+    "Amazon SQS policy quotas",
+    most=8_192,
+    unit="bytes",
+    error="InvalidAttributeValue",
+    by=IN_FLIGHT_FIX,
+)
 
 # DynamoDB
 
@@ -542,6 +585,7 @@ LOG_EVENT: Final = _row(
     most=1_048_576,
     unit="bytes",
     error=LOGS_INVALID,
+    note="a longer line of a function becomes several",
 )
 LOG_BATCH: Final = _row(
     "logs/batch",
@@ -567,6 +611,14 @@ _row(
     unit="days",
     error=LOGS_INVALID,
     by=MINISTACK,
+)
+_row(
+    "logs/policy",
+    "a resource policy",
+    "PutResourcePolicy",
+    shape="PolicyDocument",
+    unit="characters",
+    error=LOGS_INVALID,
 )
 
 # CloudWatch
@@ -733,6 +785,36 @@ _row(
     "reserved prefixes and suffixes of the name of a bucket",
     BUCKETS_PAGE,
     error=BUCKET_NAME,
+)
+
+# IAM
+
+INLINE_POLICIES: Final = _row(
+    "iam/inline",
+    "the inline policies of a role, together",
+    IAM_PAGE,
+    most=10_240,
+    unit="characters without white space",
+    error=IAM_LIMIT,
+)
+MANAGED_POLICY: Final = _row(
+    "iam/managed",
+    "a managed policy",
+    IAM_PAGE,
+    most=6_144,
+    unit="characters without white space",
+    error=IAM_LIMIT,
+)
+ATTACHED_POLICIES: Final = _row(
+    "iam/attached", "managed policies of a role", IAM_PAGE, most=10, error=IAM_LIMIT
+)
+TRUST_POLICY: Final = _row(
+    "iam/trust",
+    "the trust policy of a role",
+    IAM_PAGE,
+    most=2_048,
+    unit="characters without white space",
+    error=IAM_LIMIT,
 )
 
 LIMITS: Final = tuple(_rows)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ministack.services import eventbridge, secretsmanager
 
-from ops.emulator import limits
+from ops.emulator import limits, mapping_rules, policy_rules
+from ops.emulator.refusal import Refusal, Rule
 
 Data = dict[str, Any]
 
@@ -30,24 +30,12 @@ MINUTE: Final = 60
 HOUR: Final = 3_600
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """What AWS answers to a request that it does not fulfil."""
-
-    code: str
-    message: str
-    status: int = 400
-
-
-Rule = Callable[[Data], Refusal | None]
-
-
 def _put_rule(data: Data) -> Refusal | None:
     bus, name = data.get("EventBusName", "default"), data.get("Name")
     others = [
         rule for rule in eventbridge._rules.values() if rule["EventBusName"] == bus and rule["Name"] != name
     ]
-    if len(data.get("EventPattern") or "") > limits.PATTERN.value or len(others) >= limits.RULES.value:
+    if len(data.get("EventPattern") or "") > limits.PATTERN.value or len(others) >= limits.BUS_RULES.value:
         return Refusal(limits.LIMIT_EXCEEDED, RESOURCES)
     return None
 
@@ -83,17 +71,6 @@ def _zipped(data: Data) -> Refusal | None:
     text = (data.get("Code") or data).get("ZipFile") or ""
     if len(base64.b64decode(text)) > limits.ZIPPED.value:
         return Refusal(limits.INVALID_VALUE, f"Zipped size must be smaller than {limits.ZIPPED.value} bytes")
-    return None
-
-
-def _mapping(data: Data) -> Refusal | None:
-    size, window = data.get("BatchSize") or 0, data.get("MaximumBatchingWindowInSeconds") or 0
-    if ":sqs:" in data.get("EventSourceArn", "") and size > limits.SHORT_BATCH.value and window == 0:
-        return Refusal(
-            limits.INVALID_VALUE,
-            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than "
-            f"{limits.SHORT_BATCH.value}",
-        )
     return None
 
 
@@ -181,13 +158,14 @@ def _constraint(code: str, value: Any, at: str, must: str) -> Refusal:
 
 
 # The rules of each operation, by service and operation.
-RULES: Final[Mapping[tuple[str, str], tuple[Rule, ...]]] = {
+BY_OPERATION: Final[Mapping[tuple[str, str], tuple[Rule, ...]]] = {
     ("events", "PutRule"): (_put_rule,),
     ("events", "PutTargets"): (_put_targets,),
     ("lambda", "CreateFunction"): (_function_name, _zipped, _environment),
     ("lambda", "UpdateFunctionCode"): (_zipped,),
-    ("lambda", "UpdateFunctionConfiguration"): (_environment,),
-    ("lambda", "CreateEventSourceMapping"): (_mapping,),
+    ("lambda", "UpdateFunctionConfiguration"): (_environment, mapping_rules.timeout),
+    ("lambda", "CreateEventSourceMapping"): (mapping_rules.mapping,),
+    ("lambda", "UpdateEventSourceMapping"): (mapping_rules.mapping,),
     ("logs", "PutLogEvents"): (_put_log_events,),
     ("cloudwatch", "PutMetricData"): (_put_metric_data,),
     ("cloudwatch", "PutMetricAlarm"): (_put_metric_alarm,),
@@ -195,10 +173,16 @@ RULES: Final[Mapping[tuple[str, str], tuple[Rule, ...]]] = {
     ("scheduler", "CreateSchedule"): (_schedule,),
     ("scheduler", "UpdateSchedule"): (_schedule,),
     ("secretsmanager", "CreateSecret"): (_create_secret,),
+    ("iam", "PutRolePolicy"): (policy_rules.inline_policies,),
+    ("iam", "CreatePolicy"): (policy_rules.managed_policy,),
+    ("iam", "CreatePolicyVersion"): (policy_rules.managed_policy,),
+    ("iam", "CreateRole"): (policy_rules.trust_policy,),
+    ("iam", "UpdateAssumeRolePolicy"): (policy_rules.trust_policy,),
+    ("iam", "AttachRolePolicy"): (policy_rules.attached_policies,),
 }
 
 
 def refusal(service: str, operation: str, parameters: Data) -> Refusal | None:
     """Return what AWS answers to a request that breaks a rule, or None if it breaks none."""
-    rules = RULES.get((service, operation), ())
+    rules = BY_OPERATION.get((service, operation), ())
     return next((found for rule in rules if (found := rule(parameters))), None)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from infra.deployment_roles import POLICIES, Place, boundary, documents
 from infra.resources.policy import document
 from ops.local.clients import Aws, Credentials
@@ -22,16 +20,8 @@ def place(aws: Aws, environment: str, state_bucket: str) -> Place:
 
 def make_boundary(aws: Aws, place: Place) -> str:
     """Create the permissions boundary of the stack's roles, or write it again; return its ARN."""
-    iam, arn = aws.client("iam"), place.boundary_arn
-    text = document(*boundary(place))
-    try:
-        iam.create_policy(PolicyName=arn.rpartition("/")[2], PolicyDocument=text)
-    except iam.exceptions.EntityAlreadyExistsException:
-        for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
-            if not version["IsDefaultVersion"]:
-                iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
-        iam.create_policy_version(PolicyArn=arn, PolicyDocument=text, SetAsDefault=True)
-    return arn
+    _write(aws, place.boundary_arn, document(*boundary(place)))
+    return place.boundary_arn
 
 
 def assumed(aws: Aws, part: str, place: Place) -> Credentials:
@@ -43,18 +33,29 @@ def assumed(aws: Aws, part: str, place: Place) -> Credentials:
         Which role: plan, refresh or deploy.
     """
     iam, name = aws.client("iam"), place.role_name(part)
-    trust = json.dumps(_trust(f"arn:{place.partition}:iam::{place.account_id}:root"))
+    account = f"arn:{place.partition}:iam::{place.account_id}"
     try:
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "EntityAlreadyExists":
-            raise
-        for old in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-            iam.delete_role_policy(RoleName=name, PolicyName=old)
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_trust(f"{account}:root")))
+    except iam.exceptions.EntityAlreadyExistsException:
+        for old in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=old["PolicyArn"])
     for number, text in enumerate(documents(POLICIES[part](place)), start=1):
-        iam.put_role_policy(RoleName=name, PolicyName=f"{part}-{number}", PolicyDocument=text)
-    arn = f"arn:{place.partition}:iam::{place.account_id}:role/{name}"
-    return session(aws, arn)
+        arn = f"{account}:policy/{name}-{number}"
+        _write(aws, arn, text)
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    return session(aws, f"{account}:role/{name}")
+
+
+def _write(aws: Aws, policy_arn: str, text: str) -> None:
+    """Create a managed policy, or replace its document."""
+    iam = aws.client("iam")
+    try:
+        iam.create_policy(PolicyName=policy_arn.rpartition("/")[2], PolicyDocument=text)
+    except iam.exceptions.EntityAlreadyExistsException:
+        for version in iam.list_policy_versions(PolicyArn=policy_arn)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                iam.delete_policy_version(PolicyArn=policy_arn, VersionId=version["VersionId"])
+        iam.create_policy_version(PolicyArn=policy_arn, PolicyDocument=text, SetAsDefault=True)
 
 
 def session(aws: Aws, role_arn: str) -> Credentials:

@@ -7,6 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +29,7 @@ from tests.emulator.resources import (
     rule,
     unique,
 )
-from tests.emulator.roles import ACCOUNT, ADMINISTRATOR
+from tests.emulator.roles import ACCOUNT, ADMINISTRATOR, role
 
 # The server's checks, not those of boto3.
 UNCHECKED = CONFIG.merge(Config(parameter_validation=False))
@@ -44,6 +45,10 @@ TAKEN_MB = 200
 PRINTS = """
 def handler(event, context):
     print(event["line"])
+"""
+PRINTS_TWO_BYTES_EACH = """
+def handler(event, context):
+    print("x" + "é" * event)
 """
 WAITS = """
 import os, time
@@ -193,11 +198,78 @@ def put_invoke_config(aws: Aws, **settings: int) -> None:
     client(aws, "lambda").put_function_event_invoke_config(FunctionName=function(aws, HANDLER), **settings)
 
 
-def map_queue(aws: Aws, **settings: Any) -> None:
+def map_queue(aws: Aws, *, fifo: bool = False, **settings: Any) -> None:
     mapping = client(aws, "lambda").create_event_source_mapping(
-        FunctionName=function(aws, HANDLER), EventSourceArn=queue(aws).arn, **settings
+        FunctionName=function(aws, HANDLER), EventSourceArn=queue(aws, fifo=fifo).arn, **settings
     )
     client(aws, "lambda").delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def permit(aws: Aws, size: int) -> None:
+    """Make a resource policy of a size; the last of its statements fills it."""
+    functions, arn = client(aws, "lambda"), function(aws, HANDLER)
+
+    def add(number: int, source_size: int) -> int:
+        functions.add_permission(
+            FunctionName=arn,
+            StatementId=str(number),
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn="x" * source_size,
+        )
+        policy = json.loads(functions.get_policy(FunctionName=arn)["Policy"])
+        return len(json.dumps(policy, separators=(",", ":")))
+
+    held, more = add(1, 5_000), add(2, 5_000)
+    statement = more - held
+    while size - more > statement:
+        more = add(more, 5_000)
+    add(0, size - more - (statement - 5_000))
+
+
+def document(size: int, spaces: int = 0, **members: Any) -> str:
+    """Write a policy of a size, and with more white space."""
+    statement = {"Sid": "", "Effect": "Allow", "Action": "sqs:*"} | (members or {"Resource": "*"})
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+    return text.replace('"Sid":""', f'"Sid":"{"x" * (size - len(text))}"') + " " * spaces
+
+
+def put_queue_policy(aws: Aws, size: int) -> None:
+    made = queue(aws)
+    text = document(size, Principal="*", Resource=made.arn)
+    client(aws, "sqs").set_queue_attributes(QueueUrl=made.url, Attributes={"Policy": text})
+
+
+def put_log_policy(aws: Aws, size: int) -> None:
+    logs, name = client(aws, "logs"), unique("policy")
+    logs.put_resource_policy(policyName=name, policyDocument=document(size, Principal="*", Resource="*"))
+    logs.delete_resource_policy(policyName=name)
+
+
+def put_inline_policies(aws: Aws, size: int) -> None:
+    """Put a policy twice, then another; together they have a size without their white space."""
+    iam, name = client(aws, "iam"), unique("role")
+    role(aws, name)
+    for number, part in ((1, size // 2), (1, size // 2), (2, size - size // 2)):
+        text = document(part, spaces=100)
+        iam.put_role_policy(RoleName=name, PolicyName=str(number), PolicyDocument=text)
+
+
+def create_policy(aws: Aws, size: int) -> str:
+    text = document(size, spaces=100)
+    made = client(aws, "iam").create_policy(PolicyName=unique("policy"), PolicyDocument=text)
+    return str(made["Policy"]["Arn"])
+
+
+def attach_policies(aws: Aws, count: int) -> None:
+    iam, name = client(aws, "iam"), unique("role")
+    role(aws, name)
+    for arn in [create_policy(aws, 200) for _ in range(count)]:
+        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+
+
+def trust(size: int) -> str:
+    return document(size, spaces=100, Principal="*", Action="sts:AssumeRole")
 
 
 def send(aws: Aws, size: int = 1, **settings: Any) -> None:
@@ -364,6 +436,11 @@ ATTEMPTS: Mapping[str, Attempt] = {
     "lambda/event-retries": lambda aws, count: put_invoke_config(aws, MaximumRetryAttempts=count),
     "lambda/batch": lambda aws, size: map_queue(aws, BatchSize=size, MaximumBatchingWindowInSeconds=1),
     "lambda/batch-without-window": lambda aws, size: map_queue(aws, BatchSize=size),
+    "lambda/fifo-batch": lambda aws, size: map_queue(aws, fifo=True, BatchSize=size),
+    "lambda/fifo-window": lambda aws, seconds: map_queue(
+        aws, fifo=True, MaximumBatchingWindowInSeconds=seconds
+    ),
+    "lambda/policy": permit,
     "lambda/window": lambda aws, seconds: map_queue(aws, MaximumBatchingWindowInSeconds=seconds),
     "lambda/mapping-concurrency": lambda aws, count: map_queue(
         aws, ScalingConfig={"MaximumConcurrency": count}
@@ -381,12 +458,14 @@ ATTEMPTS: Mapping[str, Attempt] = {
     "sqs/retention": with_attribute("MessageRetentionPeriod"),
     "sqs/receives": with_receives,
     "sqs/name": create_queue,
+    "sqs/policy": put_queue_policy,
     "dynamodb/item": put_item,
     "dynamodb/actions": transact_actions,
     "logs/event": lambda aws, size: put_log_events(aws, [size]),
     "logs/batch": lambda aws, size: put_log_events(aws, [size // 2, size - size // 2]),
     "logs/events": lambda aws, count: put_log_events(aws, [27] * count),
     "logs/retention": retain,
+    "logs/policy": put_log_policy,
     "cloudwatch/metrics": put_metrics,
     "cloudwatch/dimensions": lambda aws, count: put_metrics(aws, dimensions=count),
     "cloudwatch/alarm-name": lambda aws, size: put_alarm(aws, AlarmName=of_size("alarm", size)),
@@ -408,6 +487,10 @@ ATTEMPTS: Mapping[str, Attempt] = {
     "s3/name": lambda aws, size: client(aws, "s3").create_bucket(
         Bucket=of_size("b", size), CreateBucketConfiguration={"LocationConstraint": aws.region}
     ),
+    "iam/inline": put_inline_policies,
+    "iam/managed": create_policy,
+    "iam/attached": attach_policies,
+    "iam/trust": lambda aws, size: role(aws, unique("role"), trusted=trust(size)),
 }
 WITH_ATTEMPT = [limit for limit in LIMITS if limit.key in ATTEMPTS]
 # What waits, or takes long, is tried with one number only.
@@ -510,6 +593,69 @@ def test_a_function_uses_no_more_memory_than_it_is_configured_with(aws: Aws) -> 
     within, over = (function(aws, TAKES_MEGABYTES, MemorySize=size) for size in (512, 128))
     assert invoke(aws, within, TAKEN_MB) == {"bytes": TAKEN_MB << 20}
     assert invoke(aws, over, TAKEN_MB)["errorType"] == "Runtime.OutOfMemory"
+
+
+@proves("lambda/visibility")
+def test_a_message_stays_hidden_while_its_function_may_run(aws: Aws) -> None:
+    functions = client(aws, "lambda")
+    arn, slow = function(aws, HANDLER, Timeout=10), function(aws, HANDLER, Timeout=11)
+    source = queue(aws, VisibilityTimeout="10").arn
+    mapping = functions.create_event_source_mapping(FunctionName=arn, EventSourceArn=source)["UUID"]
+    for attempt in (
+        lambda: functions.create_event_source_mapping(FunctionName=slow, EventSourceArn=source),
+        lambda: functions.update_event_source_mapping(UUID=mapping, FunctionName=slow),
+        lambda: functions.update_function_configuration(FunctionName=arn, Timeout=11),
+    ):
+        message = refused(attempt, "InvalidParameterValueException")
+        assert message == "Queue visibility timeout: 10 seconds is less than Function timeout: 11 seconds"
+    functions.update_function_configuration(FunctionName=arn, Timeout=9)
+    functions.delete_event_source_mapping(UUID=mapping)
+    functions.update_function_configuration(FunctionName=arn, Timeout=11)
+
+
+def test_an_update_of_a_mapping_has_the_limits_of_its_creation(aws: Aws) -> None:
+    functions = client(aws, "lambda")
+    for fifo, wrong in ((True, {"BatchSize": 11}), (False, {"MaximumBatchingWindowInSeconds": 0})):
+        settings = {} if fifo else {"BatchSize": 11, "MaximumBatchingWindowInSeconds": 1}
+        made = functions.create_event_source_mapping(
+            FunctionName=function(aws, HANDLER), EventSourceArn=queue(aws, fifo=fifo).arn, **settings
+        )
+        update = partial(functions.update_event_source_mapping, UUID=made["UUID"])
+        refused(partial(update, **wrong), "InvalidParameterValueException")
+        update(BatchSize=10, Enabled=False)
+        functions.delete_event_source_mapping(UUID=made["UUID"])
+
+
+def test_a_changed_policy_has_the_limits_of_a_new_one(aws: Aws) -> None:
+    iam, name = client(aws, "iam"), unique("role")
+    role(aws, name)
+    arn, most = create_policy(aws, 200), limits.MANAGED_POLICY.value
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=document(most, spaces=100))
+    message = refused(
+        lambda: iam.create_policy_version(PolicyArn=arn, PolicyDocument=document(most + 1)), "LimitExceeded"
+    )
+    assert message == "Cannot exceed quota for PolicySize: 6144"
+    most = limits.TRUST_POLICY.value
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust(most))
+    message = refused(
+        lambda: iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust(most + 1)), "LimitExceeded"
+    )
+    assert message == "Cannot exceed quota for ACLSizePerRole: 2048"
+    most = limits.QUEUE_POLICY.value
+    refused(lambda: queue(aws, Policy=document(most + 1, Principal="*")), "InvalidAttributeValue")
+
+
+def test_a_long_line_of_a_function_becomes_several_log_events(aws: Aws) -> None:
+    most = limits.LOG_EVENT.value - 26
+    # The first part ends within a character.
+    line = "x" + "é" * most
+    arn = function(aws, PRINTS_TWO_BYTES_EACH, Timeout=PATIENCE_SECONDS, MemorySize=256)
+    invoke(aws, arn, most)
+    group = "/aws/lambda/" + arn.rpartition(":")[2]
+    pages = client(aws, "logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    found = [each["message"] for page in pages for each in page["events"] if each["message"][0] in "xé"]
+    assert [len(part.encode()) for part in found] == [most - 1, most, 2]
+    assert "".join(found) == line
 
 
 @proves("lambda/unreserved")

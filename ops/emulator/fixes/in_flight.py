@@ -1,7 +1,8 @@
 """Queues limit messages in flight, and refuse times, names and attributes that AWS refuses.
 
-Sources: SQS developer guide, "Amazon SQS standard queue quotas", "Amazon SQS FIFO queue quotas" and "Amazon
-SQS visibility timeout"; API reference, SendMessage, ReceiveMessage and ChangeMessageVisibility.
+Sources: SQS developer guide, "Amazon SQS standard queue quotas", "Amazon SQS FIFO queue quotas", "Amazon SQS
+policy quotas" and "Amazon SQS visibility timeout"; API reference, SendMessage, ReceiveMessage and
+ChangeMessageVisibility.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def apply() -> None:
     """Check each call, and take no more messages than may be in flight."""
     replace(sqs, "_collect_msgs", _bounded(original(sqs, "_collect_msgs")))
     replace_action(sqs, "CreateQueue", "_act_create_queue", _named)
+    replace_action(sqs, "SetQueueAttributes", "_act_set_queue_attributes", _with_policy)
     replace_action(sqs, "SendMessage", "_act_send_message", _valid_message)
     replace_action(sqs, "ReceiveMessage", "_act_receive_message", _valid_receipt)
     replace_action(sqs, "ChangeMessageVisibility", "_act_change_visibility", _valid_visibility)
@@ -47,9 +49,24 @@ def _named(create: Action) -> Action:
                 f"1 to {limits.QUEUE_NAME.value} in length"
             )
             raise sqs._Err(limits.SQS_INVALID, message)
+        _check_policy(data)
         return create(data, url)
 
     return act_create_queue
+
+
+def _with_policy(change: Action) -> Action:
+    def act_set_queue_attributes(data: Data, url: str) -> Data:
+        _check_policy(data)
+        return change(data, url)
+
+    return act_set_queue_attributes
+
+
+def _check_policy(data: Data) -> None:
+    policy = str((data.get("Attributes") or {}).get("Policy", ""))
+    if len(policy.encode()) > limits.QUEUE_POLICY.value:
+        raise sqs._Err(limits.QUEUE_POLICY.error, "Invalid value for the parameter Policy.")
 
 
 def _valid_message(send: Action) -> Action:

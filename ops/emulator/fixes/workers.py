@@ -8,16 +8,18 @@ the client context.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Final
 
 from ministack.core import lambda_runtime
 from ministack.services import cloudwatch_logs, lambda_svc
 
+from ops.emulator import limits
 from ops.emulator.environments import LogStream
 from ops.emulator.patching import original, replace
 from ops.emulator.platform_log import CONTINUATION
+from ops.emulator.request_rules import LOG_EVENT_BYTES
 from ops.emulator.workers import FunctionWorker, Request
 
 Data = dict[str, Any]
@@ -97,5 +99,16 @@ def _write(stream: LogStream, log: str) -> None:
     names = {"logGroupName": stream.group, "logStreamName": stream.name}
     if stream.name not in cloudwatch_logs._log_groups[stream.group]["streams"]:
         cloudwatch_logs._create_log_stream(names)
-    events = [{"message": line.replace(CONTINUATION, "\n")} for line in log.split("\n") if line]
+    lines = [line.replace(CONTINUATION, "\n") for line in log.split("\n") if line]
+    events = [{"message": message} for line in lines for message in _messages(line)]
     cloudwatch_logs._put_log_events(names | {"logEvents": events})
+
+
+def _messages(line: str) -> Iterator[str]:
+    """Yield a line in parts that each fit into a log event."""
+    left, most = line.encode(), limits.LOG_EVENT.value - LOG_EVENT_BYTES
+    while left:
+        # A character that is cut is left for the next part.
+        part = left[:most].decode(errors="ignore")
+        yield part
+        left = left[len(part.encode()) :]
