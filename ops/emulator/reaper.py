@@ -27,14 +27,14 @@ class Reaper:
         """Kill this process group when the emulator ends."""
         with self._lock:
             self._living.add(pid)
-            if not self._tell(pid):
+            if not self._write(pid):
                 self._start()
 
     def forget(self, pid: int) -> None:
         """Leave this process group alone: it has ended, and its id may be given again."""
         with self._lock:
             self._living.discard(pid)
-            self._tell(-pid)
+            self._write(-pid)
 
     def close(self) -> None:
         """Kill what still lives."""
@@ -42,8 +42,8 @@ class Reaper:
             self._end()
             self._living.clear()
 
-    def _tell(self, number: int) -> bool:
-        """Return whether there is a process that could be told."""
+    def _write(self, number: int) -> bool:
+        """Write to the process; return whether it reads."""
         if self._process is None:
             return False
         assert self._process.stdin is not None
@@ -63,7 +63,7 @@ class Reaper:
             start_new_session=True,
         )
         for pid in self._living:
-            self._tell(pid)
+            self._write(pid)
 
     def _end(self) -> None:
         if self._process is not None:
