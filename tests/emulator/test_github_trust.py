@@ -47,7 +47,8 @@ def place(emulator: Emulator) -> Place:
         trusted = document(trust(part, where, REPOSITORY))
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)
         for number, text in enumerate(documents(policy(where))):
-            iam.put_role_policy(RoleName=name, PolicyName=f"{part}-{number}", PolicyDocument=text)
+            made = iam.create_policy(PolicyName=f"{name}-{number}", PolicyDocument=text)["Policy"]
+            iam.attach_role_policy(RoleName=name, PolicyArn=made["Arn"])
     return where
 
 
