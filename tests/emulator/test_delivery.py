@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from ops.local.clients import Aws
 from tests.emulator.process import Emulator, running, wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send, unique
-from tests.emulator.roles import ACCOUNT
+from tests.emulator.roles import ACCOUNT, ADMINISTRATOR
 
 SOURCE = "aws.partner/tests.example"
 FAILS = """
@@ -260,3 +260,23 @@ def _destination(aws: Aws, function_arn: str, queue_arn: str, **settings: int) -
         DestinationConfig={"OnFailure": {"Destination": queue_arn}},
         **settings,
     )
+
+
+def test_a_schedule_that_is_changed_follows_its_new_time(aws: Aws) -> None:
+    scheduler, parked = aws.client("scheduler"), queue(aws)
+    failing = "def handler(event, context):\n    raise ValueError(event)"
+    arn = function(aws, failing, DeadLetterConfig={"TargetArn": parked.arn})
+    aws.client("lambda").put_function_event_invoke_config(FunctionName=arn, MaximumRetryAttempts=0)
+    due = "at(2026-01-01T00:00:00)"
+
+    def schedule(name: str) -> dict[str, Any]:
+        target = {"Arn": arn, "RoleArn": ADMINISTRATOR, "Input": json.dumps(name)}
+        return {"Name": name, "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target}
+
+    daily, once = unique("schedule"), unique("schedule")
+    scheduler.create_schedule(**schedule(daily), ScheduleExpression="rate(1 day)")
+    # When this one has run, the embedded AWS has looked at the other one, too.
+    scheduler.create_schedule(**schedule(once), ScheduleExpression=due)
+    assert [json.loads(message["Body"]) for message in parked.wait()] == [once]
+    scheduler.update_schedule(**schedule(daily), ScheduleExpression=due)
+    assert [json.loads(message["Body"]) for message in parked.wait()] == [daily]

@@ -38,6 +38,21 @@ def apply() -> None:
             invoke(target, event, rule, view)
 
     replace(eventbridge, "_invoke_target", invoke_target)
+    replace(scheduler, "_update_schedule", _as_a_new_one(original(scheduler, "_update_schedule")))
+
+
+def _as_a_new_one(update: Callable[[str, Data], Any]) -> Callable[[str, Data], Any]:
+    """Forget when a schedule was last due: MiniStack would take a past time of an update for a done one."""
+    last = original(scheduler, "_schedule_last_fired")
+
+    def update_schedule(name: str, body: Data) -> Any:
+        answer = update(name, body)
+        suffix = f"{body.get('GroupName', 'default')}/{name}"
+        for key in [key for key in last if key[-1] == suffix]:
+            del last[key]
+        return answer
+
+    return update_schedule
 
 
 def _invoke_scheduled(target: Data, schedule: Data) -> None:
