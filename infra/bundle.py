@@ -6,13 +6,19 @@ from typing import Protocol
 
 
 class Bundle(Protocol):
-    """A zip of handler modules with their packages, and its SHA-256 in hexadecimal."""
+    """A zip of handler modules with their packages, and its SHA-256 in hexadecimal.
+
+    `contents` has a version or digest for each package and module in it.
+    """
 
     @property
     def path(self) -> Path: ...
 
     @property
     def sha256(self) -> str: ...
+
+    @property
+    def contents(self) -> Mapping[str, str]: ...
 
 
 # The bundles of one environment, by name: "handlers" (payments and billing) and "audit".

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from functions.pipeline import routing_table
 from functions.shared import names
-from infra import functions, patterns
+from infra import contents, functions, patterns
 from infra.bundle import Bundles
 from infra.constructs.audit import Audit
 from infra.constructs.bus_log import BusLog
@@ -54,6 +54,7 @@ class EnvironmentStack(TerraformStack):
             repository_url=settings.repository_url,
         )
         _outputs(self, base, inventory, monitoring)
+        _contents(self, inventory, bundles)
         former_key = () if settings.create_kms_key else FORMER_KEY
         self.forgotten = (*EARLIER_ARCHIVES, *EARLIER_QUEUES, *former_key)
 
@@ -131,4 +132,17 @@ def _outputs(scope: Construct, base: Foundation, inventory: Inventory, monitorin
             "ledger_bucket": (base.ledger.name, "S3 bucket of the audit ledger"),
             "secret_arns": (base.secrets.ids(*names.SECRET_KEYS), "Secrets that the functions read"),
         },
+    )
+
+
+def _contents(scope: Construct, inventory: Inventory, bundles: Bundles) -> None:
+    """Write what the functions run into the state, for the report of the next plan."""
+    Outputs(
+        scope,
+        "contents",
+        values={
+            contents.CODE: (contents.code(bundles), "Packages and modules that the functions run"),
+            contents.ROUTING: (contents.routing(), "What happens to each event type"),
+        },
+        after=[part for function in inventory.functions for part in function.parts],
     )

@@ -13,14 +13,26 @@ from typer.core import TyperGroup
 
 from functions import __version__
 from ops import signals
-from ops.commands import api, bundles, chaos, customer, deploy, dlq, local, pause, reconcile, replay
+from ops.commands import (
+    api,
+    bundles,
+    chaos,
+    customer,
+    deploy,
+    dlq,
+    local,
+    pause,
+    plan_report,
+    reconcile,
+    replay,
+)
 from ops.console import print_error, print_line
 from ops.errors import OperatorError
 
 NAME: Final = "huntaze-stripe"
 # The panels of `--help`, in the order in which somebody needs the commands; others go to the last one.
 PANELS: Final = {
-    "Deploy": ("bootstrap", "plan", "deploy", "adopt", "destroy"),
+    "Deploy": ("bootstrap", "plan", "plan-report", "deploy", "adopt", "destroy"),
     "Operate": ("dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "bundles", "api"),
 }
@@ -52,9 +64,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     epilog="AS_ROLE=ROLE runs a command as a role: docs/local.md. Exit codes: 0 done; 1 failed, or something "
-    "is left; 2 wrong usage; 130 interrupted (143 by SIGTERM). docs/operations.md says more.",
+    "is left; 2 wrong usage; 3 refused by --fail-on; 130 interrupted (143 by SIGTERM). docs/operations.md says "
+    "more.",
 )
-for module in (deploy, dlq, replay, reconcile, pause, customer, local, chaos, bundles, api):
+for module in (deploy, plan_report, dlq, replay, reconcile, pause, customer, local, chaos, bundles, api):
     module.register(app)
 
 

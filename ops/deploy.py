@@ -19,11 +19,14 @@ from infra.names import BOOTSTRAP, stack_name
 from ops import ROOT, addresses, as_role, plan_report, protection
 from ops.console import plural
 from ops.errors import OperatorError
+from ops.plan_report import Acceptance, Level, Verdict
 from ops.progress import Steps
 from ops.terraform import KeptError, PlanSummary, Terraform, operator_environment
 from ops.terraform.supervision import Check
 
 USAGE_EXIT_CODE: Final = 2
+# Of the file with what a comment leaves out.
+WHOLE: Final = ".whole.md"
 VALUES_RESOURCE: Final = "aws_secretsmanager_secret_version"
 BUS_RESOURCE: Final = "aws_cloudwatch_event_bus"
 
@@ -84,6 +87,18 @@ def operator_workspace(environment: str | None = None) -> Iterator[Workspace]:
 
 
 @dataclass(frozen=True)
+class Review:
+    """For the Markdown of a plan: the dangers that are accepted, and where the whole report will be."""
+
+    accepted: Sequence[Acceptance] = ()
+    link: str = ""
+
+
+NO_REVIEW: Final = Review()
+SAFE: Final = Verdict(Level.SAFE, ())
+
+
+@dataclass(frozen=True)
 class SavedPlan:
     """A saved plan: its counts, its Markdown, and the Terraform that can apply it.
 
@@ -95,6 +110,8 @@ class SavedPlan:
         Whether it creates an event bus, other than a replacement for the same event source.
     shown
         The plan in Terraform's JSON form.
+    verdict
+        What its rules say.
     """
 
     terraform: Terraform
@@ -104,6 +121,7 @@ class SavedPlan:
     rewrites_secret: bool = False
     makes_bus: bool = False
     shown: dict[str, Any] = field(default_factory=dict, repr=False)
+    verdict: Verdict = SAFE
 
 
 def plan(
@@ -114,6 +132,7 @@ def plan(
     destroy: bool = False,
     refresh: bool = True,
     applied: bool = False,
+    review: Review = NO_REVIEW,
 ) -> SavedPlan:
     """Synthesise and plan an environment; save the plan, and its Markdown beside it.
 
@@ -140,7 +159,13 @@ def plan(
             usage=True,
         )
     planned = plan_stack(
-        workspace, stack_name(environment), environment, steps, destroy=destroy, refresh=refresh
+        workspace,
+        stack_name(environment),
+        environment,
+        steps,
+        destroy=destroy,
+        refresh=refresh,
+        review=review,
     )
     if destroy:
         protection.refuse_half_a_destroy(planned.shown, environment)
@@ -178,6 +203,7 @@ def plan_stack(
     *,
     destroy: bool = False,
     refresh: bool = True,
+    review: Review = NO_REVIEW,
 ) -> SavedPlan:
     """Plan a synthesised stack."""
     terraform = _initialised(workspace, stack, name, steps)
@@ -192,8 +218,26 @@ def plan_stack(
         step.note += f", {summary.other} outputs and addresses" if summary.other else ""
     markdown_file = file.with_suffix(".md")
     shown = terraform.show(file)
-    markdown_file.write_text(plan_report.render(shown, name, refreshed=refresh))
-    return SavedPlan(terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown), shown)
+    _write_report(shown, markdown_file, refreshed=refresh, review=review)
+    verdict = plan_report.assess(shown, review.accepted)
+    return SavedPlan(
+        terraform, file, summary, markdown_file, rewrites_secret(shown), makes_bus(shown), shown, verdict
+    )
+
+
+def _write_report(shown: dict[str, Any], file: Path, *, refreshed: bool, review: Review) -> None:
+    """Write the report, and, if a comment has no room for all of it, the whole one beside it."""
+    whole_file = file.with_suffix(WHOLE)
+    report, whole = (
+        plan_report.render(
+            shown, file.stem, refreshed=refreshed, accepted=review.accepted, link=review.link, whole=whole
+        )
+        for whole in (False, True)
+    )
+    file.write_text(report)
+    whole_file.unlink(missing_ok=True)
+    if whole != report:
+        whole_file.write_text(whole)
 
 
 def _check_known(environment: str) -> None:

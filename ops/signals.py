@@ -9,7 +9,7 @@ import sys
 from types import FrameType
 from typing import Any, Final
 
-FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, USAGE, REFUSED, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
 # What a supervisor or a closed terminal sends.
 _TERMINATING: Final = (signal.SIGTERM, signal.SIGHUP)
 STDERR: Final = 2

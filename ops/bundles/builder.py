@@ -11,9 +11,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,8 @@ from ops.errors import OperatorError
 OUTPUT: Final = ROOT / "build" / "bundles"
 MANIFEST: Final = "manifest.json"
 SCRATCH: Final = ".building-"
+# Hexadecimal digits of a module's SHA-256: enough to see that two differ.
+MODULE_DIGITS: Final = 8
 # Where Lambda unpacks a bundle: the path in tracebacks.
 LAMBDA_TASK_ROOT: Final = "/var/task"
 # The zip's bytes depend on names and contents only. This is the earliest time that a zip can hold.
@@ -47,11 +49,19 @@ LEFT_OUT_PACKAGES: Final = ("stripe/params/", "stripe/events/")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A built zip and its SHA-256 in hexadecimal."""
+    """A built zip and its SHA-256 in hexadecimal.
+
+    Parameters
+    ----------
+    contents
+        The version of each package in it, and the start of the SHA-256 of each of our modules: what a plan
+        names where two bundles differ.
+    """
 
     name: str
     path: Path
     sha256: str
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(target: Target, progress: Callable[[str], None] = lambda _: None) -> Mapping[str, Bundle]:
@@ -100,12 +110,23 @@ def _build(
             files |= owned[item.name]
         draft = scratch / f"{name}.zip"
         _write_zip(draft, _with_bytecode(files, site))
-        bundles[name] = Bundle(name, folder / f"{name}.zip", _sha256(draft))
+        bundles[name] = Bundle(name, folder / f"{name}.zip", _sha256(draft), _contents(files, items))
     (folder / MANIFEST).unlink(missing_ok=True)
     for name, bundle in bundles.items():
         (scratch / f"{name}.zip").replace(bundle.path)
     _write_manifest(folder, digest, bundles, interpreter)
     return bundles
+
+
+def _contents(files: Mapping[str, Path], items: Sequence[Locked]) -> dict[str, str]:
+    """Return the version of each package, and the start of the SHA-256 of each of our modules."""
+    modules = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): _sha256(path)[:MODULE_DIGITS]
+        for name, path in files.items()
+        if name.startswith(f"{PACKAGE}/") and name.endswith(".py")
+    }
+    packages = {item.name: item.version.removeprefix("==") for item in items}
+    return dict(sorted((modules | packages).items()))
 
 
 def bytecode_line(target: Target, interpreter: Path | None) -> str:
@@ -239,7 +260,10 @@ def _up_to_date(folder: Path, digest: str, target: Target) -> dict[str, Bundle] 
         return None
     if manifest["digest"] != digest or (not manifest["bytecode"] and find_interpreter(target)):
         return None
-    bundles = {name: Bundle(name, folder / f"{name}.zip", sha) for name, sha in manifest["bundles"].items()}
+    bundles = {
+        name: Bundle(name, folder / f"{name}.zip", sha, manifest["contents"][name])
+        for name, sha in manifest["bundles"].items()
+    }
     intact = all(item.path.is_file() and _sha256(item.path) == item.sha256 for item in bundles.values())
     return bundles if intact else None
 
@@ -251,6 +275,7 @@ def _write_manifest(
         "digest": digest,
         "bytecode": interpreter is not None,
         "bundles": {name: bundle.sha256 for name, bundle in bundles.items()},
+        "contents": {name: bundle.contents for name, bundle in bundles.items()},
     }
     draft = folder / f".{MANIFEST}.{os.getpid()}"
     draft.write_text(json.dumps(manifest, indent=2) + "\n")

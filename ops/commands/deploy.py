@@ -11,6 +11,15 @@ import typer
 
 from ops import DEFAULT_ENVIRONMENT, ROOT, times
 from ops.commands.options import DryRun, Env, Json, Yes
+from ops.commands.plan_report import (
+    AcceptOption,
+    FailOnOption,
+    LinkOption,
+    acceptances,
+    check_link,
+    described,
+    fail,
+)
 from ops.console import confirm, open_console, plural, print_json, print_line, require_terminal, styled
 from ops.progress import Steps
 
@@ -20,6 +29,8 @@ if TYPE_CHECKING:
 BOOTSTRAP: Final = "bootstrap"
 # By what happens to a resource.
 COLOURS: Final = {"destroy": "red", "replace": "red", "forget": "red", "update": "yellow", "create": "green"}
+
+LEVELS: Final = {"danger": "red", "review": "yellow"}
 
 
 def register(app: typer.Typer) -> None:
@@ -37,23 +48,31 @@ def plan(
             help="Read AWS, or compare with the Terraform state only, without locking it.",
         ),
     ] = True,
+    fail_on: FailOnOption = None,
+    accept: AcceptOption = None,
+    link: LinkOption = "",
     as_json: Json = False,
 ) -> None:
-    """Plan an environment with Terraform and write the plan as Markdown to build/plans.
+    """Plan an environment with Terraform, and say what it would do to events and money.
 
-    It succeeds whether or not there is something to change.
+    It prints a verdict (safe, review or danger) with one line for each danger, and writes the plan as
+    Markdown to build/plans. It succeeds whether or not there is something to change; with --fail-on danger, a
+    danger that nobody accepts is exit code 3.
     """
     from ops import deploy as deploys
     from ops import preflight
 
     console = open_console(as_json=as_json)
+    check_link(link)
+    review = deploys.Review(acceptances(accept), link)
     with deploys.operator_workspace(env) as workspace:
-        planned = deploys.plan(workspace, env, Steps(console), refresh=refresh)
+        planned = deploys.plan(workspace, env, Steps(console), refresh=refresh, review=review)
         _show(planned, as_json=as_json)
         if refresh:
             preflight.check(env, planned, console, applying=False)
     if as_json:
         print_json(_document(planned, env, applied=False, dry_run=True))
+    fail([planned.verdict], fail_on)
 
 
 def bootstrap(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
@@ -165,6 +184,8 @@ class _Change:
         OperatorError
             The answer is no, or the apply failed.
         """
+        from infra import contents
+
         _show(planned, as_json=self._as_json)
         outputs: dict[str, Any] | None = None
         begun = datetime.now(UTC)
@@ -183,7 +204,10 @@ class _Change:
                 document["reconcile_since"] = times.stamp(begun)
             print_json(document)
         else:
-            for name, value in (outputs or {}).items():
+            # Two outputs are for the report of the next plan, not for a person.
+            unread = (contents.CODE, contents.ROUTING)
+            shown = {name: value for name, value in (outputs or {}).items() if name not in unread}
+            for name, value in shown.items():
                 print_line(f"{name} = {value if isinstance(value, str) else json.dumps(value)}")
         if may_miss_events and outputs is not None:
             self._print_window(begun)
@@ -211,6 +235,8 @@ def _show(planned: SavedPlan, *, as_json: bool) -> None:
     from ops import plan_report
 
     console = open_console(as_json=as_json)
+    for line in plan_report.plain_lines(planned.verdict):
+        console.print(styled(line, LEVELS.get(line.split()[0], "")), soft_wrap=True)
     for line in plan_report.outline(planned.shown):
         console.print(styled(line, COLOURS.get(line.split()[0], "")), soft_wrap=True)
     print_line(f"whole plan: {_markdown_path(planned)}", as_json=as_json)
@@ -225,6 +251,7 @@ def _document(planned: SavedPlan, environment: str, *, applied: bool, dry_run: b
         "destroy": summary.destroy,
         "other": summary.other,
         "markdown": _markdown_path(planned),
+        **described(planned.verdict),
         "applied": applied,
         "dry_run": dry_run,
     }

@@ -15,12 +15,13 @@ from functions.pipeline.routing_table import ROUTES
 from ops import ROOT
 from ops.api import openapi
 from ops.console import print_line
-from ops.dev import limits_table, roles_page, settings_page
+from ops.dev import limits_table, plan_rules, roles_page, settings_page
 
 EVENTS: Final = "docs/events.md"
 ROLES: Final = "docs/deployment-roles.md"
 SETTINGS: Final = "docs/settings.md"
 LIMITS: Final = "docs/limits.md"
+PLAN_REPORT: Final = "docs/plan-report.md"
 
 
 def event_table() -> str:
@@ -69,6 +70,7 @@ GENERATED: Final[Mapping[str, Callable[[str], str]]] = {
     ROLES: lambda _: roles_page.text(),
     SETTINGS: lambda _: settings_page.text(),
     LIMITS: lambda page: with_part(page, "limits", limits_table.text()),
+    PLAN_REPORT: lambda page: with_part(page, "rules", plan_rules.text()),
     openapi.FILE.relative_to(ROOT).as_posix(): lambda _: openapi.written(),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ class _NoBundle:
 
     path: Path
     sha256: str = "0" * 64
+    contents: Mapping[str, str] = field(default_factory=dict)
 
 
 def synthesised(environment: str, variables: Mapping[str, str]) -> dict[str, Any]:

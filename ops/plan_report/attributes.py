@@ -17,6 +17,10 @@ from ops.plan_report.sensitive import Sensitive
 Path = tuple[str | int, ...]
 # Longest object, in characters, that is written whole if it is created or deleted.
 ONE_LINE: Final = 120
+# Characters of JSON in a text from which on it is compared as a whole, such as a dashboard.
+LONG_JSON: Final = 2_000
+# Steps to an argument of a block: the block, its index, the argument.
+NESTED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def path_name(path: Path) -> str:
 
 def _differences(before: _Side, after: _Side, path: Path) -> Iterator[Attribute]:
     unknown = marks_any(after.unknown)
-    if _same(before, after) and not unknown:
+    if _same(before, after, is_nested=len(path) >= NESTED) and not unknown:
         return
     if before.sensitive is True or after.sensitive is True:
         yield _leaf(before, after, path)
@@ -117,6 +121,9 @@ def _differences(before: _Side, after: _Side, path: Path) -> Iterator[Attribute]
             yield from _differences(before.at(step), after.at(step), (*path, step))
         return
     decoded = None if unknown else _decoded(before.value, after.value)
+    if decoded is not None and max(len(before.value), len(after.value)) > LONG_JSON:
+        yield Attribute(path, *decoded)
+        return
     if decoded is not None:
         yield from _differences(_Side(decoded[0], False), _Side(decoded[1], False), path)
         return
@@ -130,9 +137,12 @@ def _leaf(before: _Side, after: _Side, path: Path) -> Attribute:
     return Attribute(path, old, new)
 
 
-def _same(before: _Side, after: _Side) -> bool:
+def _same(before: _Side, after: _Side, *, is_nested: bool = False) -> bool:
     if before.is_empty or after.is_empty:
-        return before.is_empty and after.is_empty
+        other = after.value if before.is_empty else before.value
+        # The provider reads an argument of a block that is not set as nothing or as zero, as it comes.
+        is_zero = is_nested and (other == "" or (other == 0 and other is not False))
+        return (before.is_empty and after.is_empty) or is_zero
     # Type and value: Python takes 1 for True.
     return json.dumps(before.value, sort_keys=True) == json.dumps(after.value, sort_keys=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -48,6 +48,12 @@ REASONS: Final = {
 }
 
 
+# What the provider computes again at each update of a function, and of a resource of the Cloud Control API.
+COMPUTED: Final = frozenset(
+    {"last_modified", "version", "qualified_arn", "qualified_invoke_arn", "code_sha256", "properties"}
+)
+
+
 @dataclass(frozen=True)
 class Change:
     """What a plan does to one resource, or to one output.
@@ -88,6 +94,16 @@ def output_changes(plan: dict[str, Any]) -> list[Change]:
     ]
 
 
+def kind_of(resource: Mapping[str, Any]) -> ChangeKind | None:
+    """Return what happens to a resource; None is nothing."""
+    actions = tuple(resource["change"]["actions"])
+    if actions not in NOTHING:
+        return KINDS.get(actions, ChangeKind.OTHER)
+    if "importing" in resource["change"]:
+        return ChangeKind.IMPORT
+    return ChangeKind.MOVE if resource.get("previous_address") else None
+
+
 def _resource(resource: dict[str, Any], sensitive: Sensitive) -> Change | None:
     change = resource["change"]
     address = str(resource["address"])
@@ -113,10 +129,14 @@ def _resource(resource: dict[str, Any], sensitive: Sensitive) -> Change | None:
 
 def _is_listed(attribute: Attribute, kind: ChangeKind, forced: Sequence[Path]) -> bool:
     """Return whether to list an attribute: not the computed and empty ones of a new object."""
-    if kind is ChangeKind.UPDATE or attribute.is_below(forced):
+    if kind is ChangeKind.UPDATE:
+        return not (attribute.after is UNKNOWN and attribute.path[0] in COMPUTED)
+    if attribute.is_below(forced):
         return True
     is_empty = attribute.after in (None, ABSENT, [], {}) and attribute.before in (None, ABSENT)
-    return attribute.after is not UNKNOWN and not is_empty
+    # What a replacement leaves unset was computed before: AWS computes it again.
+    is_left_unset = kind is ChangeKind.REPLACE and attribute.after in (None, ABSENT)
+    return attribute.after is not UNKNOWN and not is_empty and not is_left_unset
 
 
 def _kind(change: dict[str, Any]) -> ChangeKind:

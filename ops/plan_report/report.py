@@ -4,21 +4,35 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
+from infra import contents
+from ops.plan_report import bundles, costs, long_values, routes
 from ops.plan_report.attributes import Attribute, path_name
 from ops.plan_report.changes import Change, ChangeKind, output_changes, resource_changes
-from ops.plan_report.text import code, values
+from ops.plan_report.findings import Level
+from ops.plan_report.plan import Plan
+from ops.plan_report.sentences import dangers, reviews, verdict_line
+from ops.plan_report.text import code, size, values
+from ops.plan_report.verdict import Acceptance, Verdict, assess
 
 # GitHub refuses a longer comment. We count bytes of UTF-8, which are never fewer than characters.
 # GitHub's limit is 65,536 characters, and the workflow writes a few lines of its own above the report.
 MAXIMUM: Final = 65_000
-# The heading, the counts and the closing lines are shorter than this.
+UNLIMITED: Final = 10**9
+# The closing lines are shorter than this.
 RESERVED: Final = 2_000
+# What the dangers may take; more are written shorter.
+DANGER_ROOM: Final = 40_000
 # More would crowd out other resources.
 FORCING_SHOWN: Final = 5
 ATTRIBUTES_SHOWN: Final = 40
+# Rows of the routing table, and parts of the code, that are listed.
+ROWS_SHOWN: Final = 40
+PARTS_SHOWN: Final = 30
+# Outputs that have sections of their own.
+DESCRIBED: Final = frozenset({contents.CODE, contents.ROUTING})
 # Changed attributes that a line for a terminal names.
 NAMES_SHOWN: Final = 5
 # The digest covers what is cut too, so that an approved plan is compared whole.
@@ -35,6 +49,9 @@ PARTICIPLES: Final = {
 }
 STATE_ONLY: Final = "> Compared with the state only: changes made in AWS by other means are not shown."
 INFINITIVES: Final = {ChangeKind.OTHER: "change otherwise"}
+# What unfolds: a reader of a safe plan needs no details.
+FOLDED: Final = frozenset({ChangeKind.CREATE})
+FOLDED_IF_SAFE: Final = frozenset({ChangeKind.CREATE, ChangeKind.UPDATE})
 LOSES: Final = frozenset({ChangeKind.DESTROY, ChangeKind.REPLACE})
 
 
@@ -43,7 +60,20 @@ def marker(environment: str) -> str:
     return f"<!-- huntaze-plan:{environment} -->"
 
 
-def render(plan: dict[str, Any], environment: str, *, refreshed: bool = True) -> str:
+def verdict_marker(verdict: Verdict) -> str:
+    """Return the hidden line with the verdict, for a program."""
+    return f"<!-- huntaze-verdict:{verdict.level.word} -->"
+
+
+def render(
+    plan: dict[str, Any],
+    environment: str,
+    *,
+    refreshed: bool = True,
+    accepted: Sequence[Acceptance] = (),
+    link: str = "",
+    whole: bool = False,
+) -> str:
     """Return the plan as Markdown of at most `MAXIMUM` bytes.
 
     Parameters
@@ -54,25 +84,29 @@ def render(plan: dict[str, Any], environment: str, *, refreshed: bool = True) ->
         The environment, or `bootstrap`.
     refreshed
         Whether AWS was read; if not, the report says so.
+    accepted
+        The dangers that the pull request accepts.
+    link
+        Address of the whole report, for what is left out here.
+    whole
+        Whether to leave nothing out, however long it is.
     """
     resources = resource_changes(plan)
     outputs = output_changes(plan)
-    head = [
-        marker(environment),
-        f"## Terraform plan: {code(environment)}",
-        "",
-        f"**{summary_line(plan)}**",
-        "",
-    ]
-    if not refreshed:
-        head += [STATE_ONLY, ""]
-    if plan.get("errored"):
-        head += ["> The plan failed half-way: it may be incomplete.", ""]
-    if plan.get("deferred_changes"):
-        head += [f"> {len(plan['deferred_changes'])} changes are deferred until after this apply.", ""]
+    listed = [change for change in outputs if change.address not in DESCRIBED]
+    verdict = assess(plan, accepted)
+    maximum = UNLIMITED if whole else MAXIMUM
     digest = hashlib.sha256(repr((resources, outputs)).encode(errors="backslashreplace")).hexdigest()
-    closing = ["", f"*Digest of all changes: {code(digest[:DIGEST_SHOWN])}*"]
-    return "\n".join([*head, *_fitting(resources, outputs), *closing]) + "\n"
+    lines = _head(plan, environment, verdict, refreshed=refreshed)
+    lines += dangers(verdict, DANGER_ROOM if not whole else UNLIMITED)
+    room = maximum - RESERVED - size(lines)
+    for section in (reviews(verdict, room), *_sections_of_domain(plan)):
+        if size(section) <= room:
+            lines += section
+            room -= size(section)
+    folds = FOLDED_IF_SAFE if verdict.level is Level.SAFE else FOLDED
+    lines += _fitting(resources, listed, room, link, folds)
+    return "\n".join([*lines, "", f"*Digest of all changes: {code(digest[:DIGEST_SHOWN])}*"]) + "\n"
 
 
 def summary_line(plan: dict[str, Any]) -> str:
@@ -98,45 +132,91 @@ def outline(plan: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _fitting(resources: Sequence[Change], outputs: Sequence[Change]) -> list[str]:
+def _head(plan: dict[str, Any], environment: str, verdict: Verdict, *, refreshed: bool) -> list[str]:
+    head = [
+        marker(environment),
+        verdict_marker(verdict),
+        f"## Terraform plan: {code(environment)}",
+        "",
+        verdict_line(verdict),
+        "",
+        f"**{summary_line(plan)}**",
+        "",
+    ]
+    if not refreshed:
+        head += [STATE_ONLY, ""]
+    if plan.get("errored"):
+        head += ["> The plan failed half-way: it may be incomplete.", ""]
+    if plan.get("deferred_changes"):
+        head += [f"> {len(plan['deferred_changes'])} changes are deferred until after this apply.", ""]
+    return head
+
+
+def _sections_of_domain(document: dict[str, Any]) -> list[list[str]]:
+    """Return the sections that know what the stack is for: routing, code and cost."""
+    plan = Plan(document)
+    sections = []
+    rows = routes.changes(plan)
+    if rows:
+        left = f"*{routes.count(plan)} event types reach a function after it.*"
+        sections.append(["### Routing", "", *routes.table(rows, ROWS_SHOWN), "", left, ""])
+    parts = list(bundles.section(plan, PARTS_SHOWN))
+    if parts:
+        sections.append(["### Code", "", *parts, ""])
+    cost = costs.difference(plan)
+    if cost:
+        what = f"{cost:+.2f} US dollars a month before the first event"
+        date = costs.prices()["date"]
+        sections.append(["### Cost", "", f"{what}, at the prices of {date} in `ops/prices.toml`.", ""])
+    return sections
+
+
+def _fitting(
+    resources: Sequence[Change],
+    outputs: Sequence[Change],
+    room: int,
+    link: str,
+    folds: Collection[ChangeKind],
+) -> list[str]:
     """Return the list of changes, without the last details if the list would be too long.
 
     Every change first gets one line while there is room; the details get the rest, in the same order.
     """
     entries = [*resources, *outputs]
-    room = MAXIMUM - RESERVED
     shown = 0
     lines = [_line(change) for change in entries]
-    while shown < len(entries) and _bytes([lines[shown]]) <= room:
-        room -= _bytes([lines[shown]])
+    while shown < len(entries) and size([lines[shown]]) <= room:
+        room -= size([lines[shown]])
         shown += 1
     details: list[list[str]] = []
     without = sum(bool(change.attributes) for change in entries[shown:])
     for change in entries[:shown]:
         wanted = _details(change)
-        fits = _bytes(wanted) <= room
+        fits = size(wanted) <= room
         details.append(wanted if fits else [])
-        room -= _bytes(details[-1])
+        room -= size(details[-1])
         without += not fits
     texts = [[line, *detail] for line, detail in zip(lines[:shown], details, strict=True)]
-    result = _sections(resources, texts) + _outputs(texts[len(resources) :])
+    result = _sections(resources, texts, folds) + _outputs(texts[len(resources) :])
+    where = (
+        f"[the whole report]({link}) has them" if link else "`terraform show` of the saved plan prints them"
+    )
     if shown < len(entries):
-        result += [
-            "",
-            f"*{len(entries) - shown} more changes are left out here: the comment would be too long.*",
-        ]
+        left_out = f"{len(entries) - shown} more changes are left out here: the comment would be too long"
+        result += ["", f"*{left_out}; {where}.*"]
     if without:
-        left_out = f"The details of {without} changes are left out"
-        result += ["", f"*{left_out}: `terraform show` of the saved plan prints them.*"]
+        result += ["", f"*The details of {without} changes are left out: {where}.*"]
     return result
 
 
-def _sections(resources: Sequence[Change], texts: Sequence[list[str]]) -> list[str]:
+def _sections(
+    resources: Sequence[Change], texts: Sequence[list[str]], folded: Collection[ChangeKind]
+) -> list[str]:
     result: list[str] = []
     for kind in ChangeKind:
         section = [text for change, text in zip(resources, texts, strict=False) if change.kind is kind]
         if section:
-            folds = kind is ChangeKind.CREATE
+            folds = kind in folded
             result += [f"### {PARTICIPLES[kind].capitalize()}", ""]
             result += ["<details><summary>show</summary>", ""] if folds else []
             result += [line for text in section for line in text]
@@ -158,17 +238,19 @@ def _line(change: Change) -> str:
 
 
 def _details(change: Change) -> list[str]:
-    lines = [_attribute(attribute, change) for attribute in change.attributes[:ATTRIBUTES_SHOWN]]
+    shown = change.attributes[:ATTRIBUTES_SHOWN]
+    lines = [line for attribute in shown for line in _attribute(attribute, change)]
     more = len(change.attributes) - ATTRIBUTES_SHOWN
     return lines + ([f"  - *{more} more attributes*"] if more > 0 else [])
 
 
-def _attribute(attribute: Attribute, change: Change) -> str:
-    before, after = values(attribute.before, attribute.after)
+def _attribute(attribute: Attribute, change: Change) -> list[str]:
     name = f"{code(attribute.name)}: " if attribute.name else ""
     forces = " **forces replacement**" if attribute.is_below(change.forced_by) else ""
-    return f"  - {name}{'' if change.kind is ChangeKind.CREATE else f'{before} → '}{after}{forces}"
-
-
-def _bytes(lines: Sequence[str]) -> int:
-    return sum(len(line.encode()) + 1 for line in lines)
+    before, after = attribute.before, attribute.after
+    is_new = change.kind is ChangeKind.CREATE
+    if long_values.is_long(before, after) and not is_new:
+        line = f"  - {name}{long_values.summary(before, after)}{forces}"
+        return [line, *long_values.folded(before, after, "    ")]
+    old, new = values(before, after)
+    return [f"  - {name}{'' if is_new else f'{old} → '}{new}{forces}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,7 @@ class ZipBundle:
 
     path: Path
     sha256: str
+    contents: Mapping[str, str] = field(default_factory=lambda: {"functions.payments": "0a1b2c3d"})
 
 
 def make_bundle(folder: Path) -> ZipBundle:

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from ops.deploy import SAFE
+from ops.plan_report import Verdict
 from ops.terraform import PlanSummary
 from tests.ops.command import run
 
 APPLYING = ["deploy", "destroy", "bootstrap"]
-OUTPUTS = {"bus": "a-bus", "queues": {"payments-dlq": "a-url"}}
+OUTPUTS = {"bus": "a-bus", "queues": {"payments-dlq": "a-url"}, "code": {"functions": "0a1b2c3d"}}
 
 
 @dataclass
@@ -38,6 +40,7 @@ class FakePlanned:
     summary: PlanSummary
     markdown_file: Path
     shown: dict[str, Any]
+    verdict: Verdict = SAFE
 
 
 @dataclass
@@ -85,6 +88,8 @@ def document(command: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
         "destroy": 1,
         "other": 0,
         "markdown": f"build/plans/{name}.md",
+        "verdict": "safe",
+        "findings": [],
         "applied": applied,
         "dry_run": dry_run,
     }

@@ -94,7 +94,14 @@ def test_losses_come_first_and_a_replacement_names_what_forces_it(stack: Stack) 
         == "1 to destroy, 1 to replace, 1 to update, 1 to create, 1 output to change."
     )
     headings = [line for line in report.splitlines() if line.startswith("### ")]
-    assert headings == ["### Destroyed", "### Replaced", "### Updated", "### Created", "### Outputs"]
+    assert headings == [
+        "### To review",
+        "### Destroyed",
+        "### Replaced",
+        "### Updated",
+        "### Created",
+        "### Outputs",
+    ]
     assert "- **destroy** `terraform_data.gone[1]`: count became smaller\n" in report
     assert (
         "- **replace** `terraform_data.remade`: forced by `triggers_replace`\n"

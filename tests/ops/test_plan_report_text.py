@@ -117,7 +117,8 @@ def test_nothing_in_a_plan_formats_links_or_mentions(
     ]
     assert all(heading.startswith("Terraform plan") or heading.isalpha() for heading in map(plain, headings))
     html = {token.content.strip() for token in tokens if token.type == "html_block"}
-    assert html <= {"<!-- huntaze-plan:dev -->", "<details><summary>show</summary>", "</details>"}
+    markers = {f"<!-- huntaze-verdict:{level} -->" for level in ("safe", "review", "danger")}
+    assert html <= {"<!-- huntaze-plan:dev -->", *markers, "<details><summary>show</summary>", "</details>"}
     for token in tokens:
         for child in token.children or ():
             assert child.type in {"text", "code_inline", "strong_open", "strong_close", "em_open", "em_close"}
@@ -126,7 +127,7 @@ def test_nothing_in_a_plan_formats_links_or_mentions(
 
 
 def plain(heading: str) -> str:
-    return heading.replace(" otherwise", "")
+    return heading.replace(" otherwise", "").replace("To review", "Review")
 
 
 def test_two_thousand_resources_stay_under_the_limit_and_the_rest_is_counted() -> None:
@@ -146,7 +147,7 @@ def test_details_are_cut_before_changes() -> None:
     report = plan_report.render(plan, "dev")
     assert len(report.encode()) < 65_536
     assert report.count("- `aws_thing.") == 400
-    detailed = report.count("`attribute_0`")
+    detailed = report.count("  - `attribute_0`")
     assert 0 < detailed < 400
     assert f"*The details of {400 - detailed} changes are left out" in report
 
@@ -186,7 +187,7 @@ def test_a_long_value_is_cut_where_the_two_sides_part() -> None:
 def test_a_plan_by_the_state_only_says_so_below_its_counts() -> None:
     assert "Compared with the state only" not in plan_report.render({}, "dev")
     lines = plan_report.render({}, "dev", refreshed=False).splitlines()
-    assert lines[3:6] == ["**nothing to change.**", "", plan_report.STATE_ONLY]
+    assert lines[6:9] == ["**nothing to change.**", "", plan_report.STATE_ONLY]
 
 
 def test_outline_names_each_resource_with_what_changes_or_why() -> None:

@@ -20,6 +20,7 @@ from infra.names import stack_name
 from ops import ROOT, cli, plan_report
 from ops.plan_report.report import MAXIMUM
 from tests.documents import CUSTOMER_DATA, policy_statements
+from tests.plans import files
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [file.name for file in FILES]
@@ -27,7 +28,7 @@ NAMES = [file.name for file in FILES]
 yaml = importlib.import_module("yaml")
 # Stands in for GitHub: keeps comments in a file, and finds them as the workflow's filter says.
 FAKE_GH = """#!/usr/bin/env python3
-import json, os, sys
+import json, os, sys, urllib.parse
 from pathlib import Path
 store = Path(os.environ["STORE"])
 comments = json.loads(store.read_text())
@@ -38,6 +39,19 @@ if "--jq" in arguments:
     for comment in comments:
         if comment["user"] == "github-actions[bot]" and comment["body"].startswith(os.environ["MARKER"]):
             print(comment["id"])
+    sys.exit()
+labels_file = store.with_name("labels.json")
+labels = json.loads(labels_file.read_text()) if labels_file.exists() else []
+path = arguments[arguments.index("--method") + 2]
+if path.startswith(os.environ["LABELS"]):
+    if "-f" in arguments:
+        labels.append(arguments[arguments.index("-f") + 1].removeprefix("labels[]="))
+    else:
+        name = urllib.parse.unquote(path.removeprefix(os.environ["LABELS"] + "/"))
+        if name not in labels:
+            sys.exit(1)
+        labels.remove(name)
+    labels_file.write_text(json.dumps(labels))
     sys.exit()
 field = arguments[arguments.index("-F") + 1]
 body = Path(field.removeprefix("body=@")).read_text()
@@ -118,10 +132,12 @@ def test_every_command_exists(name: str) -> None:
     scripts = [step["run"] for _, step in steps(name) if "run" in step]
     for target in re.findall(r"\bmake ([a-z]+)", "\n".join(scripts)):
         assert target in targets
-    for line in re.findall(r"-m ops (.*)", "\n".join(scripts)):
-        command, *options = [word for word in line.split() if not word.startswith('"')]
-        known = {option for parameter in commands[command].params for option in parameter.opts}
-        assert set(options) <= known
+    for line in re.findall(r"-m ops (.*)", "\n".join(scripts).replace("\\\n", " ")):
+        command, *words = line.partition("||")[0].split()
+        options = {word for word in words if word.startswith("-")}
+        parameters = commands[command].params
+        known = {option for each in parameters for option in (*each.opts, *each.secondary_opts)}
+        assert options <= known
 
 
 def test_continuous_integration_runs_what_a_developer_runs() -> None:
@@ -182,8 +198,9 @@ def test_each_role_trusts_one_subject_and_one_audience_of_github() -> None:
             "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}
         }
     jobs = {name: workflow(name)["jobs"] for name in ("plan.yml", "deploy.yml")}
-    on = (ROOT / ".github" / "workflows" / "plan.yml").read_text().partition("\non:\n")[2]
-    assert on.partition("\n\n")[0].split() == ["pull_request:"]
+    # YAML reads the key `on` as true.
+    on = yaml.safe_load((ROOT / ".github" / "workflows" / "plan.yml").read_text())[True]
+    assert on == {"pull_request": {"types": ["opened", "synchronize", "reopened", "edited"]}}
     assert "environment" not in jobs["plan.yml"]["plan"]
     assert "environment" not in jobs["deploy.yml"]["plan"]
     assert jobs["deploy.yml"]["apply"]["environment"] == "${{ matrix.environment }}"
@@ -213,7 +230,8 @@ def test_what_decides_about_rights_has_code_owners() -> None:
 
 def test_a_pull_requests_plan_asks_for_no_more_than_the_state() -> None:
     [plan] = [step for _, step in steps("plan.yml") if step.get("name") == "Plan"]
-    assert plan["run"] == 'make plan ENV="$ENVIRONMENT" REFRESH=0'
+    assert '-m ops plan --env "$ENVIRONMENT" --no-refresh ' in plan["run"]
+    assert plan["run"].count("-m ops") == 1
     state = f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate"
     found = policy_statements("plan")
     del found["TrustPlan"]
@@ -303,6 +321,7 @@ class Comments:
             "STORE": str(self.store),
             "COMMENTS": "repos/o/r/issues/7/comments",
             "COMMENT": "repos/o/r/issues/comments",
+            "LABELS": "repos/o/r/issues/7/labels",
             "ENVIRONMENTS": '["dev", "prod"]',
             "NOTE": NOTE,
         }
@@ -361,3 +380,58 @@ def test_a_failed_plan_replaces_the_comment(tmp_path: Path) -> None:
     text = (tmp_path / "build" / "plans" / "staging.md").read_text()
     assert text.splitlines()[0] == plan_report.marker("staging")
     assert "[the run failed](https://github.example/runs/1)" in text
+
+
+def test_a_plan_that_a_check_refused_stays_below_the_failure(tmp_path: Path) -> None:
+    script = step_script("plan.yml", "Put the failure in the plan's place")
+    environment = {"PATH": os.environ["PATH"], "ENVIRONMENT": "dev", "RUN": "https://github.example/runs/1"}
+    file = tmp_path / "build" / "plans" / "dev.md"
+    file.parent.mkdir(parents=True)
+    plan = plan_report.render(files.load("another-source"), "dev")
+    file.write_text(plan)
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=True)
+    text = file.read_text()
+    assert text.startswith(f"{plan_report.marker('dev')}\n## Terraform plan: `dev`\n\n**No plan to apply: ")
+    assert text.rstrip().endswith(plan.rstrip())
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 1), (2, 2), (3, 0)])
+def test_a_danger_that_nobody_accepts_is_commented_and_then_refused(
+    tmp_path: Path, code: int, ends: int
+) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@" > called\ncp build/description.md given\nexit {code}\n')
+    python.chmod(0o755)
+    description = 'accept-danger: object-lock a.b "it\'s $HOME" `id`'
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "dev",
+        "DESCRIPTION": description,
+        "RUN": "https://github.example/runs/1",
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+    }
+    script = step_script("plan.yml", "Plan")
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script], cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == ends
+    assert (tmp_path / "given").read_text() == description
+    called = (tmp_path / "called").read_text()
+    assert "--fail-on danger --accept build/description.md --link https://github.example/runs/1" in called
+    refused = tmp_path / "output"
+    assert (refused.exists() and refused.read_text() == "refused=true\n") is (code == 3)
+    (last,) = [
+        step for _, step in steps("plan.yml") if step.get("name") == "Refuse a danger that nobody accepts"
+    ]
+    assert last["if"] == "steps.plan.outputs.refused == 'true'"
+    assert "exit 3" in last["run"]
+
+
+def test_one_label_is_the_worst_verdict_of_the_environments(tmp_path: Path) -> None:
+    comments = Comments(tmp_path)
+    comments.store.write_text("[]")
+    plans = {name: plan_report.render(files.load("nothing"), name) for name in ("dev", "prod")}
+    for name, label in (("code", "review"), ("object-lock", "danger"), ("nothing", "safe")):
+        comments.run(plans | {"prod": plan_report.render(files.load(name), "prod")})
+        assert json.loads((tmp_path / "labels.json").read_text()) == [f"plan: {label}"]
