@@ -18,7 +18,7 @@ from tests.plans import files
 from tests.plans.variants import DANGEROUS, SAFE
 
 NO_CHANGES: Final = "No changes."
-FOLDED: Final = re.compile(r"<details>(?:(?!<details>).)*?</details>", re.DOTALL)
+FOLDED: Final = re.compile(r"^ *<details>(?:(?!^ *<details>).)*?^ *</details>$", re.DOTALL | re.MULTILINE)
 HEAD: Final = (
     "| Plan | This report | Lines | tfcmt shows | dflook shows | Folded lines |\n|---|---|---|---|---|---|"
 )
