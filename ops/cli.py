@@ -64,8 +64,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     epilog="AS_ROLE=ROLE runs a command as a role: docs/local.md. Exit codes: 0 done; 1 failed, or something "
-    "is left; 2 wrong usage; 3 refused by --fail-on; 130 interrupted (143 by SIGTERM). docs/operations.md says "
-    "more.",
+    "is left; 2 wrong usage; 3 refused by --fail-on; 130 interrupted (143 by SIGTERM). docs/operations.md "
+    "says more.",
 )
 for module in (deploy, plan_report, dlq, replay, reconcile, pause, customer, local, chaos, bundles, api):
     module.register(app)

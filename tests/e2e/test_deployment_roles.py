@@ -98,7 +98,7 @@ def synthesised(pipeline: Pipeline, part: str, place: Place, settings: Mapping[s
     return workspace
 
 
-def planned(workspace: Workspace, **options: bool) -> SavedPlan:
+def planned(workspace: Workspace, **options: Any) -> SavedPlan:
     return plan_stack(workspace, stack_name(ENVIRONMENT), ENVIRONMENT, Steps(Console(quiet=True)), **options)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from ops import plan_report
-from tests.e2e.conftest import SETTINGS
 from tests.e2e.pipeline import Pipeline
 from tests.plans import files
 from tests.plans.maker import Maker
@@ -17,7 +16,7 @@ from tests.plans.variants import VARIANTS
 
 @pytest.fixture(scope="module")
 def maker(pipeline: Pipeline) -> Maker:
-    return Maker(pipeline.deployment, SETTINGS)
+    return Maker(pipeline.deployment, pipeline.deployment.settings)
 
 
 def found(plan: dict[str, Any]) -> set[tuple[str, str, str]]:

@@ -64,7 +64,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     made = Account(tmp_path)
 
     @contextmanager
-    def workspace() -> Iterator[None]:
+    def workspace(_environment: str | None = None) -> Iterator[None]:
         yield None
 
     def apply(planned: FakePlanned, _steps: object) -> None:

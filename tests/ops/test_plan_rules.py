@@ -316,6 +316,13 @@ def test_access_unknown_until_the_apply() -> None:
     }
 
 
+def test_boundary_lost() -> None:
+    lost = found("boundary-off", "boundary-lost")
+    roles = ("audit", "billing", "payments", "redrive", "redrive_schedule")
+    assert set(lost) == {f"aws_iam_role.{name}_role" for name in roles}
+    assert all(what.startswith("it has no permissions boundary, was `") for (what,) in lost.values())
+
+
 def test_key_changed() -> None:
     assert found("key-on", "key-changed") == {"aws_kms_key.key": ["a customer managed key is turned on"]}
     assert found("key-removed", "key-changed") == {"aws_kms_key.key": ["the key is disabled"]}

@@ -24,6 +24,7 @@ RULES: Final = (
     Rule("alarm-lost", Level.DANGER, effort.alarm_lost),
     Rule("access-widened", Level.DANGER, access.access_widened),
     Rule("access-refused", Level.DANGER, access.access_refused),
+    Rule("boundary-lost", Level.DANGER, protection.boundary_lost),
     Rule("key-changed", Level.DANGER, protection.key_changed),
     Rule("encryption-off", Level.DANGER, protection.encryption_off),
     Rule("protection-off", Level.DANGER, protection.protection_off),

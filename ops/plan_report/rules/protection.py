@@ -11,6 +11,7 @@ from ops.plan_report.deliveries import BUS
 from ops.plan_report.findings import Hit
 from ops.plan_report.plan import Plan, Resource
 from ops.plan_report.rules.data import ARCHIVE, BUCKET, FUNCTION, KEY, LOGS, QUEUE, SECRET, TABLE
+from ops.plan_report.text import value
 
 ENCRYPTION: Final = "aws_s3_bucket_server_side_encryption_configuration"
 PUBLIC_ACCESS: Final = "aws_s3_bucket_public_access_block"
@@ -95,6 +96,22 @@ def protection_off(plan: Plan) -> Iterator[Hit]:
                 "it can be deleted with its data: deletion protection is off",
                 "the next plan that replaces or removes it deletes the data",
                 "turn deletion_protection on again after the change that needs it",
+            )
+
+
+def boundary_lost(plan: Plan) -> Iterator[Hit]:
+    """A role loses its permissions boundary, or gets another one."""
+    for role in plan.changing("aws_iam_role"):
+        before, after = role.sides("permissions_boundary")
+        if role.change is ChangeKind.UPDATE and isinstance(before, str) and before and before != after:
+            what = (
+                "it has no permissions boundary" if after in (ABSENT, "") else f"its boundary: {value(after)}"
+            )
+            yield Hit(
+                role.address,
+                f"{what}, was {value(before)}",
+                "the role can be given any right, by whoever may write its policy",
+                "keep the boundary that docs/github.md sets up",
             )
 
 
