@@ -27,7 +27,7 @@ from ops.commands import (
     replay,
 )
 from ops.console import print_error, print_line
-from ops.errors import OperatorError
+from ops.errors import DeniedError, OperatorError
 
 NAME: Final = "huntaze-stripe"
 # The panels of `--help`, in the order in which somebody needs the commands; others go to the last one.
@@ -129,7 +129,7 @@ def _exit_code(error: BaseException) -> int | None:
         print_error("interrupted")
         return signals.INTERRUPTED
     if isinstance(error, OperatorError):
-        print_error(f"error: {error}")
+        print_error(f"error: {error.naming(_called()) if isinstance(error, DeniedError) else error}")
         return signals.USAGE if error.usage else signals.FAILED
     problem = _problem(error) if isinstance(error, OSError) else None
     if problem is None:
@@ -137,6 +137,18 @@ def _exit_code(error: BaseException) -> int | None:
     _drop_output()
     print_error(f"error: {problem}")
     return signals.FAILED
+
+
+def _called() -> str:
+    """Return the command that was called, in quotes: its words without arguments and options."""
+    command: Any = command_line()
+    words = [NAME]
+    for word in sys.argv[1:]:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        words.append(word)
+    return f"`{' '.join(words)}`"
 
 
 def _problem(error: OSError) -> str | None:

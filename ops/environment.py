@@ -32,6 +32,7 @@ from infra.errors import InfraError
 from infra.names import PROJECT
 from infra.settings import Settings
 from ops import addresses, as_role
+from ops.denials import denied
 from ops.errors import NO_CREDENTIALS, OperatorError
 
 # People wait for these calls: an endpoint that does not answer is reported within half a minute.
@@ -52,7 +53,6 @@ CREDENTIALS_CODES: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-DENIED_CODES: Final = frozenset({"AccessDenied", "AccessDeniedException", "403", "Forbidden"})
 MISSING_CODES: Final = frozenset(
     {
         "404",
@@ -239,7 +239,8 @@ def aws_errors(what: str) -> Iterator[None]:
     Raises
     ------
     OperatorError
-        With the next step. It holds AWS's own message only if that names nothing but resources.
+        With the next step; a `DeniedError` if a right is missing. It holds AWS's own message only if that
+        names nothing but resources.
     """
     try:
         yield
@@ -258,7 +259,7 @@ def aws_errors(what: str) -> Iterator[None]:
             f"no TLS connection to AWS ({_line(error)}): check AWS_CA_BUNDLE and AWS_ENDPOINT_URL"
         ) from error
     except ClientError as error:
-        raise OperatorError(_explained(what, error)) from error
+        raise denied(what, error) or OperatorError(_explained(what, error)) from error
     except BotoCoreError as error:
         raise OperatorError(
             f"the request for {what} failed ({_line(error)}): check the network, then repeat the command"
@@ -276,8 +277,6 @@ def _explained(what: str, error: ClientError) -> str:
     code, message = details.get("Code", "an error"), _line(details.get("Message", ""))
     if code in CREDENTIALS_CODES:
         return f"AWS refused the credentials ({code}): log in again, then repeat the command"
-    if code in DENIED_CODES:
-        return f"AWS denied {what} ({code}): ask for the permission {error.operation_name}"
     if code in MISSING_CODES:
         return f"{what} does not exist ({code}): check --env and the account, or deploy the environment first"
     return f"AWS refused {what} ({code}: {message})"

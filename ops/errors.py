@@ -21,3 +21,25 @@ class OperatorError(Exception):
     def __init__(self, message: str, *, usage: bool = False) -> None:
         super().__init__(message)
         self.usage = usage
+
+
+class DeniedError(OperatorError):
+    """AWS denied a call.
+
+    Parameters
+    ----------
+    what
+        What was requested.
+    needed
+        The right that the caller lacks.
+    """
+
+    def __init__(self, what: str, code: str, needed: str) -> None:
+        self._what, self._code, self._needed = what, code, needed
+        super().__init__(self.naming("the command"))
+
+    def naming(self, command: str) -> str:
+        """Return the message with the name of the command that was denied."""
+        return (
+            f"AWS denied {self._what} ({self._code}): {command} needs {self._needed}; see docs/permissions.md"
+        )

@@ -18,6 +18,7 @@ from functions.ledger.connection import connect
 from functions.ledger.reader import KnownEvents, LedgerReader, whole
 from functions.shared import names, telemetry
 from functions.shared.errors import ConfigurationError, EventError
+from ops import denials
 from ops.environment import Environment
 from ops.errors import OperatorError
 
@@ -216,6 +217,6 @@ def _by_type(rows: Iterable[tuple[str, ...]]) -> EventsByType:
 
 
 def _unreadable(error: EventError) -> OperatorError:
-    return OperatorError(
+    return denials.cause("the ledger bucket", error) or OperatorError(
         f"can't read the ledger: {error.reason}; check the credentials and --env, or export DATABASE_URL"
     )

@@ -15,7 +15,7 @@ from functions.shared import names
 from functions.shared.errors import ConfigurationError, EventError
 from functions.stripe_api import client
 from functions.stripe_api.client import StripeApi
-from ops import records
+from ops import denials, records
 from ops.console import plural
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
@@ -136,7 +136,9 @@ class Comparison:
                     )
             except EventError as error:
                 counts = f"{findings.summary()}, {findings.healed_count} sent"
-                raise OperatorError(f"{error.reason}; {counts}: repeat the command") from error
+                raise denials.cause(f"to go on ({counts})", error) or OperatorError(
+                    f"{error.reason}; {counts}: repeat the command"
+                ) from error
             step.note = findings.summary()
         return findings
 

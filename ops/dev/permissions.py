@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ops import ROOT
 from ops.console import print_line
+from ops.dev import command_rights
 from ops.dev.synthesised import synthesised
 from ops.local.variants import ALL, VARIANTS
 
@@ -214,7 +215,8 @@ class _Reader:
 def _page(statements: Sequence[Granted]) -> str:
     roles = [each for each in statements if not each.principal]
     others = [each for each in statements if each.principal]
-    return "\n".join([*_INTRODUCTION, *_roles(roles), *_OTHERS, *_resources(others), *_last(), ""])
+    commands = ("", *command_rights.section(ENVIRONMENT))
+    return "\n".join([*_INTRODUCTION, *_roles(roles), *_OTHERS, *_resources(others), *commands, *_last(), ""])
 
 
 _INTRODUCTION: Final = (
@@ -299,7 +301,7 @@ def _last() -> Iterator[str]:
         "| Statement | Action or service | Why it stays |",
         "|---|---|---|",
     )
-    for (sid, action), reason in sorted(NOT_EXERCISED.items()):
+    for (sid, action), reason in sorted({**NOT_EXERCISED, **command_rights.NOT_EXERCISED}.items()):
         yield f"| `{sid}` | `{action}` | {reason} |"
 
 

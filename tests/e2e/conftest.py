@@ -10,14 +10,15 @@ import pytest
 from rich.console import Console
 
 from ops.local import drive, variants
-from ops.local.deployment import EVENT_SOURCE, deploy, shell_exports
+from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, deploy, shell_exports
 from ops.local.folder import run_folder
 from ops.local.observer import Observer
 from ops.local.services import running_services
 from ops.progress import Steps
 from ops.reference.stripe import ReferenceStripe
-from tests.e2e.pipeline import Command, Pipeline
-from tests.ops.command import run
+from tests.e2e.operators import operators
+from tests.e2e.pipeline import KEY, Command, Pipeline
+from tests.ops.command import Done, run
 
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25
@@ -30,7 +31,8 @@ def pipeline() -> Iterator[Pipeline]:
         drive.register_source(services.aws, EVENT_SOURCE)
         settings = variants.settings(variants.ALL, services.aws)
         deployment = deploy(services, Steps(Console(quiet=True)), settings)
-        yield Pipeline(deployment, Observer(services, deployment.outputs, since=time.time() * 1000))
+        observer = Observer(services, deployment.outputs, since=time.time() * 1000)
+        yield Pipeline(deployment, observer, operators(services.aws, ENVIRONMENT, EVENT_SOURCE, KEY))
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
-    """Run commands with the exports of a kept run, without the waiting times for young events."""
+    """Run commands with their rights and the exports of a kept run, and without waiting for young events."""
     for name, value in shell_exports(pipeline.deployment).items():
         monkeypatch.setenv(name, value)
     # Stripe's key comes from the deployed secret.
@@ -62,18 +64,32 @@ def command(
     monkeypatch.setattr("ops.replay.archive.LATENESS", timedelta(0))
     monkeypatch.setattr("ops.commands.reconcile.GRACE", timedelta(0))
     monkeypatch.setattr("ops.replay.replays.POLL_SECONDS", 0.1)
-    return lambda *arguments: run([*arguments], monkeypatch, capsys)
+    return _with_its_rights(pipeline, monkeypatch, capsys)
 
 
 @pytest.fixture
 def dlq(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `dlq` commands with the exports of a kept run."""
+    """Run `dlq` commands with their rights and the exports of a kept run."""
     for name, value in shell_exports(pipeline.deployment).items():
         monkeypatch.setenv(name, value)
-    return lambda *arguments: run(["dlq", *arguments], monkeypatch, capsys)
+    of_any = _with_its_rights(pipeline, monkeypatch, capsys)
+    return lambda *arguments: of_any("dlq", *arguments)
+
+
+def _with_its_rights(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Run each command under a role that has the rights of the command, and no other."""
+
+    def command(*arguments: str) -> Done:
+        for name, value in pipeline.operators.variables(arguments).items():
+            monkeypatch.setenv(name, value)
+        return run([*arguments], monkeypatch, capsys)
+
+    return command
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run last what looks at the calls of all tests, and then what destroys everything."""
-    last = ("test_permissions.py", "test_deployment_roles.py")
+    last = ("test_permissions.py", "test_command_rights.py", "test_deployment_roles.py")
     items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)

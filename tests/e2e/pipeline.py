@@ -25,12 +25,16 @@ from ops.local.deployment import EVENT_SOURCE, Deployment, shell_exports
 from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.local.observations import FinishedEvent, ParkedMessage
 from ops.local.observer import Observer
+from tests.e2e.operators import Operators
 from tests.ops.command import Done
 
 Command = Callable[..., Done]
 DEADLINE_SECONDS = 60.0
 POLL_SECONDS = 0.25
 PAYMENTS_RULE = "huntaze-stripe-payments-dev"
+KEY = "alias/huntaze-stripe-events-dev"
+# Commands that run Terraform, which has rights of its own.
+OF_TERRAFORM = ("plan", "deploy", "destroy")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Pipeline:
 
     deployment: Deployment
     observer: Observer
+    operators: Operators
 
     def drive(self, *envelopes: dict[str, Any]) -> tuple[Row, ...]:
         """Put the envelopes on the bus and wait until each delivery is accounted for."""
@@ -155,11 +160,13 @@ def ledger_records(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
 
 
 def run_ops(pipeline: Pipeline, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, with its rights, or with all where it runs Terraform."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME")}
+    rights = {} if arguments[0] in OF_TERRAFORM else pipeline.operators.variables(arguments)
     return subprocess.run(
         [sys.executable, "-m", "ops", *arguments],
         cwd=ROOT,
-        env=kept | shell_exports(pipeline.deployment) | settings,
+        env=kept | shell_exports(pipeline.deployment) | rights | settings,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from infra.forgotten import FILE
 from ops import adoption
 from ops.local.deployment import shell_exports
 from ops.terraform import Terraform, TerraformError
+from tests.e2e.operators import Operators
 from tests.e2e.pipeline import Pipeline
 
 QUEUES = ("payments_dlq", "billing_dlq", "audit_dlq")
@@ -109,9 +111,15 @@ def waiting(
     old.destroy()
 
 
+@pytest.fixture(scope="module")
+def operators(pipeline: Pipeline) -> Operators:
+    """Who may adopt the queues, which have names of their own."""
+    return Operators(pipeline.operators.aws, replace(pipeline.operators.place, environment="old"))
+
+
 @pytest.fixture(autouse=True)
-def exports(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in shell_exports(pipeline.deployment).items():
+def exports(pipeline: Pipeline, operators: Operators, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (shell_exports(pipeline.deployment) | operators.variables(("adopt",))).items():
         monkeypatch.setenv(name, value)
 
 

@@ -57,6 +57,7 @@ def test_events_that_failed_in_each_way_are_shown_and_redriven(pipeline: Pipelin
     wait_for(lambda: len(shown()) == len(kinds), "the commands see three messages")
     assert {message["event_id"]: message["kind"] for message in shown()} == kinds
     assert PLANTED in dlq("show", "--reveal", "--event-id", "evt_e2eDlqParked").out
+    assert json.loads(dlq("list", "--queue", "payments-dlq", "--json").out)["letters"] == len(kinds)
     done = dlq("redrive", "--queue", "payments-dlq", "--yes", "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["outcomes"]["applied"] == len(kinds)

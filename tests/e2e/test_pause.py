@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from functions.shared.names import HANDLERS
 from ops import ROOT
 from ops.switches import SWITCHES, TAG
 from tests.e2e.pipeline import Pipeline, run_ops
 
 
-def status(pipeline: Pipeline) -> dict[str, Any]:
-    done = run_ops(pipeline, "pause", "--status", "--env", "dev", "--json")
+def status(pipeline: Pipeline, command: str = "pause") -> dict[str, Any]:
+    done = run_ops(pipeline, command, "--status", "--env", "dev", "--json")
     assert done.returncode == 0, done.stderr
     return {each["part"]: each for each in json.loads(done.stdout)}
 
@@ -35,3 +36,13 @@ def test_the_next_deploy_resumes_every_part_and_its_plan_shows_it(pipeline: Pipe
     done = run_ops(pipeline, "deploy", "--env", "dev", "--yes")
     assert done.returncode == 0, done.stderr
     assert status(pipeline) == before
+
+
+def test_resume_starts_every_part_and_says_what_to_replay(pipeline: Pipeline) -> None:
+    before = status(pipeline)
+    assert run_ops(pipeline, "pause", *SWITCHES, "--env", "dev", "--yes").returncode == 0
+    done = run_ops(pipeline, "resume", *SWITCHES, "--env", "dev", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    replays = {each["part"]: each["replay"] for each in json.loads(done.stdout)}
+    assert [part for part, replay in replays.items() if replay] == list(HANDLERS)
+    assert status(pipeline, "resume") == before

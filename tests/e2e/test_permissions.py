@@ -22,11 +22,10 @@ from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE
 from ops.local.observations import RefusedCall
 from ops.local.observer import decided_calls, refused_calls
-from tests.e2e.pipeline import Pipeline, fresh, sample, target_gone, wait_for
+from tests.e2e.pipeline import KEY, Pipeline, fresh, sample, target_gone, wait_for
 from tests.emulator.roles import EVERYTHING, role, session
 
 ACCOUNT = "000000000000"
-KEY = "alias/huntaze-stripe-events-dev"
 # One event for each rule: a payment, a subscription, and one that no handler takes.
 EVENT_OF_RULE = {
     "huntaze-stripe-payments-dev": "payment_intent.succeeded",

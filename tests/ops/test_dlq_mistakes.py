@@ -69,7 +69,12 @@ def refusals() -> Iterator[dict[str, str]]:
             1,
             "AWS refused the credentials (ExpiredTokenException): log in",
         ),
-        ("", {"AWS_ENDPOINT_URL": "{denied}"}, 1, "ask for the permission GetQueueUrl"),
+        (
+            "",
+            {"AWS_ENDPOINT_URL": "{denied}"},
+            1,
+            "needs the permission for GetQueueUrl; see docs/permissions.md",
+        ),
         ("", {"AWS_ENDPOINT_URL": "foo"}, 2, "AWS_ENDPOINT_URL='foo': expected a URL such as"),
         ("", {"AWS_ENDPOINT_URL": "http://127.0.0.1:99999"}, 2, "127.0.0.1:99999': expected a URL"),
         ("", {"AWS_ENDPOINT_URL": "http://[::1"}, 2, "AWS_ENDPOINT_URL='http://[::1': expected a URL"),

@@ -159,8 +159,8 @@ def test_what_may_not_be_looked_at_is_a_warning_that_names_the_right() -> None:
     lines = found(denied, RESERVING)
     assert [finding.fatal for finding in lines] == [False, False]
     assert "the Lambda quota was not checked" in lines[0].text
-    assert "ask for the permission GetAccountSettings" in lines[0].text
-    assert "ask for the permission DescribeEventSource" in lines[1].text
+    assert "the permission for GetAccountSettings" in lines[0].text
+    assert "the permission for DescribeEventSource" in lines[1].text
 
 
 def test_unconfirmed_subscribers_are_reported() -> None:

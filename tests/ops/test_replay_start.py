@@ -158,7 +158,7 @@ def test_another_persons_replay_of_the_same_second_is_not_ours(
 
 def test_refusal_is_reported_as_one_and_nothing_is_looked_for(bridge: EventBridge) -> None:
     bridge.answers = ["AccessDeniedException"]
-    with pytest.raises(OperatorError, match="ask for the permission StartReplay"):
+    with pytest.raises(OperatorError, match="the permission for StartReplay"):
         start(bridge)
     assert bridge.asked == ["StartReplay"]
 

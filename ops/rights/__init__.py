@@ -1,0 +1,251 @@
+"""What each command asks of AWS: the statements of a role that may run the command and do nothing else.
+
+End-to-end tests run each command under exactly its statements, and find a call for each action.
+`docs/permissions.md` shows them; the rights of Terraform, which some commands run, are in docs/github.md.
+
+Source: Service Authorization Reference (actions, resource types and condition keys).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from functions.shared import names
+from infra.resources.policy import Statement
+from ops.preflight import FUNCTIONS
+from ops.rights.place import Place
+
+__all__ = ["KEY_STATEMENTS", "WHY", "Place", "of_commands", "without_options"]
+
+Statements = tuple[Statement, ...]
+
+# Why each statement is there.
+WHY: Final[Mapping[str, str]] = {
+    "CancelReplay": "Cancels the replay, if it still runs",
+    "ChangeMapping": "Disables or enables the mapping by which the audit reads its queue",
+    "ChangeSchedules": "Disables or enables a schedule; UpdateSchedule writes it whole",
+    "CheckLocks": "Refuses before any change if a lock forbids one",
+    "CheckLocksOfObjects": "The same, where the bucket can lock objects",
+    "CheckNetwork": "Refuses subnets of the audit function that do not reach S3, Secrets Manager or SQS",
+    "CheckQuota": "Refuses reserved executions beyond the account's quota",
+    "CheckReserved": "Knows what the functions reserve already",
+    "CheckSource": "Refuses a name that is no event source, or one with a bus of somebody else",
+    "CheckSubscribers": "Warns of addresses that have not confirmed",
+    "CountRecords": "Counts what the handlers have applied",
+    "CountWaiting": "Tells how many events are on their way to the ledger",
+    "DeleteMessages": "Deletes what is settled or saved",
+    "DescribeReplays": "Shows a replay",
+    "DescribeRules": "Finds the rules that it names",
+    "EraseHashes": "Removes the hashes of bodies from the items of objects",
+    "EraseVersions": "Deletes the versions that hold the values",
+    "FindArchives": "Finds the archives of the bus",
+    "FindQueues": "Looks which queues exist and are not in the Terraform state",
+    "InvokeHandlers": "Sends an event to its handler",
+    "ListArchives": "Finds the archives of the bus; the list has no resource",
+    "ListLedger": "Finds the ledger's objects, unless `DATABASE_URL` is exported",
+    "ListMappings": "Finds the mapping; the list has no resource",
+    "ListReplays": "Finds earlier replays, and AWS's time; the list has no resource",
+    "ListVersions": "Finds every version of the ledger's objects",
+    "LookIntoQueues": "Finds the queues, counts and reads messages, and releases them",
+    "PassRole": "UpdateSchedule names the schedule's role again",
+    "PauseRules": "Disables a rule, and writes down since when",
+    "ReadDatabaseSecret": "Finds PostgreSQL, unless `DATABASE_URL` is exported",
+    "ReadItems": "Reads the items of the customer's events",
+    "ReadLedger": "Reads the ledger, unless `DATABASE_URL` is exported",
+    "ReadRules": "Shows whether a rule is paused, and since when",
+    "ReadSchedules": "Shows whether a schedule is paused",
+    "ReadStripeSecret": "Asks Stripe, unless `STRIPE_SECRET_KEY` is exported",
+    "ReadVersions": "Reads every version of the ledger's objects",
+    "ReadWithKey": "Decrypts what it reads, and what it sends",
+    "ResumeRules": "Enables a rule, and removes its tag",
+    "RewriteLedger": "Writes objects without the values, unless somebody changed them meanwhile",
+    "SendToAudit": "Sends an event to the ledger",
+    "StartReplay": "Starts the replay of an archive to rules of the bus",
+    "WriteErasure": "Records who erased whom, when and why",
+    "WriteReplay": "Records who applied what again, when and why",
+    "WriteWithKey": "Encrypts what it writes or sends",
+}
+KEY_STATEMENTS: Final = ("ReadWithKey", "WriteWithKey")
+
+
+def of_commands(place: Place) -> dict[str, Statements]:
+    """Return the statements of each command that calls AWS beside Terraform, in the order of the page.
+
+    An option in a command's name needs more than the command without it; `--dry-run` never does.
+    """
+    return {
+        **_of_dead_letters(place),
+        **_of_replays(place),
+        **_of_reconcile(place),
+        **_of_switches(place),
+        **_of_customers(place),
+        **_of_deploys(place),
+    }
+
+
+def without_options(command: str) -> str:
+    """Return a command's own name: `replay start` of `replay start --force`."""
+    return command.partition(" --")[0]
+
+
+def _of_dead_letters(place: Place) -> dict[str, Statements]:
+    look = (_look_into_queues(place),)
+    delete = Statement("DeleteMessages", ["sqs:DeleteMessage"], place.dead_letter_queues)
+    return {
+        "dlq list": look,
+        "dlq show": look,
+        "dlq redrive": (
+            *look,
+            delete,
+            *_send_again(place),
+            *_key(place, "Decrypt"),
+            *_key(place, "GenerateDataKey"),
+        ),
+        "dlq purge": (*look, delete),
+    }
+
+
+def _of_replays(place: Place) -> dict[str, Statements]:
+    find = (
+        Statement("ListArchives", ["events:ListArchives"], ["*"]),
+        Statement("FindArchives", ["events:DescribeArchive"], place.archives),
+        Statement("ListReplays", ["events:ListReplays"], ["*"]),
+        Statement("DescribeReplays", ["events:DescribeReplay"], place.replays),
+    )
+    rules = place.rules(*names.HANDLERS, *(f"audit-{handler}" for handler in names.HANDLERS), "audit")
+    bus = place.arn("events", f"event-bus/{place.bus}")
+    start = (
+        *find,
+        Statement("DescribeRules", ["events:DescribeRule"], rules),
+        *_read_ledger(place),
+        Statement("CountRecords", ["dynamodb:BatchGetItem"], [place.table]),
+        Statement("StartReplay", ["events:StartReplay"], [*place.archives, bus, *place.replays]),
+        *_key(place, "Decrypt"),
+    )
+    record = Statement("WriteReplay", ["s3:PutObject"], [f"{place.ledger}/{names.REPLAYS_PREFIX}*"])
+    cancel = Statement("CancelReplay", ["events:CancelReplay"], place.replays)
+    return {
+        "replay start": start,
+        "replay start --force": (*start, record, *_key(place, "GenerateDataKey")),
+        "replay status": find,
+        "replay cancel": (find[-1], cancel),
+    }
+
+
+def _of_reconcile(place: Place) -> dict[str, Statements]:
+    compare = (
+        Statement(
+            "ReadStripeSecret", ["secretsmanager:GetSecretValue"], [place.secret(names.STRIPE_SECRET_KEY)]
+        ),
+        *_read_ledger(place),
+        Statement("CountRecords", ["dynamodb:BatchGetItem"], [place.table]),
+        *_key(place, "Decrypt"),
+    )
+    heal = (*compare, *_send_again(place), *_key(place, "GenerateDataKey"))
+    return {"reconcile": compare, "reconcile --heal": heal}
+
+
+def _of_switches(place: Place) -> dict[str, Statements]:
+    rules = place.rules(*names.HANDLERS)
+    schedules = [place.arn("scheduler", f"schedule/default/{name}") for name in place.schedules]
+    status = (
+        Statement("ReadRules", ["events:DescribeRule", "events:ListTagsForResource"], rules),
+        Statement("ListMappings", ["lambda:ListEventSourceMappings"], ["*"]),
+        Statement("ReadSchedules", ["scheduler:GetSchedule"], schedules),
+    )
+    change = (
+        Statement(
+            "ChangeMapping",
+            ["lambda:UpdateEventSourceMapping"],
+            [place.arn("lambda", "event-source-mapping:*")],
+            condition={"ArnEquals": {"lambda:FunctionArn": place.functions("audit")[0]}},
+        ),
+        Statement("ChangeSchedules", ["scheduler:UpdateSchedule"], schedules),
+        Statement(
+            "PassRole",
+            ["iam:PassRole"],
+            [f"arn:{place.partition}:iam::{place.account_id}:role/{name}" for name in place.schedules],
+            condition={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+        ),
+    )
+    pause = Statement("PauseRules", ["events:DisableRule", "events:TagResource"], rules)
+    resume = Statement("ResumeRules", ["events:EnableRule", "events:UntagResource"], rules)
+    return {
+        "pause --status": status,
+        "resume --status": status,
+        "pause": (*status, pause, *change),
+        "resume": (*status, resume, *change),
+    }
+
+
+def _of_customers(place: Place) -> dict[str, Statements]:
+    objects = [f"{place.ledger}/{names.LEDGER_PREFIX}*"]
+    export = (
+        _look_into_queues(place),
+        Statement("CountWaiting", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], [place.audit_queue]),
+        Statement("ListVersions", ["s3:ListBucketVersions"], [place.ledger]),
+        Statement("ReadVersions", ["s3:GetObjectVersion"], objects),
+        Statement(
+            "ReadDatabaseSecret", ["secretsmanager:GetSecretValue"], [place.secret(names.DATABASE_URL)]
+        ),
+        Statement("ReadItems", ["dynamodb:BatchGetItem"], [place.table]),
+        *_key(place, "Decrypt"),
+    )
+    erase = (
+        *export,
+        Statement("CheckLocks", ["s3:GetBucketObjectLockConfiguration"], [place.ledger]),
+        Statement("CheckLocksOfObjects", ["s3:GetObjectLegalHold", "s3:GetObjectRetention"], objects),
+        Statement("WriteErasure", ["s3:PutObject"], [f"{place.ledger}/{names.ERASURES_PREFIX}*"]),
+        Statement("RewriteLedger", ["s3:GetObject", "s3:PutObject"], objects),
+        Statement("EraseVersions", ["s3:DeleteObjectVersion"], objects),
+        Statement("EraseHashes", ["dynamodb:UpdateItem"], [place.table]),
+        *_key(place, "GenerateDataKey"),
+    )
+    purge = Statement("DeleteMessages", ["sqs:DeleteMessage"], place.dead_letter_queues)
+    return {
+        "customer export": export,
+        "customer erase": erase,
+        "customer erase --parked": (*erase, purge),
+    }
+
+
+def _of_deploys(place: Place) -> dict[str, Statements]:
+    network = ["ec2:DescribeRouteTables", "ec2:DescribeSubnets", "ec2:DescribeVpcEndpoints"]
+    topic = place.arn("sns", place.name("alerts"))
+    check = (
+        Statement("CheckQuota", ["lambda:GetAccountSettings"], ["*"]),
+        Statement("CheckReserved", ["lambda:GetFunctionConcurrency"], place.functions(*FUNCTIONS.values())),
+        Statement("CheckSource", ["events:DescribeEventSource"], [place.source]),
+        Statement("CheckNetwork", network, ["*"]),
+        Statement("CheckSubscribers", ["sns:ListSubscriptionsByTopic"], [topic]),
+    )
+    every = [place.audit_queue, *place.dead_letter_queues]
+    return {"plan": check, "deploy": check, "adopt": (Statement("FindQueues", ["sqs:GetQueueUrl"], every),)}
+
+
+def _look_into_queues(place: Place) -> Statement:
+    actions = ("ChangeMessageVisibility", "GetQueueAttributes", "GetQueueUrl", "ReceiveMessage")
+    return Statement("LookIntoQueues", [f"sqs:{each}" for each in actions], place.dead_letter_queues)
+
+
+def _send_again(place: Place) -> Sequence[Statement]:
+    """To the handlers and to the audit queue."""
+    invoke = ["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"]
+    return (
+        Statement("InvokeHandlers", invoke, place.functions(*names.HANDLERS)),
+        Statement("SendToAudit", ["sqs:GetQueueUrl", "sqs:SendMessage"], [place.audit_queue]),
+    )
+
+
+def _read_ledger(place: Place) -> Sequence[Statement]:
+    return (
+        Statement("ListLedger", ["s3:ListBucket"], [place.ledger]),
+        Statement("ReadLedger", ["s3:GetObject"], [f"{place.ledger}/{names.LEDGER_PREFIX}*"]),
+    )
+
+
+def _key(place: Place, action: str) -> Sequence[Statement]:
+    """Return the right on the key that encrypts queues, table, ledger and secrets, if there is one."""
+    sid = "ReadWithKey" if action == "Decrypt" else "WriteWithKey"
+    return (Statement(sid, [f"kms:{action}"], [place.key]),) if place.key else ()
