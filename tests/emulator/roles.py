@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+from infra.resources.policy import Statement, document
 from ops.local.clients import Aws, Credentials
 
 ACCOUNT = "000000000000"
 ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+OPERATOR = "operator-"
 SERVICES = ["lambda.amazonaws.com", "scheduler.amazonaws.com"]
 
 
@@ -31,6 +34,15 @@ def role(aws: Aws, name: str, *statements: dict[str, Any], trusted: str | None =
     if statements:
         iam.put_role_policy(RoleName=name, PolicyName="it", PolicyDocument=policy(*statements))
     return arn
+
+
+def operator(aws: Aws, name: str, statements: Iterable[Statement]) -> Credentials:
+    """Create the role operator-NAME with these statements alone; return the credentials of a session."""
+    iam, role_name = aws.client("iam"), f"{OPERATOR}{name}"
+    trusted = trust(AWS=f"arn:aws:iam::{ACCOUNT}:root")
+    arn = iam.create_role(RoleName=role_name, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+    iam.put_role_policy(RoleName=role_name, PolicyName="it", PolicyDocument=document(*statements))
+    return session(aws, arn).credentials
 
 
 def administrator(aws: Aws) -> None:

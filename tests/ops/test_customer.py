@@ -6,12 +6,12 @@ import gzip
 import itertools
 import json
 import os
-import re
 import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,22 @@ import pytest
 
 from functions.ledger.reader import LedgerReader
 from functions.shared import names
-from ops import ROOT
 from ops.customer import erasure
 from ops.customer.objects import FrozenError, LedgerObjects, Version
 from ops.ledger import PostgresLedger
 from ops.local.postgres import running_postgres
+from ops.local.services import REGION
+from ops.rights import Place, of_commands
 from tests.emulator import roles
 from tests.ops import customers
 from tests.ops.command import Done, run
+from tests.ops.conftest import SOURCE
 from tests.ops.customers import BUCKET, JENNY, MARK, PERSONAL, Customers, place, values
 from tests.ops.dead_letters import World
 
 Command = Callable[..., Done]
 WHY = ("--reason", "request 17 of 2026-11-20")
+PLACE = Place("dev", roles.ACCOUNT, REGION, SOURCE)
 
 
 @pytest.fixture(scope="module")
@@ -436,53 +439,54 @@ def test_a_message_that_others_take_meanwhile_is_reported(
 # Rights
 
 
-def rights(command: str) -> list[str]:
-    """The actions that docs/personal-data.md says a command needs."""
-    page = (ROOT / "docs" / "personal-data.md").read_text(encoding="utf-8")
-    cells = {
-        row: re.findall(r"`((?:[a-z0-9]+:)?[A-Z][A-Za-z]+)`", text)
-        for row, text in re.findall(r"^\| (`customer \w+`) \| (.*) \|$", page, re.MULTILINE)
-    }
-    words = cells["`customer export`"] + (cells["`customer erase`"] if command == "erase" else [])
-    found: list[str] = []
-    for word in words:
-        if word not in ("SELECT", "UPDATE"):
-            found.append(word if ":" in word else f"{found[-1].partition(':')[0]}:{word}")
-    return found
-
-
-# What STS answers everyone; without what a message stays hidden for two minutes, and nothing fails; and
-# what a conditional write needs at AWS (Amazon S3, "Conditional writes") but not at the embedded S3.
-UNNOTICED = {"sts:GetCallerIdentity", "sqs:ChangeMessageVisibility", "s3:GetObject"}
+# A right of `ops.rights`: the statement and the action.
+Right = tuple[str, str]
+# Without the first a message stays hidden for two minutes, and nothing fails; AWS asks for the second for a
+# conditional write (Amazon S3, "Conditional writes"), and the embedded S3 does not.
+UNNOTICED = {("LookIntoQueues", "sqs:ChangeMessageVisibility"), ("RewriteLedger", "s3:GetObject")}
 # In the order in which an erasure uses them.
-OF_CHANGES = ["s3:PutObject", "sqs:DeleteMessage", "s3:DeleteObjectVersion", "dynamodb:UpdateItem"]
+OF_CHANGES = [
+    ("WriteErasure", "s3:PutObject"),
+    ("DeleteMessages", "sqs:DeleteMessage"),
+    ("RewriteLedger", "s3:PutObject"),
+    ("EraseVersions", "s3:DeleteObjectVersion"),
+    ("EraseHashes", "dynamodb:UpdateItem"),
+]
 
 
-def test_the_documented_rights_are_enough_and_each_is_needed(
+def rights(command: str) -> list[Right]:
+    statements = of_commands(PLACE)[f"customer {command}"]
+    return [(statement.sid, action) for statement in statements for action in statement.actions]
+
+
+def test_the_rights_are_enough_and_each_is_needed(
     stores: Customers, customer: Command, person: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     stores.park(stores.envelopes["paid"])
     person.delenv("DATABASE_URL")
     stores.deployed(stores.database_url)
     number = itertools.count(1)
+    known = {each.sid: each for each in of_commands(PLACE)["customer erase --parked"]}
 
-    def run_with(actions: Iterable[str], *arguments: str) -> Done:
-        allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-        role = roles.role(stores.aws, f"operator-of-customers-{next(number)}", allowed)
-        for variable, value in roles.session(stores.aws, role).credentials.environment().items():
+    def run_with(some: Collection[Right], *arguments: str) -> Done:
+        statements = [
+            replace(known[sid], actions=[action for of, action in some if of == sid]) for sid in dict(some)
+        ]
+        name = f"customers-{next(number)}"
+        for variable, value in roles.operator(stores.aws, name, statements).environment().items():
             person.setenv(variable, value)
         return customer(*arguments)
 
-    def refusals(documented: list[str], *arguments: str) -> dict[str, str]:
+    def refusals(enough: list[Right], *arguments: str) -> dict[Right, str]:
         """What is said without each right."""
         found = {}
-        for action in sorted(set(documented) - UNNOTICED):
-            done = run_with([each for each in documented if each != action], *arguments)
+        for right in sorted(set(enough) - UNNOTICED):
+            done = run_with([each for each in enough if each != right], *arguments)
             if done.code:
-                found[action] = done.err
+                found[right] = done.err
         return found
 
-    reading, erasing = rights("export"), rights("erase")
+    reading, erasing = rights("export"), rights("erase --parked")
     assert len(reading) >= 10
     assert set(OF_CHANGES) <= set(erasing)
     output = ("--output", str(tmp_path / "x.json"), "--force")
@@ -493,20 +497,22 @@ def test_the_documented_rights_are_enough_and_each_is_needed(
     assert run_with(checking, *asked, "--dry-run").code == 0
     said = refusals(checking, *asked, "--dry-run")
     assert said.keys() == set(checking) - UNNOTICED
-    said |= refusals_in_order(erasing, lambda actions: run_with(actions, *asked, "--yes"))
+    said |= refusals_in_order(erasing, lambda some: run_with(some, *asked, "--yes"))
     assert run_with(erasing, *asked, "--yes").code == 0
     assert values(PERSONAL, stores.everything()) == []
-    for action, text in said.items():
-        assert text.splitlines()[-1].startswith("error: AWS denied "), (action, text)
+    for (_, action), text in said.items():
+        last = text.splitlines()[-1]
+        assert last.startswith("error: AWS denied "), text
+        assert f": `huntaze-stripe customer erase` needs {action} on arn:aws:" in last, text
 
 
-def refusals_in_order(erasing: list[str], erase: Callable[[list[str]], Done]) -> dict[str, str]:
+def refusals_in_order(erasing: list[Right], erase: Callable[[list[Right]], Done]) -> dict[Right, str]:
     """What an erasure says without each right to change something; each run continues the one before."""
     found = {}
-    for action in OF_CHANGES:
-        done = erase([each for each in erasing if each != action])
-        assert done.code == 1, action
-        found[action] = done.err
+    for right in OF_CHANGES:
+        done = erase([each for each in erasing if each != right])
+        assert done.code == 1, right
+        found[right] = done.err
     return found
 
 
