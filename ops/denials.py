@@ -28,9 +28,11 @@ CODES: Final = frozenset(
         "UnauthorizedOperation",
     }
 )
+# What AWS calls the policies of the caller's role.
+OWN_POLICY: Final = "identity-based policy"
 _MESSAGE: Final = re.compile(
     r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?"
-    r"(?: with (?P<denied>an explicit deny in an? [\w-]+(?: [\w-]+)?))?"
+    r"(?: with (?P<denied>an explicit deny in an? [\w-]+(?: [\w-]+)?)| because no (?P<kind>[\w -]+) allows)?"
 )
 
 
@@ -51,7 +53,11 @@ def denied(what: str, error: ClientError) -> DeniedError | None:
         # Not every service says which action; the operation is often its name.
         return DeniedError(what, code, f"the permission for {error.operation_name}")
     needed = found["action"] + (f" on {found['resource']}" if found["resource"] else "")
-    return DeniedError(what, code, f"{needed} without {found['denied']}" if found["denied"] else needed)
+    if found["denied"]:
+        needed += f" without {found['denied']}"
+    elif found["kind"] not in (None, OWN_POLICY):
+        needed += f" in a {found['kind']}"
+    return DeniedError(what, code, needed)
 
 
 def cause(what: str, error: EventError) -> DeniedError | None:

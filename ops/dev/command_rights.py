@@ -29,7 +29,8 @@ _INTRODUCTION: Final = (
     "- `dlq redrive --queue` of a handler's queue needs neither `SendToAudit` nor the key, and of an audit's",
     "  queue not `InvokeHandlers`.",
     "- Terraform, which `plan`, `deploy`, `destroy`, `adopt` and `bootstrap` run, has rights of its own:",
-    "  [github.md](github.md). Without one of those here, `plan` and `deploy` warn what they did not check.",
+    "  [deployment-roles.md](deployment-roles.md). Without one of those here, `plan` and `deploy` warn of",
+    "  what they did not check.",
     "- PostgreSQL: `replay start`, `reconcile` and `customer export` need `SELECT` on `stripe_event_ledger`,",
     "  `customer erase` also `UPDATE`.",
 )

@@ -1,7 +1,7 @@
 """What each command asks of AWS: the statements of a role that may run the command and do nothing else.
 
 End-to-end tests run each command under exactly its statements, and find a call for each action.
-`docs/permissions.md` shows them; the rights of Terraform, which some commands run, are in docs/github.md.
+`docs/permissions.md` shows them. Terraform, which some commands run, has those of `infra.deployment_roles`.
 
 Source: Service Authorization Reference (actions, resource types and condition keys).
 """
@@ -30,10 +30,10 @@ WHY: Final[Mapping[str, str]] = {
     "CheckNetwork": "Refuses subnets of the audit function that do not reach S3, Secrets Manager or SQS",
     "CheckQuota": "Refuses reserved executions beyond the account's quota",
     "CheckReserved": "Knows what the functions reserve already",
-    "CheckSource": "Refuses a name that is no event source, or one with a bus of somebody else",
+    "CheckSource": "Refuses a name without an event source, or one whose source has a bus of somebody else",
     "CheckSubscribers": "Warns of addresses that have not confirmed",
     "CountRecords": "Counts what the handlers have applied",
-    "CountWaiting": "Tells how many events are on their way to the ledger",
+    "CountWaiting": "Counts the events on their way to the ledger",
     "DeleteMessages": "Deletes what is settled or saved",
     "DescribeReplays": "Shows a replay",
     "DescribeRules": "Finds the rules that it names",

@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from ops import ROOT
+from ops.as_role import AS_ROLE
 from ops.local import drive
 from ops.local.accounting import Row
 from ops.local.deployment import EVENT_SOURCE, Deployment, shell_exports
@@ -160,9 +161,10 @@ def ledger_records(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
 
 
 def run_ops(pipeline: Pipeline, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own, with its rights, or with all where it runs Terraform."""
+    """Run a command in a process of its own, with its rights, or with all if it runs Terraform or AS_ROLE."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME")}
-    rights = {} if arguments[0] in OF_TERRAFORM else pipeline.operators.variables(arguments)
+    of_all = arguments[0] in OF_TERRAFORM or AS_ROLE in settings
+    rights = {} if of_all else pipeline.operators.variables(arguments)
     return subprocess.run(
         [sys.executable, "-m", "ops", *arguments],
         cwd=ROOT,

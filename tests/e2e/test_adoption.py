@@ -82,8 +82,8 @@ def stack(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Calla
         place: Path = folder / name
         place.mkdir(exist_ok=True)
         (place / "cdk.tf.json").write_text(json.dumps(document))
-        deployed = pipeline.deployment.terraform
-        terraform = Terraform.at(place, deployed.environment, folder / "scratch")
+        # Not as the deploy role, whose rights end at the environment's own names.
+        terraform = Terraform.at(place, pipeline.deployment.workspace.environment, folder / "scratch")
         terraform.init()
         return terraform
 

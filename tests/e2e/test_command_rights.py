@@ -43,8 +43,27 @@ def test_no_command_is_refused_and_each_action_is_needed(pipeline: Pipeline) -> 
         for statement in statements
         for action in statement.actions
     }
-    needed = {(command, sid, call["action"]) for command, call in calls for _, sid in call["needs"]}
+    needed = {(command, sid, call["action"]) for command, call in calls for _, sid, _ in call["needs"]}
     superfluous = sorted(one for one in wanted - needed if one[1:] not in NOT_EXERCISED)
     assert not superfluous, "take the action out of ops/rights, or write down why it stays"
     stale = sorted(one for one in needed if one[1:] in NOT_EXERCISED)
     assert not stale, "a call needs it: take it out of NOT_EXERCISED"
+
+
+def test_each_of_several_resources_of_a_statement_is_needed(pipeline: Pipeline) -> None:
+    commands = of_commands(pipeline.operators.place)
+    roles = {role_name(command) for command in commands}
+    used = {
+        (sid, part)
+        for call in decided_calls(pipeline.deployment.services.aws)
+        if call["caller"].rpartition("/")[2] in roles
+        for _, sid, part in call["needs"]
+    }
+    several = {
+        (statement.sid, resource)
+        for statements in commands.values()
+        for statement in statements
+        for resource in statement.resources
+        if len(statement.resources) > 1
+    }
+    assert sorted(several - used) == []

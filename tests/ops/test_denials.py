@@ -40,6 +40,12 @@ def message(code: str, text: str, operation: str = "ListObjectsV2") -> str | Non
             "s3:GetObject on arn:aws:s3:::b/k without an explicit deny in a resource-based policy",
         ),
         (
+            "AccessDenied",
+            f"User: {CALLER} is not authorized to perform: sqs:ReceiveMessage on resource: {QUEUE} "
+            "because no permissions boundary allows the sqs:ReceiveMessage action",
+            f"sqs:ReceiveMessage on {QUEUE} in a permissions boundary",
+        ),
+        (
             "UnauthorizedOperation",
             f"You are not authorized to perform this operation. User: {CALLER} is not authorized to perform: "
             "ec2:DescribeSubnets because no identity-based policy allows the ec2:DescribeSubnets action",
@@ -59,7 +65,7 @@ def test_message_names_what_aws_says(code: str, text: str, needed: str) -> None:
     assert message(code, text) == f"AWS denied it ({code}): `x` needs {needed}; see docs/permissions.md"
 
 
-def test_other_answers_are_no_denial() -> None:
+def test_another_answer_is_not_a_denial() -> None:
     assert message("ThrottlingException", f"{CALLER} is not authorized to perform: sqs:x") is None
 
 
