@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
-from infra.resources.policy import document
 from ops.local.clients import Aws
-from ops.rights import Place, Statements, of_commands
-from tests.emulator.roles import ACCOUNT, session, trust
+from ops.rights import Place, of_commands, without_options
+from tests.emulator.roles import ACCOUNT, OPERATOR, operator, session
 
-PREFIX = "operator-"
+COMMANDS: Final = tuple(of_commands(Place("dev", ACCOUNT, "eu-west-1", "bus")))
 
 
 @dataclass(frozen=True)
 class Operators:
-    """Give commands the credentials of a role with their rights; each role is created once.
+    """Give each command the credentials of a role with its rights; the role is created once.
 
     Parameters
     ----------
     aws
-        The embedded AWS, as somebody who may create roles.
+        The embedded AWS, with credentials that may create roles.
     """
 
     aws: Aws
@@ -30,18 +30,10 @@ class Operators:
     def variables(self, arguments: Iterable[str]) -> dict[str, str]:
         """Return the credentials for a command line, as environment variables."""
         command = command_of(list(arguments))
-        return self.session(command, of_commands(self.place)[command]).credentials.environment()
-
-    def session(self, name: str, statements: Statements) -> Aws:
-        """Return the embedded AWS for who has assumed a role with these statements alone."""
-        if name not in self._roles:
-            iam, role = self.aws.client("iam"), role_name(name)
-            trusted = trust(AWS=f"arn:aws:iam::{ACCOUNT}:root")
-            self._roles[name] = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trusted)["Role"][
-                "Arn"
-            ]
-            iam.put_role_policy(RoleName=role, PolicyName=role, PolicyDocument=document(*statements))
-        return session(self.aws, self._roles[name])
+        if command not in self._roles:
+            name = role_name(command).removeprefix(OPERATOR)
+            self._roles[command] = operator(self.aws, name, of_commands(self.place)[command])
+        return session(self.aws, self._roles[command]).credentials.environment()
 
 
 def operators(aws: Aws, environment: str, bus: str, key_alias: str) -> Operators:
@@ -52,7 +44,7 @@ def operators(aws: Aws, environment: str, bus: str, key_alias: str) -> Operators
 
 def role_name(command: str) -> str:
     """Return the name of a command's role."""
-    return PREFIX + command.replace(" --", "-").replace(" ", "-")
+    return OPERATOR + command.replace(" --", "-").replace(" ", "-")
 
 
 def command_of(arguments: list[str]) -> str:
@@ -66,9 +58,6 @@ def command_of(arguments: list[str]) -> str:
 
 
 def _is(command: str, arguments: list[str], options: set[str]) -> bool:
-    words, *option = command.split(" --")
-    length = len(words.split())
-    return arguments[:length] == words.split() and all(f"--{each}" in options for each in option)
-
-
-COMMANDS: Mapping[str, Statements] = of_commands(Place("dev", ACCOUNT, "eu-west-1", "bus"))
+    words = without_options(command).split()
+    wanted = {word for word in command.split() if word.startswith("--")}
+    return arguments[: len(words)] == words and wanted <= options

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from infra.resources.policy import Statement, document
+from infra.resources.policy import Statement
 from ops.local.clients import Aws, Credentials
 
 ACCOUNT = "000000000000"
@@ -36,13 +36,9 @@ def role(aws: Aws, name: str, *statements: dict[str, Any], trusted: str | None =
     return arn
 
 
-def operator(aws: Aws, name: str, statements: Iterable[Statement]) -> Credentials:
-    """Create the role operator-NAME with these statements alone; return the credentials of a session."""
-    iam, role_name = aws.client("iam"), f"{OPERATOR}{name}"
-    trusted = trust(AWS=f"arn:aws:iam::{ACCOUNT}:root")
-    arn = iam.create_role(RoleName=role_name, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
-    iam.put_role_policy(RoleName=role_name, PolicyName="it", PolicyDocument=document(*statements))
-    return session(aws, arn).credentials
+def operator(aws: Aws, name: str, statements: Iterable[Statement]) -> str:
+    """Create the role operator-NAME with these statements alone, and return its ARN."""
+    return role(aws, f"{OPERATOR}{name}", *(each.render() for each in statements))
 
 
 def administrator(aws: Aws) -> None:

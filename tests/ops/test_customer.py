@@ -473,7 +473,8 @@ def test_the_rights_are_enough_and_each_is_needed(
             replace(known[sid], actions=[action for of, action in some if of == sid]) for sid in dict(some)
         ]
         name = f"customers-{next(number)}"
-        for variable, value in roles.operator(stores.aws, name, statements).environment().items():
+        operated = roles.session(stores.aws, roles.operator(stores.aws, name, statements))
+        for variable, value in operated.credentials.environment().items():
             person.setenv(variable, value)
         return customer(*arguments)
 

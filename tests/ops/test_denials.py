@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from ops import denials
 from ops.local.services import REGION
 from ops.rights import Place, of_commands
-from tests.emulator.roles import ACCOUNT, operator
+from tests.emulator.roles import ACCOUNT, operator, session
 from tests.ops.command import run
 from tests.ops.conftest import SOURCE
 from tests.ops.dead_letters import World
@@ -95,7 +95,8 @@ def test_line_names_command_action_and_resource(
     ]
     without = [each for each in statements if each.actions]
     name = f"{command.replace(' ', '-')}-denied"
-    for variable, value in operator(world.aws, name, without).environment().items():
+    operated = session(world.aws, operator(world.aws, name, without))
+    for variable, value in operated.credentials.environment().items():
         person.setenv(variable, value)
     done = run([*command.split(), *arguments.split()], person, capsys)
     assert done.code == 1
