@@ -17,15 +17,27 @@ from tests.e2e.operators import role_name
 from tests.e2e.pipeline import Pipeline
 
 
+@pytest.fixture(scope="module")
+def closed_subnet(pipeline: Pipeline) -> str:
+    """A subnet from which nothing can be reached."""
+    ec2 = pipeline.deployment.services.aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet: str = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24")["Subnet"]["SubnetId"]
+    return subnet
+
+
 @pytest.mark.parametrize("command", ["plan", "deploy"])
 def test_checks_of_a_plan_look_at_everything(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, command: str
+    pipeline: Pipeline, closed_subnet: str, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
+    # From the deployment's own subnet a NAT gateway leads out, so that nobody asks for endpoints.
+    settings = {"AUDIT_SUBNET_IDS": closed_subnet, "PAYMENTS_RESERVED_CONCURRENCY": "1"}
     exports = shell_exports(pipeline.deployment) | pipeline.operators.variables([command])
-    for name, value in (exports | {"PAYMENTS_RESERVED_CONCURRENCY": "1"}).items():
+    for name, value in (exports | settings).items():
         monkeypatch.setenv(name, value)
     found = list(preflight.findings(environments.connect("dev"), makes_bus=False))
     assert [each.text for each in found if "was not checked" in each.text] == []
+    assert [closed_subnet in each.text for each in found if each.fatal] == [True]
 
 
 def test_no_command_is_refused_and_each_action_is_needed(pipeline: Pipeline) -> None:
@@ -48,22 +60,3 @@ def test_no_command_is_refused_and_each_action_is_needed(pipeline: Pipeline) -> 
     assert not superfluous, "take the action out of ops/rights, or write down why it stays"
     stale = sorted(one for one in needed if one[1:] in NOT_EXERCISED)
     assert not stale, "a call needs it: take it out of NOT_EXERCISED"
-
-
-def test_each_of_several_resources_of_a_statement_is_needed(pipeline: Pipeline) -> None:
-    commands = of_commands(pipeline.operators.place)
-    roles = {role_name(command) for command in commands}
-    used = {
-        (sid, part)
-        for call in decided_calls(pipeline.deployment.services.aws)
-        if call["caller"].rpartition("/")[2] in roles
-        for _, sid, part in call["needs"]
-    }
-    several = {
-        (statement.sid, resource)
-        for statements in commands.values()
-        for statement in statements
-        for resource in statement.resources
-        if len(statement.resources) > 1
-    }
-    assert sorted(several - used) == []

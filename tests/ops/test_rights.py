@@ -19,6 +19,7 @@ STATEMENTS = [statement for statements in COMMANDS.values() for statement in sta
 # They run Terraform, an embedded AWS, or neither, and make no call to AWS of their own.
 OWN_CALLS_NONE = {
     "bootstrap",
+    "plan-report",
     "destroy",
     "bundles",
     "chaos",
