@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ops.plan_report.policies import ANYONE, Right, UnreadableError, compare
+from ops.plan_report import policies
+from ops.plan_report.policies import Right, compare
+from ops.plan_report.policy_requests import ANYONE, UnreadableError
 
 pytestmark = pytest.mark.unit
 
@@ -158,3 +162,66 @@ def test_each_operator_that_is_tried_can_be_met(condition: dict[str, Any], met: 
         document(), document(grant("sqs:SendMessage", QUEUE, Condition=condition)), role="r"
     ).gained
     assert bool(gained) is met
+
+
+NAMES = {
+    "Action": ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:*", "sqs:Send*", "*"],
+    "Resource": [QUEUE, f"{QUEUE}-2", f"{QUEUE}*", "*"],
+}
+PRINCIPALS: list[Any] = ["*", SERVICE, {"AWS": "111122223333"}, {"AWS": "arn:aws:iam::111122223333:role/a"}]
+CONDITIONS: list[dict[str, Any]] = [
+    {},
+    FROM_RULE,
+    {"ArnLike": {"aws:SourceArn": "arn:aws:events:eu-west-1:000000000000:rule/*"}},
+    {"Bool": {"aws:SecureTransport": "false"}},
+    {"StringEquals": {"aws:SourceAccount": ["000000000000", "111122223333"]}},
+    {"StringNotEquals": {"aws:SourceAccount": "000000000000"}},
+    {"StringEquals": {"aws:SourceAccount": "000000000000"}, "Bool": {"aws:SecureTransport": "true"}},
+]
+statements_of = st.builds(
+    lambda effect, principal, action, resource, condition: {
+        "Effect": effect,
+        "Principal": principal,
+        "Action": action,
+        "Resource": resource,
+        **({"Condition": condition} if condition else {}),
+    },
+    st.sampled_from(["Allow", "Allow", "Deny"]),
+    st.sampled_from(PRINCIPALS),
+    *(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True) for names in NAMES.values()),
+    st.sampled_from(CONDITIONS),
+)
+documents_of = st.lists(statements_of, max_size=3).map(lambda found: document(*found))
+# Requests that know nothing of how the documents were taken apart.
+CALLERS = [EVENTS, "sns.amazonaws.com", "arn:aws:iam::111122223333:root", "arn:aws:iam::999999999999:role/z"]
+requests_of = st.tuples(
+    st.sampled_from(CALLERS),
+    st.sampled_from(["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:SendMore", "sqs:PurgeQueue"]),
+    st.sampled_from([QUEUE, f"{QUEUE}-2", f"{QUEUE}-3", "arn:aws:sqs:eu-west-1:000000000000:other"]),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "aws:sourcearn": st.sampled_from([RULE, f"{RULE}-2", "arn:aws:s3:::x"]),
+            "aws:securetransport": st.sampled_from(["true", "false"]),
+            "aws:sourceaccount": st.sampled_from(["000000000000", "111122223333", "222233334444"]),
+        },
+    ),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(documents_of, documents_of, requests_of)
+def test_no_request_has_another_answer_unless_a_right_is_named(
+    before: dict[str, Any], after: dict[str, Any], request: tuple[str, str, str, dict[str, str]]
+) -> None:
+    was, will_be = (policies._resource(each)(*request) for each in (before, after))
+    found = compare(before, after)
+    assert bool(found.gained) or will_be <= was
+    assert bool(found.lost) or will_be >= was
+
+
+@settings(max_examples=100, deadline=None)
+@given(documents_of)
+def test_a_document_has_the_rights_of_itself_in_another_order(one: dict[str, Any]) -> None:
+    found = compare(one, document(*reversed(one["Statement"]), *one["Statement"]))
+    assert found.gained == found.lost == ()

@@ -14,7 +14,8 @@ from ops.plan_report.attributes import ABSENT, UNKNOWN, Word
 from ops.plan_report.changes import ChangeKind
 from ops.plan_report.findings import Hit
 from ops.plan_report.plan import Plan, Resource, decoded
-from ops.plan_report.policies import ANYONE, Comparison, Right, UnreadableError
+from ops.plan_report.policies import Comparison, Right
+from ops.plan_report.policy_requests import ANYONE, UnreadableError
 from ops.plan_report.text import code, listed
 
 ROLE_POLICY: Final = "aws_iam_role_policy"
