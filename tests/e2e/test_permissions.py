@@ -66,10 +66,10 @@ def test_event_waits_for_a_missing_right_and_the_refusal_names_it(pipeline: Pipe
             return [each for each in refused_calls(aws) if each.action == "s3:PutObject"]
 
         wait_for(lambda: bool(found()), "a refused s3:PutObject")
-        (refused,) = found()
-        assert refused.caller == f"arn:aws:sts::{ACCOUNT}:assumed-role/huntaze-stripe-audit-dev"
-        assert refused.advice.startswith("needs s3:PutObject on arn:aws:s3:::huntaze-stripe-ledger-dev-")
-        assert "in role huntaze-stripe-audit-dev or bucket huntaze-stripe-ledger-dev-" in refused.advice
+        refused = found()[0]
+    assert refused.caller == f"arn:aws:sts::{ACCOUNT}:assumed-role/huntaze-stripe-audit-dev"
+    assert refused.advice.startswith("needs s3:PutObject on arn:aws:s3:::huntaze-stripe-ledger-dev-")
+    assert "in role huntaze-stripe-audit-dev or bucket huntaze-stripe-ledger-dev-" in refused.advice
     (row,) = drive.wait_until_accounted(sent, pipeline.observer)
     assert row.audited
 
