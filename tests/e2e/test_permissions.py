@@ -6,6 +6,7 @@ made to an environment with every optional part.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,6 +73,23 @@ def test_event_waits_for_a_missing_right_and_the_refusal_names_it(pipeline: Pipe
     assert "in role huntaze-stripe-audit-dev or bucket huntaze-stripe-ledger-dev-" in refused.advice
     (row,) = drive.wait_until_accounted(sent, pipeline.observer)
     assert row.audited
+
+
+def test_states_of_one_second_are_read_from_stripe(pipeline: Pipeline) -> None:
+    first = fresh(sample("current", "customer.subscription.updated"), "evt_tieFirst")
+    first["detail"]["data"].pop("previous_attributes", None)
+    second = copy.deepcopy(first)
+    second["detail"]["id"] = "evt_tieSecond"
+    second["detail"]["data"]["object"]["metadata"] = {"second": "yes"}
+    pipeline.drive(first)
+    pipeline.drive(second)
+    reads = [each for each in decided_calls(pipeline.deployment.services.aws) if each["allowed"]]
+    assert any(
+        each["action"] == "secretsmanager:GetSecretValue"
+        and "/stripe-secret-key-" in each["resource"]
+        and each["caller"].endswith("/huntaze-stripe-billing-dev")
+        for each in reads
+    )
 
 
 @pytest.mark.parametrize("rule", EVENT_OF_RULE)
