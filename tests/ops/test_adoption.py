@@ -109,7 +109,8 @@ def terraform(monkeypatch: pytest.MonkeyPatch) -> FakeTerraform:
     made = FakeTerraform()
 
     @contextmanager
-    def workspace() -> Iterator[None]:
+    def workspace(environment: str) -> Iterator[None]:
+        assert environment in ("dev", "prod")
         yield None
 
     monkeypatch.setattr("ops.deploy.operator_workspace", workspace)
