@@ -1,4 +1,4 @@
-"""Requests that tell two policies apart: made of the names and conditions in both.
+"""Requests that two policies may answer differently: made of the names and conditions in both.
 
 Source: IAM user guide, "IAM JSON policy elements reference".
 """
