@@ -251,7 +251,7 @@ def test_no_call_was_refused(
 def _needed(calls: list[dict[str, Any]], role: str) -> Iterator[tuple[str, str]]:
     for row in calls:
         for where, sid, _ in row["needs"]:
-            if where == f"role {role}":
+            if where.startswith(f"policy {role}-"):
                 yield sid, row["action"]
 
 
