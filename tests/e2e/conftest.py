@@ -35,6 +35,15 @@ def pipeline() -> Iterator[Pipeline]:
         yield Pipeline(deployment, observer, operators(services.aws, ENVIRONMENT, EVENT_SOURCE, KEY))
 
 
+@pytest.fixture(scope="session")
+def closed_subnet(pipeline: Pipeline) -> str:
+    """A subnet from which nothing can be reached."""
+    ec2 = pipeline.deployment.services.aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet: str = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24")["Subnet"]["SubnetId"]
+    return subnet
+
+
 @pytest.fixture
 def working_api(pipeline: Pipeline) -> Iterator[None]:
     """Remove the faults that a test injected."""

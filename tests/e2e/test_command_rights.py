@@ -17,15 +17,6 @@ from tests.e2e.operators import role_name
 from tests.e2e.pipeline import Pipeline
 
 
-@pytest.fixture(scope="module")
-def closed_subnet(pipeline: Pipeline) -> str:
-    """A subnet from which nothing can be reached."""
-    ec2 = pipeline.deployment.services.aws.client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    subnet: str = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24")["Subnet"]["SubnetId"]
-    return subnet
-
-
 @pytest.mark.parametrize("command", ["plan", "deploy"])
 def test_checks_of_a_plan_look_at_everything(
     pipeline: Pipeline, closed_subnet: str, monkeypatch: pytest.MonkeyPatch, command: str

@@ -23,7 +23,7 @@ from ops.local.clients import Aws
 from ops.local.deployment import ENVIRONMENT, as_role
 from ops.local.observer import decided_calls
 from ops.progress import Steps
-from tests.e2e.pipeline import Pipeline, run_ops
+from tests.e2e.pipeline import Pipeline, fresh, run_ops, sample
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -110,15 +110,18 @@ def applied(workspace: Workspace) -> SavedPlan:
 
 @pytest.mark.parametrize(("part", "command"), [(REFRESH, ("plan",)), (DEPLOY, ("deploy", "--dry-run"))])
 def test_what_an_apply_needs_is_checked_before(
-    pipeline: Pipeline, part: str, command: tuple[str, ...]
+    pipeline: Pipeline, closed_subnet: str, part: str, command: tuple[str, ...]
 ) -> None:
-    done = run_ops(pipeline, *command, AS_ROLE=part, **MORE)
+    done = run_ops(pipeline, *command, AS_ROLE=part, **MORE, AUDIT_SUBNET_IDS=closed_subnet)
     assert done.returncode == 0, done.stderr
+    assert f"warning: audit_subnet_ids: from {closed_subnet} " in done.stderr
     assert "0 to change" not in done.stderr + done.stdout
     assert "was not checked" not in done.stderr
 
 
 def test_deploy_repairs_what_others_changed(pipeline: Pipeline, place: Place, key: str) -> None:
+    # So that the ledger's bucket is not empty when it is destroyed.
+    pipeline.drive(fresh(sample("current", "invoice.paid"), "evt_beforeTheEnd"))
     aws = pipeline.deployment.services.aws
     aws.client("iam").delete_role_permissions_boundary(RoleName=AUDIT)
     kms, functions = aws.client("kms"), aws.client("lambda")
