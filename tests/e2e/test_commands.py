@@ -64,13 +64,18 @@ def test_plan_without_refresh_says_so(pipeline: Pipeline) -> None:
 def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipeline) -> None:
     done = run_ops(pipeline, "deploy", "--env", "dev", "--dry-run", "--json", AUDIT_BACKLOG_MESSAGES="2000")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
+    document = json.loads(done.stdout)
+    (finding,) = document.pop("findings")
+    assert (finding["rule"], finding["level"]) == ("changed-otherwise", "review")
+    assert finding["what"] == "it changes `alarm_description` and `threshold`"
+    assert document == {
         "environment": "dev",
         "add": 0,
         "change": 1,
         "destroy": 0,
         "other": 0,
         "markdown": "build/plans/dev.md",
+        "verdict": "review",
         "applied": False,
         "dry_run": True,
     }
