@@ -67,7 +67,7 @@ def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipel
     document = json.loads(done.stdout)
     (finding,) = document.pop("findings")
     assert (finding["rule"], finding["level"]) == ("changed-otherwise", "review")
-    assert finding["what"] == "it changes `alarm_description` and `threshold`"
+    assert finding["what"] == "it changes `threshold`"
     assert document == {
         "environment": "dev",
         "add": 0,
