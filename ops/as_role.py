@@ -6,7 +6,6 @@ import os
 import re
 from typing import Final
 
-from infra.deployment_roles import POLICIES
 from ops.errors import OperatorError
 from ops.terraform.endpoint import is_embedded
 
@@ -31,6 +30,9 @@ def take(environment: str | None) -> None:
     wanted = os.environ.pop(AS_ROLE, "")
     if not wanted:
         return
+    # Most commands run without it, and on call without the CDKTF bindings.
+    from infra.deployment_roles import POLICIES
+
     if ROLE_ARN.fullmatch(wanted):
         variables = _assumed(wanted)
     elif wanted in POLICIES and environment is not None and is_embedded(os.environ):

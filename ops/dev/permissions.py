@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
 
-from ops import ROOT
+from ops import DEFAULT_ENVIRONMENT, ROOT
 from ops.console import print_line
 from ops.dev import command_rights
 from ops.dev.synthesised import synthesised
 from ops.local.variants import ALL, VARIANTS
 
 FILE: Final = ROOT / "docs" / "permissions.md"
-ENVIRONMENT: Final = "dev"
 _REFERENCE: Final = re.compile(r"\$\{(?:(?P<function>\w+)\()?(?P<path>[\w.]+)\)?\}")
 _ARN: Final = re.compile(r"^arn:[^:]*:(?P<service>[^:]*):[^:]*:[^:]*:(?P<resource>.*)$")
 
@@ -109,8 +108,8 @@ class Granted:
 def text() -> str:
     """Return the page."""
     named = _page(granted(_document()))
-    return named.replace(f"-{ENVIRONMENT}", "-ENV").replace(
-        f"stripe-eventbridge/{ENVIRONMENT}", "stripe-eventbridge/ENV"
+    return named.replace(f"-{DEFAULT_ENVIRONMENT}", "-ENV").replace(
+        f"stripe-eventbridge/{DEFAULT_ENVIRONMENT}", "stripe-eventbridge/ENV"
     )
 
 
@@ -215,7 +214,7 @@ class _Reader:
 def _page(statements: Sequence[Granted]) -> str:
     roles = [each for each in statements if not each.principal]
     others = [each for each in statements if each.principal]
-    commands = ("", *command_rights.section(ENVIRONMENT))
+    commands = ("", *command_rights.section(DEFAULT_ENVIRONMENT))
     return "\n".join([*_INTRODUCTION, *_roles(roles), *_OTHERS, *_resources(others), *commands, *_last(), ""])
 
 
@@ -308,7 +307,7 @@ def _last() -> Iterator[str]:
 def _document() -> dict[str, Any]:
     network = {"AUDIT_SUBNET_IDS": "subnet-0a", "AUDIT_SECURITY_GROUP_IDS": "sg-0a"}
     environ = {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_ID", "ALERT_EMAILS": "none"}
-    return synthesised(ENVIRONMENT, {**environ, **network, **VARIANTS[ALL]})
+    return synthesised(DEFAULT_ENVIRONMENT, {**environ, **network, **VARIANTS[ALL]})
 
 
 def _listed(value: Any) -> list[str]:
