@@ -26,7 +26,7 @@ from ops.ledger import PostgresLedger
 from ops.local.clients import Aws
 from ops.local.services import REGION
 from ops.reference.stripe import Fault, ReferenceStripe
-from tests.emulator import resources
+from tests.emulator import resources, roles
 from tests.functions.conftest import Start
 from tests.functions.function import Function, FunctionError, metrics
 from tests.unit import snapshots
@@ -323,6 +323,7 @@ class Handlers:
 
 @pytest.fixture(scope="module")
 def handlers(aws: Aws) -> Handlers:
+    roles.administrator(aws)
     sqs = aws.client("sqs")
     echoes = sqs.create_queue(QueueName="reconcile-echoes")["QueueUrl"]
     queue = sqs.create_queue(
