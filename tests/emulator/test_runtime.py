@@ -26,7 +26,7 @@ from ops.emulator.reaper import Reaper
 from ops.emulator.runtime_api import Invocation
 from ops.emulator.runtime_packages import CLIENT_IN_PYTHON, installed, interpreter
 from ops.local.clients import CONFIG, Aws
-from tests.emulator.process import Emulator
+from tests.emulator.process import Emulator, wait_until
 from tests.emulator.resources import RUNTIME, function, invoke
 
 PATIENCE_SECONDS = 20
@@ -388,7 +388,8 @@ def test_a_function_is_frozen_between_invocations(aws: Aws) -> None:
     arn = function(aws, COUNTS)
     first = invoke(aws, arn, {})
     process = psutil.Process(first["pid"])
-    assert process.status() == psutil.STATUS_STOPPED
+    # The answer may arrive before the signal does.
+    wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "the process is stopped")
     used = process.cpu_times()
     # Longer than the thread of the function needs for more than the handler adds.
     assert threading.Event().wait(1.0) is False
@@ -406,7 +407,7 @@ def test_a_slow_init_phase_is_repeated_within_the_invocation(aws: Aws, tmp_path:
     with ThreadPoolExecutor() as pool:
         served, late = pool.map(lambda arn: answer(aws, arn), arns)
     assert json.loads(served.body) == "served"
-    assert re.search(r"INIT_REPORT Init Duration: 100\d\d\.\d\d ms\tPhase: init\tStatus: timeout", served.log)
+    assert re.search(r"INIT_REPORT Init Duration: 1\d{4}\.\d\d ms\tPhase: init\tStatus: timeout", served.log)
     assert late.envelope["errorType"] == "Sandbox.Timedout"
     assert late.log.rstrip().endswith("Status: timeout")
 
