@@ -169,7 +169,7 @@ def confirm(question: str, *, yes: bool, as_json: bool = False) -> None:
     Raises
     ------
     OperatorError
-        The answer is no, or there is no terminal to ask on.
+        The answer is no, or no terminal can ask.
     """
     if yes:
         return
@@ -184,7 +184,7 @@ def confirm_by_typing(question: str, expected: str, *, yes: bool, as_json: bool 
     Raises
     ------
     OperatorError
-        Something else was typed, or there is no terminal to ask on.
+        The text differs, or no terminal can ask.
     """
     if yes:
         return

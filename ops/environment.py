@@ -177,7 +177,7 @@ class Environment:
         Raises
         ------
         OperatorError
-            AWS refuses or does not answer, or there is no such secret.
+            AWS refuses or does not answer, or the secret does not exist.
         """
         secret_id = self.secret_id(key)
         with aws_errors(f"the secret {secret_id}"):

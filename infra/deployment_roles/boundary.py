@@ -1,8 +1,8 @@
 """What no role of a stack may exceed, whatever the deployed code says."""
 
 from infra.deployment_roles.place import Place
-from infra.deployment_roles.reads import ANY, of_key
-from infra.resources.policy import Statement
+from infra.deployment_roles.reads import of_key
+from infra.resources.policy import JOIN_NETWORK, SEND_TRACES, Statement
 
 
 def boundary(place: Place) -> list[Statement]:
@@ -37,17 +37,6 @@ def boundary(place: Place) -> list[Statement]:
         Statement("ReadSecrets", ["secretsmanager:GetSecretValue"], place.secrets),
         Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], place.log_streams),
         Statement("UseKeys", ["kms:Decrypt", "kms:GenerateDataKey"], [place.keys], condition=of_key(place)),
-        Statement("SendTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ANY),
-        Statement(
-            "JoinNetwork",
-            [
-                "ec2:AssignPrivateIpAddresses",
-                "ec2:CreateNetworkInterface",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSubnets",
-                "ec2:UnassignPrivateIpAddresses",
-            ],
-            ANY,
-        ),
+        SEND_TRACES,
+        JOIN_NETWORK,
     ]

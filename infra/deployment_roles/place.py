@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
+from functions.shared import names
 from infra.names import PROJECT, archive_prefix, stack_name
 
 # Not `huntaze-stripe-…-ENV`: the deploy role may change what has such a name.
 _GITHUB: Final = "huntaze-github"
 _BUS: Final = "aws.partner/stripe.com/*"
-# Of a secret's ARN; Secrets Manager ends it with six characters that it chooses.
-_SECRET: Final = "huntaze/stripe-eventbridge"  # noqa: S105 - a name
+# Secrets Manager ends the ARN of a secret with six characters that it chooses.
 _SUFFIX: Final = "-??????"
 
 
@@ -135,9 +135,8 @@ class Place:
     @property
     def new_secrets(self) -> list[str]:
         """The secrets, as they are named when they are created."""
-        base = f"{_SECRET}/{self.environment}"
-        names = (base, f"{base}/stripe-secret-key", f"{base}/database-url")
-        return [self.arn("secretsmanager", f"secret:{name}") for name in names]
+        secrets = (name.format(environment=self.environment) for name in names.SECRET_NAMES.values())
+        return [self.arn("secretsmanager", f"secret:{name}") for name in secrets]
 
     @property
     def keys(self) -> str:

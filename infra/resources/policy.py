@@ -46,6 +46,22 @@ class Statement:
         return rendered
 
 
+# These actions have no resource level (Service Authorization Reference, "AWS X-Ray" and "Amazon EC2").
+SEND_TRACES: Final = Statement("SendTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"])
+JOIN_NETWORK: Final = Statement(
+    "JoinNetwork",
+    [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    ],
+    ["*"],
+)
+
+
 def document(*statements: Statement) -> str:
     """Render a policy."""
     return compact({"Version": _VERSION, "Statement": [statement.render() for statement in statements]})

@@ -1,7 +1,6 @@
 """The execution role of one function."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
@@ -9,24 +8,7 @@ from constructs import Construct
 
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.policy import Statement, document, trust
-
-# These actions have no resource level (Service Authorization Reference, "AWS X-Ray" and "Amazon EC2").
-_TRACING: Final = (Statement("SendTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),)
-_NETWORK: Final = (
-    Statement(
-        "JoinNetwork",
-        [
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        ],
-        ["*"],
-    ),
-)
+from infra.resources.policy import JOIN_NETWORK, SEND_TRACES, Statement, document, trust
 
 
 class ExecutionRole(Capability):
@@ -57,7 +39,7 @@ class ExecutionRole(Capability):
             assume_role_policy=trust("lambda.amazonaws.com", for_account=account.id),
             permissions_boundary=account.permissions_boundary,
         )
-        wanted = [*grants, *(_TRACING if tracing else []), *(_NETWORK if in_network else [])]
+        wanted = [*grants, *([SEND_TRACES] if tracing else []), *([JOIN_NETWORK] if in_network else [])]
         self.policy = self.add(
             IamRolePolicy, "policy", name=name, role=role.id, policy=document(*_distinct(wanted))
         )

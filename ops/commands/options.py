@@ -46,7 +46,7 @@ def known_variant(name: str) -> str:
     Raises
     ------
     OperatorError
-        There is no such variant.
+        The name is not one of VARIANTS.
     """
     if name not in VARIANTS:
         raise OperatorError(f"invalid --variant {name!r}: expected {', '.join(VARIANTS)}", usage=True)

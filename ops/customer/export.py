@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from ops import new_file
 from ops.console import plural
 from ops.customer.holdings import Holdings
 from ops.dlq.purge import whole_message
@@ -19,6 +20,8 @@ from ops.errors import OperatorError
 from ops.times import stamp
 
 FOLDER: Final = Path("build") / "customers"
+OPTION: Final = "--output"
+IF_IT_EXISTS: Final = "use another name, or add --force"
 # What is being written, by the id of the process; the name of a draft names no customer.
 _DRAFT: Final = ".customer-export."
 # What AWS stores in forms that nobody can search by customer; docs/personal-data.md says how long.
@@ -31,22 +34,8 @@ def default_file(environment: str, customer: str) -> Path:
 
 
 def check(file: Path, *, force: bool) -> None:
-    """Refuse a file that exists, unless `force`, or whose folder does not; the default folder is created.
-
-    Raises
-    ------
-    OperatorError
-        The file can't be used.
-    """
-    if file.parent == FOLDER:
-        with _file_errors(file):
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not file.parent.is_dir():
-        raise OperatorError(
-            f"invalid --output {file}: its folder does not exist; create {file.parent} first", usage=True
-        )
-    if file.is_dir() or (os.path.lexists(file) and not force):
-        raise _exists(file)
+    """Refuse a file that can't be written; see `new_file.check`."""
+    new_file.check(OPTION, file, FOLDER, if_it_exists=None if force else IF_IT_EXISTS)
 
 
 def document(found: Holdings, now: datetime) -> dict[str, Any]:
@@ -135,7 +124,7 @@ def write(file: Path, content: Mapping[str, Any], *, force: bool) -> None:
                 # Unlike a rename, a link never replaces a file that was made meanwhile.
                 os.link(draft, file)
     except FileExistsError:
-        raise _exists(file) from None
+        raise new_file.existing(OPTION, file, IF_IT_EXISTS) from None
     finally:
         draft.unlink(missing_ok=True)
 
@@ -164,10 +153,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"unexpected {type(value).__name__}")
-
-
-def _exists(file: Path) -> OperatorError:
-    return OperatorError(f"invalid --output {file}: it exists; use another name, or add --force", usage=True)
 
 
 @contextmanager

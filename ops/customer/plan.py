@@ -108,7 +108,7 @@ class Plan:
         Raises
         ------
         OperatorError
-            Something else was typed, or there is no terminal to ask on.
+            The text differs, or no terminal can ask.
         """
         unsettled = sum(is_unsettled(*each) for each in self.messages)
         waited_for = f", {unsettled} of unknown outcome among the messages" if unsettled else ""

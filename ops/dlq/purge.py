@@ -14,6 +14,7 @@ from typing import Any, Final
 from functions.dead_letters.message import DeadLetterMessage
 from functions.shared.errors import EventError
 from functions.shared.redaction import without_client_secrets
+from ops import new_file
 from ops.dlq.drain import Messages, QueueCounts, Wanted, batches
 from ops.dlq.held import HeldMessages, operator_error
 from ops.dlq.interrupts import Interruption
@@ -31,28 +32,8 @@ def default_file(environment: str, now: datetime) -> Path:
 
 
 def check_new(file: Path) -> None:
-    """Refuse a file that exists, or whose folder does not; the default folder is created.
-
-    Raises
-    ------
-    OperatorError
-        The file can't be used.
-    """
-    if file.parent == FOLDER:
-        with _file_errors(file):
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        str(file).encode()
-    except UnicodeEncodeError:
-        raise OperatorError(
-            f"invalid --file {str(file)!a}: the name is not UTF-8; use another one", usage=True
-        ) from None
-    if os.path.lexists(file):
-        raise OperatorError(f"invalid --file {file}: it exists; use a new name", usage=True)
-    if not file.parent.is_dir():
-        raise OperatorError(
-            f"invalid --file {file}: its folder does not exist; create {file.parent} first", usage=True
-        )
+    """Refuse a file that can't be written; see `new_file.check`."""
+    new_file.check("--file", file, FOLDER, if_it_exists="use a new name")
 
 
 class Skipped:

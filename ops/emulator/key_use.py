@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ministack.core import responses
-from ministack.services import cloudwatch_logs, dynamodb, kms, s3, secretsmanager, sqs
+from ministack.services import dynamodb, kms, s3, secretsmanager, sqs
 
 from ops.emulator.condition_keys import tags_of_key
 from ops.emulator.permissions import DECISIONS, Call, Policy, Question, context_of
@@ -93,12 +93,6 @@ def of_queue(arn: str) -> Use | None:
     """Return the key use of a queue."""
     queue = sqs._queue_by_arn(arn)
     return _use(queue and queue["attributes"].get("KmsMasterKeyId"), {"aws:sqs:arn": arn})
-
-
-def of_log_group(name: str) -> Use | None:
-    """Return the key use of a log group."""
-    group = cloudwatch_logs._log_groups.get(name) or {}
-    return _use(group.get("kmsKeyId"), {"aws:logs:arn": cloudwatch_logs._make_group_arn_no_star(name)})
 
 
 def of_function(config: Mapping[str, Any]) -> Use | None:

@@ -64,7 +64,7 @@ def _too_short(source: str, seconds: int) -> Iterator[str]:
 
 
 def _timeout(reference: str) -> int:
-    """Return the time-out of a function by its name or ARN; 0 if there is no such function."""
+    """Return the time-out of a function by its name or ARN; 0 if it does not exist."""
     name, qualifier = lambda_svc._resolve_name_and_qualifier(reference)
     _record, config = lambda_svc._get_func_record_for_qualifier(name, qualifier)
     return int((config or {}).get("Timeout") or 0)

@@ -124,7 +124,6 @@ class Question:
     limits: tuple[Policy, ...] = ()
     rule: Rule = "either"
 
-    @functools.lru_cache(maxsize=16_384)  # noqa: B019 - a frozen value: the cache holds no instance's state
     def is_allowed(self) -> bool:
         """Decide."""
         context = _evaluated(self.call)
@@ -160,17 +159,18 @@ class Question:
         Each is the place of a policy, the Sid of a statement, and which of several resources or services of
         the statement; empty for the statement as a whole.
         """
+        allowed = decided(self)
         for policy in self.policies:
             for number, statement in enumerate(policy.statements()):
-                if self._is_turned_by(policy, policy.without(number)):
+                if self._is_turned_by(policy, policy.without(number), allowed):
                     sid = statement.get("Sid", "")
                     yield policy.place, sid, ""
                     for value, other in policy.without_parts(number):
-                        if self._is_turned_by(policy, other):
+                        if self._is_turned_by(policy, other, allowed):
                             yield policy.place, sid, value
 
-    def _is_turned_by(self, before: Policy, after: Policy) -> bool:
-        return self._replacing(before, after).is_allowed() != self.is_allowed()
+    def _is_turned_by(self, before: Policy, after: Policy, allowed: bool) -> bool:
+        return self._replacing(before, after).is_allowed() != allowed
 
     def _replacing(self, before: Policy, after: Policy) -> Question:
         def swapped(policies: Sequence[Policy]) -> tuple[Policy, ...]:
@@ -260,8 +260,8 @@ class Decisions:
     _needs: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict)
 
     def about(self, question: Question) -> bool:
-        """Decide about a call, remember it, and log a refusal."""
-        allowed = question.is_allowed()
+        """Decide about a call, remember it, and log the first of equal refusals."""
+        allowed = decided(question)
         call = question.call
         context = tuple(each for each in call.context if each[0] not in OF_ONE_CALL)
         distinct = (_role(call.caller), call.action, _without_key(call.resource), context)
@@ -271,19 +271,21 @@ class Decisions:
             if known is not None:
                 known["calls"] += 1
         if known is None:
-            row = {
+            row: dict[str, Any] = {
                 "caller": _role(call.caller),
                 "action": call.action,
                 "resource": call.resource,
                 "allowed": allowed,
                 "needs": sorted(question.deciding()),
                 "context": dict(call.context),
-                "calls": 1,
-            } | ({} if allowed else {"advice": question.advice()})
+                "calls": 0,
+            }
+            if not allowed:
+                row["advice"] = question.advice()
+                logger.warning("refused: %s; %s", call.described(), row["advice"])
             with self._lock:
-                self._needs[key] = row
-        if not allowed:
-            logger.warning("refused: %s; %s", call.described(), question.advice())
+                # Another thread may have been faster with the same call.
+                self._needs.setdefault(key, row)["calls"] += 1
         return allowed
 
     def listed(self) -> list[dict[str, Any]]:
@@ -294,6 +296,12 @@ class Decisions:
         """
         with self._lock:
             return [dict(row) for row in self._needs.values()]
+
+
+@functools.lru_cache(maxsize=16_384)
+def decided(question: Question) -> bool:
+    """Decide, and remember the decision: most calls of a run are repetitions."""
+    return question.is_allowed()
 
 
 DECISIONS: Final = Decisions()

@@ -119,6 +119,11 @@ def test_export_does_not_replace_a_file_unless_forced(customer: Command, tmp_pat
     assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["x.json"]
 
 
+def test_a_name_that_is_not_utf_8_is_refused(customer: Command, tmp_path: Path) -> None:
+    done = customer("export", JENNY, "--output", f"{tmp_path}/\udcff")
+    assert (done.code, "the name is not UTF-8; use another one" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "interrupted\n"), (signal.SIGTERM, "")])
 def test_an_interrupted_export_leaves_no_file(
     customer: Command, tmp_path: Path, person: pytest.MonkeyPatch, number: int, said: str

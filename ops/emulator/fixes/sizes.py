@@ -130,8 +130,9 @@ def _measured_response(execute: Callable[[Data, Any, str], Data]) -> Callable[[D
 def _response_bytes(result: Data) -> int:
     """Return the size of a function's response in JSON."""
     body = result.get("body")
-    raw = isinstance(body, bytes) or (isinstance(body, str) and bool(result.get("raw_payload")))
-    return _length(body if raw else json.dumps(body, ensure_ascii=False))  # type: ignore[arg-type] # raw is text
+    if isinstance(body, bytes) or (isinstance(body, str) and result.get("raw_payload")):
+        return _length(body)
+    return _length(json.dumps(body, ensure_ascii=False))
 
 
 def _within_a_payload(

@@ -22,9 +22,7 @@ COMPOSITE: Final = "aws_cloudwatch_composite_alarm"
 ALARMS: Final = ("aws_cloudwatch_metric_alarm", COMPOSITE)
 # The alarms that a composite alarm listens to (CloudWatch API reference, PutCompositeAlarm, AlarmRule).
 LISTENED: Final = re.compile(r"""ALARM\s*\(\s*"?([^")]+)"?\s*\)""")
-GIVES_UP: Final = (
-    "an outage that lasts longer parks events, or loses them where there is no dead-letter queue"
-)
+GIVES_UP: Final = "an outage that lasts longer parks events, or loses them if no dead-letter queue takes them"
 # Numbers that mean fewer or shorter attempts as they fall, and what that does.
 TRYING: Final = (
     (TARGET, ("retry_policy", 0, "maximum_retry_attempts"), GIVES_UP),

@@ -20,7 +20,7 @@ HARMLESS: Final = frozenset({"tags", "tags_all", "description", "alarm_descripti
 # Compared by event type, and by the names of alarms.
 COMPARED: Final = frozenset({(RULE, "event_pattern"), (COMPOSITE, "alarm_rule")})
 HARMLESS_TYPES: Final = frozenset({"aws_cloudwatch_dashboard", "aws_cloudwatch_query_definition"})
-# More of these is no danger.
+# Raising these endangers nothing.
 MORE: Final = frozenset({(LOGS, "retention_in_days"), (FUNCTION, "memory_size"), (FUNCTION, "timeout")})
 WORDS: Final = {
     ChangeKind.DESTROY: "is destroyed",

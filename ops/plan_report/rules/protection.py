@@ -78,7 +78,7 @@ def encryption_off(plan: Plan) -> Iterator[Hit]:
         if plan.goes_with_owner(bucket):
             continue
         if bucket.was(*ALGORITHM) is not ABSENT and bucket.will_be(*ALGORITHM) is ABSENT:
-            yield Hit(bucket.address, "the bucket's encryption is no longer set", why, "keep it")
+            yield Hit(bucket.address, "the bucket loses its encryption setting", why, "keep it")
     for block in plan.changing(PUBLIC_ACCESS):
         opened = [
             name for name in BLOCKS if block.was(name) is True and block.will_be(name) in (False, ABSENT)
