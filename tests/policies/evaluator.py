@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -23,13 +24,14 @@ def evaluator(*, fixed: bool) -> Iterator[None]:
     """Provide MiniStack's evaluator as it comes, or with our fix, and put it back afterwards."""
     before = dict(vars(iam_evaluator))
     operators = dict(iam_evaluator._CONDITION_OPS)
+    # Another test of this process may have applied the fix.
+    importlib.reload(iam_evaluator)
     if fixed:
         next(fix for fix in FIXES if fix.name == FIX).apply()
     try:
         yield
     finally:
-        for name, value in before.items():
-            setattr(iam_evaluator, name, value)
+        vars(iam_evaluator).update(before)
         iam_evaluator._CONDITION_OPS.clear()
         iam_evaluator._CONDITION_OPS.update(operators)
 
