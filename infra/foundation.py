@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from constructs import Construct
 
-from functions.shared import names
 from infra.bundle import Bundles
 from infra.constructs.archive import Archive
 from infra.constructs.event_bus import PartnerEventBus
@@ -66,7 +65,7 @@ class Foundation:
                 account=account,
                 version=settings.secret_version,
                 recovery_days=settings.secret_recovery_days,
-                reads_stripe=settings.reconcile != names.OFF or settings.order == names.REFETCH,
+                reads_stripe=settings.reads_stripe,
                 key=key,
             ),
             ledger=Ledger(

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from functions.shared import names
 from infra import settings_source
 from infra.settings import checks
 from infra.settings.function import (
@@ -294,6 +295,11 @@ class Settings(StateSettings):
             return None
         begin = datetime.fromisoformat(self.reconcile_from)
         return int((begin if begin.tzinfo else begin.replace(tzinfo=UTC)).timestamp())
+
+    @property
+    def reads_stripe(self) -> bool:
+        """Whether a function needs STRIPE_SECRET_KEY."""
+        return self.reconcile != names.OFF or self.order == names.REFETCH
 
     @property
     def handled_within_seconds(self) -> int:

@@ -1,0 +1,211 @@
+"""Whether a key is accepted by whom it is for: one harmless call each, before a key is stored and afterwards.
+
+Nothing here returns a value or what a service said about one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import httpx
+
+from functions.pipeline.api import AUTHENTICATION_REFUSED, READ_SECONDS
+from functions.shared import names
+from functions.shared.errors import EventError
+from functions.stripe_api.client import EVENTS_PATH, with_key
+from infra.settings import Settings
+from ops.api import probe
+
+# Any path of the contract: the API checks the key before it reads the path's body.
+PATH: Final = "/api/billing/customer-updated"
+# By the contract a permanent refusal: it knew the key, and applied nothing (docs/huntaze-api.md, "Answers").
+REJECTED: Final = frozenset({400, 409, 413, 415, 422})
+# What the pipeline reads, and what a restricted key must allow for it. Nothing has this id.
+UNKNOWN_ID: Final = "keyCheck"
+STRIPE_RIGHTS: Final[Mapping[str, str]] = {
+    "Events": EVENTS_PATH,
+    "Customers": f"/v1/customers/cus_{UNKNOWN_ID}",
+    "Subscriptions": f"/v1/subscriptions/sub_{UNKNOWN_ID}",
+}
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+NOT_FOUND: Final = 404
+# PostgreSQL, "Client Authentication Problems": what the server says of a wrong user, password or database.
+# libpq gives no code for a connection that was refused.
+LOGIN_REFUSED: Final = ("password authentication failed", "no pg_hba.conf entry", "does not exist")
+
+
+class State(StrEnum):
+    """What a check found out.
+
+    ACCEPTED, REFUSED: the service answered. UNREACHABLE: it did not, so that the key may be right or wrong.
+    EMPTY: there is no value, and none is needed.
+    """
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True)
+class KeyCheck:
+    """Whether the value of one of `names.SECRET_KEYS` is accepted.
+
+    Parameters
+    ----------
+    detail
+        What was asked and answered, and the next step where there is one; never the value.
+    """
+
+    key: str
+    state: State
+    detail: str
+
+    @property
+    def good(self) -> bool:
+        """Whether the functions can work with it."""
+        return self.state in (State.ACCEPTED, State.EMPTY)
+
+
+def check(key: str, value: str, settings: Settings) -> KeyCheck:
+    """Check the value of one of `names.SECRET_KEYS` against the environment that it is for."""
+    if not value:
+        return _empty(key, settings)
+    if key != names.DATABASE_URL and not _fits_a_header(value):
+        return KeyCheck(key, State.REFUSED, "it contains a space, a line break or a non-ASCII character")
+    checks: Mapping[str, Callable[[], KeyCheck]] = {
+        names.HUNTAZE_API_KEY: lambda: huntaze_api(value, str(settings.huntaze_api_url)),
+        names.STRIPE_SECRET_KEY: lambda: stripe(value, livemode=settings.livemode),
+        names.DATABASE_URL: lambda: database(value),
+    }
+    return checks[key]()
+
+
+def needed(key: str, settings: Settings) -> bool:
+    """Whether an environment does not work without a value."""
+    return key == names.HUNTAZE_API_KEY or (key == names.STRIPE_SECRET_KEY and settings.reads_stripe)
+
+
+def huntaze_api(value: str, url: str) -> KeyCheck:
+    """Send an event without the id of its object, which the API must reject after it has checked the key.
+
+    Source: docs/huntaze-api.md; `api check` verifies both promises.
+    """
+    key = names.HUNTAZE_API_KEY
+    (sample,) = probe.samples([PATH])
+    request = sample.fresh().invalid
+    headers = {**request.headers, "Authorization": f"Bearer {value}"}
+    try:
+        answer = httpx.post(
+            url.rstrip("/") + request.path,
+            content=json.dumps(request.body),
+            headers=headers,
+            timeout=READ_SECONDS,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        return KeyCheck(
+            key, State.UNREACHABLE, f"{url} did not answer ({type(error).__name__}): check huntaze_api_url"
+        )
+    status = answer.status_code
+    if status in AUTHENTICATION_REFUSED:
+        return KeyCheck(key, State.REFUSED, f"{url} answered {status}: use a key of this API")
+    if status in REJECTED:
+        return KeyCheck(key, State.ACCEPTED, f"{url} knows it")
+    return KeyCheck(
+        key, State.UNREACHABLE, f"{url} answered {status}, which says nothing of the key: check the API"
+    )
+
+
+def stripe(value: str, *, livemode: bool) -> KeyCheck:
+    """Ask Stripe for what the pipeline reads: each right of a restricted key, and the mode of an event.
+
+    Nobody's data is read but an event's mode: an unknown id is answered by 404 where the right exists.
+    """
+    key = names.STRIPE_SECRET_KEY
+    try:
+        api = with_key(value, livemode=livemode)
+    except EventError as error:
+        return KeyCheck(key, State.REFUSED, error.reason)
+    missing = []
+    for right, path in STRIPE_RIGHTS.items():
+        status, answer = _ask_stripe(api.key, api.url, path)
+        if status is None:
+            return KeyCheck(key, State.UNREACHABLE, f"{api.url} did not answer: check the network")
+        if status == UNAUTHORIZED:
+            return KeyCheck(key, State.REFUSED, f"{api.url} answered 401: use a key that exists")
+        if status == FORBIDDEN:
+            missing.append(right)
+        elif status not in (httpx.codes.OK, NOT_FOUND):
+            return KeyCheck(key, State.UNREACHABLE, f"{api.url} answered {status}: try again")
+        if _modes(answer) - {livemode}:
+            mode = "test" if livemode else "live"
+            return KeyCheck(key, State.REFUSED, f"its events are {mode} events, but livemode = {livemode}")
+    if missing:
+        rights = ", ".join(missing)
+        return KeyCheck(key, State.REFUSED, f"it may not read {rights}: let the restricted key read them")
+    return KeyCheck(key, State.ACCEPTED, f"{api.url} knows it; it may read {', '.join(STRIPE_RIGHTS)}")
+
+
+def database(value: str) -> KeyCheck:
+    """Connect to the ledger's PostgreSQL as the audit function does, and select 1."""
+    import psycopg
+
+    from functions.ledger.connection import connect
+    from ops.ledger import CONNECT_SECONDS
+
+    key = names.DATABASE_URL
+    try:
+        with connect(value, connect_timeout=CONNECT_SECONDS, application_name="huntaze-stripe") as connection:
+            connection.execute("SELECT 1")
+    except EventError as error:
+        return KeyCheck(key, State.REFUSED, error.reason)
+    except psycopg.OperationalError as error:
+        # Without its text, which quotes names of the connection string.
+        if any(sign in str(error) for sign in LOGIN_REFUSED):
+            return KeyCheck(key, State.REFUSED, "the server refused user, password or database")
+        return KeyCheck(key, State.UNREACHABLE, "the server did not answer: check host, port and network")
+    except (psycopg.Error, UnicodeError):
+        return KeyCheck(
+            key, State.REFUSED, "it is no PostgreSQL URL: use postgresql://USER:PASSWORD@HOST/NAME"
+        )
+    return KeyCheck(key, State.ACCEPTED, "the server accepted the login and answered SELECT 1")
+
+
+def _empty(key: str, settings: Settings) -> KeyCheck:
+    if needed(key, settings):
+        return KeyCheck(key, State.REFUSED, "it is empty, but the environment needs it")
+    return KeyCheck(key, State.EMPTY, "no value; none is needed")
+
+
+def _fits_a_header(value: str) -> bool:
+    return value.isascii() and value.isprintable() and " " not in value
+
+
+def _ask_stripe(key: str, url: str, path: str) -> tuple[int | None, Any]:
+    """Return the status and the document of an answer; no status if there was no answer."""
+    import stripe as library
+
+    from functions.stripe_api.transport import client
+
+    options = {"limit": 1} if path == EVENTS_PATH else {}
+    try:
+        answer = client(key, url).raw_request("get", path, max_network_retries=1, **options)
+    except library.StripeError as error:
+        return error.http_status, None
+    try:
+        return answer.code, json.loads(answer.body)
+    except ValueError:
+        return None, None
+
+
+def _modes(answer: Any) -> set[bool]:
+    """Return the modes of the events of a list."""
+    events = answer.get("data") if isinstance(answer, dict) else None
+    found = [each.get("livemode") for each in events or () if isinstance(each, dict)]
+    return {mode for mode in found if isinstance(mode, bool)}
