@@ -172,7 +172,7 @@ def database(value: str) -> KeyCheck:
         return KeyCheck(key, State.UNREACHABLE, "the server did not answer: check host, port and network")
     except (psycopg.Error, UnicodeError):
         return KeyCheck(
-            key, State.REFUSED, "it is no PostgreSQL URL: use postgresql://USER:PASSWORD@HOST/NAME"
+            key, State.REFUSED, "it is not a PostgreSQL URL: use postgresql://USER:PASSWORD@HOST/NAME"
         )
     return KeyCheck(key, State.ACCEPTED, "the server accepted the login and answered SELECT 1")
 
