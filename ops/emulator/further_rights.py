@@ -18,9 +18,7 @@ from ministack.services import lambda_svc
 
 from ops.emulator import key_use
 from ops.emulator.named_resources import Parameters, arn
-from ops.emulator.principals import LAMBDA, SCHEDULER
-
-EVENTS: Final = "events.amazonaws.com"
+from ops.emulator.principals import EVENTS, LAMBDA, SCHEDULER
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from ministack.services import cloudwatch_logs
 
 from ops.emulator.delivery import DeliveryFailure
 from ops.emulator.permissions import Policy
-from ops.emulator.principals import by_service
+from ops.emulator.principals import EVENTS, by_service
 
-PRINCIPAL: Final = "events.amazonaws.com"
 MILLISECONDS: Final = 1000
 
 
@@ -28,13 +27,11 @@ def failure(arn: str, rule_arn: str) -> DeliveryFailure | None:
         return DeliveryFailure("NO_RESOURCE", f"The specified log group does not exist: {name}")
     stream, policy = f"{arn.removesuffix(':*')}:log-stream:{_stream(rule_arn)}", _account_policies()
     asked = (("logs:CreateLogStream", None), ("logs:PutLogEvents", rule_arn))
-    refused = [
-        action for action, source in asked if not by_service(PRINCIPAL, action, stream, policy, source)
-    ]
+    refused = [action for action, source in asked if not by_service(EVENTS, action, stream, policy, source)]
     if not refused:
         return None
     return DeliveryFailure(
-        "NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {refused[0]} on resource {stream}"
+        "NO_PERMISSIONS", f"{EVENTS} is not authorized to perform {refused[0]} on resource {stream}"
     )
 
 

@@ -55,3 +55,27 @@ def replace_action(owner: ModuleType, action: str, name: str, wrapped: Callable[
     replacement = wrapped(original(owner, name))
     replace(owner, name, replacement)
     original(owner, "_HANDLERS")[action] = replacement
+
+
+def replace_operation(
+    owner: ModuleType, name: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> None:
+    """Replace an operation, also in the tables through which a module calls its operations.
+
+    Parameters
+    ----------
+    wrapped
+        Returns the new function for the former one.
+
+    Raises
+    ------
+    EmulatorError
+        The function doesn't exist: the fix is written for another release.
+    """
+    replacement = wrapped(original(owner, name))
+    before = replace(owner, name, replacement)
+    for table in vars(owner).values():
+        if type(table) is dict:
+            for action, handler in table.items():
+                if handler is before:
+                    table[action] = replacement

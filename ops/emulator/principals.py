@@ -11,6 +11,7 @@ from ministack.services import iam
 
 from ops.emulator.permissions import DECISIONS, Call, Policy, Question, Rule, context_of
 
+EVENTS: Final = "events.amazonaws.com"
 LAMBDA: Final = "lambda.amazonaws.com"
 SCHEDULER: Final = "scheduler.amazonaws.com"
 

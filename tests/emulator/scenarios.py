@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from ops.local.clients import Aws
 from tests.emulator.process import wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send, unique
-from tests.emulator.roles import ACCOUNT, ADMINISTRATOR, EVERYTHING, policy, role, session
+from tests.emulator.roles import ACCOUNT, ADMINISTRATOR, EVERYTHING, policy, role, session, trust
 
 HOUR_SECONDS = 3600
 # MiniStack checks for due schedules every 10 s.
@@ -428,6 +428,20 @@ def a_destination_needs_a_role_that_may_send_to_it(aws: Aws) -> bool:
     return False
 
 
+def a_schedule_needs_a_role_that_scheduler_may_assume(aws: Aws) -> bool:
+    stranger = role(aws, unique("stranger"), trusted=trust(Service="ec2.amazonaws.com"))
+    try:
+        aws.client("scheduler").create_schedule(
+            Name=unique("schedule"),
+            ScheduleExpression="rate(1 day)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": function(aws, FAILS), "RoleArn": stranger},
+        )
+    except ClientError as refused:
+        return "must allow AWS EventBridge Scheduler to assume the role" in str(refused)
+    return False
+
+
 def the_key_of_a_log_group_can_be_changed(aws: Aws) -> bool:
     logs, group = aws.client("logs"), unique("group")
     opened = policy(EVERYTHING | {"Principal": {"Service": f"logs.{aws.region}.amazonaws.com"}})
@@ -471,7 +485,8 @@ SCENARIOS: Mapping[str, Callable[[Aws], bool]] = {
     "log-keys": the_key_of_a_log_group_can_be_changed,
     "saved-queries": a_query_can_be_saved,
     "permissions": a_role_writes_only_the_items_that_its_policy_names,
-    "service-permissions": a_destination_needs_a_role_that_may_send_to_it,
+    "function-roles": a_destination_needs_a_role_that_may_send_to_it,
+    "service-permissions": a_schedule_needs_a_role_that_scheduler_may_assume,
     "insights": a_query_finds_the_fields_of_json_lines,
 }
 

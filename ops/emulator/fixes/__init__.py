@@ -60,6 +60,10 @@ FIXES: Final = (
     Fix("log-keys", "the key of an existing log group can't be changed"),
     Fix("policy-evaluation", "ARNs, lists and principals in the conditions of policies are compared as text"),
     Fix("permissions", "calls lack condition keys, some name another action, and none asks for its key"),
+    Fix(
+        "function-roles",
+        "Lambda reads queues, sends to destinations and writes logs without a role",
+    ),
     Fix("service-permissions", "services deliver to each other without a permission"),
 )
 

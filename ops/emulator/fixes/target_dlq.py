@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from ministack.core.arn import parse_arn
 from ministack.services import cloudwatch, eventbridge, lambda_svc, sns, sqs
@@ -23,12 +23,11 @@ from ops.emulator.delivery import DeliveryFailure
 from ops.emulator.metrics import rule_dimensions
 from ops.emulator.patching import original, replace
 from ops.emulator.permissions import Policy
-from ops.emulator.principals import by_service
+from ops.emulator.principals import EVENTS, by_service
 
 logger = logging.getLogger(__name__)
 
 Data = dict[str, Any]
-PRINCIPAL: Final = "events.amazonaws.com"
 
 
 def apply() -> None:
@@ -125,19 +124,19 @@ def _fifo_failure(queue: Data, target: Data) -> DeliveryFailure | None:
 
 
 def _policy_failure(policy: Policy, action: str, arn: str, rule_arn: str) -> DeliveryFailure | None:
-    if by_service(PRINCIPAL, action, arn, policy, rule_arn):
+    if by_service(EVENTS, action, arn, policy, rule_arn):
         return None
     return DeliveryFailure(
-        "NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {action} on resource {arn}"
+        "NO_PERMISSIONS", f"{EVENTS} is not authorized to perform {action} on resource {arn}"
     )
 
 
 def _key_failure(arn: str, rule_arn: str) -> DeliveryFailure | None:
-    lacking = key_use.refused_for_service(PRINCIPAL, key_use.of_queue(arn), key_use.WRITE, rule_arn)
+    lacking = key_use.refused_for_service(EVENTS, key_use.of_queue(arn), key_use.WRITE, rule_arn)
     if lacking is None:
         return None
     return DeliveryFailure(
-        "NO_PERMISSIONS", f"{PRINCIPAL} is not authorized to perform {lacking} on the key of {arn}"
+        "NO_PERMISSIONS", f"{EVENTS} is not authorized to perform {lacking} on the key of {arn}"
     )
 
 
