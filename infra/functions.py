@@ -132,10 +132,13 @@ def _props(
 
 
 def _handler_secrets(settings: Settings, family: str) -> list[str]:
-    """The secret values that a handler reads; one that applies states may fetch them from Stripe."""
+    """The secret values that a handler reads; one that applies states may fetch them from Stripe.
+
+    Every handler fetches the objects of thin events.
+    """
     fetching = {route.handler for route in ROUTES.values() if route.repeat == LATEST}
-    stripe = [names.STRIPE_SECRET_KEY] if settings.order != names.OFF and family in fetching else []
-    return [names.HUNTAZE_API_KEY, *stripe]
+    fetches = settings.thin_events or (settings.order != names.OFF and family in fetching)
+    return [names.HUNTAZE_API_KEY, *([names.STRIPE_SECRET_KEY] if fetches else [])]
 
 
 def _identity(base: Foundation, *secrets: str) -> dict[str, str]:

@@ -5,13 +5,13 @@ pattern that is too long for EventBridge.
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from functions.shared.json_text import compact
-from functions.shared.names import OTHER_MESSAGE_GROUP
+from functions.shared.names import OTHER_MESSAGE_GROUP, THIN_PREFIX
 from infra.errors import RoutingError
 
 # EventBridge quota "Event pattern size", in characters.
@@ -29,7 +29,7 @@ def stripe_event_types() -> frozenset[str]:
 def by_message_group(source: str, routed: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The patterns by message group: one for each handler and one for all other events.
 
-    Each event type matches exactly one.
+    Each event type matches exactly one; its thin twin matches the same.
 
     Parameters
     ----------
@@ -53,9 +53,16 @@ def by_message_group(source: str, routed: Mapping[str, Sequence[str]]) -> dict[s
                 )
             _check_known(event_type)
             owner[event_type] = handler
-    patterns = {handler: _rendered(handler, source, list(types)) for handler, types in routed.items()}
-    patterns[OTHER_MESSAGE_GROUP] = _rendered(OTHER_MESSAGE_GROUP, source, [{"anything-but": list(owner)}])
+    patterns = {handler: _rendered(handler, source, with_thin(types)) for handler, types in routed.items()}
+    others = [{"anything-but": with_thin(owner)}]
+    patterns[OTHER_MESSAGE_GROUP] = _rendered(OTHER_MESSAGE_GROUP, source, others)
     return patterns
+
+
+def with_thin(event_types: Iterable[str]) -> list[str]:
+    """List event types, then the types of their thin twins."""
+    types = list(event_types)
+    return [*types, *(f"{THIN_PREFIX}{event_type}" for event_type in types)]
 
 
 def everything(source: str) -> str:

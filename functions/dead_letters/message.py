@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from functions.pipeline.envelope import TYPE
+from functions.pipeline.envelope import TYPE, identity
 from functions.shared import names
 from functions.shared.packing import unpacked
 
@@ -142,7 +142,7 @@ def parse(received: Mapping[str, Any]) -> DeadLetterMessage:
     envelope, failure = _envelope_and_failure(body, received["Attributes"], attributes)
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
     detail = detail if isinstance(detail, dict) else {}
-    event_id, event_type = detail.get("id"), detail.get("type")
+    event_id, event_type = identity(detail)
     return DeadLetterMessage(
         message_id=received["MessageId"],
         receipt=received["ReceiptHandle"],

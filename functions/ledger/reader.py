@@ -46,6 +46,8 @@ class LedgerEntry:
         When the event reached the bus, in UTC; a replay selects events by this time.
     replayed
         Whether a replay delivered it; an archive stores no replayed events.
+    snapshot_id
+        Id of the snapshot event whose thin twin was delivered, else None.
     """
 
     id: str | None
@@ -54,6 +56,7 @@ class LedgerEntry:
     event_type: str
     time: datetime
     replayed: bool
+    snapshot_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,8 @@ class LedgerReader:
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
         """Return an event as an object holds it, or None; None too for one whose values were erased.
 
+        An event that the object holds only as its thin twin is None: Stripe's list has the event whole.
+
         Raises
         ------
         TransientError, ConfigurationError
@@ -226,6 +231,9 @@ class KnownEvents:
         total = self._read + len(page.keys)
         for entry in self._reader.entries(page.keys, lambda done: self._progress(self._read + done, total)):
             self._where.setdefault(entry.event_id, entry.key)
+            if entry.snapshot_id is not None:
+                # Stripe lists the snapshot event, and the ledger holds it as its thin twin.
+                self._where.setdefault(entry.snapshot_id, entry.key)
         self._read = total
         self._after = page.last or self._after
         return page.last is not None
@@ -257,6 +265,8 @@ def _may_hold(key: str, latest: datetime) -> bool:
 def _entry(key: str, line: bytes) -> LedgerEntry:
     record = json.loads(line)
     envelope = record["envelope"]
+    detail = envelope.get("detail")
+    snapshot_id = detail.get("snapshot_event") if isinstance(detail, dict) else None
     return LedgerEntry(
         id=envelope.get("id"),
         key=key,
@@ -264,6 +274,7 @@ def _entry(key: str, line: bytes) -> LedgerEntry:
         event_type=record["event_type"],
         time=_time(envelope.get("time"), record["received_at"]),
         replayed="replay-name" in envelope,
+        snapshot_id=snapshot_id if isinstance(snapshot_id, str) else None,
     )
 
 

@@ -74,7 +74,11 @@ class LedgerRecord:
     def _object(self) -> Mapping[str, Any]:
         data = self.event.get("data")
         stripe_object = data.get("object") if isinstance(data, dict) else None
-        return stripe_object if isinstance(stripe_object, dict) else {}
+        if isinstance(stripe_object, dict):
+            return stripe_object
+        related = self.event.get("related_object")
+        # A thin event names its object.
+        return {"id": related.get("id"), "object": related.get("type")} if isinstance(related, dict) else {}
 
 
 def parse(message: Mapping[str, Any]) -> LedgerRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.pipeline import claims, outcomes
@@ -46,7 +46,8 @@ class Delivery:
     Parameters
     ----------
     request
-        The API request for the event's own object, or None if the event needs no call.
+        The API request for the event's own object, or None if the event needs no call. That of a thin event
+        has no body until the object is fetched.
     reapplied_by
         Name of the forced replay that applies the event once more, else None.
     """
@@ -98,6 +99,9 @@ def apply(delivery: Delivery) -> dict[str, Any]:
     EventError
         Why the event was not applied.
     """
+    if delivery.event.is_reference and delivery.route.has_modes:
+        # The path, by which a second event of the same effect is known, depends on the object.
+        delivery = _with_object(delivery)
     items = _claim_items(delivery)
     if delivery.request is None:
         return _complete_without_call(delivery, items, outcomes.RECORDED)
@@ -108,7 +112,7 @@ def apply(delivery: Delivery) -> dict[str, Any]:
         return _complete_without_call(delivery, items, outcomes.APPLIED if own else outcomes.DUPLICATE)
     except StaleEventError:
         return _complete_without_call(delivery, items, outcomes.STALE)
-    if delivery.route.repeat == LATEST and _fetches(delivery, claim):
+    if _fetches(delivery, claim):
         return _send_fetched_state(delivery, claim)
     _call(delivery, claim, delivery.request, delivery.key)
     result = delivery.result(outcomes.APPLIED)
@@ -131,13 +135,14 @@ def _claim_items(delivery: Delivery) -> ClaimItems:
 
 
 def _state(delivery: Delivery, request: Request) -> State:
-    before = _before(delivery)
+    before, event = _before(delivery), delivery.event
     return State(
         delivery.key,
-        delivery.event.created,
-        delivery.settings.order,
+        event.created,
+        # The state of a thin event is always fetched.
+        delivery.settings.order if event.thin_id is None else names.REFETCH,
         is_end=delivery.route.ends_object,
-        after=_digest(request),
+        after=None if event.is_reference else _digest(request),
         before=None if before is None else _digest(before),
     )
 
@@ -194,7 +199,11 @@ def _complete_without_call(delivery: Delivery, items: ClaimItems, outcome: str) 
 
 
 def _fetches(delivery: Delivery, claim: Claim) -> bool:
-    """Whether to send the object's current state instead of the event's."""
+    """Whether to send the object's current state, because a newer one may exist or the event has none."""
+    if delivery.event.is_reference:
+        return True
+    if delivery.route.repeat != LATEST:
+        return False
     if delivery.settings.order == names.REFETCH:
         return True
     try:
@@ -208,16 +217,9 @@ def _send_fetched_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
     route = delivery.route
     fetched_at = time.time()
     try:
-        state = _retry(
-            delivery,
-            lambda: fetch_object(
-                delivery.event,
-                object_type=route.object_type.rpartition(".")[2],
-                table=delivery.table,
-                reads_per_second=delivery.settings.stripe_reads_per_second,
-            ),
-        )
-        request = None if state.get("deleted") is True else route.request(state)
+        state = _fetch(delivery)
+        # The deletion has an event of its own.
+        request = None if _is_gone(state, route) else route.request(state)
     except EventError as failure:
         refused = isinstance(failure, PermanentError | InvalidEventError)
         doubt = claim.doubt and not (refused and delivery.settles)
@@ -226,16 +228,42 @@ def _send_fetched_state(delivery: Delivery, claim: Claim) -> dict[str, Any]:
             raise _doubtful(failure) from failure
         raise
     if request is None:
-        # There is nothing to update: the deletion has an event of its own.
         result = delivery.result(outcomes.STALE)
         claim.complete_without_call(result)
+        return result
+    result = delivery.result(outcomes.APPLIED)
+    if route.repeat != LATEST:
+        # Whatever state is sent, it must count once: the key is that of the snapshot event.
+        _call(delivery, claim, request, delivery.key)
+        _retry(delivery, lambda: claim.complete(result))
         return result
     # The next delivery may fetch a newer state, and an idempotency key belongs to one body.
     body = _digest(request)
     _call(delivery, claim, request, f"{delivery.key}:{body[:STATE_DIGITS]}")
-    result = delivery.result(outcomes.APPLIED)
     _retry(delivery, lambda: claim.complete(result, fetched_at=fetched_at, body=body))
     return result
+
+
+def _with_object(delivery: Delivery) -> Delivery:
+    """Fetch the object of a thin event before the event is claimed."""
+    event = replace(delivery.event, object=_fetch(delivery), is_reference=False)
+    return replace(delivery, event=event, request=delivery.route.request(event.object))
+
+
+def _fetch(delivery: Delivery) -> StripeObject:
+    return _retry(
+        delivery,
+        lambda: fetch_object(
+            delivery.event,
+            object_type=delivery.route.object_name,
+            table=delivery.table,
+            reads_per_second=delivery.settings.stripe_reads_per_second,
+        ),
+    )
+
+
+def _is_gone(state: StripeObject, route: Route) -> bool:
+    return state.get("deleted") is True and not route.ends_object
 
 
 def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: str) -> None:
@@ -273,7 +301,8 @@ def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: s
         _retry(delivery, attempt)
     except EventError as failure:
         refused = isinstance(failure, PermanentError) and not isinstance(failure, DoubtfulRefusalError)
-        other_body = claim.doubt and idempotency_key != delivery.key and not delivery.settles
+        fetched = idempotency_key != delivery.key or delivery.event.thin_id is not None
+        other_body = claim.doubt and fetched and not delivery.settles
         unknown = doubt and (other_body or not refused)
         _end_claim(claim, doubt=unknown, in_flight=in_flight, refused=refused)
         if refused and other_body and isinstance(failure, PermanentError):

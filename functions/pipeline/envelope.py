@@ -1,6 +1,10 @@
-"""The EventBridge envelope of a Stripe snapshot event, checked field by field.
+"""The EventBridge envelope of a Stripe event, checked field by field.
 
-Sources: Stripe, "Send events to Amazon EventBridge" and "The Event object"; AWS, "Events in EventBridge".
+A snapshot event contains its object. A thin event names it, and the handler fetches it. The thin twin of a
+snapshot event is the same event: it gets the snapshot event's id and type.
+
+Sources: Stripe, "Send events to Amazon EventBridge", "The Event object" of API v1 and of API v2, and "Migrate
+from snapshot events to thin events"; AWS, "Events in EventBridge".
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from functions.pipeline.objects import INT64_LIMIT
@@ -28,25 +33,36 @@ API_VERSION: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 _.;,=-]{0,126}[A-Za-z0-
 REPLAY: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 TIMED_REPLAY: Final = "must end with its start time, like forced-replay-prod-20261123T101500Z"
 
+THIN: Final = "v2.core.event"
+# Thin events have no version. Their objects are fetched in this one, which the mapping is tested with.
+THIN_API_VERSION: Final = "2026-03-25.dahlia"
+
 
 @dataclass(frozen=True, slots=True)
 class StripeEvent:
-    """A checked snapshot event.
+    """A checked event.
 
     Parameters
     ----------
-    id, type, api_version
-        As in Stripe's event; `api_version` is the version that the object is rendered in.
+    id, type
+        As in Stripe's event; of a thin event, those of its snapshot event. A thin event that names no
+        snapshot event keeps its own id.
+    api_version
+        The version that the object is rendered in.
     created
         When Stripe created the event, in Unix seconds; the resolution is one second.
     account
         The connected account for a Connect event, else None.
     object
-        `data.object`, the Stripe object as a plain dict.
+        The Stripe object as a plain dict.
     previous
         `data.previous_attributes`, the values before the event, else None.
     forced_replay
         Name of the forced replay that sent the event, else None. The name ends with the replay's start time.
+    thin_id
+        The thin event's own id, else None.
+    is_reference
+        Whether `object` is a thin event's reference, with id and type only, and is still to be fetched.
     """
 
     id: str
@@ -57,6 +73,8 @@ class StripeEvent:
     object: Mapping[str, Any] = field(repr=False)
     previous: Mapping[str, Any] | None = field(default=None, repr=False)
     forced_replay: str | None = None
+    thin_id: str | None = None
+    is_reference: bool = False
 
 
 def parse(envelope: object, *, livemode: bool) -> StripeEvent:
@@ -77,34 +95,66 @@ def parse(envelope: object, *, livemode: bool) -> StripeEvent:
     detail = _of_type(envelope, "detail", dict, "an object")
 
     kind = detail.get("object")
-    if kind == "v2.core.event":
-        raise InvalidEventError(
-            "detail.object", "is a thin event; set the event destination to snapshot events"
-        )
-    if kind != "event":
-        raise InvalidEventError("detail.object", 'must be "event"')
-
-    event_type = _matching(detail, "detail.type", TYPE)
-    if envelope.get("detail-type") != event_type:
+    if kind not in ("event", THIN):
+        raise InvalidEventError("detail.object", f'must be "event" or "{THIN}"')
+    if envelope.get("detail-type") != _matching(detail, "detail.type", TYPE):
         raise InvalidEventError("detail-type", "must equal detail.type")
+    event = (_thin if kind == THIN else _snapshot)(detail, _forced_replay(envelope))
+    if _of_type(detail, "detail.livemode", bool, "true or false") is not livemode:
+        expected = str(livemode).lower()
+        raise LivemodeMismatchError("detail.livemode", f"must be {expected} in this environment")
+    return event
+
+
+def identity(detail: Mapping[str, Any]) -> tuple[object, object]:
+    """Return id and type of an event that is not checked yet; of a thin event, its snapshot event's."""
+    event_id, event_type = detail.get("id"), detail.get("type")
+    if detail.get("object") != THIN:
+        return event_id, event_type
+    if isinstance(event_type, str):
+        event_type = event_type.removeprefix(names.THIN_PREFIX)
+    return detail.get("snapshot_event") or event_id, event_type
+
+
+def _snapshot(detail: Mapping[str, Any], forced_replay: str | None) -> StripeEvent:
     data = _of_type(detail, "detail.data", dict, "an object")
     previous = data.get("previous_attributes")
-    event = StripeEvent(
+    return StripeEvent(
         id=_matching(detail, "detail.id", names.STRIPE_ID),
-        type=event_type,
+        type=_matching(detail, "detail.type", TYPE),
         api_version=_matching(detail, "detail.api_version", API_VERSION),
         created=_unix_seconds(detail, "detail.created"),
         account=None
         if detail.get("account") is None
         else _matching(detail, "detail.account", names.STRIPE_ID),
-        forced_replay=_forced_replay(envelope),
+        forced_replay=forced_replay,
         previous=previous if isinstance(previous, dict) else None,
         object=_of_type(data, "detail.data.object", dict, "an object"),
     )
-    if _of_type(detail, "detail.livemode", bool, "true or false") is not livemode:
-        expected = str(livemode).lower()
-        raise LivemodeMismatchError("detail.livemode", f"must be {expected} in this environment")
-    return event
+
+
+def _thin(detail: Mapping[str, Any], forced_replay: str | None) -> StripeEvent:
+    thin_type = _matching(detail, "detail.type", TYPE)
+    if not thin_type.startswith(names.THIN_PREFIX):
+        raise InvalidEventError("detail.type", f"must begin with {names.THIN_PREFIX} in a thin event")
+    thin_id = _matching(detail, "detail.id", names.STRIPE_ID)
+    related = _of_type(detail, "detail.related_object", dict, "an object")
+    return StripeEvent(
+        id=thin_id
+        if detail.get("snapshot_event") is None
+        else _matching(detail, "detail.snapshot_event", names.STRIPE_ID),
+        type=thin_type.removeprefix(names.THIN_PREFIX),
+        api_version=THIN_API_VERSION,
+        created=_rfc3339_seconds(detail, "detail.created"),
+        account=None if detail.get("context") is None else _account(detail, "detail.context"),
+        forced_replay=forced_replay,
+        object={
+            "id": _matching(related, "detail.related_object.id", names.STRIPE_ID),
+            "object": _of_type(related, "detail.related_object.type", str, "a string"),
+        },
+        thin_id=thin_id,
+        is_reference=True,
+    )
 
 
 def _forced_replay(envelope: Mapping[str, Any]) -> str | None:
@@ -138,6 +188,26 @@ def _unix_seconds(parent: Mapping[str, Any], path: str) -> int:
     if isinstance(value, bool) or not 0 <= value < INT64_LIMIT:
         raise InvalidEventError(path, "must be a time in Unix seconds")
     return value
+
+
+def _rfc3339_seconds(parent: Mapping[str, Any], path: str) -> int:
+    """Read a time as API v2 writes it, such as 2026-04-01T10:00:05.123Z, in Unix seconds."""
+    try:
+        time = datetime.fromisoformat(_of_type(parent, path, str, "a string"))
+        seconds = int(time.timestamp()) if time.tzinfo else -1
+    except (ValueError, OverflowError):
+        seconds = -1
+    if seconds < 0:
+        raise InvalidEventError(path, "must be a time like 2026-04-01T10:00:05.123Z")
+    return seconds
+
+
+def _account(parent: Mapping[str, Any], path: str) -> str:
+    """Read the account of a context: the last part of a path of accounts (Stripe, "Stripe-Context")."""
+    account = _of_type(parent, path, str, "a string").rpartition("/")[2]
+    if not names.STRIPE_ID.fullmatch(account):
+        raise InvalidEventError(path, "must end with the id of an account")
+    return account
 
 
 def _present(parent: Mapping[str, Any], path: str) -> Any:

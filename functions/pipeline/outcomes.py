@@ -14,7 +14,7 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from functions.pipeline.envelope import StripeEvent
+from functions.pipeline.envelope import StripeEvent, identity
 from functions.pipeline.routing_table import ROUTES
 from functions.shared import names, telemetry
 from functions.shared.errors import AuthenticationRefusedError, EventError
@@ -58,9 +58,7 @@ def start(envelope: object) -> Subject:
 def subject_of(envelope: object) -> Subject:
     """Read an event's id and type from an envelope that is not yet checked."""
     detail = envelope.get("detail") if isinstance(envelope, dict) else None
-    event_id, event_type = (
-        (detail.get("id"), detail.get("type")) if isinstance(detail, dict) else (None, None)
-    )
+    event_id, event_type = identity(detail) if isinstance(detail, dict) else (None, None)
     return Subject(
         event_id=event_id if isinstance(event_id, str) and names.STRIPE_ID.fullmatch(event_id) else None,
         event_type=event_type if isinstance(event_type, str) and event_type in ROUTES else UNROUTED,
@@ -74,9 +72,10 @@ def finished(event: StripeEvent, outcome: str) -> None:
     if outcome not in (DUPLICATE, STALE):
         # A replayed event is as old as its archive, and says nothing about the speed of the pipeline.
         metrics.add_metric(names.EVENT_AGE, MetricUnit.Milliseconds, age_ms)
+    thin = {} if event.thin_id is None else {"thin_event_id": event.thin_id}
     logger.info(
         "event finished",
-        extra={"outcome": outcome, "event_id": event.id, "event_type": event.type, "age_ms": age_ms},
+        extra={"outcome": outcome, "event_id": event.id, "event_type": event.type, "age_ms": age_ms, **thin},
     )
 
 

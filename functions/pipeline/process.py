@@ -84,7 +84,8 @@ def _deliver(
 ) -> dict[str, Any]:
     event = parse(envelope, livemode=settings.livemode)
     route = _route(event, handler)
-    delivery = Delivery(event, route, route.request(event.object), settings, context)
+    request = route.unread_request() if event.is_reference else route.request(event.object)
+    delivery = Delivery(event, route, request, settings, context)
     result = _apply_unless_done(delivery)
     outcomes.finished(event, result["outcome"])
     return result
@@ -145,4 +146,6 @@ def _route(event: StripeEvent, handler: str) -> Route:
     route = ROUTES.get(event.type)
     if route is None or route.handler != handler:
         raise InvalidEventError("detail.type", f"is not handled by the {handler} function")
+    if event.is_reference and event.object["object"] != route.object_name:
+        raise InvalidEventError("detail.related_object.type", f"must be {route.object_name}")
     return route

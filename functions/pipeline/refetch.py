@@ -1,6 +1,7 @@
 """The current state of an object, fetched from Stripe instead of taken from the event.
 
-An event holds the object as it was when the event was created. A state that is fetched under the object's
+A snapshot event holds the object as it was when the event was created, and a thin event only its id. A
+state that is fetched under the object's
 lease is at least as new as the one applied before it, in whatever order the events arrive.
 """
 
@@ -12,11 +13,16 @@ from typing import Final
 from functions.pipeline.envelope import StripeEvent
 from functions.pipeline.idempotency_table import ConditionFailedError, Table
 from functions.pipeline.objects import StripeObject, own_id
-from functions.shared.errors import TransientError
+from functions.shared import names, settings
+from functions.shared.errors import ConfigurationError, TransientError
 
 KIND: Final = "reads"
 # An item counts the reads of one second, and is not needed after it.
 KEPT_SECONDS: Final = 60
+NO_KEY: Final = (
+    f"a thin event's object can be fetched only with {names.STRIPE_SECRET_KEY}: set thin_events to true, "
+    f"export {names.STRIPE_SECRET_KEY} and deploy again"
+)
 
 
 def fetch_object(
@@ -29,10 +35,12 @@ def fetch_object(
     TransientError
         Stripe cannot be reached or limits our reads, or the limit of this second is reached.
     ConfigurationError
-        Stripe rejects the key.
+        Stripe rejects the key, or a thin event arrives where there is none.
     PermanentError
         Stripe has no such object.
     """
+    if event.thin_id is not None and settings.secret(names.STRIPE_SECRET_KEY) is None:
+        raise ConfigurationError(NO_KEY)
     _count_read(table, reads_per_second)
     # Imported here: stripe costs a cold start more than everything else, and most invocations fetch nothing.
     from functions.stripe_api.client import retrieve

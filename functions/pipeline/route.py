@@ -32,6 +32,9 @@ LATEST: Final = "latest"  # each event carries a state: an older one never overw
 EACH: Final = "each"  # every event counts
 REPEATS: Final = (ONCE, LATEST, EACH)
 
+# Objects that event types call by another name.
+OBJECT_NAMES: Final[Mapping[str, str]] = {"customer.subscription": "subscription"}
+
 # No call: the event is recorded as handled, and written to the ledger like every other.
 RECORDED: Final = None
 
@@ -71,6 +74,16 @@ class Route:
         return self.event_type.rpartition(".")[0]
 
     @property
+    def object_name(self) -> str:
+        """The object's type as Stripe's objects spell it, such as `subscription` or `checkout.session`."""
+        return OBJECT_NAMES.get(self.object_type, self.object_type)
+
+    @property
+    def has_modes(self) -> bool:
+        """Whether the action depends on the object's mode."""
+        return isinstance(self.action, Mapping)
+
+    @property
     def ends_object(self) -> bool:
         """Whether the event is the object's end, which Stripe calls deleted."""
         return self.event_type.rpartition(".")[2] == "deleted"
@@ -94,6 +107,14 @@ class Route:
         if call is None:
             return None
         return Request(call.path, {key: read(stripe_object) for key, read in call.body.items()})
+
+    def unread_request(self) -> Request | None:
+        """Return the call of a thin event without its body, for which the object has to be fetched.
+
+        None if no call is needed, or if the path depends on the object too.
+        """
+        action = self.action
+        return Request(action.path, {}) if isinstance(action, Call) else None
 
 
 def table(*rows: Route) -> Mapping[str, Route]:

@@ -24,7 +24,7 @@ from functions.pipeline.route import (
     table,
     types_of,
 )
-from functions.shared.names import BILLING, OTHER_MESSAGE_GROUP, PAYMENTS
+from functions.shared.names import BILLING, OTHER_MESSAGE_GROUP, PAYMENTS, THIN_PREFIX
 
 CUSTOMER: Final = reference("customer")
 
@@ -118,6 +118,9 @@ def event_types(handler: str) -> tuple[str, ...]:
 
 
 def message_group(event_type: str) -> str:
-    """Return the FIFO message group of a type in the audit queue: its handler, or `other` for the rest."""
-    route = ROUTES.get(event_type)
+    """Return the FIFO message group of a type in the audit queue: its handler, or `other` for the rest.
+
+    A thin event's type belongs to the group of its snapshot event.
+    """
+    route = ROUTES.get(event_type.removeprefix(THIN_PREFIX))
     return OTHER_MESSAGE_GROUP if route is None else route.handler

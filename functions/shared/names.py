@@ -13,6 +13,10 @@ HANDLERS: Final = (PAYMENTS, BILLING)
 # Ids of Stripe's objects and events. An id becomes an HTTP header, so it holds only what a header may hold.
 STRIPE_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
+# The thin twin of a snapshot event has the snapshot event's type with this prefix (Stripe, "Migrate from
+# snapshot events to thin events").
+THIN_PREFIX: Final = "v1."
+
 # Environment variables of the functions.
 ENVIRONMENT: Final = "ENVIRONMENT"
 HUNTAZE_API_URL: Final = "HUNTAZE_API_URL"

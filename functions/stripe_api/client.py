@@ -41,7 +41,15 @@ DEFAULT_URL: Final = "https://api.stripe.com"
 
 CUSTOMER: Final = "customer"
 SUBSCRIPTION: Final = "subscription"
-_PATHS: Final[Mapping[str, str]] = {CUSTOMER: "/v1/customers/", SUBSCRIPTION: "/v1/subscriptions/"}
+# Where an object is retrieved, by its type; each type that the routing table has.
+OBJECT_PATHS: Final[Mapping[str, str]] = {
+    CUSTOMER: "/v1/customers/",
+    SUBSCRIPTION: "/v1/subscriptions/",
+    "charge": "/v1/charges/",
+    "checkout.session": "/v1/checkout/sessions/",
+    "invoice": "/v1/invoices/",
+    "payment_intent": "/v1/payment_intents/",
+}
 EVENTS_PATH: Final = "/v1/events"
 
 # Stripe, "List all events": events of the last 30 days, 100 on a page, by at most 20 types.
@@ -84,7 +92,7 @@ class StripeApi:
         Parameters
         ----------
         object_type
-            `customer` or `subscription`.
+            One of `OBJECT_PATHS`.
         account
             The connected account that the object belongs to, for a Connect event.
 
@@ -100,7 +108,8 @@ class StripeApi:
         options: dict[str, Any] = {"stripe_version": api_version, "max_network_retries": RETRIEVE_RETRIES}
         if account is not None:
             options["stripe_account"] = account
-        return self._get(_PATHS[object_type] + object_id, shown_path=_PATHS[object_type] + "{id}", **options)
+        path = OBJECT_PATHS[object_type]
+        return self._get(path + object_id, shown_path=path + "{id}", **options)
 
     def events(self, since: int, until: int, types: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """Iterate over the events created from `since` to `until`, both included, oldest first.

@@ -100,7 +100,7 @@ def failure(error: stripe.StripeError, path: str) -> EventError:
     if status in _REFUSED:
         return ConfigurationError(
             f"Stripe answered {status}; check {names.STRIPE_SECRET_KEY} in the secret, "
-            "and that the key may read customers, subscriptions and events",
+            f"and that the key may read {path}",
             status=status,
             path=path,
         )

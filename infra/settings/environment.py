@@ -98,6 +98,12 @@ class Settings(StateSettings):
         "livemode is false. Stripe allows 100 reads in live mode and 25 in test mode",
         examples=[20],
     )
+    thin_events: bool = Field(
+        False,
+        description="Whether the event destination sends thin events: both handlers then read "
+        "STRIPE_SECRET_KEY and fetch the object of each. Without it, payments can apply no thin event: it "
+        "ends in the dead-letter queue",
+    )
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
     # The handlers need 3.11, and version 5.100 of the AWS provider allows 3.13 at most.
     lambda_runtime: Literal["python3.11", "python3.12", "python3.13"] = Field(

@@ -17,9 +17,11 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 
 from functions.pipeline.effects import effect_key
+from functions.pipeline.envelope import THIN, StripeEvent, identity, parse
 from functions.pipeline.idempotency import record_key
 from functions.pipeline.objects import own_id
 from functions.pipeline.ordering import states_key
+from functions.pipeline.route import Route
 from functions.pipeline.routing_table import ROUTES
 from functions.reconciliation.handler_records import FIRST_WAIT_SECONDS, READ_BATCH
 from functions.shared import names
@@ -40,17 +42,31 @@ def keys_of(envelope: Mapping[str, Any]) -> Iterator[str]:
     # handler has written an item.
     with suppress(InvalidEventError, AttributeError, KeyError, TypeError):
         event = envelope["detail"]
-        route = ROUTES[event["type"]]
-        yield record_key(route.handler, event["id"])
+        event_id, event_type = map(str, identity(event))
+        route = ROUTES[event_type]
+        yield record_key(route.handler, event_id)
         if forced:
-            yield record_key(route.handler, f"{event['id']}:{forced}")
+            yield record_key(route.handler, f"{event_id}:{forced}")
+        if event.get("object") == THIN:
+            yield from _keys_of_thin(parse(envelope, livemode=event["livemode"]), route, forced)
+            return
         stripe_object = event["data"]["object"]
-        identity = (event.get("account"), route.object_type, own_id(stripe_object))
-        yield states_key(*identity)
+        owner = (event.get("account"), route.object_type, own_id(stripe_object))
+        yield states_key(*owner)
         request = route.request(stripe_object)
         if request is not None:
-            yield effect_key(*identity, event["type"], request.path, None)
-            yield effect_key(*identity, event["type"], request.path, forced)
+            yield effect_key(*owner, event_type, request.path, None)
+            yield effect_key(*owner, event_type, request.path, forced)
+
+
+def _keys_of_thin(event: StripeEvent, route: Route, forced: str | None) -> Iterator[str]:
+    """Yield the keys of a thin event's object, and of its effect in each mode that the object may have."""
+    owner = (event.account, route.object_type, own_id(event.object))
+    yield states_key(*owner)
+    for call in route.variants.values():
+        if call is not None:
+            yield effect_key(*owner, event.type, call.path, None)
+            yield effect_key(*owner, event.type, call.path, forced)
 
 
 def read(environment: Environment, keys: Sequence[str]) -> list[Item]:

@@ -43,6 +43,12 @@ def about(event: Mapping[str, Any]) -> About:
         for found in (*(_id(each.get(key)) for key in CUSTOMERS), _own_id(each))
         if found is not None
     }
+    related = event.get("related_object")
+    if isinstance(related, dict):
+        # A thin event holds nothing of the object but its type and id.
+        found = frozenset(each for each in (_id(related),) if each is not None)
+        is_customer = related.get("type") == "customer"
+        return About(found | customers, frozenset()) if is_customer else About(frozenset(customers), found)
     data = event.get("data")
     stripe_object = data.get("object") if isinstance(data, dict) else None
     if not isinstance(stripe_object, dict):

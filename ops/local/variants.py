@@ -19,13 +19,14 @@ _SCHEDULED: Final = {
     "RECONCILE_MINUTES": "1440",
 }
 _TRACING: Final = {"LAMBDA_TRACING": "true"}
+_THIN: Final = {"THIN_EVENTS": "true"}
 VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
     DEFAULT: {},
     "key": _KEY,
     "vpc": {},
     "bus-logs": _BUS_LOGS,
     "scheduled": _SCHEDULED,
-    ALL: {**_KEY, **_BUS_LOGS, **_SCHEDULED, **_TRACING},
+    ALL: {**_KEY, **_BUS_LOGS, **_SCHEDULED, **_TRACING, **_THIN},
 }
 _IN_NETWORK: Final = ("vpc", ALL)
 

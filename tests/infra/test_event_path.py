@@ -117,14 +117,16 @@ def test_every_rule_is_on_the_partner_bus(stack: Stack) -> None:
 @pytest.mark.parametrize("family", names.HANDLERS)
 def test_rule_matches_exactly_the_types_of_the_routing_table(stack: Stack, family: str) -> None:
     taken = pattern(stack, f"huntaze-stripe-{family}-{stack.environment}")
-    assert taken["detail-type"] == list(routing_table.event_types(family))
+    types = routing_table.event_types(family)
+    assert taken["detail-type"] == [*types, *(f"v1.{event_type}" for event_type in types)]
     assert taken["source"] == [SOURCE]
 
 
 def test_every_event_type_enters_the_audit_in_exactly_one_message_group(stack: Stack) -> None:
     patterns = [pattern(stack, audit_rule(group, stack.environment)) for group in GROUPS]
     unheard_of = {"v2.core.event_destination.ping", "some.type.of.tomorrow"}
-    for event_type in stripe_event_types() | unheard_of:
+    thin = {f"v1.{event_type}" for event_type in stripe_event_types()}
+    for event_type in stripe_event_types() | thin | unheard_of:
         assert [takes(each, event_type) for each in patterns].count(True) == 1, event_type
 
 

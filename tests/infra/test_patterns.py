@@ -6,6 +6,7 @@ import json
 import typing
 
 import pytest
+from stripe.events._event_classes import _V2_EVENT_CLASS_LOOKUP
 from stripe.params import _webhook_endpoint_create_params as stripe_params
 
 from functions.pipeline import routing_table
@@ -51,7 +52,14 @@ def test_pattern_of_exactly_the_limit_is_allowed(monkeypatch: pytest.MonkeyPatch
 
 def test_pattern_is_compact() -> None:
     text = patterns.by_message_group(SOURCE, {"billing": ["invoice.paid"]})["billing"]
-    assert text == json.dumps({"detail-type": ["invoice.paid"], "source": [SOURCE]}, separators=(",", ":"))
+    types = ["invoice.paid", "v1.invoice.paid"]
+    assert text == json.dumps({"detail-type": types, "source": [SOURCE]}, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("event_type", routing_table.ROUTES)
+def test_stripe_has_a_thin_twin_of_each_routed_type(event_type: str) -> None:
+    [_, thin_type] = patterns.with_thin([event_type])
+    assert thin_type in _V2_EVENT_CLASS_LOOKUP
 
 
 def test_shipped_list_has_the_event_types_of_the_stripe_library() -> None:

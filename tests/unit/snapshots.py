@@ -6,6 +6,7 @@ pass on (card data, secrets), and nothing else.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -50,6 +51,39 @@ def envelope(
             "pending_webhooks": 1,
             "request": {"id": None, "idempotency_key": None},
             "type": event_type,
+            **detail,
+        },
+    }
+
+
+def thin(snapshot: dict[str, Any], **detail: Any) -> dict[str, Any]:
+    """The thin twin of a snapshot event's envelope; `detail` overrides fields of the thin event.
+
+    Written after Stripe's API reference, "The Event object" of API v2, and the stripe library's
+    `stripe.v2.core.Event`.
+    """
+    event = snapshot["detail"]
+    stripe_object = event["data"]["object"]
+    thin_type = f"v1.{event['type']}"
+    kind = stripe_object["object"]
+    paths = {"checkout.session": "checkout/sessions"}
+    return snapshot | {
+        "id": f"{snapshot['id']}-thin",
+        "detail-type": thin_type,
+        "detail": {
+            "id": f"{event['id']}_thin",
+            "object": "v2.core.event",
+            "context": event.get("account"),
+            "created": datetime.fromtimestamp(event["created"], UTC).strftime("%Y-%m-%dT%H:%M:%S.123Z"),
+            "livemode": event["livemode"],
+            "reason": {"type": "request", "request": {"id": "req_1", "idempotency_key": "key_1"}},
+            "related_object": {
+                "id": stripe_object["id"],
+                "type": kind,
+                "url": f"/v1/{paths.get(kind, f'{kind}s')}/{stripe_object['id']}",
+            },
+            "snapshot_event": event["id"],
+            "type": thin_type,
             **detail,
         },
     }

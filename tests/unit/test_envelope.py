@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.pipeline.envelope import StripeEvent, parse
+from functions.pipeline.envelope import THIN_API_VERSION, StripeEvent, parse
 from functions.shared.errors import InvalidEventError, LivemodeMismatchError
 from tests.unit import snapshots as stripe
 from tests.unit.snapshots import JSON
@@ -47,6 +47,11 @@ def with_fault(path: str, value: Any) -> dict[str, Any]:
     return changed
 
 
+def thin_with(**detail: Any) -> dict[str, Any]:
+    """The thin twin of `envelope()`, with other fields."""
+    return stripe.thin(envelope(), **detail)
+
+
 def test_envelope_becomes_an_event() -> None:
     assert parse(envelope(), livemode=False) == StripeEvent(
         id="evt_unit_1",
@@ -81,7 +86,7 @@ def test_resources_and_times_of_the_envelope_are_not_needed() -> None:
         ("detail", "{}", "detail"),
         ("detail", [], "detail"),
         ("detail/object", DELETED, "detail.object"),
-        ("detail/object", "v2.core.event", "detail.object"),
+        ("detail/object", "v2.core.events", "detail.object"),
         ("detail/object", "invoice", "detail.object"),
         ("detail/id", DELETED, "detail.id"),
         ("detail/id", "", "detail.id"),
@@ -131,9 +136,54 @@ def test_error_never_contains_the_value(path: str) -> None:
     assert "ada@example.com" not in str(caught.value)
 
 
-def test_thin_event_is_refused_with_advice() -> None:
-    with pytest.raises(InvalidEventError, match="set the event destination to snapshot events"):
-        parse(with_fault("detail/object", "v2.core.event"), livemode=False)
+def test_thin_event_has_the_identity_of_its_snapshot_event() -> None:
+    snapshot = stripe.envelope("customer.updated", stripe.customer(), account="acct_1")
+    event, twin = (parse(each, livemode=False) for each in (snapshot, stripe.thin(snapshot)))
+    for name in ("id", "type", "created", "account"):
+        assert getattr(twin, name) == getattr(event, name)
+    assert (twin.thin_id, twin.object) == ("evt_unit_1_thin", {"id": "cus_1", "object": "customer"})
+    assert (twin.is_reference, event.is_reference, event.thin_id) == (True, False, None)
+
+
+def test_thin_event_without_a_snapshot_event_keeps_its_own_id() -> None:
+    alone = thin_with(snapshot_event=None)
+    assert parse(alone, livemode=False).id == "evt_unit_1_thin"
+
+
+def test_thin_event_of_an_organization_is_of_the_last_account_of_its_context() -> None:
+    assert parse(thin_with(context="org_1/acct_2"), livemode=False).account == "acct_2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field"),
+    [
+        ("type", "v2.core.account.updated", "detail.type"),
+        ("type", "customer.created", "detail.type"),
+        ("id", "evt 1", "detail.id"),
+        ("snapshot_event", "evt 1", "detail.snapshot_event"),
+        ("snapshot_event", 7, "detail.snapshot_event"),
+        ("created", 1_775_037_600, "detail.created"),
+        ("created", "2026-04-01", "detail.created"),
+        ("created", "yesterday", "detail.created"),
+        ("context", "org_1/", "detail.context"),
+        ("context", 7, "detail.context"),
+        ("livemode", "false", "detail.livemode"),
+        ("related_object", None, "detail.related_object"),
+        ("related_object", {"type": "customer"}, "detail.related_object.id"),
+        ("related_object", {"id": "cus/1", "type": "customer"}, "detail.related_object.id"),
+        ("related_object", {"id": "cus_1"}, "detail.related_object.type"),
+    ],
+)
+def test_fault_of_a_thin_event_is_named_by_its_field(name: str, value: Any, field: str) -> None:
+    faulty = thin_with(**{name: value})
+    faulty["detail-type"] = faulty["detail"]["type"]
+    with pytest.raises(InvalidEventError) as caught:
+        parse(faulty, livemode=False)
+    assert caught.value.field == field
+
+
+def test_objects_of_thin_events_are_fetched_in_a_version_that_the_mapping_is_tested_with() -> None:
+    assert THIN_API_VERSION == stripe.CURRENT
 
 
 @pytest.mark.parametrize("livemode", [True, False])

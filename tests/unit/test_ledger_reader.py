@@ -127,6 +127,13 @@ def test_key_of_another_form_has_no_span(key: str) -> None:
     assert ledger_keys.span(key) is None
 
 
+def test_snapshot_event_is_known_by_its_thin_twin_but_not_whole(bucket: Bucket) -> None:
+    bucket.add("thin", "evt_thin", more={"detail": {"id": "evt_thin", "snapshot_event": "evt_1"}})
+    events = known(bucket)
+    assert events.known(["evt_thin", "evt_1", "evt_2"]) == {"evt_thin", "evt_1"}
+    assert events.event("evt_1") is None
+
+
 def test_each_object_is_read_once_and_only_if_needed(bucket: Bucket) -> None:
     first = bucket.add("first", "evt_1", "evt_2")
     events = known(bucket)

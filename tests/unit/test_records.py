@@ -91,6 +91,15 @@ def test_thin_events_are_recorded_too() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["customer", "invoice"])
+def test_thin_event_is_recorded_under_the_object_that_it_names(name: str) -> None:
+    related = {"id": f"{name}_1", "type": name, "url": "/v1/…"}
+    detail = {"id": "evt_1", "object": "v2.core.event", "type": f"v1.{name}.updated"}
+    found = parse(message({"id": "envelope-1", "detail": detail | {"related_object": related}}))
+    assert found.object_id == f"{name}_1"
+    assert found.customer_id == ("customer_1" if name == "customer" else None)
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -1,6 +1,6 @@
 """The reference Stripe API: a real HTTP server with Stripe's pagination, errors and rate limit.
 
-It serves the paths that the functions read: `/v1/events`, `/v1/customers/{id}` and `/v1/subscriptions/{id}`.
+It serves the paths that the functions read: `/v1/events`, and the objects of `exchange.OBJECT_PATHS` by id.
 Read `store.py` first, then `listing.py`, `exchange.py` and `server.py`. Faults are those of
 `ops/reference/server`; their path has no query.
 """

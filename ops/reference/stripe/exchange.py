@@ -13,7 +13,14 @@ from ops.reference.server.messages import Received, Refusal, Reply, json_reply, 
 from ops.reference.stripe import listing
 from ops.reference.stripe.store import Store
 
-OBJECT_PATHS: Final = {"/v1/customers/": "customer", "/v1/subscriptions/": "subscription"}
+OBJECT_PATHS: Final = {
+    "/v1/charges/": "charge",
+    "/v1/checkout/sessions/": "checkout.session",
+    "/v1/customers/": "customer",
+    "/v1/invoices/": "invoice",
+    "/v1/payment_intents/": "payment_intent",
+    "/v1/subscriptions/": "subscription",
+}
 EVENTS_PATH: Final = "/v1/events"
 
 
