@@ -25,6 +25,7 @@ from ops.commands import (
     plan_report,
     reconcile,
     replay,
+    secrets,
 )
 from ops.console import print_error, print_line
 from ops.errors import DeniedError, OperatorError
@@ -32,7 +33,7 @@ from ops.errors import DeniedError, OperatorError
 NAME: Final = "huntaze-stripe"
 # The panels of `--help`, in the order in which somebody needs the commands; others go to the last one.
 PANELS: Final = {
-    "Deploy": ("bootstrap", "plan", "plan-report", "deploy", "adopt", "destroy"),
+    "Deploy": ("bootstrap", "plan", "plan-report", "deploy", "secrets", "adopt", "destroy"),
     "Operate": ("dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "bundles", "api"),
 }
@@ -67,7 +68,20 @@ app = typer.Typer(
     "is left; 2 wrong usage; 3 refused by --fail-on; 130 interrupted (143 by SIGTERM). docs/operations.md "
     "says more.",
 )
-for module in (deploy, plan_report, dlq, replay, reconcile, pause, customer, local, chaos, bundles, api):
+for module in (
+    deploy,
+    plan_report,
+    secrets,
+    dlq,
+    replay,
+    reconcile,
+    pause,
+    customer,
+    local,
+    chaos,
+    bundles,
+    api,
+):
     module.register(app)
 
 

@@ -21,13 +21,13 @@ from ops.console import plural
 from ops.errors import OperatorError
 from ops.plan_report import Acceptance, Level, Verdict
 from ops.progress import Steps
+from ops.secret_changes import rewrites_secret
 from ops.terraform import KeptError, PlanSummary, Terraform, operator_environment
 from ops.terraform.supervision import Check
 
 USAGE_EXIT_CODE: Final = 2
 # Of the file with what a comment leaves out.
 WHOLE: Final = ".whole.md"
-VALUES_RESOURCE: Final = "aws_secretsmanager_secret_version"
 BUS_RESOURCE: Final = "aws_cloudwatch_event_bus"
 
 
@@ -256,20 +256,6 @@ def _initialised(workspace: Workspace, stack: str, name: str, steps: Steps) -> T
             f"{terraform.engine.name} {terraform.engine.version}, provider from {terraform.provider_origin}"
         )
     return terraform
-
-
-def rewrites_secret(plan: Mapping[str, Any]) -> bool:
-    """Return whether a plan, in Terraform's JSON form, writes secret values again.
-
-    Only the first deploy creates all of them, and it may leave some empty.
-    """
-    every = [
-        change["change"]["actions"]
-        for change in plan.get("resource_changes", [])
-        if change["type"] == VALUES_RESOURCE
-    ]
-    written = [actions for actions in every if {"create", "update"} & set(actions)]
-    return bool(written) and any(actions != ["create"] for actions in every)
 
 
 def makes_bus(plan: Mapping[str, Any]) -> bool:

@@ -36,20 +36,22 @@ FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
 # PostgreSQL, "Client Authentication Problems": what the server says of a wrong user, password or database.
 # libpq gives no code for a connection that was refused.
-LOGIN_REFUSED: Final = ("password authentication failed", "no pg_hba.conf entry", "does not exist")
+LOGIN_REFUSED: Final = ("password authentication failed", "does not exist")
 
 
 class State(StrEnum):
     """What a check found out.
 
     ACCEPTED, REFUSED: the service answered. UNREACHABLE: it did not, so that the key may be right or wrong.
-    EMPTY: there is no value, and none is needed.
+    UNCHECKED: it was not asked. EMPTY: there is no value, and none is needed. MISSING: there is no secret.
     """
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
+    UNCHECKED = "unchecked"
     EMPTY = "empty"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,23 @@ class KeyCheck:
     @property
     def good(self) -> bool:
         """Whether the functions can work with it."""
-        return self.state in (State.ACCEPTED, State.EMPTY)
+        return self.state in (State.ACCEPTED, State.UNCHECKED, State.EMPTY)
 
 
-def check(key: str, value: str, settings: Settings) -> KeyCheck:
-    """Check the value of one of `names.SECRET_KEYS` against the environment that it is for."""
+def check(key: str, value: str, settings: Settings, *, ask: bool = True) -> KeyCheck:
+    """Check the value of one of `names.SECRET_KEYS` against the environment that it is for.
+
+    Parameters
+    ----------
+    ask
+        Whether to ask its service, which may not be reachable from here.
+    """
     if not value:
         return _empty(key, settings)
     if key != names.DATABASE_URL and not _fits_a_header(value):
         return KeyCheck(key, State.REFUSED, "it contains a space, a line break or a non-ASCII character")
+    if not ask:
+        return KeyCheck(key, State.UNCHECKED, "its service was not asked")
     checks: Mapping[str, Callable[[], KeyCheck]] = {
         names.HUNTAZE_API_KEY: lambda: huntaze_api(value, str(settings.huntaze_api_url)),
         names.STRIPE_SECRET_KEY: lambda: stripe(value, livemode=settings.livemode),
@@ -169,7 +179,11 @@ def database(value: str) -> KeyCheck:
         # Without its text, which quotes names of the connection string.
         if any(sign in str(error) for sign in LOGIN_REFUSED):
             return KeyCheck(key, State.REFUSED, "the server refused user, password or database")
-        return KeyCheck(key, State.UNREACHABLE, "the server did not answer: check host, port and network")
+        return KeyCheck(
+            key,
+            State.UNREACHABLE,
+            "the server did not answer, or lets nobody in from here: check host, port and network",
+        )
     except (psycopg.Error, UnicodeError):
         return KeyCheck(
             key, State.REFUSED, "it is not a PostgreSQL URL: use postgresql://USER:PASSWORD@HOST/NAME"

@@ -96,7 +96,7 @@ def deploy(
 ) -> None:
     """Plan an environment, ask, and apply exactly that plan."""
     from ops import deploy as deploys
-    from ops import preflight, protection
+    from ops import preflight, protection, secret_changes
 
     change = _Change(env, f"Apply this to {env}?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace(env) as workspace:
@@ -104,6 +104,12 @@ def deploy(
         if approved is not None:
             deploys.require_approved(planned, approved)
         preflight.check(env, planned, change.steps.console, applying=not dry_run)
+        if not dry_run and (rewritten := secret_changes.rewritten(planned.shown, env)):
+            from ops import environment as environments
+            from ops import secret_values
+
+            exported = planned.terraform.environment
+            secret_values.refuse_old_values(environments.connect(env), rewritten, exported)
         change.finish(planned, may_miss_events=protection.reroutes(planned.shown))
 
 

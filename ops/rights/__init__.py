@@ -30,6 +30,7 @@ WHY: Final[Mapping[str, str]] = {
     "CheckNetwork": "Refuses subnets of the audit function that do not reach S3, Secrets Manager or SQS",
     "CheckQuota": "Refuses reserved executions beyond the account's quota",
     "CheckReserved": "Knows what the functions reserve already",
+    "CheckSecrets": "Refuses to replace a value that was written after the last deploy",
     "CheckSource": "Refuses a name without an event source, or one whose source has a bus of somebody else",
     "CheckSubscribers": "Warns of addresses that have not confirmed",
     "CountRecords": "Counts what the handlers have applied",
@@ -42,6 +43,7 @@ WHY: Final[Mapping[str, str]] = {
     "FindArchives": "Finds the archives of the bus",
     "FindQueues": "Looks which queues exist and are not in the Terraform state",
     "InvokeHandlers": "Sends an event to its handler",
+    "KeepDeployed": "Labels the version that Terraform wrote, so that no plan creates it again",
     "ListArchives": "Finds the archives of the bus; the list has no resource",
     "ListLedger": "Finds the ledger's objects, unless `DATABASE_URL` is exported",
     "ListMappings": "Finds the mapping; the list has no resource",
@@ -53,6 +55,7 @@ WHY: Final[Mapping[str, str]] = {
     "ReadDatabaseSecret": "Finds PostgreSQL, unless `DATABASE_URL` is exported",
     "ReadItems": "Reads the items of the customer's events",
     "ReadLedger": "Reads the ledger, unless `DATABASE_URL` is exported",
+    "ReadSecrets": "Checks what is stored",
     "ReadRules": "Shows whether a rule is paused, and since when",
     "ReadSchedules": "Shows whether a schedule is paused",
     "ReadStripeSecret": "Asks Stripe, unless `STRIPE_SECRET_KEY` is exported",
@@ -64,6 +67,7 @@ WHY: Final[Mapping[str, str]] = {
     "StartReplay": "Starts the replay of an archive to rules of the bus",
     "WriteErasure": "Records who erased whom, when and why",
     "WriteReplay": "Records who applied what again, when and why",
+    "WriteSecrets": "Writes a new version; it reads none",
     "WriteWithKey": "Encrypts what it writes or sends",
 }
 KEY_STATEMENTS: Final = ("ReadWithKey", "WriteWithKey")
@@ -81,6 +85,7 @@ def of_commands(place: Place) -> dict[str, Statements]:
         **_of_switches(place),
         **_of_customers(place),
         **_of_deploys(place),
+        **_of_secrets(place),
     }
 
 
@@ -221,7 +226,27 @@ def _of_deploys(place: Place) -> dict[str, Statements]:
         Statement("CheckSubscribers", ["sns:ListSubscriptionsByTopic"], [topic]),
     )
     every = [place.audit_queue, *place.dead_letter_queues]
-    return {"plan": check, "deploy": check, "adopt": (Statement("FindQueues", ["sqs:GetQueueUrl"], every),)}
+    secrets = Statement("CheckSecrets", ["secretsmanager:GetSecretValue"], _secrets(place))
+    deploy = (*check, secrets, *_key(place, "Decrypt"))
+    return {"plan": check, "deploy": deploy, "adopt": (Statement("FindQueues", ["sqs:GetQueueUrl"], every),)}
+
+
+def _of_secrets(place: Place) -> dict[str, Statements]:
+    write = Statement("WriteSecrets", ["secretsmanager:PutSecretValue"], _secrets(place))
+    label = Statement(
+        "KeepDeployed",
+        ["secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"],
+        _secrets(place),
+    )
+    read = Statement("ReadSecrets", ["secretsmanager:GetSecretValue"], _secrets(place))
+    return {
+        "secrets push": (label, write, *_key(place, "Decrypt"), *_key(place, "GenerateDataKey")),
+        "secrets check": (read, *_key(place, "Decrypt")),
+    }
+
+
+def _secrets(place: Place) -> list[str]:
+    return [place.secret(key) for key in names.SECRET_KEYS]
 
 
 def _look_into_queues(place: Place) -> Statement:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
+import httpx
 import pytest
 
-from tests.e2e.pipeline import Pipeline, fresh, sample
+from ops import environment as environments
+from ops import secret_changes, secret_values
+from ops.errors import OperatorError
+from ops.local.deployment import Deployment
+from tests.e2e.pipeline import Command, Pipeline, fresh, sample
 
 BUS_LOG = "/aws/events/huntaze-stripe-dev"
 
@@ -109,3 +116,87 @@ def test_the_servers_own_logs_hold_none(pipeline: Pipeline, secrets: list[bytes]
     paths = sorted(Path(pipeline.deployment.services.folder).rglob("*.log"))
     assert paths
     assert [path for path in paths if any(value in path.read_bytes() for value in secrets)] == []
+
+
+@pytest.fixture
+def rotated(pipeline: Pipeline) -> Iterator[str]:
+    """A key that the API accepts in place of the deployed one, until the test ends."""
+    services = pipeline.deployment.services
+    old, new = services.secrets.huntaze_api_key, "hk_" + token_hex(16)
+    _revoke(pipeline, old, new)
+    yield new
+    _revoke(pipeline, new, old)
+
+
+def _revoke(pipeline: Pipeline, old: str, new: str) -> None:
+    url = f"{pipeline.deployment.services.api_url}/_control/key"
+    headers = {"Authorization": f"Bearer {old}"}
+    httpx.put(url, json={"key": new}, headers=headers, trust_env=False).raise_for_status()
+
+
+def test_pushed_key_is_used_without_a_deploy_and_survives_the_next(
+    pipeline: Pipeline, command: Command, rotated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = fresh(sample("current", "invoice.paid"), "evt_e2ePushed")
+    monkeypatch.setenv("HUNTAZE_API_KEY", rotated)
+    old = pipeline.deployment.services.secrets.huntaze_api_key
+    monkeypatch.setenv("TF_VAR_HUNTAZE_API_KEY", old)
+    refused = command("secrets", "push", "HUNTAZE_API_KEY", "--yes")
+    assert refused.code == 1
+    assert "nothing was written" in refused.err
+    monkeypatch.delenv("TF_VAR_HUNTAZE_API_KEY")
+    pushed = command("secrets", "push", "HUNTAZE_API_KEY", "--yes", "--json")
+    assert (pushed.code, json.loads(pushed.out)[0]["state"]) == (0, "accepted")
+    (row,) = pipeline.drive(before)
+    assert row.outcome == "applied"
+    checked = command("secrets", "check", "--json")
+    assert (checked.code, [each["state"] for each in json.loads(checked.out)]) == (0, ["accepted"] * 3)
+    # Terraform still exports the old key, and has nothing to do.
+    assert pipeline.deployment.terraform.plan().changes == 0
+    assert_deploy_would_be_refused(pipeline, monkeypatch, rotated)
+    for said in (refused, pushed, checked):
+        assert [value for value in (old, rotated) if value in said.out + said.err] == []
+
+
+def assert_deploy_would_be_refused(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """A deploy that writes the secrets again is refused with the old key, and not with the pushed one."""
+    deployment = pipeline.deployment
+    for name, value in pipeline.operators.variables(["deploy"]).items():
+        monkeypatch.setenv(name, value)
+    environment = environments.connect("dev")
+    old = deployment.terraform.environment
+    plan = rewriting(deployment)
+    assert set(plan) == {"HUNTAZE_API_KEY", "STRIPE_SECRET_KEY", "DATABASE_URL"}
+    with pytest.raises(OperatorError, match="secrets push --env dev HUNTAZE_API_KEY"):
+        secret_values.refuse_old_values(environment, plan, old)
+    secret_values.refuse_old_values(environment, plan, {**old, "TF_VAR_HUNTAZE_API_KEY": key})
+
+
+def rewriting(deployment: Deployment) -> dict[str, str | None]:
+    """What a real plan with a higher secret_version writes."""
+    terraform = deployment.terraform
+    stack = terraform.folder / "cdk.tf.json"
+    shipped = stack.read_text()
+    document = json.loads(shipped)
+    for version in document["resource"]["aws_secretsmanager_secret_version"].values():
+        version["secret_string_wo_version"] += 1
+    stack.write_text(json.dumps(document))
+    try:
+        plan = terraform.folder / "rewriting.tfplan"
+        terraform.plan(plan, refresh=False)
+        return secret_changes.rewritten(terraform.show(plan), "dev")
+    finally:
+        plan.unlink(missing_ok=True)
+        stack.write_text(shipped)
+
+
+def test_deployed_key_comes_back(
+    pipeline: Pipeline, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From standard input; after a second push Secrets Manager may drop the version that Terraform wrote."""
+    old = pipeline.deployment.services.secrets.huntaze_api_key
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{old}\n"))
+    assert command("secrets", "push", "HUNTAZE_API_KEY", "--stdin", "--yes").code == 0
+    assert pipeline.deployment.terraform.plan().changes == 0
+    (row,) = pipeline.drive(fresh(sample("current", "invoice.paid"), "evt_e2eBack"))
+    assert row.outcome == "applied"

@@ -47,3 +47,12 @@ def test_requests_of_others_are_refused(control: httpx.Client, path: str, header
         answer = control.request(method, path, headers=raw)
         assert (answer.status_code, list(answer.json())) == (403, ["error"])
         assert "access-control-allow-origin" not in answer.headers
+
+
+def test_bearer_key_can_be_revoked_for_another(api: ReferenceApi) -> None:
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    with httpx.Client(base_url=f"{api.url}/_control", headers=headers, trust_env=False) as client:
+        assert client.put("/key", json={"key": ""}).status_code == 400
+        assert client.put("/key", json={"key": "another"}).status_code == 200
+        assert client.get("/requests").status_code == 403
+        assert client.get("/requests", headers={"Authorization": "Bearer another"}).status_code == 200

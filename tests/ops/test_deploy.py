@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops.deploy import SavedPlan, Workspace, apply, plan, rewrites_secret
+from ops.deploy import SavedPlan, Workspace, apply, plan
 from ops.errors import OperatorError
 from ops.progress import Steps
+from ops.secret_changes import rewrites_secret
 from ops.terraform import PlanSummary, Terraform, operator_environment
 
 KEYS = {"HUNTAZE_API_KEY": "hk", "STRIPE_SECRET_KEY": "sk", "DATABASE_URL": "postgresql://"}

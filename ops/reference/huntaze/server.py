@@ -14,7 +14,7 @@ from ops.reference.server.server import CONTROL_PREFIX, ReferenceServer
 class ApiServer(ReferenceServer):
     """Serve one exchange on a loopback port, and close it at the end; port 0 selects a free one."""
 
-    controls = "requests, applied, dialect and faults"
+    controls = "requests, applied, dialect, key and faults"
 
     def __init__(self, exchange: ApiExchange, port: int = 0) -> None:
         self._calls = exchange
@@ -24,6 +24,7 @@ class ApiServer(ReferenceServer):
         """Answer a request of the test or tool that runs this server.
 
         GET applied lists the applied calls; GET and PUT dialect return and set `{"dialect": NAME}`.
+        PUT key revokes the bearer key, also of the control paths, for the one in `{"key": KEY}`.
         """
         match request.method, request.path.partition("?")[0].removeprefix(CONTROL_PREFIX):
             case "GET", "applied":
@@ -38,6 +39,12 @@ class ApiServer(ReferenceServer):
                 except ValueError as error:
                     return json_reply(400, {"error": str(error)})
                 return json_reply(200, {"dialect": self._calls.dialect.name})
+            case "PUT", "key":
+                order = json.loads(request.content)
+                if not (isinstance(order, dict) and isinstance(order.get("key"), str) and order["key"]):
+                    return json_reply(400, {"error": "key must be the new bearer key"})
+                self._calls.key = order["key"]
+                return json_reply(200, {})
             case "GET", "dialect":
                 return json_reply(200, {"dialect": self._calls.dialect.name})
             case _:
