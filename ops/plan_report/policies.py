@@ -1,9 +1,9 @@
 """Who gains and who loses what when a policy changes, by evaluating requests and not by comparing text.
 
 Both documents name actions, resources, principals and conditions. Of these we make requests: each name as it
-is, each wildcard as something that it alone matches, and each condition met, missed and absent. MiniStack's
-evaluator, with our fix of it, answers each request under the document before and the one after; a difference
-is a gain or a loss, however either document is written.
+is, each wildcard as something that it alone matches, and each condition met, missed and absent. `ops.policy_evaluation`
+answers each request under the document before and the one after; a difference is a gain or a loss, however
+either document is written.
 
 Source: IAM user guide, "Policy evaluation logic" and "IAM JSON policy elements reference".
 """
@@ -13,28 +13,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 from ops.plan_report.policy_requests import (
     ANYONE,
     Conditioned,
-    Context,
-    Document,
     Named,
     UnreadableError,
     contexts,
     fit,
-    listed,
     names,
     principals,
-    statements_of,
 )
+from ops.policy_evaluation import Document, of_identity, of_resource, statements_of
 
-SECURE: Final = "aws:securetransport"
-SOURCE_IP: Final = "aws:sourceip"
-SOME_IP: Final = "203.0.113.7"
 # Elements that name everything but something: a request of what they name says little about the rest.
 INVERTED: Final = ("NotAction", "NotResource", "NotPrincipal")
 
@@ -73,7 +66,7 @@ def compare(before: Document, after: Document, *, role: str = "") -> Comparison:
     both = [*statements_of(before), *statements_of(after)]
     if any(element in each for each in both for element in INVERTED):
         raise UnreadableError
-    ask = _identity if role else _resource
+    ask = of_identity if role else of_resource
     old, new = ask(before), ask(after)
     callers = [Named(role, f"arn:aws:sts::210987654321:assumed-role/{role}/x")] if role else principals(both)
     tried = contexts(both)
@@ -111,73 +104,6 @@ def described(rights: Iterable[Right], quote: Callable[[Sequence[str]], str]) ->
     for (principal, actions_named, condition), resources in by_actions.items():
         where = f" on {quote(resources)}" if resources != [""] else ""
         yield principal, f"{quote(actions_named)}{where}{f' if {quote([condition])}' if condition else ''}"
-
-
-# How far a policy goes for a request: a refusal wins over what another policy allows.
-_DENY, _SILENT, _ALLOW = -1, 0, 1
-_Ask = Callable[[str, str, str, Context], int]
-
-
-@cache
-def _evaluator() -> Any:
-    """MiniStack's evaluator with our fix, loaded only when a policy changes."""
-    from ministack.core import iam_evaluator
-
-    from ops.emulator.fixes import FIXES
-
-    next(fix for fix in FIXES if fix.name == "policy-evaluation").apply()
-    return iam_evaluator
-
-
-def _identity(document: Document) -> _Ask:
-    evaluator = _evaluator()
-    parsed = [evaluator.parse_policy_document(dict(document))]
-
-    def ask(principal: str, action: str, resource: str, context: Context) -> int:
-        return _answer(evaluator.evaluate(_request(principal, action, resource, context), parsed))
-
-    return ask
-
-
-def _resource(document: Document) -> _Ask:
-    evaluator = _evaluator()
-    settled = {**document, "Statement": [_settled(each) for each in statements_of(document)]}
-
-    def ask(principal: str, action: str, resource: str, context: Context) -> int:
-        service = "" if principal.startswith("arn:") else principal
-        request = _request(principal, action, resource, context)
-        return _answer(evaluator.evaluate_resource_policy(settled, request, service=service or None))
-
-    return ask
-
-
-def _settled(statement: Document) -> dict[str, Any]:
-    """Return a statement as the evaluator takes it: a trust policy names no resource, and some federation."""
-    principal = statement.get("Principal", {})
-    if isinstance(principal, dict) and "Federated" in principal:
-        named = [*listed(principal.get("AWS", [])), *listed(principal["Federated"])]
-        principal = {**principal, "AWS": named}
-    return {"Resource": "*", **statement, "Principal": principal}
-
-
-def _request(principal: str, action: str, resource: str, context: Context) -> Any:
-    is_service = not principal.startswith("arn:")
-    keys = {key: item for key, item in context.items() if key not in (SECURE, SOURCE_IP)}
-    return _evaluator().EvalContext(
-        principal_arn="*" if is_service else principal,
-        principal_type="Service" if is_service else "AssumedRole",
-        principal_account="" if is_service else principal.split(":")[4],
-        action=action,
-        resource_arn=resource,
-        region="eu-west-1",
-        source_ip=context.get(SOURCE_IP, SOME_IP),
-        secure_transport=context.get(SECURE, "true") == "true",
-        service_context={"aws:tagkeys": None, **keys},
-    )
-
-
-def _answer(result: Any) -> int:
-    return {"Allow": _ALLOW, "Deny": _DENY}.get(result.decision, _SILENT)
 
 
 def _essential(rights: set[Right]) -> tuple[Right, ...]:

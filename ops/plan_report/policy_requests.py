@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 from itertools import islice, permutations, product
 from typing import Any, Final
 
-Document = Mapping[str, Any]
-Context = Mapping[str, str]
+from ops.policy_evaluation import Context, Document, listed
+
 ANYONE: Final = "anyone"
 # A principal and values that no document names.
 STRANGER: Final = "arn:aws:iam::210987654321:role/stranger"
@@ -49,16 +49,6 @@ class Conditioned:
     label: str
     context: Context
     is_written: bool = True
-
-
-def statements_of(document: Document) -> list[Document]:
-    """Return the statements of a policy."""
-    return [each for each in listed(document.get("Statement", [])) if isinstance(each, dict)]
-
-
-def listed(value: Any) -> list[Any]:
-    """Return the elements of a list, or one value as such."""
-    return list(value) if isinstance(value, list) else [value]
 
 
 def names(statements: Sequence[Document], element: str) -> list[Named]:

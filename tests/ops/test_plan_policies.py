@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.plan_report import policies
 from ops.plan_report.policies import Right, compare
 from ops.plan_report.policy_requests import ANYONE, UnreadableError
+from ops.policy_evaluation import of_resource
 
 pytestmark = pytest.mark.unit
 
@@ -214,7 +214,7 @@ requests_of = st.tuples(
 def test_no_request_has_another_answer_unless_a_right_is_named(
     before: dict[str, Any], after: dict[str, Any], request: tuple[str, str, str, dict[str, str]]
 ) -> None:
-    was, will_be = (policies._resource(each)(*request) for each in (before, after))
+    was, will_be = (of_resource(each)(*request) for each in (before, after))
     found = compare(before, after)
     assert bool(found.gained) or will_be <= was
     assert bool(found.lost) or will_be >= was
