@@ -166,7 +166,7 @@ def _parse(text: str, declared: Declaration, origin: str) -> Any:
     """Convert the text of a variable to the type of the setting; the model checks its limits."""
     annotation = declared.field.annotation
     if annotation not in (int, bool):
-        is_list = declared.field.get_default() == ()
+        is_list = isinstance(declared.field.get_default(), tuple)
         return [part.strip() for part in text.split(",") if part.strip()] if is_list else text
     try:
         return TypeAdapter(annotation).validate_python(text)

@@ -19,6 +19,7 @@ from ops.commands import (
     chaos,
     customer,
     deploy,
+    destination,
     dlq,
     local,
     pause,
@@ -33,7 +34,10 @@ from ops.errors import DeniedError, OperatorError
 NAME: Final = "huntaze-stripe"
 # The panels of `--help`, in the order in which somebody needs the commands; others go to the last one.
 PANELS: Final = {
-    "Deploy": ("bootstrap", "plan", "plan-report", "deploy", "secrets", "adopt", "destroy"),
+    "Deploy": (
+        *("destination", "bootstrap", "plan", "plan-report", "deploy"),
+        *("secrets", "adopt", "destroy"),
+    ),
     "Operate": ("dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "bundles", "api"),
 }
@@ -69,6 +73,7 @@ app = typer.Typer(
     "says more.",
 )
 for module in (
+    destination,
     deploy,
     plan_report,
     secrets,

@@ -1,6 +1,7 @@
 """Types of settings with checks beyond a pattern or a limit: each refuses a value that would fail later."""
 
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from functions.shared import names
+from infra.patterns import stripe_event_types
 
 # The only retentions of CloudWatch Logs, in days (PutRetentionPolicy, retentionInDays).
 _RETENTIONS: Final = (
@@ -137,8 +139,21 @@ def _is_iso_8601(value: str) -> str:
     return value
 
 
+def _match_a_type(value: tuple[str, ...]) -> tuple[str, ...]:
+    known = stripe_event_types()
+    for pattern in value:
+        if not any(fnmatchcase(event_type, pattern.removeprefix("!")) for event_type in known):
+            raise ValueError(f'contains "{pattern}", which matches none of Stripe\'s event types')
+    return value
+
+
 # TOML has only lists; frozen models need tuples.
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
+EventTypes = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^!?[a-z0-9_.*]+$")], ...],
+    Field(strict=False),
+    AfterValidator(_match_a_type),
+]
 Addresses = Annotated[
     tuple[Annotated[str, Field(pattern=rf"^([^@\s,]+@[^@\s,]+\.[^@\s,.]+|{NOBODY})$")], ...],
     Field(strict=False),

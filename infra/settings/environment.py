@@ -104,6 +104,13 @@ class Settings(StateSettings):
         "STRIPE_SECRET_KEY and fetch the object of each. Without it, payments can apply no thin event: it "
         "ends in the dead-letter queue",
     )
+    ledger_event_types: checks.EventTypes = Field(
+        ("*",),
+        description="Event types that Stripe sends for the ledger, besides the routed ones: names, or "
+        'patterns such as "invoice.*"; "!" in front leaves out what a pattern matches. '
+        "`huntaze-stripe destination` subscribes to them",
+        examples=["*"],
+    )
     lambda_architecture: Literal["arm64", "x86_64"] = Field("arm64", description="Processor of the functions")
     # The handlers need 3.11, and version 5.100 of the AWS provider allows 3.13 at most.
     lambda_runtime: Literal["python3.11", "python3.12", "python3.13"] = Field(

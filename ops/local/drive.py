@@ -11,6 +11,11 @@ import httpx
 from functions.pipeline.routing_table import ROUTES
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
+from infra.event_types import EVERYTHING, subscribed
+from infra.names import PROJECT
+from ops import DEFAULT_ENVIRONMENT
+from ops.destination.api import current_api_version
+from ops.destination.wanted import ENVIRONMENT_KEY
 from ops.errors import OperatorError
 from ops.local.accounting import Row, SentEvent, account
 from ops.local.clients import Aws, Control
@@ -34,6 +39,25 @@ def register_source(aws: Aws, source: str) -> None:
     """Create the partner event source, as Stripe does when an event destination is created."""
     account_id = aws.client("sts").get_caller_identity()["Account"]
     aws.client("events").create_partner_event_source(Name=source, Account=account_id)
+
+
+def add_destination(services: Services, source: str) -> None:
+    """Add the event destination of `source` to the reference Stripe API, as the environment's own."""
+    account_id = services.aws.client("sts").get_caller_identity()["Account"]
+    control = Control(services.stripe_url, services.secrets.stripe_secret_key)
+    destination = {
+        "id": source.rpartition("/")[2],
+        "name": f"{PROJECT}-{DEFAULT_ENVIRONMENT}",
+        "type": "amazon_eventbridge",
+        "event_payload": "snapshot",
+        "snapshot_api_version": current_api_version(),
+        "enabled_events": list(subscribed([EVERYTHING])),
+        "metadata": {ENVIRONMENT_KEY: DEFAULT_ENVIRONMENT},
+        "amazon_eventbridge": {"aws_account_id": account_id, "aws_region": services.aws.region},
+    }
+    httpx.post(
+        f"{control.url}/_control/destinations", json=[destination], headers=control.headers, trust_env=False
+    ).raise_for_status()
 
 
 def send(

@@ -93,6 +93,8 @@ def run(
             services = running.enter_context(running_services(folder, with_stripe=options.keep))
             with services.watch.guarding("during set-up"):
                 drive.register_source(services.aws, EVENT_SOURCE)
+                if options.keep:
+                    drive.add_destination(services, EVENT_SOURCE)
             step.note = f"embedded AWS ({described_python()}), PostgreSQL, reference Huntaze API"
         with services.watch.guarding("during the deploy"), _reporting_refusals(services.aws, console):
             settings = variants.settings(options.variant, services.aws)

@@ -114,7 +114,9 @@ def running_services(folder: Path, *, with_stripe: bool = False) -> Iterator[Ser
         stripe_url = ""
         if with_stripe:
             stripe_url = stack.enter_context(
-                running_reference_stripe(folder / "stripe", created.stripe_secret_key, watch=watch)
+                running_reference_stripe(
+                    folder / "stripe", created.stripe_secret_key, watch=watch, aws_url=aws_url
+                )
             )
         yield Services(folder, Aws(aws_url, REGION), api_url, database_url, created, watch, stripe_url)
 
@@ -156,10 +158,17 @@ def running_reference_api(
 
 @contextmanager
 def running_reference_stripe(
-    folder: Path, secret_key: str, port: int | None = None, watch: Watch | None = None
+    folder: Path, secret_key: str, port: int | None = None, watch: Watch | None = None, aws_url: str = ""
 ) -> Iterator[str]:
-    """Run the reference Stripe API; yield its URL."""
-    with _reference_server("reference Stripe API", "stripe", [], folder, secret_key, port, watch) as url:
+    """Run the reference Stripe API; yield its URL.
+
+    Parameters
+    ----------
+    aws_url
+        The embedded AWS in which event destinations have their event sources; empty for none.
+    """
+    more = ["--aws-url", aws_url, "--aws-region", REGION] if aws_url else []
+    with _reference_server("reference Stripe API", "stripe", more, folder, secret_key, port, watch) as url:
         yield url
 
 

@@ -1,9 +1,9 @@
 """Who gains and who loses what when a policy changes, by evaluating requests and not by comparing text.
 
 Both documents name actions, resources, principals and conditions. Of these we make requests: each name as it
-is, each wildcard as something that it alone matches, and each condition met, missed and absent. `ops.policy_evaluation`
-answers each request under the document before and the one after; a difference is a gain or a loss, however
-either document is written.
+is, each wildcard as something that it alone matches, and each condition met, missed and absent.
+`ops.policy_evaluation` answers each request under the document before and the one after; a difference is a
+gain or a loss, however either document is written.
 
 Source: IAM user guide, "Policy evaluation logic" and "IAM JSON policy elements reference".
 """

@@ -86,6 +86,7 @@ def of_commands(place: Place) -> dict[str, Statements]:
         **_of_customers(place),
         **_of_deploys(place),
         **_of_secrets(place),
+        **_of_destinations(place),
     }
 
 
@@ -140,9 +141,7 @@ def _of_replays(place: Place) -> dict[str, Statements]:
 
 def _of_reconcile(place: Place) -> dict[str, Statements]:
     compare = (
-        Statement(
-            "ReadStripeSecret", ["secretsmanager:GetSecretValue"], [place.secret(names.STRIPE_SECRET_KEY)]
-        ),
+        _read_stripe_key(place),
         *_read_ledger(place),
         Statement("CountRecords", ["dynamodb:BatchGetItem"], [place.table]),
         *_key(place, "Decrypt"),
@@ -247,6 +246,18 @@ def _of_secrets(place: Place) -> dict[str, Statements]:
 
 def _secrets(place: Place) -> list[str]:
     return [place.secret(key) for key in names.SECRET_KEYS]
+
+
+def _of_destinations(place: Place) -> dict[str, Statements]:
+    key = (_read_stripe_key(place), *_key(place, "Decrypt"))
+    source = Statement("CheckSource", ["events:DescribeEventSource"], [place.source])
+    others = ("status", "update", "enable", "disable", "ping", "delete")
+    return {"destination create": (*key, source), **{f"destination {each}": key for each in others}}
+
+
+def _read_stripe_key(place: Place) -> Statement:
+    secret = [place.secret(names.STRIPE_SECRET_KEY)]
+    return Statement("ReadStripeSecret", ["secretsmanager:GetSecretValue"], secret)
 
 
 def _look_into_queues(place: Place) -> Statement:

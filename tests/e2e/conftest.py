@@ -29,6 +29,7 @@ def pipeline() -> Iterator[Pipeline]:
     """Deploy once, with everything that can be on; everything is removed after the last test."""
     with run_folder() as folder, running_services(folder, with_stripe=True) as services:
         drive.register_source(services.aws, EVENT_SOURCE)
+        drive.add_destination(services, EVENT_SOURCE)
         settings = variants.settings(variants.ALL, services.aws)
         deployment = deploy(services, Steps(Console(quiet=True)), settings)
         observer = Observer(services, deployment.outputs, since=time.time() * 1000)

@@ -23,6 +23,8 @@ MAX_ENTRIES: Final = 20
 # AWS deletes a source without a bus after this time.
 ASSOCIATION_SECONDS: Final = 7 * 24 * 3600
 PARTNER_PREFIX: Final = "aws.partner/"
+# The key of a source that the partner deleted while it had a bus.
+DELETED: Final = "Deleted"
 REQUIRED_FIELDS: Final = ("Source", "DetailType", "Detail")
 
 
@@ -38,6 +40,7 @@ def apply() -> None:
         "_create_partner_event_source": _creating_source,
         "_create_event_bus": _creating_bus,
         "_put_events": _putting_events,
+        "_delete_partner_event_source": _deleting_source,
     }
     for name, wrap in wrappers.items():
         replace(eventbridge, name, wrap(original(eventbridge, name)))
@@ -70,8 +73,14 @@ def _out(source: Data) -> Data:
         "CreatedBy": name.removeprefix(PARTNER_PREFIX).split("/")[0],
         "CreationTime": created,
         "ExpirationTime": created + ASSOCIATION_SECONDS,
-        "State": "ACTIVE" if name in eventbridge._event_buses else "PENDING",
+        "State": _state(source),
     }
+
+
+def _state(source: Data) -> str:
+    if source.get(DELETED):
+        return "DELETED"
+    return "ACTIVE" if source["Name"] in eventbridge._event_buses else "PENDING"
 
 
 def _describe_event_source(data: Data) -> Answer:
@@ -99,6 +108,20 @@ def _creating_source(create: Callable[[Data], Answer]) -> Callable[[Data], Answe
     return create_partner_event_source
 
 
+def _deleting_source(delete: Callable[[Data], Answer]) -> Callable[[Data], Answer]:
+    """Keep a source that has a bus, as DELETED: it belongs to the account with the bus (EventSource, "
+    "State)."""
+
+    def delete_partner_event_source(data: Data) -> Answer:
+        source = _source(data.get("Name", ""))
+        if source is None or source["Name"] not in eventbridge._event_buses:
+            return delete(data)
+        source[DELETED] = True
+        return _answered({})
+
+    return delete_partner_event_source
+
+
 def _creating_bus(create: Callable[[Data], Answer]) -> Callable[[Data], Answer]:
     def create_event_bus(data: Data) -> Answer:
         name, source_name = data.get("Name", ""), data.get("EventSourceName")
@@ -108,7 +131,8 @@ def _creating_bus(create: Callable[[Data], Answer]) -> Callable[[Data], Answer]:
             return create(data)
         if source_name != name:
             return _refused("ValidationException", "EventBus name must match the partner event source name.")
-        if _source(source_name) is None:
+        source = _source(source_name)
+        if source is None or source.get(DELETED):
             return _refused("ResourceNotFoundException", f"Event source {source_name} does not exist.")
         answer = create(data)
         bus = eventbridge._event_buses.get(name)
@@ -173,7 +197,8 @@ def _entry_problem(entry: Data) -> tuple[str, str] | None:
     except ValueError:
         return "MalformedDetail", "Detail is malformed."
     name = entry["Source"]
-    if _source(name) is None:
+    source = _source(name)
+    if source is None or source.get(DELETED):
         return "ResourceNotFoundException", f"Partner event source {name} does not exist."
     if name not in eventbridge._event_buses:
         return "ResourceNotFoundException", f"No event bus is associated with partner event source {name}."

@@ -1,7 +1,8 @@
 """The reference Stripe API: a real HTTP server with Stripe's pagination, errors and rate limit.
 
-It serves the paths that the functions read: `/v1/events`, and the objects of `exchange.OBJECT_PATHS` by id.
-Read `store.py` first, then `listing.py`, `exchange.py` and `server.py`. Faults are those of
+It serves the paths that the functions read, `/v1/events` and the objects of `exchange.OBJECT_PATHS` by id,
+and the event destinations of `huntaze-stripe destination`, `/v2/core/event_destinations`. Read `store.py`
+first, then `listing.py`, `destinations.py`, `exchange.py` and `server.py`. Faults are those of
 `ops/reference/server`; their path has no query.
 """
 
@@ -13,6 +14,7 @@ from ops.reference.server.faults import Fault
 from ops.reference.server.messages import Recorded
 from ops.reference.server.thread import InThread
 from ops.reference.stripe.exchange import StripeExchange
+from ops.reference.stripe.partner import Partner
 from ops.reference.stripe.server import StripeServer
 from ops.reference.stripe.store import Store
 
@@ -30,11 +32,21 @@ class ReferenceStripe(InThread):
         More requests per second get 429; None sets no limit.
     port
         A loopback port; 0 is any free one.
+    partner
+        Where event destinations have their event sources; None creates none.
     """
 
-    def __init__(self, secret_key: str, reads_per_second: int | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        secret_key: str,
+        reads_per_second: int | None = None,
+        port: int = 0,
+        partner: Partner | None = None,
+    ) -> None:
         self._store = Store()
-        super().__init__(StripeServer(StripeExchange(secret_key, self._store, reads_per_second), port))
+        exchange = StripeExchange(secret_key, self._store, reads_per_second, partner)
+        self._destinations = exchange.destinations
+        super().__init__(StripeServer(exchange, port))
 
     def add_events(self, *events: dict[str, Any]) -> None:
         """Add events to the account: the `detail` of envelopes."""
@@ -46,7 +58,12 @@ class ReferenceStripe(InThread):
         """Set an object's current state, for one API version or for all that have no state of their own."""
         self._store.put(stripe_object, api_version=api_version, account=account)
 
+    def add_destination(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Add an event destination, whose `id` may be given, as if it had been created."""
+        return self._destinations.add(content)
+
     def clear(self) -> None:
-        """Remove all events, objects and faults."""
+        """Remove all events, objects, event destinations and faults."""
         self._store.clear()
+        self._destinations.clear()
         self.clear_faults()

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from ops.reference.server.exchange import Exchange
 from ops.reference.server.messages import Received, Refusal, Reply, json_reply, record
-from ops.reference.stripe import listing
+from ops.reference.stripe import destinations, listing
+from ops.reference.stripe.destinations import Destinations
+from ops.reference.stripe.partner import NoPartner, Partner
 from ops.reference.stripe.store import Store
 
 OBJECT_PATHS: Final = {
@@ -27,9 +29,16 @@ EVENTS_PATH: Final = "/v1/events"
 class StripeExchange(Exchange):
     """Process requests one at a time, and record them, their paths with their queries."""
 
-    def __init__(self, secret_key: str, store: Store, reads_per_second: int | None = None) -> None:
+    def __init__(
+        self,
+        secret_key: str,
+        store: Store,
+        reads_per_second: int | None = None,
+        partner: Partner | None = None,
+    ) -> None:
         super().__init__(secret_key)
         self.store = store
+        self.destinations = Destinations(partner or NoPartner(), livemode="_live_" in secret_key)
         self._limit = reads_per_second
         self._recent: deque[float] = deque()
 
@@ -64,6 +73,8 @@ class StripeExchange(Exchange):
         account = request.header("Stripe-Account")
         if request.method == "GET" and path == EVENTS_PATH:
             return self._list(query, account)
+        if path == destinations.PATH or path.startswith(f"{destinations.PATH}/"):
+            return self.destinations.answer(request, path, query)
         for prefix, kind in OBJECT_PATHS.items():
             if request.method == "GET" and path.startswith(prefix):
                 return self._object(

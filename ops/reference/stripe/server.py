@@ -13,17 +13,19 @@ from ops.reference.stripe.exchange import StripeExchange
 class StripeServer(ReferenceServer):
     """Serve one exchange on a loopback port; port 0 selects a free one."""
 
-    controls = "requests, faults, events, objects and account"
+    controls = "requests, faults, events, objects, destinations and account"
 
     def __init__(self, exchange: StripeExchange, port: int = 0) -> None:
         self._store = exchange.store
+        self._destinations = exchange.destinations
         super().__init__(exchange, port)
 
     def control(self, request: Received) -> Reply:
         """Answer a control request.
 
         Besides requests and faults, POST events adds a list of events, POST objects adds a list of
-        `{object, api_version, account}`, and DELETE account removes both.
+        `{object, api_version, account}`, POST destinations a list of event destinations, and DELETE account
+        removes all of them.
         """
         try:
             match request.method, request.path.removeprefix(CONTROL_PREFIX):
@@ -38,8 +40,12 @@ class StripeServer(ReferenceServer):
                             account=entry.get("account"),
                         )
                     return json_reply(201, {})
+                case "POST", "destinations":
+                    added = [self._destinations.add(entry) for entry in _list(request.content)]
+                    return json_reply(201, {"data": added})
                 case "DELETE", "account":
                     self._store.clear()
+                    self._destinations.clear()
                     return json_reply(200, {})
         except (ValueError, KeyError, AttributeError) as error:
             return json_reply(400, {"error": str(error)})

@@ -1,0 +1,115 @@
+"""What the commands have in common: the environment, Stripe, and the destination that belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ops import environment as environments
+from ops import reconciliation
+from ops.destination import own, wanted
+from ops.destination.api import Destination, EventDestinations
+from ops.destination.wanted import Difference, Wanted
+from ops.environment import UNNAMED_BUS, Environment
+from ops.errors import OperatorError
+
+
+@dataclass(frozen=True)
+class Session:
+    """One command at work; make it with `begin`.
+
+    Parameters
+    ----------
+    found
+        The environment's destination; None if it has none.
+    """
+
+    environment: Environment
+    api: EventDestinations
+    wanted: Wanted
+    found: Destination | None
+
+    @property
+    def its_own(self) -> Destination:
+        """The environment's destination.
+
+        Raises
+        ------
+        OperatorError
+            It has none.
+        """
+        if self.found is None:
+            raise OperatorError(
+                f"{self.environment.name} has no event destination at Stripe: run `huntaze-stripe "
+                "destination "
+                f"create --env {self.environment.name}`"
+            )
+        return self.found
+
+    @property
+    def difference(self) -> Difference:
+        """How its event types differ from the wanted ones."""
+        return self.difference_of(self.its_own)
+
+    def difference_of(self, found: Destination) -> Difference:
+        """Return how the event types of a destination differ from the wanted ones."""
+        return wanted.difference(found, self.wanted)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether an update would change nothing."""
+        found, expected = self.its_own, self.wanted
+        kept = expected.metadata.items() <= found.metadata.items()
+        return kept and found.name == expected.name and not self.difference
+
+    def create(self, api_version: str) -> Destination:
+        """Create it; Stripe refuses or does not answer with an OperatorError, as in all of these."""
+        expected = self.wanted
+        return self.api.create(
+            name=expected.name,
+            metadata=expected.metadata,
+            account_id=expected.account_id,
+            region=expected.region,
+            event_types=expected.event_types,
+            api_version=api_version,
+        )
+
+    def update(self) -> Destination:
+        """Give it the wanted name, metadata and event types."""
+        expected = self.wanted
+        return self.api.update(
+            self.its_own.id,
+            name=expected.name,
+            metadata=expected.metadata,
+            event_types=expected.event_types,
+        )
+
+    def enable(self) -> Destination:
+        """Enable it."""
+        return self.api.enable(self.its_own.id)
+
+    def disable(self) -> Destination:
+        """Disable it."""
+        return self.api.disable(self.its_own.id)
+
+
+def begin(env: str, *, needed: bool = True) -> Session:
+    """Find the event destination of an environment.
+
+    Parameters
+    ----------
+    needed
+        Whether it must exist.
+
+    Raises
+    ------
+    OperatorError
+        It doesn't, or settings, key, Stripe or AWS can't be used.
+    """
+    environment = environments.connect(env, bus=False)
+    api = EventDestinations(reconciliation.stripe(environment))
+    expected = wanted.wanted(environment)
+    source_name = "" if environment.bus == UNNAMED_BUS else environment.bus
+    session = Session(environment, api, expected, own.find(api.all(), expected, source_name))
+    if needed:
+        _ = session.its_own
+    return session

@@ -1,0 +1,95 @@
+"""What the event destination of an environment should be, and how a found one differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from functions.pipeline.routing_table import ROUTES
+from infra.event_types import subscribed
+from infra.names import PROJECT
+from ops.destination.api import Destination
+from ops.environment import Environment
+
+# How the commands know a destination as theirs.
+ENVIRONMENT_KEY: Final = "huntaze_environment"
+PAYLOAD: Final = "snapshot"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an environment's destination should be.
+
+    Parameters
+    ----------
+    event_types
+        The types that it subscribes to, sorted.
+    """
+
+    environment: str
+    account_id: str
+    region: str
+    livemode: bool
+    event_types: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name at Stripe."""
+        return f"{PROJECT}-{self.environment}"
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """Its metadata at Stripe."""
+        return {ENVIRONMENT_KEY: self.environment}
+
+
+def wanted(environment: Environment) -> Wanted:
+    """Return what an environment's destination should be.
+
+    Raises
+    ------
+    OperatorError
+        AWS refuses or does not answer.
+    """
+    return Wanted(
+        environment.name,
+        environment.account_id,
+        environment.region,
+        environment.settings.livemode,
+        subscribed(environment.settings.ledger_event_types),
+    )
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the types of a destination differ from the wanted ones; each tuple is sorted.
+
+    Parameters
+    ----------
+    missing_routed, missing_unrouted
+        Missing types that a handler receives, and those that only the ledger would hold.
+    """
+
+    missing_routed: tuple[str, ...]
+    missing_unrouted: tuple[str, ...]
+    superfluous: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """All missing types."""
+        return tuple(sorted((*self.missing_routed, *self.missing_unrouted)))
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.superfluous)
+
+
+def difference(found: Destination, expected: Wanted) -> Difference:
+    """Compare the types of a destination with the wanted ones."""
+    has, needs = set(found.event_types), set(expected.event_types)
+    missing = sorted(needs - has)
+    return Difference(
+        tuple(each for each in missing if each in ROUTES),
+        tuple(each for each in missing if each not in ROUTES),
+        tuple(sorted(has - needs)),
+    )
