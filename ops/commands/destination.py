@@ -83,7 +83,7 @@ def create(
         console.print(
             f"{wanted.name}: account {wanted.account_id}, region {wanted.region}, "
             f"{'live' if wanted.livemode else 'test'} mode, {plural(len(wanted.event_types), 'event type')}, "
-            f"API version {version}",
+            f"{wanted.payload} events of API version {version}",
             soft_wrap=True,
         )
         if dry_run:

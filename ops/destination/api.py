@@ -112,16 +112,17 @@ class EventDestinations:
         account_id: str,
         region: str,
         event_types: Sequence[str],
+        payload: str,
         api_version: str,
     ) -> Destination:
-        """Create one for snapshot events, which Stripe renders in `api_version` for ever."""
+        """Create one; Stripe renders its snapshot events in `api_version` for ever, thin events in none."""
         parameters: Any = {
             "name": name,
             "description": "huntaze-stripe-eventbridge: created by `huntaze-stripe destination create`",
             "metadata": dict(metadata),
             "type": KIND,
-            "event_payload": "snapshot",
-            "snapshot_api_version": api_version,
+            "event_payload": payload,
+            **({"snapshot_api_version": api_version} if payload == "snapshot" else {}),
             "enabled_events": list(event_types),
             "amazon_eventbridge": {"aws_account_id": account_id, "aws_region": region},
         }

@@ -70,6 +70,7 @@ class Session:
             account_id=expected.account_id,
             region=expected.region,
             event_types=expected.event_types,
+            payload=expected.payload,
             api_version=api_version,
         )
 

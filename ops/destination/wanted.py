@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from functions.pipeline.routing_table import ROUTES
-from infra.event_types import subscribed
+from infra.event_types import is_routed, subscribed
 from infra.names import PROJECT
 from ops.destination.api import Destination
 from ops.environment import Environment
 
 # How the commands know a destination as theirs.
 ENVIRONMENT_KEY: Final = "huntaze_environment"
-PAYLOAD: Final = "snapshot"
+SNAPSHOT: Final = "snapshot"
+THIN: Final = "thin"
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Wanted:
 
     Parameters
     ----------
+    payload
+        snapshot or thin.
     event_types
         The types that it subscribes to, sorted.
     """
@@ -31,6 +33,7 @@ class Wanted:
     account_id: str
     region: str
     livemode: bool
+    payload: str
     event_types: tuple[str, ...]
 
     @property
@@ -57,7 +60,8 @@ def wanted(environment: Environment) -> Wanted:
         environment.account_id,
         environment.region,
         environment.settings.livemode,
-        subscribed(environment.settings.ledger_event_types),
+        THIN if environment.settings.thin_events else SNAPSHOT,
+        subscribed(environment.settings.ledger_event_types, thin=environment.settings.thin_events),
     )
 
 
@@ -89,7 +93,7 @@ def difference(found: Destination, expected: Wanted) -> Difference:
     has, needs = set(found.event_types), set(expected.event_types)
     missing = sorted(needs - has)
     return Difference(
-        tuple(each for each in missing if each in ROUTES),
-        tuple(each for each in missing if each not in ROUTES),
+        tuple(each for each in missing if is_routed(each)),
+        tuple(each for each in missing if not is_routed(each)),
         tuple(sorted(has - needs)),
     )

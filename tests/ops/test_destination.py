@@ -216,6 +216,13 @@ def test_fewer_types_of_the_ledger_are_superfluous(ops: Ops, person: pytest.Monk
     assert ops.json("update", "--yes")["superfluous"] == []
 
 
+def test_thin_events_are_those_of_the_twins(ops: Ops, person: pytest.MonkeyPatch) -> None:
+    person.setenv("THIN_EVENTS", "true")
+    made = ops.json("create", "--yes")
+    assert (made["event_payload"], made["snapshot_api_version"], made["missing"]) == ("thin", None, [])
+    assert {f"v1.{each}" for each in ROUTES} <= set(made["event_types"])
+
+
 def test_disable_says_that_events_are_dropped_and_ping_then_refuses(ops: Ops) -> None:
     ops("create", "--yes")
     asked = ops("disable")
