@@ -17,9 +17,9 @@ from infra.settings.function import (
 )
 
 _FIND_SOURCE_NAME: Final = (
-    "copy the event source name, like aws.partner/stripe.com/ed_…, from the Stripe Dashboard: "
-    "Workbench > Event destinations > the Amazon EventBridge destination > Event source name; "
-    "then set it in this file or export STRIPE_EVENT_SOURCE_NAME"
+    "run `huntaze-stripe destination create`, which sets it in this file; or copy it, like "
+    "aws.partner/stripe.com/ed_…, from the Stripe Dashboard: Workbench > Event destinations > the Amazon "
+    "EventBridge destination > Event source name, or export STRIPE_EVENT_SOURCE_NAME"
 )
 _NAME_SOMEBODY: Final = (
     'set who gets the alarms, like alert_emails = ["oncall@huntaze.com"], or alert_emails = ["none"] if you '
