@@ -27,6 +27,7 @@ from ops.commands import (
     reconcile,
     replay,
     secrets,
+    verify,
 )
 from ops.console import print_error, print_line
 from ops.errors import DeniedError, OperatorError
@@ -36,7 +37,7 @@ NAME: Final = "huntaze-stripe"
 PANELS: Final = {
     "Deploy": (
         *("destination", "bootstrap", "plan", "plan-report", "deploy"),
-        *("secrets", "adopt", "destroy"),
+        *("secrets", "verify", "adopt", "destroy"),
     ),
     "Operate": ("dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "bundles", "api"),
@@ -77,6 +78,7 @@ for module in (
     deploy,
     plan_report,
     secrets,
+    verify,
     dlq,
     replay,
     reconcile,

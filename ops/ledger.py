@@ -8,22 +8,33 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Protocol
 
 import psycopg
 
 from functions.ledger.connection import connect
-from functions.ledger.reader import KnownEvents, LedgerReader, whole
+from functions.ledger.reader import CLOCK_SKEW, KnownEvents, LedgerReader, whole
 from functions.shared import names, telemetry
 from functions.shared.errors import ConfigurationError, EventError
+from infra.patterns import stripe_event_types
 from ops import denials
 from ops.environment import Environment
 from ops.errors import OperatorError
 
 CONNECT_SECONDS: Final = 5
 STATEMENT_MILLISECONDS: Final = 60_000
+
+# CLOCK_SKEW before it is still a date that PostgreSQL knows.
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# The types and the time let PostgreSQL find thin events by an index.
+KNOWN: Final = """
+    SELECT event_id FROM stripe_event_ledger WHERE event_id = ANY(%s)
+    UNION
+    SELECT payload->>'snapshot_event' FROM stripe_event_ledger
+    WHERE type = ANY(%s) AND first_seen >= %s AND payload->>'snapshot_event' = ANY(%s)
+"""
 
 Progress = Callable[[int, int], None]
 # Event type to the ids of its events.
@@ -69,7 +80,7 @@ def open_ledger(environment: Environment, since: datetime) -> Ledger:
     """
     log_to_standard_error()
     if database_url := os.environ.get(names.DATABASE_URL, "").strip():
-        return PostgresLedger(database_url)
+        return PostgresLedger(database_url, since)
     return S3Ledger(environment, since)
 
 
@@ -79,14 +90,17 @@ class PostgresLedger:
     name = "PostgreSQL"
     unread = 0
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, since: datetime = EARLIEST) -> None:
         self.progress: Progress = lambda _done, _total: None
         self._database_url = database_url
+        self._since = since
 
     def known(self, event_ids: Collection[str]) -> set[str]:
-        """Return which of the events have a row."""
-        query = "SELECT event_id FROM stripe_event_ledger WHERE event_id = ANY(%s)"
-        return {event_id for (event_id,) in self._rows(query, (list(event_ids),))}
+        """Return which of the events have a row, or one as their thin twin."""
+        wanted = list(event_ids)
+        thin = [f"{names.THIN_PREFIX}{event_type}" for event_type in stripe_event_types()]
+        rows = self._rows(KNOWN, (wanted, thin, self._since - CLOCK_SKEW, wanted))
+        return {event_id for (event_id,) in rows}
 
     def event(self, event_id: str) -> dict[str, Any] | None:
         """Return an event as its row holds it."""

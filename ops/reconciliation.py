@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from functions.pipeline.idempotency import COMPLETED
 from functions.pipeline.routing_table import ROUTES
@@ -22,18 +24,31 @@ from ops.errors import OperatorError
 from ops.ledger import Ledger
 from ops.progress import Steps
 
+# Stripe's API reference, "The Account object": ids begin with acct_.
+ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,255}")
 
-def stripe(environment: Environment) -> StripeApi:
+
+def stripe(environment: Environment, account: str | None = None) -> StripeApi:
     """Return Stripe's API with the exported STRIPE_SECRET_KEY, or else the one in the environment's secret.
+
+    Parameters
+    ----------
+    account
+        The connected account whose events are listed; None for the key's own.
 
     Raises
     ------
     OperatorError
-        There is no key, it is invalid, or its mode is not that of the environment.
+        There is no key, it is invalid, or its mode is not that of the environment; or the account's id is not
+        one.
     """
+    if account is not None and not ACCOUNT.fullmatch(account):
+        raise OperatorError(
+            f"invalid --account {account!r}: expected an id like acct_1Nv0FGQ9RKHgCVdK", usage=True
+        )
     key = os.environ.get(names.STRIPE_SECRET_KEY, "").strip() or _key_of_secret(environment)
     try:
-        return client.with_key(key, livemode=environment.settings.livemode)
+        return replace(client.with_key(key, livemode=environment.settings.livemode), account=account)
     except ConfigurationError as error:
         raise OperatorError(error.reason, usage=True) from error
 

@@ -77,10 +77,17 @@ _PREFIX_LENGTH: Final = len("sk_live_")
 
 @dataclass(frozen=True, slots=True)
 class StripeApi:
-    """Stripe's API at `url`, read with the secret `key`."""
+    """Stripe's API at `url`, read with the secret `key`.
+
+    Parameters
+    ----------
+    account
+        The connected account whose events are listed; None for the key's own.
+    """
 
     key: str = field(repr=False)
     url: str = DEFAULT_URL
+    account: str | None = None
 
     def retrieve(
         self, object_type: str, object_id: str, *, api_version: str, account: str | None = None
@@ -146,7 +153,7 @@ class StripeApi:
         cursor: dict[str, str] = {}
         passed: set[str] = set()
         while True:
-            answer = self._page({**parameters, **cursor})
+            answer = self._page(EVENTS_PATH, {**parameters, **cursor})
             events = answer.get("data")
             if not isinstance(events, list) or not all(_is_event(event) for event in events):
                 raise TransientError("Stripe's list of events has an unexpected form", path=EVENTS_PATH)
@@ -159,15 +166,17 @@ class StripeApi:
             passed.add(last)
             cursor = {"starting_after": last}
 
-    def _page(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _page(self, path: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        of_account = {} if self.account is None else {"stripe_account": self.account}
+        options: dict[str, Any] = {"max_network_retries": PAGE_RETRIES, **of_account, **parameters}
         for attempt in range(1, PAGE_ATTEMPTS):
             try:
-                return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **parameters)
+                return self._get(path, **options)
             except TransientError as error:
                 # Full jitter, so that several readers do not retry together.
                 wait = random.uniform(0, BACKOFF_SECONDS * 2**attempt)  # noqa: S311 (not for secrecy)
                 time.sleep(min(max(wait, error.retry_after or 0), LONGEST_WAIT_SECONDS))
-        return self._get(EVENTS_PATH, max_network_retries=PAGE_RETRIES, **parameters)
+        return self._get(path, **options)
 
     def _get(self, path: str, shown_path: str | None = None, **options: Any) -> dict[str, Any]:
         """Call the API; `shown_path` replaces the path, which may hold an id, in errors."""

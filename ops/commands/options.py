@@ -28,6 +28,10 @@ Until = Annotated[str, typer.Option(metavar="TIME", help="End of the window, at 
 EventTypes = Annotated[
     list[str] | None, typer.Option("--type", metavar="TYPE", help="Only this event type; repeatable.")
 ]
+Account = Annotated[
+    str | None,
+    typer.Option("--account", metavar="ID", help="Id of a connected account of Stripe Connect."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")]
 Variant = Annotated[

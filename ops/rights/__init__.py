@@ -53,6 +53,7 @@ WHY: Final[Mapping[str, str]] = {
     "PassRole": "UpdateSchedule names the schedule's role again",
     "PauseRules": "Disables a rule, and writes down since when",
     "ReadDatabaseSecret": "Finds PostgreSQL, unless `DATABASE_URL` is exported",
+    "ReadHandlerLogs": "Reads what the handlers logged about an event",
     "ReadItems": "Reads the items of the customer's events",
     "ReadLedger": "Reads the ledger, unless `DATABASE_URL` is exported",
     "ReadSecrets": "Checks what is stored",
@@ -82,6 +83,7 @@ def of_commands(place: Place) -> dict[str, Statements]:
         **_of_dead_letters(place),
         **_of_replays(place),
         **_of_reconcile(place),
+        **_of_verify(place),
         **_of_switches(place),
         **_of_customers(place),
         **_of_deploys(place),
@@ -148,6 +150,12 @@ def _of_reconcile(place: Place) -> dict[str, Statements]:
     )
     heal = (*compare, *_send_again(place), *_key(place, "GenerateDataKey"))
     return {"reconcile": compare, "reconcile --heal": heal}
+
+
+def _of_verify(place: Place) -> dict[str, Statements]:
+    compare = _of_reconcile(place)["reconcile"]
+    groups = [place.arn("logs", f"log-group:/aws/lambda/{place.name(each)}:*") for each in names.HANDLERS]
+    return {"verify": (*compare, Statement("ReadHandlerLogs", ["logs:FilterLogEvents"], groups))}
 
 
 def _of_switches(place: Place) -> dict[str, Statements]:

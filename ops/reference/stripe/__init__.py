@@ -1,9 +1,9 @@
 """The reference Stripe API: a real HTTP server with Stripe's pagination, errors and rate limit.
 
 It serves the paths that the functions read, `/v1/events` and the objects of `exchange.OBJECT_PATHS` by id,
-and the event destinations of `huntaze-stripe destination`, `/v2/core/event_destinations`. Read `store.py`
-first, then `listing.py`, `destinations.py`, `exchange.py` and `server.py`. Faults are those of
-`ops/reference/server`; their path has no query.
+the changes that `huntaze-stripe verify` makes, and the event destinations of `huntaze-stripe destination`,
+`/v2/core/event_destinations`. Read `store.py` first, then `listing.py`, `changes.py`, `destinations.py`,
+`exchange.py` and `server.py`. Faults are those of `ops/reference/server`; their path has no query.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ class ReferenceStripe(InThread):
     def add_events(self, *events: dict[str, Any]) -> None:
         """Add events to the account: the `detail` of envelopes."""
         self._store.add_events(events)
+
+    def events(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Return the events of an account, oldest first."""
+        return self._store.events(account)[::-1]
 
     def put(
         self, stripe_object: dict[str, Any], *, api_version: str | None = None, account: str | None = None

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ops.reference.server.exchange import Exchange
 from ops.reference.server.messages import Received, Refusal, Reply, json_reply, record
 from ops.reference.stripe import destinations, listing
+from ops.reference.stripe.changes import Changes
 from ops.reference.stripe.destinations import Destinations
 from ops.reference.stripe.partner import NoPartner, Partner
 from ops.reference.stripe.store import Store
@@ -39,6 +40,7 @@ class StripeExchange(Exchange):
         super().__init__(secret_key)
         self.store = store
         self.destinations = Destinations(partner or NoPartner(), livemode="_live_" in secret_key)
+        self._changes = Changes(store, self.destinations.deliver)
         self._limit = reads_per_second
         self._recent: deque[float] = deque()
 
@@ -75,6 +77,9 @@ class StripeExchange(Exchange):
             return self._list(query, account)
         if path == destinations.PATH or path.startswith(f"{destinations.PATH}/"):
             return self.destinations.answer(request, path, query)
+        changed = self._changes.answer(request, path)
+        if changed is not None:
+            return changed
         for prefix, kind in OBJECT_PATHS.items():
             if request.method == "GET" and path.startswith(prefix):
                 return self._object(
