@@ -128,7 +128,7 @@ class Following:
         waiting = self.events.keys() - self._audited
         if not waiting:
             return
-        # Read anew each time: an object of the ledger may become visible after younger ones.
+        # Read from the start each time: an object of the ledger may become visible after younger ones.
         ledger = open_ledger(self.environment, datetime.fromtimestamp(self.since, UTC))
         try:
             self._audited |= ledger.known(waiting)
