@@ -71,7 +71,8 @@ check: setup ## Run the linters, the spell checker, the type checker, the import
 	@$(VENV)/codespell
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
-	@$(VENV)/zizmor --offline --quiet .github/workflows
+	@$(VENV)/actionlint -shellcheck $(VENV)/shellcheck -pyflakes ""
+	@$(VENV)/zizmor --offline --quiet --persona pedantic .github/workflows
 	@$(VENV)/python -m ops.dev.policy_scan
 
 format: setup ## Format the code, and fix what ruff can fix
@@ -94,7 +95,7 @@ diagram: setup ## Draw docs/architecture.svg from synthesised Terraform
 	@$(VENV)/python -m ops.dev.diagram
 
 ##@ Deploy to AWS (ENV=dev is the default; AS_ROLE=… runs as a role: docs/local.md)
-bootstrap: setup ## Create the bucket for the Terraform state, once per AWS account (YES=1: do not ask)
+bootstrap: setup ## Create the bucket for the Terraform state and GitHub's roles, once per AWS account (YES=1: do not ask)
 	@$(OPS) bootstrap $(if $(filter-out 0,$(YES)),--yes)
 
 plan: setup ## Print the Terraform plan of ENV and write it to build/plans (REFRESH=0: compare with the state only)

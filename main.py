@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         state = settings.load_state()
         options.outdir.mkdir(parents=True, exist_ok=True)
-        synthesise(options.outdir, state=state, environments=environments, bundles=bundles)
+        deployed = settings.load_deployed(state)
+        synthesise(options.outdir, state=state, environments=environments, bundles=bundles, deployed=deployed)
     except InfraError as error:
         _say(str(error))
         return signals.USAGE

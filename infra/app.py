@@ -20,6 +20,7 @@ def synthesise(
     state: StateSettings,
     environments: Sequence[Settings],
     bundles: Mapping[str, Bundles],
+    deployed: Sequence[Settings] = (),
 ) -> None:
     """Write the bootstrap stack and one stack per environment below `outdir`/stacks.
 
@@ -29,6 +30,8 @@ def synthesise(
     ----------
     bundles
         The function bundles of each environment, by its name.
+    deployed
+        The environments whose roles the bootstrap stack creates.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def synthesise(
         # CDKTF leaves the bundles of an earlier synth in place.
         shutil.rmtree(outdir / "stacks" / stack_name(settings.environment) / "assets", ignore_errors=True)
     app = new_app(outdir)
-    BootstrapStack(app, state)
+    BootstrapStack(app, state, deployed)
     stacks = [
         EnvironmentStack(app, settings=settings, bundles=bundles[settings.environment])
         for settings in environments

@@ -10,6 +10,7 @@ from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.idempotency import IdempotencyTable
 from infra.constructs.ledger import Ledger
 from infra.constructs.secret import PipelineSecrets
+from infra.names import BOUNDARY
 from infra.resources.account import Account
 from infra.resources.code import CodeAssets
 from infra.resources.function import Platform
@@ -40,7 +41,7 @@ class Foundation:
             environment=settings.environment,
             region=settings.aws_region,
             only_account_id=settings.aws_account_id,
-            permissions_boundary=settings.permissions_boundary,
+            boundary=BOUNDARY if settings.deployed_by_github else "",
             protected=settings.deletion_protection,
         )
         source = settings.stripe_event_source_name

@@ -6,6 +6,10 @@ from typing import Final
 PROJECT: Final = "huntaze-stripe"
 # The value of the tag Component.
 COMPONENT: Final = "stripe-eventbridge"
+# The permissions boundary of a stack's roles, and the roles of those who deploy it. Not `huntaze-stripe-…`:
+# the deploy role may change what has such a name.
+DEPLOYER: Final = "huntaze-github"
+BOUNDARY: Final = f"{DEPLOYER}-boundary"
 BOOTSTRAP: Final = f"{PROJECT}-bootstrap"
 # At most 16 characters: the longest name made of one, an archive's, may have 48.
 ENVIRONMENT: Final = "[a-z][a-z0-9-]{1,15}"

@@ -21,6 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 
 _HINT: Final = "hint"
 _MAY_HOLD_CREDENTIALS: Final = "may_hold_credentials"
+_VARIABLE: Final = "variable"
 _PROBLEMS: Final = {
     "int_type": "must be an integer",
     "int_parsing": "must be an integer",
@@ -53,7 +54,9 @@ class Declaration:
     @property
     def variable(self) -> str:
         """The environment variable that overrides it."""
-        return self.name.replace(".", "_").upper()
+        extra = self.field.json_schema_extra
+        own = extra.get(_VARIABLE) if isinstance(extra, dict) else None
+        return str(own) if own else self.name.replace(".", "_").upper()
 
 
 def hint(text: str) -> dict[str, Any]:
@@ -64,6 +67,11 @@ def hint(text: str) -> dict[str, Any]:
 def may_hold_credentials() -> dict[str, Any]:
     """Mark a field whose value is not shown if it has userinfo or a query."""
     return {_MAY_HOLD_CREDENTIALS: True}
+
+
+def of_variable(name: str) -> dict[str, Any]:
+    """Mark a field whose own name, as a variable, means something else where commands run."""
+    return {_VARIABLE: name}
 
 
 def declarations(model: type[BaseModel], prefix: str = "") -> Iterator[Declaration]:

@@ -7,6 +7,7 @@
 5. audit: rules, FIFO queue and function; ledger: the bucket that it writes to
 6. schedule: a scheduled function; redrive, reconciliation: the two that there are
 7. inventory: what has metrics, ARNs or addresses; monitoring: alarms, dashboard and saved queries
+8. deployment_roles: who may deploy it from GitHub, and what no role of it may exceed
 """
 
 from infra import fast_provider

@@ -4,7 +4,8 @@ Each part is derived from running Terraform on every variant of the stack under 
 none refuses anything, and that each action of each statement is needed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +16,9 @@ from infra.deployment_roles.writes import writes
 from infra.resources.policy import Statement, document
 
 __all__ = [
+    "AUDIENCE",
     "DEPLOY",
+    "GITHUB",
     "NOT_SHOWN",
     "PLAN",
     "POLICIES",
@@ -27,16 +30,20 @@ __all__ = [
     "documents",
     "plan",
     "refresh",
+    "subject",
     "trust",
 ]
 
 PLAN: Final = "plan"
 REFRESH: Final = "refresh"
 DEPLOY: Final = "deploy"
+# GitHub's identity provider (GitHub, "Configuring OpenID Connect in Amazon Web Services").
 GITHUB: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
 # Characters of one managed policy (IAM, "IAM and AWS STS quotas"); a role can have ten.
 _LONGEST_POLICY: Final = 6144
+_ANY_ACCOUNT: Final = "0" * 12
+_LONGEST_PARTITION: Final = "aws-us-gov"
 
 
 def plan(place: Place) -> list[Statement]:
@@ -75,13 +82,20 @@ SUBJECTS: Final[Mapping[str, str]] = MappingProxyType(
 NOT_SHOWN: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-def documents(statements: Sequence[Statement]) -> list[str]:
-    """Write statements as policies that each fit into IAM's quota, in as few as their order allows."""
+def documents(part: str, place: Place) -> list[str]:
+    """Write what a role may do as policies that each fit into IAM's quota, in as few as the order allows.
+
+    They are split in the same places in each account and partition, which a synthesised stack does not know.
+    """
+    longest = POLICIES[part](replace(place, account_id=_ANY_ACCOUNT, partition=_LONGEST_PARTITION))
     pages: list[list[Statement]] = [[]]
-    for statement in statements:
-        if len(document(*pages[-1], statement)) > _LONGEST_POLICY:
+    size: list[Statement] = []
+    for statement, measured in zip(POLICIES[part](place), longest, strict=True):
+        if len(document(*size, measured)) > _LONGEST_POLICY:
             pages.append([])
+            size = []
         pages[-1].append(statement)
+        size.append(measured)
     return [document(*page) for page in pages]
 
 
@@ -94,11 +108,15 @@ def trust(role: str, place: Place, repository: str) -> Statement:
         As GitHub names it: OWNER/REPO.
     """
     provider = f"arn:{place.partition}:iam::{place.account_id}:oidc-provider/{GITHUB}"
-    subject = SUBJECTS[role].format(environment=place.environment)
     return Statement(
         f"Trust{role.title()}",
         ["sts:AssumeRoleWithWebIdentity"],
         [],
         {"Federated": provider},
-        {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": f"repo:{repository}:{subject}"}},
+        {"StringEquals": {f"{GITHUB}:aud": AUDIENCE, f"{GITHUB}:sub": subject(role, place, repository)}},
     )
+
+
+def subject(role: str, place: Place, repository: str) -> str:
+    """Return whom a role trusts, as the token of the job says it."""
+    return f"repo:{repository}:{SUBJECTS[role].format(environment=place.environment)}"

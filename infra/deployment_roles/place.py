@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.shared import names
-from infra.names import PROJECT, archive_prefix, stack_name
+from infra.names import BOUNDARY, DEPLOYER, PROJECT, archive_prefix, stack_name
 
-# Not `huntaze-stripe-…-ENV`: the deploy role may change what has such a name.
-_GITHUB: Final = "huntaze-github"
 _BUS: Final = "aws.partner/stripe.com/*"
 # Secrets Manager ends the ARN of a secret with six characters that it chooses.
 _SUFFIX: Final = "-??????"
@@ -33,12 +31,16 @@ class Place:
 
     def role_name(self, part: str) -> str:
         """Return the name of a role for people and workflows: plan, refresh or deploy."""
-        return f"{_GITHUB}-{part}-{self.environment}"
+        return f"{DEPLOYER}-{part}-{self.environment}"
+
+    def role_arn(self, part: str) -> str:
+        """Return the ARN of such a role."""
+        return self._iam(f"role/{self.role_name(part)}")
 
     @property
     def boundary_arn(self) -> str:
         """The permissions boundary of every role that the stack creates."""
-        return self._iam(f"policy/{self.role_name('boundary')}")
+        return self._iam(f"policy/{BOUNDARY}-{self.environment}")
 
     @property
     def own(self) -> str:

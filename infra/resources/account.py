@@ -30,8 +30,8 @@ class Account(Capability):
     ----------
     only_account_id
         The only account that the provider may change; empty allows any.
-    permissions_boundary
-        The ARN of the permissions boundary of every role; empty sets none.
+    boundary
+        The name of the permissions boundary of every role, without the environment; empty sets none.
     protected
         Whether a plan fails that would destroy a resource with events.
     """
@@ -44,12 +44,11 @@ class Account(Capability):
         environment: str,
         region: str,
         only_account_id: str = "",
-        permissions_boundary: str = "",
+        boundary: str = "",
         protected: bool = False,
     ) -> None:
         super().__init__(scope, id_)
         self.protected = protected
-        self.permissions_boundary = permissions_boundary or None
         self.environment = environment
         self.region = region
         AwsProvider(
@@ -61,6 +60,9 @@ class Account(Capability):
         )
         self.id = self.add(DataAwsCallerIdentity, "identity").account_id
         self.partition = self.add(DataAwsPartition, "partition").partition
+        self.permissions_boundary = (
+            f"arn:{self.partition}:iam::{self.id}:policy/{boundary}-{environment}" if boundary else None
+        )
 
     @property
     def kept(self) -> TerraformResourceLifecycle | None:

@@ -2,7 +2,7 @@
 
 An environment variable with the upper-case name of a setting wins over `environments/<name>.toml`, that over
 `environments/common.toml`, and that over the default. `environments/bootstrap.toml` names the bucket of the
-Terraform state. Only `loading` reads the process environment.
+Terraform state, and the repository that deploys. Only `loading` reads the process environment.
 """
 
 from infra.settings.environment import Settings, StateSettings
@@ -13,6 +13,7 @@ from infra.settings.loading import (
     default_outdir,
     environments,
     load,
+    load_deployed,
     load_state,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "default_outdir",
     "environments",
     "load",
+    "load_deployed",
     "load_state",
 ]

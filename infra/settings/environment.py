@@ -36,7 +36,7 @@ _REDRIVE_LOOKS: Final = 2
 
 
 class StateSettings(Frozen):
-    """Where the Terraform state is stored; all that the bootstrap stack needs."""
+    """Where the Terraform state is stored, and who deploys: what the bootstrap stack needs."""
 
     state_bucket: checks.BucketName = Field(
         "huntaze-stripe-terraform-state",
@@ -48,6 +48,26 @@ class StateSettings(Frozen):
         pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$",
         description="AWS region of that bucket",
         examples=["eu-west-1"],
+    )
+    github_repository: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+)?$",
+        description="Repository whose workflows deploy, OWNER/NAME: `bootstrap` creates their roles in AWS, "
+        "and every role of a stack has the permissions boundary; empty: neither",
+        examples=["huntaze/huntaze-stripe-eventbridge"],
+        # GitHub's runners export GITHUB_REPOSITORY: a run there would be another than one from a shell.
+        json_schema_extra=settings_source.of_variable("DEPLOYING_REPOSITORY"),
+    )
+    github_environments: checks.Texts = Field(
+        (),
+        description="Environments for which `bootstrap` creates those roles, in its account; empty: each "
+        "that has a file",
+        examples=["prod"],
+    )
+    github_oidc_provider: Literal["create", "existing"] = Field(
+        "create",
+        description="Whether `bootstrap` creates GitHub's identity provider, or uses the account's own: IAM "
+        "allows one for each address",
     )
 
 
@@ -66,13 +86,6 @@ class Settings(StateSettings):
         pattern=r"^([0-9]{12})?$",
         description="The only AWS account that may be changed, 12 digits; empty allows any",
         examples=["123456789012"],
-    )
-    permissions_boundary: str = Field(
-        "",
-        pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:policy/[A-Za-z0-9/+=,.@_-]{1,128})?$",
-        description="ARN of the permissions boundary of every role of the stack; empty sets none. The deploy "
-        "role of docs/github.md may create roles with its boundary alone",
-        examples=["arn:aws:iam::123456789012:policy/huntaze-github-boundary-dev"],
     )
     stripe_event_source_name: str = Field(
         pattern=r"^aws\.partner/stripe\.com/ed_[A-Za-z0-9_]{1,200}$",
@@ -300,6 +313,12 @@ class Settings(StateSettings):
         description="Seconds that an event waits for the audit function before an alarm",
         examples=[900],
     )
+
+    @property
+    def deployed_by_github(self) -> bool:
+        """Whether `bootstrap` creates roles and a boundary for this environment."""
+        named = self.github_environments
+        return bool(self.github_repository) and (not named or self.environment in named)
 
     @property
     def reconcile_from_seconds(self) -> int | None:

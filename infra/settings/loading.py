@@ -15,6 +15,14 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "environments"
 # Values of all environments, and where the Terraform state is stored.
 _COMMON: Final = "common"
 _BOOTSTRAP: Final = "bootstrap"
+# Required settings that no role depends on.
+_UNSET: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        "stripe_event_source_name": "aws.partner/stripe.com/ed_unset",
+        "huntaze_api_url": "https://unset.invalid",
+        "alert_emails": ["none"],
+    }
+)
 
 
 def environments(folder: Path = FOLDER) -> tuple[str, ...]:
@@ -86,6 +94,22 @@ def load_state(*, folder: Path = FOLDER, environ: Mapping[str, str] | None = Non
         A setting is misspelled or wrong.
     """
     return settings_source.build(StateSettings, *_state_sources(folder), environ=_environ(environ))
+
+
+def load_deployed(
+    state: StateSettings, *, folder: Path = FOLDER, environ: Mapping[str, str] | None = None
+) -> tuple[Settings, ...]:
+    """Read the settings of the environments that GitHub deploys, also of those that are not complete yet.
+
+    Raises
+    ------
+    SettingsError
+        An environment is unknown, or one of its settings is misspelled or wrong.
+    """
+    if not state.github_repository:
+        return ()
+    wanted = state.github_environments or environments(folder)
+    return tuple(load(name, folder=folder, environ=environ, fallbacks=_UNSET) for name in wanted)
 
 
 def default_outdir(environ: Mapping[str, str] | None = None) -> Path:

@@ -60,7 +60,7 @@ def plan(
     danger that nobody accepts is exit code 3.
     """
     from ops import deploy as deploys
-    from ops import preflight
+    from ops import plan_report, preflight
 
     console = open_console(as_json=as_json)
     check_link(link)
@@ -72,14 +72,14 @@ def plan(
             preflight.check(env, planned, console, applying=False)
     if as_json:
         print_json(_document(planned, env, applied=False, dry_run=True))
-    fail([planned.verdict], fail_on)
+    fail([planned.verdict], plan_report.drifted(planned.shown), fail_on)
 
 
 def bootstrap(yes: Yes = False, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Create the bucket for the Terraform state, once per AWS account."""
+    """Create the bucket for the Terraform state and the roles of GitHub's workflows, once per AWS account."""
     from ops import deploy as deploys
 
-    change = _Change(BOOTSTRAP, "Create the state bucket?", yes=yes, dry_run=dry_run, as_json=as_json)
+    change = _Change(BOOTSTRAP, "Apply this to the account?", yes=yes, dry_run=dry_run, as_json=as_json)
     with deploys.operator_workspace() as workspace:
         change.finish(deploys.plan_bootstrap(workspace, change.steps))
 
@@ -249,6 +249,8 @@ def _show(planned: SavedPlan, *, as_json: bool) -> None:
 
 
 def _document(planned: SavedPlan, environment: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
+    from ops import plan_report
+
     summary = planned.summary
     return {
         "environment": environment,
@@ -258,6 +260,7 @@ def _document(planned: SavedPlan, environment: str, *, applied: bool, dry_run: b
         "other": summary.other,
         "markdown": _markdown_path(planned),
         **described(planned.verdict),
+        "drift": plan_report.drifted(planned.shown),
         "applied": applied,
         "dry_run": dry_run,
     }

@@ -25,17 +25,19 @@ LINK: Final = re.compile(r"https?://[^\s()<>\[\]]+")
 
 
 class FailOn(StrEnum):
-    """The least verdict that fails a command."""
+    """What fails a command: the least verdict, or drift."""
 
     REVIEW = "review"
     DANGER = "danger"
+    DRIFT = "drift"
 
 
 FailOnOption = Annotated[
     FailOn | None,
     typer.Option(
         "--fail-on",
-        help="End with exit code 3 if the verdict is this or worse; accepted dangers do not count.",
+        help="End with exit code 3 if the verdict is this or worse (accepted dangers do not count), or if "
+        "others changed AWS since the last apply (drift).",
     ),
 ]
 AcceptOption = Annotated[
@@ -86,8 +88,10 @@ def plan_report(
     accepted = acceptances(accept)
     check_link(link)
     verdicts = []
+    drifted: list[str] = []
     for file in files:
         document = read_plan(file)
+        drifted += reports.drifted(document)
         verdict = reports.assess(document, accepted)
         verdicts.append(verdict)
         if not as_json:
@@ -97,7 +101,7 @@ def plan_report(
     if as_json:
         documents = [described(each) for each in verdicts]
         print_json([{"file": str(file), **each} for file, each in zip(files, documents, strict=True)])
-    fail(verdicts, fail_on)
+    fail(verdicts, drifted, fail_on)
 
 
 def read_plan(file: Path) -> dict[str, Any]:
@@ -174,9 +178,18 @@ def described(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def fail(verdicts: Sequence[Verdict], fail_on: FailOn | None) -> None:
-    """End the command with exit code 3 if a verdict is as bad as asked, and say what accepts it."""
+def fail(verdicts: Sequence[Verdict], drifted: Sequence[str], fail_on: FailOn | None) -> None:
+    """End the command with exit code 3 if a verdict is as bad as asked, and say what accepts it.
+
+    Parameters
+    ----------
+    drifted
+        The addresses of resources that others changed.
+    """
     if fail_on is None:
+        return
+    if fail_on is FailOn.DRIFT:
+        _fail_on_drift(drifted)
         return
     dangers = [each for verdict in verdicts for each in verdict.open_dangers]
     to_review = [each for verdict in verdicts for each in verdict.findings if each not in verdict.dangers]
@@ -191,3 +204,12 @@ def fail(verdicts: Sequence[Verdict], fail_on: FailOn | None) -> None:
     else:
         return
     raise typer.Exit(REFUSED)
+
+
+def _fail_on_drift(drifted: Sequence[str]) -> None:
+    if drifted:
+        print_error(
+            f"drift: {plural(len(drifted), 'resource')} changed in AWS since the last apply, {drifted[0]} "
+            "first; a deploy changes them back, or bring the change into the code"
+        )
+        raise typer.Exit(REFUSED)

@@ -27,13 +27,13 @@ _HEAD: Final = """\
 # The roles of a deployment
 
 `make docs` writes this page from [`infra/deployment_roles/`](../infra/deployment_roles); a test says when
-it is stale. [github.md](github.md) says what the roles are for. Replace `ACCOUNT`, `REGION`, `OWNER/REPO`,
-`STATE_BUCKET` and `ENV`.
+it is stale. [github.md](github.md) says what the roles are for. `make bootstrap` creates them where
+`github_repository` is set, with real values for `ACCOUNT`, `REGION`, `OWNER/REPO`, `STATE_BUCKET` and `ENV`.
 
 The end-to-end tests deploy as these roles: they create the stack with the shipped settings, turn everything
 on and off again, destroy it, and plan it with and without a refresh. Nothing is refused, and each action of
-each statement is needed by a call. An upgrade that needs another right changes this page: attach the new
-policies before you merge it.
+each statement is needed by a call. An upgrade that needs another right changes this page: run
+`make bootstrap` before you merge it.
 """
 _ABOUT: Final[Mapping[str, str]] = {
     PLAN: "Trusts pull requests of the repository. GitHub gives a fork's pull request no token.",
@@ -43,7 +43,7 @@ _ABOUT: Final[Mapping[str, str]] = {
 }
 _BOUNDARY: Final = """\
 The permissions boundary of each role that the stack creates: what a function may do at most, whatever the
-code on main says. Create it as the policy `{name}`, and set `permissions_boundary` to its ARN.
+code on main says. Name: `{name}`.
 """
 _REASONS: Final = """\
 These actions are needed, but by no run of the tests:
@@ -56,11 +56,11 @@ def text() -> str:
 
 
 def _roles() -> Iterator[str]:
-    for part, statements in POLICIES.items():
+    for part in POLICIES:
         yield f"## {part}\n"
         yield f"{_ABOUT[part]} Name: `{PLACE.role_name(part)}`.\n"
         yield _fenced(document(trust(part, PLACE, REPOSITORY)))
-        pages = documents(statements(PLACE))
+        pages = documents(part, PLACE)
         yield "Its policies:\n" if len(pages) > 1 else "Its only policy:\n"
         yield from map(_fenced, pages)
 

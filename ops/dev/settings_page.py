@@ -23,8 +23,8 @@ _HEAD: Final = """\
 
 An environment variable wins over the file of an environment, such as `environments/dev.toml`, that over
 [`environments/common.toml`](../environments/common.toml), and that over the default.
-`environments/bootstrap.toml` has `state_bucket` and `state_region`. A variable separates the items of a list
-with commas. [deploy.md](deploy.md) says how to add an environment.
+`environments/bootstrap.toml` has the settings of the state's bucket and of GitHub. A variable separates the
+items of a list with commas. [deploy.md](deploy.md) says how to add an environment.
 """
 
 

@@ -24,7 +24,10 @@ from ops.progress import Steps
 from ops.terraform import Terraform
 
 ENVIRONMENT: Final = DEFAULT_ENVIRONMENT
-BOUNDARY: Final = "PERMISSIONS_BOUNDARY"
+# As of a repository whose workflows deploy: with their roles and the boundary.
+BY_GITHUB: Final[Mapping[str, str]] = MappingProxyType(
+    {"DEPLOYING_REPOSITORY": roles.REPOSITORY, "GITHUB_ENVIRONMENTS": ENVIRONMENT}
+)
 EVENT_SOURCE: Final = "aws.partner/stripe.com/ed_test_61LocalRun0000000000000000"
 NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -65,7 +68,7 @@ def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SE
         sizes = (f"{name} {bundle.path.stat().st_size / 1e6:.1f} MB" for name, bundle in built.items())
         step.note = ", ".join(sizes)
     place = roles.place(services.aws, ENVIRONMENT, StateSettings().state_bucket)
-    settings = {BOUNDARY: roles.make_boundary(services.aws, place), **settings}
+    settings = {**BY_GITHUB, **settings}
     workspace = local_workspace(services, target, settings)
     with steps.step("synth"):
         synthesise(workspace, [ENVIRONMENT])

@@ -1,15 +1,18 @@
-"""The roles of docs/github.md in an embedded AWS, made from the code."""
+"""The roles of docs/github.md in an embedded AWS, as a job of GitHub's has them."""
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any, Final
 
-from infra.deployment_roles import POLICIES, Place, boundary, documents
-from infra.resources.policy import document
+from infra.deployment_roles import AUDIENCE, GITHUB, Place, subject
 from ops.local.clients import Aws, Credentials
 
+# Whose jobs the roles of a local run trust: nobody's, because the embedded AWS is reachable from here alone.
+REPOSITORY: Final = "huntaze/local"
 _SESSION: Final = "local"
+_EXCHANGE: Final = "choose-signer.sts.AssumeRoleWithWebIdentity"
 
 
 def place(aws: Aws, environment: str, state_bucket: str) -> Place:
@@ -18,53 +21,49 @@ def place(aws: Aws, environment: str, state_bucket: str) -> Place:
     return Place(account, aws.region, environment, state_bucket)
 
 
-def make_boundary(aws: Aws, place: Place) -> str:
-    """Create the permissions boundary of the stack's roles, or write it again; return its ARN."""
-    _write(aws, place.boundary_arn, document(*boundary(place)))
-    return place.boundary_arn
-
-
 def assumed(aws: Aws, part: str, place: Place) -> Credentials:
-    """Create a role or write its policies again, and return the credentials of a session of it.
+    """Exchange the token of the job that a role is for: return the credentials of a session of the role.
 
     Parameters
     ----------
     part
         Which role: plan, refresh or deploy.
+
+    Raises
+    ------
+    botocore.exceptions.ClientError
+        There is no such role (`bootstrap` creates it), or it trusts another repository.
     """
-    iam, name = aws.client("iam"), place.role_name(part)
-    account = f"arn:{place.partition}:iam::{place.account_id}"
-    try:
-        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_trust(f"{account}:root")))
-    except iam.exceptions.EntityAlreadyExistsException:
-        for old in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=name, PolicyArn=old["PolicyArn"])
-    for number, text in enumerate(documents(POLICIES[part](place)), start=1):
-        arn = f"{account}:policy/{name}-{number}"
-        _write(aws, arn, text)
-        iam.attach_role_policy(RoleName=name, PolicyArn=arn)
-    return session(aws, f"{account}:role/{name}")
+    arn = place.role_arn(part)
+    return exchanged(aws, arn, token(sub=subject(part, place, REPOSITORY)))
 
 
-def _write(aws: Aws, policy_arn: str, text: str) -> None:
-    """Create a managed policy, or replace its document."""
-    iam = aws.client("iam")
-    try:
-        iam.create_policy(PolicyName=policy_arn.rpartition("/")[2], PolicyDocument=text)
-    except iam.exceptions.EntityAlreadyExistsException:
-        for version in iam.list_policy_versions(PolicyArn=policy_arn)["Versions"]:
-            if not version["IsDefaultVersion"]:
-                iam.delete_policy_version(PolicyArn=policy_arn, VersionId=version["VersionId"])
-        iam.create_policy_version(PolicyArn=policy_arn, PolicyDocument=text, SetAsDefault=True)
+def exchanged(aws: Aws, role_arn: str, token: str) -> Credentials:
+    """Exchange a token for the credentials of a session of a role."""
+    sts = aws.client("sts")
+    # Signed, unlike for AWS: the embedded AWS serves nobody without the key of its run.
+    sts.meta.events.register_first(_EXCHANGE, lambda **_: "v4")
+    given = sts.assume_role_with_web_identity(
+        RoleArn=role_arn, RoleSessionName=_SESSION, WebIdentityToken=token
+    )
+    return _of(given)
+
+
+def token(**claims: str) -> str:
+    """Return a token as GitHub writes it, but for its signature, which the embedded AWS does not check."""
+
+    def encoded(part: dict[str, str]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+
+    shown = {"iss": f"https://{GITHUB}", "aud": AUDIENCE, **claims}
+    return f"{encoded({'alg': 'RS256', 'typ': 'JWT'})}.{encoded(shown)}.{encoded({})}"
 
 
 def session(aws: Aws, role_arn: str) -> Credentials:
-    """Return the credentials of a new session of a role."""
-    given = aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=_SESSION)["Credentials"]
-    return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    """Return the credentials of a new session of a role that trusts the account."""
+    return _of(aws.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=_SESSION))
 
 
-def _trust(principal: str) -> dict[str, Any]:
-    """Trust whoever runs the embedded AWS, in place of GitHub."""
-    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
-    return {"Version": "2012-10-17", "Statement": [statement]}
+def _of(given: dict[str, Any]) -> Credentials:
+    keys = given["Credentials"]
+    return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])

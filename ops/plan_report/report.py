@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from infra import contents
-from ops.plan_report import bundles, costs, long_values, routes
+from ops.plan_report import bundles, costs, drift, long_values, routes
 from ops.plan_report.attributes import Attribute, path_name
 from ops.plan_report.changes import Change, ChangeKind, output_changes, resource_changes
 from ops.plan_report.findings import Level
@@ -28,7 +28,7 @@ DANGER_ROOM: Final = 40_000
 # More would crowd out other resources.
 FORCING_SHOWN: Final = 5
 ATTRIBUTES_SHOWN: Final = 40
-# Rows of the routing table, and parts of the code, that are listed.
+# Rows of the routing table, and resources that drifted, that are listed; and parts of the code.
 ROWS_SHOWN: Final = 40
 PARTS_SHOWN: Final = 30
 # Outputs that have sections of their own.
@@ -136,6 +136,7 @@ def _head(plan: dict[str, Any], environment: str, verdict: Verdict, *, refreshed
     head = [
         marker(environment),
         verdict_marker(verdict),
+        *([drift.MARKER] if drift.drifted(plan) else []),
         f"## Terraform plan: {code(environment)}",
         "",
         verdict_line(verdict),
@@ -153,9 +154,9 @@ def _head(plan: dict[str, Any], environment: str, verdict: Verdict, *, refreshed
 
 
 def _sections_of_domain(document: dict[str, Any]) -> list[list[str]]:
-    """Return the sections that know what the stack is for: routing, code and cost."""
+    """Return the sections that know what the stack is for: drift, routing, code and cost."""
     plan = Plan(document)
-    sections = []
+    sections = [list(drift.section(document, ROWS_SHOWN))]
     rows = routes.changes(plan)
     if rows:
         left = f"*{routes.count(plan)} event types reach a function after it.*"

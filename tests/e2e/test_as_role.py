@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from infra.deployment_roles import REFRESH
+from infra.deployment_roles import PLAN
+from infra.resources.policy import Statement, document
 from ops.local import roles
 from ops.local.deployment import ENVIRONMENT
 from tests.e2e.pipeline import Pipeline, run_ops
@@ -33,10 +34,14 @@ def test_no_role_of_a_deployment_reads_a_dead_letter_queue(pipeline: Pipeline) -
 
 def test_an_existing_role_is_named_by_its_arn(pipeline: Pipeline) -> None:
     aws = pipeline.deployment.services.aws
-    place = roles.place(aws, ENVIRONMENT, "huntaze-stripe-terraform-state")
-    roles.assumed(aws, REFRESH, place)
-    arn = f"arn:aws:iam::{place.account_id}:role/{place.role_name(REFRESH)}"
-    assert run_ops(pipeline, "plan", AS_ROLE=arn).returncode == 0
+    place = roles.place(aws, ENVIRONMENT, "any")
+    account = f"arn:aws:iam::{place.account_id}"
+    trust = Statement("TrustAccount", ["sts:AssumeRole"], [], {"AWS": f"{account}:root"})
+    iam = aws.client("iam")
+    arn = iam.create_role(RoleName="colleague", AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    policy = f"{account}:policy/{place.role_name(PLAN)}-1"
+    iam.attach_role_policy(RoleName="colleague", PolicyArn=policy)
+    assert run_ops(pipeline, "plan", "--no-refresh", AS_ROLE=arn).returncode == 0
     done = run_ops(pipeline, "plan", AS_ROLE=f"{arn}-missing")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"AWS denied the role {arn}-missing (AccessDenied)" in done.stderr

@@ -58,9 +58,11 @@ def make_bundle(folder: Path) -> ZipBundle:
 def synthesise_into(folder: Path, overrides: Mapping[str, str] | None = None) -> Path:
     environ = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "none", **(overrides or {})}
     bundle = make_bundle(folder)
+    state = settings.load_state(environ=environ)
     synthesise(
         folder / "cdktf.out",
-        state=settings.load_state(environ=environ),
+        state=state,
+        deployed=settings.load_deployed(state, environ=environ),
         environments=[settings.load(name, environ=environ) for name in ENVIRONMENTS],
         bundles={name: {"handlers": bundle, "audit": bundle} for name in ENVIRONMENTS},
     )

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.deployment_roles import DEPLOY, POLICIES, Place, boundary, deploy, documents
-from infra.resources.policy import Statement
+from infra.deployment_roles import DEPLOY, POLICIES, Place, boundary, deploy, documents, trust
+from infra.resources.policy import Statement, document
 from tests.documents import policy_statements
 from tests.infra.conftest import EVERYTHING_ON, synthesise_into
 from tests.infra.terraform_json import Stack
@@ -26,6 +26,8 @@ SERVICES = {
 }
 # AWS's quotas ("IAM and AWS STS quotas").
 LONGEST_POLICY, MOST_POLICIES = 6144, 10
+REPOSITORY = "huntaze/stripe"
+DEPLOYED = {**EVERYTHING_ON, "DEPLOYING_REPOSITORY": REPOSITORY, "GITHUB_ENVIRONMENTS": "dev,prod"}
 # Statements on "*", each because its actions have no resource level, or AWS chooses the name.
 ON_ANYTHING = {
     "CheckNetwork",
@@ -46,6 +48,18 @@ ALONE = {
     "redrive": {"AUTO_REDRIVE": "true"},
     "reconcile": {"RECONCILE": "report"},
 }
+
+
+@pytest.fixture(scope="module")
+def deployed_outdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As of a repository that deploys dev and prod."""
+    return synthesise_into(tmp_path_factory.mktemp("deployed"), DEPLOYED)
+
+
+def known(text: str) -> str:
+    """What Terraform makes of it in the tests' account."""
+    account, partition = "aws_caller_identity.account_identity.account_id", "aws_partition.account_partition"
+    return text.replace(f"${{data.{account}}}", ACCOUNT).replace(f"${{data.{partition}.partition}}", "aws")
 
 
 def place(environment: str) -> Place:
@@ -133,23 +147,82 @@ def test_every_arn_names_the_environment_or_says_why_it_cannot() -> None:
 @pytest.mark.parametrize("part", [*POLICIES, "boundary"])
 @pytest.mark.parametrize("environment", ["dev", "a-name-of-16-chr"])
 def test_every_policy_fits_into_the_quotas(part: str, environment: str) -> None:
-    policy = POLICIES.get(part, boundary)
-    bucket = "b" * 63
-    written = documents(policy(Place(ACCOUNT, "ap-southeast-1", environment, bucket, "aws-us-gov")))
+    where = Place(ACCOUNT, "ap-southeast-1", environment, "b" * 63, "aws-us-gov")
+    written = [document(*boundary(where))] if part == "boundary" else documents(part, where)
     assert all(len(text) <= LONGEST_POLICY for text in written)
-    assert len(written) <= (1 if part == "boundary" else MOST_POLICIES)
+    assert len(written) <= MOST_POLICIES
 
 
-def test_every_role_of_the_stack_has_the_boundary(tmp_path: Path) -> None:
-    arn = place("dev").boundary_arn
-    folder = synthesise_into(tmp_path, {**EVERYTHING_ON, "PERMISSIONS_BOUNDARY": arn})
-    found = roles(Stack.read(folder, "huntaze-stripe-prod"))
+def test_every_role_of_the_stack_has_the_boundary(deployed_outdir: Path) -> None:
+    found = roles(Stack.read(deployed_outdir, "huntaze-stripe-prod"))
     assert len(found) >= 5
-    assert {role["permissions_boundary"] for role in found} == {arn}
+    (arn,) = {role["permissions_boundary"] for role in found}
+    assert known(arn) == place("prod").boundary_arn
 
 
-def test_without_the_setting_a_role_has_no_boundary(secured: Stack) -> None:
+def test_an_environment_that_github_does_not_deploy_has_no_boundary(deployed_outdir: Path) -> None:
+    found = roles(Stack.read(deployed_outdir, "huntaze-stripe-staging"))
+    assert len(found) >= 5
+    assert not [role for role in found if "permissions_boundary" in role]
+
+
+def made(bootstrap: Stack, kind: str) -> dict[str, Any]:
+    """Resources of one type in the bootstrap stack, by the name of each in IAM."""
+    return {each["name"]: each for each in bootstrap.of_type(kind).values()}
+
+
+def test_bootstrap_makes_the_roles_of_the_documentation(deployed_outdir: Path) -> None:
+    stack = Stack.read(deployed_outdir, "huntaze-stripe-bootstrap")
+    made_roles, policies = made(stack, "aws_iam_role"), made(stack, "aws_iam_policy")
+    attached = stack.of_type("aws_iam_role_policy_attachment").values()
+    wanted = {"dev", "prod"}
+    assert set(made_roles) == {place(name).role_name(part) for name in wanted for part in POLICIES}
+    for environment in wanted:
+        where = place(environment)
+        assert known(policies.pop(where.role_name("boundary"))["policy"]) == document(*boundary(where))
+        for part in POLICIES:
+            role = made_roles[where.role_name(part)]
+            assert known(role["assume_role_policy"]) == document(trust(part, where, REPOSITORY))
+            assert set(role) == {"//", "name", "assume_role_policy", "depends_on"}
+            texts = documents(part, where)
+            names = [f"{where.role_name(part)}-{number}" for number in range(1, len(texts) + 1)]
+            assert [known(policies.pop(name)["policy"]) for name in names] == texts
+            address = f"${{aws_iam_role.github_{environment}_{part}.name}}"
+            assert sum(each["role"] == address for each in attached) == len(texts)
+    # And no other policy.
+    assert policies == {}
+    assert len(attached) == len({(each["role"], each["policy_arn"]) for each in attached})
+
+
+def test_nobody_is_trusted_who_is_not_one_job(deployed_outdir: Path) -> None:
+    stack = Stack.read(deployed_outdir, "huntaze-stripe-bootstrap")
+    provider = stack.only("aws_iam_openid_connect_provider")
+    assert provider["url"] == "https://token.actions.githubusercontent.com"
+    assert provider["client_id_list"] == ["sts.amazonaws.com"]
+    for role in stack.of_type("aws_iam_role").values():
+        (statement,) = json.loads(role["assume_role_policy"])["Statement"]
+        ((operator, keys),) = statement["Condition"].items()
+        assert operator == "StringEquals"
+        assert {key.rpartition(":")[2] for key in keys} == {"aud", "sub"}
+        assert not [value for value in keys.values() if "*" in value]
+
+
+def test_an_existing_provider_is_used_and_must_have_the_audience(tmp_path: Path) -> None:
+    folder = synthesise_into(tmp_path, {**DEPLOYED, "GITHUB_OIDC_PROVIDER": "existing"})
+    stack = Stack.read(folder, "huntaze-stripe-bootstrap")
+    assert not stack.of_type("aws_iam_openid_connect_provider")
+    (found,) = stack.document["data"]["aws_iam_openid_connect_provider"].values()
+    assert found["url"] == "https://token.actions.githubusercontent.com"
+    (check,) = found["lifecycle"]["postcondition"]
+    assert check["condition"] == '${contains(self.client_id_list, "sts.amazonaws.com")}'
+    assert {tuple(role["depends_on"]) for role in stack.of_type("aws_iam_role").values()} == {
+        ("data.aws_iam_openid_connect_provider.github",)
+    }
+
+
+def test_without_the_setting_nothing_is_for_github(secured: Stack, bootstrap: Stack) -> None:
     assert not [role for role in roles(secured) if "permissions_boundary" in role]
+    assert "github" not in json.dumps(bootstrap.document)
 
 
 def _rights(policies: Iterator[Policy]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 import re
@@ -26,6 +26,14 @@ FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NAMES = [file.name for file in FILES]
 # PyYAML brings no types, so that it is loaded where no type checker looks.
 yaml = importlib.import_module("yaml")
+PERMITTED = {("contents", "read"), ("id-token", "write")}
+# What one job alone may do.
+MORE = {
+    ("plan.yml", "comment"): {("pull-requests", "write")},
+    ("drift.yml", "issue"): {("issues", "write")},
+    ("release.yml", "build"): {("attestations", "write")},
+    ("release.yml", "publish"): {("contents", "write")},
+}
 # Stands in for GitHub: keeps comments in a file, and finds them as the workflow's filter says.
 FAKE_GH = """#!/usr/bin/env python3
 import json, os, sys, urllib.parse
@@ -72,6 +80,12 @@ def workflow(name: str) -> dict[str, Any]:
     return document
 
 
+def triggers(name: str) -> dict[str, Any]:
+    # YAML reads the key `on` as true.
+    found: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())[True]
+    return found
+
+
 def steps(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     for job in workflow(name)["jobs"].values():
         for step in job["steps"]:
@@ -82,21 +96,27 @@ def step_script(name: str, title: str) -> str:
     return next(str(step["run"]) for _, step in steps(name) if step.get("name") == title)
 
 
-def test_there_is_one_workflow_each_to_test_plan_and_deploy() -> None:
-    assert NAMES == ["ci.yml", "deploy.yml", "plan.yml"]
+def test_there_is_one_workflow_for_each_purpose() -> None:
+    assert NAMES == ["ci.yml", "deploy.yml", "drift.yml", "plan.yml", "release.yml"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_permitted_but_what_a_job_asks_for(name: str) -> None:
     document = workflow(name)
     assert document["permissions"] == {}
-    for job in document["jobs"].values():
-        assert set(job["permissions"].items()) <= {
-            ("contents", "read"),
-            ("id-token", "write"),
-            ("pull-requests", "write"),
-        }
+    for job_name, job in document["jobs"].items():
+        assert set(job["permissions"].items()) <= PERMITTED | MORE.get((name, job_name), set())
         assert job["timeout-minutes"] <= 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_job_that_writes_to_github_runs_no_code_of_the_checkout(name: str) -> None:
+    for job in workflow(name)["jobs"].values():
+        writes = {scope for scope, given in job["permissions"].items() if given == "write"}
+        # Neither a token for AWS nor an attestation of what was built changes the repository.
+        if writes - {"id-token", "attestations"}:
+            assert "checkout" not in json.dumps(job["steps"])
+            assert "id-token" not in job["permissions"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -132,6 +152,8 @@ def test_every_command_exists(name: str) -> None:
     scripts = [step["run"] for _, step in steps(name) if "run" in step]
     for target in re.findall(r"\bmake ([a-z]+)", "\n".join(scripts)):
         assert target in targets
+    for module in re.findall(r"-m (ops\.\S+)", "\n".join(scripts)):
+        assert importlib.util.find_spec(module), module
     for line in re.findall(r"-m ops (.*)", "\n".join(scripts).replace("\\\n", " ")):
         command, *words = line.partition("||")[0].split()
         options = {word for word in words if word.startswith("-")}
@@ -146,7 +168,7 @@ def test_continuous_integration_runs_what_a_developer_runs() -> None:
 
 
 def test_secrets_reach_only_the_step_that_applies_after_the_approval() -> None:
-    for name in ("ci.yml", "plan.yml"):
+    for name in set(NAMES) - {"deploy.yml"}:
         assert "secrets." not in (ROOT / ".github" / "workflows" / name).read_text()
     document = workflow("deploy.yml")
     assert document["jobs"]["apply"]["environment"] == "${{ matrix.environment }}"
@@ -159,7 +181,7 @@ def test_secrets_reach_only_the_step_that_applies_after_the_approval() -> None:
     assert "secrets." not in json.dumps({key: job for key, job in document.items() if key != "jobs"})
 
 
-@pytest.mark.parametrize("name", ["plan.yml", "deploy.yml"])
+@pytest.mark.parametrize("name", ["plan.yml", "deploy.yml", "drift.yml"])
 def test_packages_are_installed_before_any_credentials_are_there(name: str) -> None:
     found = 0
     for job in workflow(name)["jobs"].values():
@@ -198,9 +220,9 @@ def test_each_role_trusts_one_subject_and_one_audience_of_github() -> None:
             "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": subject}
         }
     jobs = {name: workflow(name)["jobs"] for name in ("plan.yml", "deploy.yml")}
-    # YAML reads the key `on` as true.
-    on = yaml.safe_load((ROOT / ".github" / "workflows" / "plan.yml").read_text())[True]
-    assert on == {"pull_request": {"types": ["opened", "synchronize", "reopened", "edited"]}}
+    assert triggers("plan.yml") == {
+        "pull_request": {"types": ["opened", "synchronize", "reopened", "edited"]}
+    }
     assert "environment" not in jobs["plan.yml"]["plan"]
     assert "environment" not in jobs["deploy.yml"]["plan"]
     assert jobs["deploy.yml"]["apply"]["environment"] == "${{ matrix.environment }}"
@@ -243,18 +265,25 @@ def test_a_pull_requests_plan_asks_for_no_more_than_the_state() -> None:
 
 def test_what_aws_holds_is_read_by_reviewed_code_with_a_role_of_its_own() -> None:
     roles = {
-        name: {
-            step["with"]["role-to-assume"]
-            for _, step in steps(name)
-            if "role-to-assume" in step.get("with", {})
-        }
-        for name in ("plan.yml", "deploy.yml")
+        (name, job_name): re.findall(r"-m ops\.dev\.github_role (\w+)", json.dumps(job["steps"]))
+        for name in NAMES
+        for job_name, job in workflow(name)["jobs"].items()
     }
-    assert roles["plan.yml"] == {"${{ vars[format('PLAN_ROLE_ARN_{0}', matrix.environment)] }}"}
-    assert roles["deploy.yml"] == {
-        "${{ vars[format('REFRESH_ROLE_ARN_{0}', matrix.environment)] }}",
-        "${{ vars.DEPLOY_ROLE_ARN }}",
+    assert {job: parts for job, parts in roles.items() if parts} == {
+        ("plan.yml", "plan"): ["plan"],
+        ("deploy.yml", "plan"): ["refresh"],
+        ("deploy.yml", "apply"): ["deploy"],
+        ("drift.yml", "plan"): ["refresh"],
     }
+    for name, job_name in roles:
+        for step in workflow(name)["jobs"][job_name]["steps"]:
+            if "role-to-assume" in step.get("with", {}):
+                assert step["with"]["role-to-assume"] == "${{ steps.role.outputs.arn }}"
+                assert step["with"]["aws-region"] == "${{ steps.role.outputs.region }}"
+                assert roles[name, job_name]
+    # A branch of a pull request gets no session of *refresh*: GitHub runs these on main alone.
+    assert set(triggers("drift.yml")) == {"schedule", "workflow_dispatch"}
+    assert triggers("release.yml") == {"push": {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]}}
     assert "REFRESH" not in step_script("deploy.yml", "Plan")
     found = policy_statements("refresh")
     lock = f"arn:aws:s3:::STATE_BUCKET/{stack_name('ENV')}/terraform.tfstate.tflock"

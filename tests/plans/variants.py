@@ -215,7 +215,7 @@ OTHERS: Final = (
         ),
     ),
     Variant("key-on", {"CREATE_KMS_KEY": "true"}),
-    Variant("boundary-off", {"PERMISSIONS_BOUNDARY": ""}),
+    Variant("boundary-off", {"DEPLOYING_REPOSITORY": ""}),
     Variant("unprotected", {"DELETION_PROTECTION": "false"}),
     Variant(
         "forgetful",
