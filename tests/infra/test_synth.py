@@ -44,7 +44,6 @@ def run(arguments: list[str], cwd: Path, **environment: str) -> subprocess.Compl
         env=kept | {"PYTHONPATH": str(cwd), **environment},
         text=True,
         capture_output=True,
-        timeout=120,
         check=False,
     )
 
