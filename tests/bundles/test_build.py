@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,29 @@ state = StripeApi(key, url).retrieve("subscription", "sub_1", api_version="2026-
 import stripe
 print(state["status"], stripe.__file__)
 """
+
+
+PLANTED = "planted-value-of-the-builder"
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What builds in another folder and with other environment variables return; the host's ran at once."""
+
+    folder: Path
+    builds: Mapping[Target, Sequence[Mapping[str, Bundle]]]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
+    folder = tmp_path_factory.mktemp("elsewhere")
+    with pytest.MonkeyPatch.context() as changed, ThreadPoolExecutor(2) as pool:
+        for name in SECRET_KEYS:
+            changed.setenv(name, PLANTED)
+            changed.setenv(f"TF_VAR_{name}", PLANTED)
+        changed.setattr(building, "OUTPUT", folder)
+        host = list(pool.map(build, [host_target(), host_target()]))
+        return Elsewhere(folder, {LAMBDA: [build(LAMBDA)], host_target(): host})
 
 
 @pytest.fixture(scope="module")
@@ -151,31 +175,30 @@ def test_objects_are_fetched_from_stripe_by_the_bundle_alone(
     assert done.stdout.split() == ["active", str(tmp_path / "unpacked" / "stripe" / "__init__.py")]
 
 
-def test_a_second_build_gives_the_same_bytes(
-    built: Mapping[Target, Mapping[str, Bundle]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_build_elsewhere_gives_the_same_bytes(
+    built: Mapping[Target, Mapping[str, Bundle]], elsewhere: Elsewhere
 ) -> None:
-    monkeypatch.setattr(building, "OUTPUT", tmp_path / "elsewhere")
     for target in built:
-        again = build(target)
+        again = elsewhere.builds[target][0]
         assert {name: item.sha256 for name, item in again.items()} == {
             name: item.sha256 for name, item in built[target].items()
         }
         assert all(again[name].path.read_bytes() == built[target][name].path.read_bytes() for name in again)
 
 
-def test_a_bundle_contains_nothing_of_its_build_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    planted = "planted-value-of-the-builder"
-    for name in SECRET_KEYS:
-        monkeypatch.setenv(name, planted)
-        monkeypatch.setenv(f"TF_VAR_{name}", planted)
-    monkeypatch.setattr(building, "OUTPUT", tmp_path)
-    for bundle in build(host_target()).values():
+def test_a_bundle_contains_nothing_of_its_build_environment(elsewhere: Elsewhere) -> None:
+    for bundle in elsewhere.builds[host_target()][0].values():
         with zipfile.ZipFile(bundle.path) as archive:
             assert archive.namelist()
-            found = [name for name in archive.namelist() if planted.encode() in archive.read(name)]
+            found = [name for name in archive.namelist() if PLANTED.encode() in archive.read(name)]
         assert found == []
+
+
+def test_two_builds_at_once_give_one_result(elsewhere: Elsewhere) -> None:
+    first, second = elsewhere.builds[host_target()]
+    assert first == second
+    assert all(zipfile.is_zipfile(bundle.path) for bundle in first.values())
+    assert not list(elsewhere.folder.rglob(".building-*"))
 
 
 def test_an_up_to_date_bundle_is_not_rebuilt(
@@ -186,20 +209,13 @@ def test_an_up_to_date_bundle_is_not_rebuilt(
     assert build(LAMBDA) == built[LAMBDA]
 
 
-def test_a_damaged_bundle_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "OUTPUT", tmp_path)
-    first = build(host_target())
-    first["audit"].path.write_bytes(b"half a zip")
-    assert zipfile.is_zipfile(build(host_target())["audit"].path)
-
-
-def test_two_builds_at_once_give_one_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "OUTPUT", tmp_path)
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(build, [host_target(), host_target()])
-    assert first == second
-    assert all(zipfile.is_zipfile(bundle.path) for bundle in first.values())
-    assert not list(tmp_path.rglob(".building-*"))
+def test_a_damaged_bundle_is_rebuilt(elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "OUTPUT", elsewhere.folder)
+    audit = elsewhere.builds[host_target()][0]["audit"].path
+    whole = audit.read_bytes()
+    audit.write_bytes(b"half a zip")
+    assert build(host_target())["audit"].path == audit
+    assert audit.read_bytes() == whole
 
 
 def test_a_machine_without_the_runtime_reports_the_slower_cold_start() -> None:
