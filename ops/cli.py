@@ -17,6 +17,7 @@ from ops.commands import (
     api,
     bundles,
     chaos,
+    cost,
     customer,
     deploy,
     destination,
@@ -37,7 +38,7 @@ NAME: Final = "huntaze-stripe"
 PANELS: Final = {
     "Deploy": (
         *("destination", "bootstrap", "plan", "plan-report", "deploy"),
-        *("secrets", "verify", "adopt", "destroy"),
+        *("secrets", "cost", "verify", "adopt", "destroy"),
     ),
     "Operate": ("dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "bundles", "api"),
@@ -78,6 +79,7 @@ for module in (
     deploy,
     plan_report,
     secrets,
+    cost,
     verify,
     dlq,
     replay,

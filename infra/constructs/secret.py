@@ -23,8 +23,8 @@ _PURPOSE: Final = {
 _PARTS: Final = {names.HUNTAZE_API_KEY: "", names.STRIPE_SECRET_KEY: "stripe", names.DATABASE_URL: "database"}
 _ALWAYS_REQUIRED: Final = {names.HUNTAZE_API_KEY: "the bearer key of the Huntaze API"}
 _REQUIRED: Final = _ALWAYS_REQUIRED | {
-    names.STRIPE_SECRET_KEY: 'which reconcile and order = "refetch" need, or set reconcile = "off" and '
-    'order = "watermark"'
+    names.STRIPE_SECRET_KEY: 'which reconcile, order = "refetch" and thin_events need, or set reconcile = '
+    '"off", order = "watermark" and thin_events = false'
 }
 
 

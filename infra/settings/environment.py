@@ -331,7 +331,7 @@ class Settings(StateSettings):
     @property
     def reads_stripe(self) -> bool:
         """Whether a function needs STRIPE_SECRET_KEY."""
-        return self.reconcile != names.OFF or self.order == names.REFETCH
+        return self.reconcile != names.OFF or self.order == names.REFETCH or self.thin_events
 
     @property
     def handled_within_seconds(self) -> int:

@@ -15,11 +15,12 @@ from functions.pipeline.routing_table import ROUTES
 from ops import ROOT
 from ops.api import openapi
 from ops.console import print_line
-from ops.dev import limits_table, plan_rules, roles_page, settings_page
+from ops.dev import costs_page, limits_table, plan_rules, roles_page, settings_page
 
 EVENTS: Final = "docs/events.md"
 ROLES: Final = "docs/deployment-roles.md"
 SETTINGS: Final = "docs/settings.md"
+COSTS: Final = "docs/costs.md"
 LIMITS: Final = "docs/limits.md"
 PLAN_REPORT: Final = "docs/plan-report.md"
 
@@ -64,11 +65,18 @@ def _events_page(page: str) -> str:
     return with_part(page, "event types", event_table())
 
 
+def _costs_page(page: str) -> str:
+    for name, content in costs_page.parts().items():
+        page = with_part(page, name, content)
+    return page
+
+
 # Each generated file, or file with a generated part, with its text as a function of what it holds today.
 GENERATED: Final[Mapping[str, Callable[[str], str]]] = {
     EVENTS: _events_page,
     ROLES: lambda _: roles_page.text(),
     SETTINGS: lambda _: settings_page.text(),
+    COSTS: _costs_page,
     LIMITS: lambda page: with_part(page, "limits", limits_table.text()),
     PLAN_REPORT: lambda page: with_part(page, "rules", plan_rules.text()),
     openapi.FILE.relative_to(ROOT).as_posix(): lambda _: openapi.written(),

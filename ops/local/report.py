@@ -18,6 +18,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ops.console import PlainTable, plural
+from ops.cost.measured import SECTION, Measured
 from ops.local.accounting import Row, applied_twice
 from ops.local.observations import OUTCOMES, ApiRequest, ParkedMessage, RefusedCall
 from ops.plain import plain
@@ -56,6 +57,8 @@ class LocalReport:
         The calls that no policy allows.
     python
         The Python version that the functions ran in.
+    measured
+        What the events took; None if no function ran.
     """
 
     environment: str
@@ -68,6 +71,7 @@ class LocalReport:
     parked: tuple[ParkedMessage, ...] = ()
     refused: tuple[RefusedCall, ...] = ()
     python: str = ""
+    measured: Measured | None = None
 
     @property
     def passed(self) -> bool:
@@ -108,6 +112,7 @@ class LocalReport:
             "refused": [asdict(one) for one in self.refused],
             "totals": self.totals(),
             "timings": {step: round(seconds, 2) for step, seconds in self.timings.items()},
+            SECTION: self.measured.model_dump(mode="json") if self.measured else None,
         }
 
     def totals(self) -> dict[str, int]:

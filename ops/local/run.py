@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,7 +17,7 @@ from rich.console import Console
 from ops import ROOT
 from ops.bundles import described_python, host_target
 from ops.errors import OperatorError
-from ops.local import drive, envelopes, kept, variants
+from ops.local import drive, envelopes, kept, usage, variants
 from ops.local.accounting import Row, SentEvent
 from ops.local.clients import Aws
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
@@ -154,6 +155,13 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
         parked=seen.parked,
         refused=refused_calls(services.aws),
         python=host_target().python,
+        measured=usage.measure(
+            services.aws,
+            deployment.outputs,
+            [sample.envelope for sample in samples],
+            f"huntaze-stripe local, {_deliveries(len(samples))}, Python {host_target().python} on "
+            f"{os.cpu_count()} shared processors, embedded AWS and reference API on loopback",
+        ),
     )
 
 

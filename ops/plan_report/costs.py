@@ -1,23 +1,26 @@
-"""What a plan changes in the monthly cost of a stack that gets no event."""
+"""What a plan changes in the monthly cost of a stack: before the first event, and for a million events."""
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
 from typing import Any, Final
 
-from ops import ROOT
+from functions.shared.names import BILLING, HANDLERS, PAYMENTS
+from ops.cost import assumptions, measured
+from ops.cost.prices import prices
+from ops.cost.units import THOUSAND, metrics_of_alarm, million_invocations
 from ops.plan_report.deliveries import SIDES, Side, exists
 from ops.plan_report.plan import Plan, Resource, at
 
-FILE: Final = ROOT / "ops" / "prices.toml"
+FUNCTION: Final = "aws_lambda_function"
+FAMILIES: Final = (*HANDLERS, "audit")
+ARCHITECTURES: Final = ("arm64", "x86_64")
 ALARM: Final = "aws_cloudwatch_metric_alarm"
 # The price of each resource of a type.
 PRICED: Final = {
-    "aws_cloudwatch_composite_alarm": "composite_alarm",
-    "aws_cloudwatch_dashboard": "dashboard",
-    "aws_kms_key": "key",
-    "aws_secretsmanager_secret": "secret",
+    "aws_cloudwatch_composite_alarm": ("cloudwatch", "composite_alarm"),
+    "aws_cloudwatch_dashboard": ("cloudwatch", "dashboard"),
+    "aws_kms_key": ("kms", "key"),
+    "aws_secretsmanager_secret": ("secretsmanager", "secret"),
 }
 
 
@@ -29,23 +32,31 @@ def difference(plan: Plan) -> float:
     return round(after - before, 2)
 
 
-@cache
-def prices() -> dict[str, Any]:
-    """Read the price file."""
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+def difference_of_a_million(plan: Plan) -> float:
+    """Return the change of what a million events cost in US dollars: the functions' memory and architecture.
+
+    The durations are measured ones (`ops.cost.measured`): they do not shrink with more memory here.
+    """
+    changed = [each for each in plan.resources if each.type == FUNCTION and each.before and each.after]
+    return round(sum(_million(each.after) - _million(each.before) for each in changed), 2)
+
+
+def _million(function: Any) -> float:
+    """Return what the invocations of a million events cost; 0 where a value is not known."""
+    found = measured.read()
+    memory, architecture = at(function, "memory_size"), at(function, "architectures", 0)
+    family = next((name for name in FAMILIES if f"-{name}-" in str(at(function, "function_name"))), None)
+    if family is None or not isinstance(memory, int) or architecture not in ARCHITECTURES:
+        return 0.0
+    rests = assumptions.of(found)
+    seconds = (rests[f"{family}_ms"] + (rests["api_ms"] if family in HANDLERS else 0)) / THOUSAND
+    share = {PAYMENTS: rests["payments_share"], BILLING: 1 - rests["payments_share"]}.get(family, 1.0)
+    return share * million_invocations(prices(), memory, architecture, seconds)
 
 
 def _price(resource: Resource, side: Side) -> float:
     # Others of an unchanged type cancel out.
-    month = prices()["month"]
     if resource.type == ALARM:
         value = resource.before if side == "before" else resource.after
-        return float(month["metric_of_alarm"]) * _metrics(value)
-    return float(month[PRICED[resource.type]]) if resource.type in PRICED else 0.0
-
-
-def _metrics(alarm: Any) -> int:
-    """Count the metrics that an alarm watches: each is billed."""
-    queries = at(alarm, "metric_query")
-    watched = [each for each in queries if at(each, "metric")] if isinstance(queries, list) else []
-    return sum(isinstance(at(each, "metric"), list) for each in watched) or 1
+        return prices().of("cloudwatch", "metric_of_alarm") * metrics_of_alarm(value)
+    return prices().of(*PRICED[resource.type]) if resource.type in PRICED else 0.0

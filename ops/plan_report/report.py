@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from infra import contents
+from ops.cost.prices import prices
 from ops.plan_report import bundles, costs, drift, long_values, routes
 from ops.plan_report.attributes import Attribute, path_name
 from ops.plan_report.changes import Change, ChangeKind, output_changes, resource_changes
@@ -164,10 +165,12 @@ def _sections_of_domain(document: dict[str, Any]) -> list[list[str]]:
     parts = list(bundles.section(plan, PARTS_SHOWN))
     if parts:
         sections.append(["### Code", "", *parts, ""])
-    cost = costs.difference(plan)
-    if cost:
-        what = f"{cost:+.2f} US dollars a month before the first event"
-        date = costs.prices()["date"]
+    cost, million = costs.difference(plan), costs.difference_of_a_million(plan)
+    changes = [f"{cost:+.2f} US dollars a month before the first event"] if cost else []
+    changes += [f"{million:+.2f} US dollars for a million events"] if million else []
+    if changes:
+        what = ", ".join(changes)
+        date = prices().date
         sections.append(["### Cost", "", f"{what}, at the prices of {date} in `ops/prices.toml`.", ""])
     return sections
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from ops import ROOT
-from ops.local import drive
+from ops.local import drive, usage
 from tests.e2e.pipeline import Pipeline, fresh, run_ops, sample
 
 
@@ -97,3 +97,17 @@ def test_reconcile_reads_the_reference_stripe_api_of_a_kept_run(pipeline: Pipeli
     document = json.loads(done.stdout)
     assert (document["compared"], document["missing"]) == (2, 1)
     assert document["types"][0]["missing"] == ["evt_e2eKeptLost"]
+
+
+def test_a_run_measures_what_its_events_take(pipeline: Pipeline) -> None:
+    pipeline.drive(fresh(sample("current", "invoice.paid"), "evt_e2eMeasured"))
+    services = pipeline.deployment.services
+    found = usage.measure(
+        services.aws, pipeline.deployment.outputs, [sample("current", "invoice.paid")], "e2e"
+    )
+    assert found is not None
+    assert {"payments", "billing", "audit"} <= set(found.functions)
+    billing = found.functions["billing"]
+    assert 0 < billing.median_ms <= billing.p95_ms
+    assert billing.calls["dynamodb:UpdateItem"] >= 2
+    assert min(found.object_bytes, found.item_bytes, found.api_ms, found.functions["audit"].log_bytes) > 0

@@ -161,8 +161,8 @@ def test_every_command_of_ours_in_a_document_exists(document: Path) -> None:
 
 def costs(row: str) -> dict[str, float]:
     """The numbers of a row of the first table of costs, its price first."""
-    table = COSTS.read_text(encoding="utf-8").split("\n\n")[2:4]
-    (line,) = [line for each in table for line in each.splitlines() if line.startswith(f"| {row}")]
+    table = COSTS.read_text(encoding="utf-8").partition("<!-- before: end -->")[0]
+    (line,) = [line for line in table.splitlines() if line.startswith(f"| {row}")]
     price, *numbers = (float(cell.strip(" *") or 0) for cell in line.split("|")[2:-1])
     return {"price": price, **dict(zip(("dev", "staging", "prod"), numbers, strict=True))}
 

@@ -9,6 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ops import plan_report
+from ops.cost import measured, prices
 from ops.plan_report.report import DANGER_ROOM
 from tests.plans import files
 from tests.plans.pages import PAGE, filled
@@ -98,7 +99,23 @@ def test_no_change_is_short() -> None:
 def test_fixed_costs_that_change_are_estimated() -> None:
     # Two alarms of one metric each, and a composite alarm; docs/costs.md says what heartbeat_minutes costs.
     assert "+0.70 US dollars a month before the first event" in rendered("more-alarms")
-    assert "### Cost" not in rendered("memory-and-logs")
+    assert "### Cost" not in rendered("disabled")
+
+
+def test_cost_of_more_memory_is_estimated_by_measured_durations() -> None:
+    # payments from 256 to 512 MiB: half of a million events, 55 ms each, 0.25 GiB more.
+    (function,) = [
+        each["change"]["after"]
+        for each in files.load("memory-and-logs")["resource_changes"]
+        if each["address"] == "aws_lambda_function.payments_function"
+    ]
+    (architecture,) = function["architectures"]
+    found, price = measured.read(), prices.prices().of("lambda", f"million_gb_seconds_{architecture}")
+    payments, billing = (found.functions[family] for family in ("payments", "billing"))
+    share = round(payments.invocations / (payments.invocations + billing.invocations), 2)
+    more = share * payments.median_ms / 1000 * 0.25 * price
+    assert 0.05 < more < 0.2
+    assert f"{more:+.2f} US dollars for a million events" in rendered("memory-and-logs")
 
 
 def test_dangers_are_accepted_with_a_reason_that_is_quoted() -> None:

@@ -20,6 +20,7 @@ STATEMENTS = [statement for statements in COMMANDS.values() for statement in sta
 OWN_CALLS_NONE = {
     "bootstrap",
     "plan-report",
+    "cost",
     "destroy",
     "bundles",
     "chaos",

@@ -1,0 +1,129 @@
+"""The tables of docs/costs.md, by what `cost` says of the shipped environments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Final
+
+from infra import settings as infra_settings
+from ops.cost import assumptions, limits, measured, prices, services, stack
+from ops.cost.services import Cost, Usage
+from ops.dev.synthesised import synthesised
+from ops.environment import UNNAMED_BUS
+
+MILLION: Final = 1_000_000
+# As long as the shipped files are: what else an operator sets in a checkout is not in the page.
+ENVIRONMENTS: Final = ("dev", "staging", "prod")
+NEEDED: Final = {"STRIPE_EVENT_SOURCE_NAME": UNNAMED_BUS, "ALERT_EMAILS": "none"}
+BARE: Final = {"AUTO_REDRIVE": "false", "RECONCILE": "off", "HEARTBEAT_MINUTES": "0"}
+# What a setting adds to dev without all of them.
+ADDED: Final[Mapping[str, Mapping[str, str]]] = {
+    "`auto_redrive`": {"AUTO_REDRIVE": "true"},
+    "`reconcile`": {"RECONCILE": "report"},
+    "`heartbeat_minutes`": {"HEARTBEAT_MINUTES": "60"},
+    "`create_kms_key`": {"CREATE_KMS_KEY": "true"},
+    "`bus_logs`": {"BUS_LOGS": "true"},
+    "`lambda_tracing`": {"LAMBDA_TRACING": "true"},
+    "`ledger_object_lock_days`, `deletion_protection`": {
+        "LEDGER_OBJECT_LOCK_DAYS": "365",
+        "DELETION_PROTECTION": "true",
+    },
+}
+PRICED: Final = {
+    "metrics that alarms watch; a sum of two counts twice": (
+        "cloudwatch",
+        "metric_of_alarm",
+        "alarm_metrics",
+    ),
+    "composite alarms": ("cloudwatch", "composite_alarm", "composite_alarms"),
+    "dashboard": ("cloudwatch", "dashboard", "dashboards"),
+    "secret": ("secretsmanager", "secret", "secrets"),
+}
+
+
+def parts() -> dict[str, str]:
+    """Return the generated parts of the page by name."""
+    usage = _usage("prod", {}, MILLION)
+    tables = {
+        "before": _fixed(),
+        "settings": _added(),
+        "million": _million(usage),
+        "limits": _limits(usage),
+        "measured": iter([f"Measured by {usage.measured.how}; {usage.measured.date}."]),
+        "assumptions": _assumptions(usage),
+    }
+    return {name: "\n".join(lines) for name, lines in tables.items()}
+
+
+def _million(usage: Usage) -> Iterator[str]:
+    costs = services.costs(usage)
+    rows = [(each.service, each.what, each.how, f"{each.dollars:.2f}") for each in costs]
+    yield from _table(
+        ("Service", "What", "How", "USD"), [*rows, ("**together**", "", "", f"**{_sum(costs):.2f}**")]
+    )
+
+
+def _limits(usage: Usage) -> Iterator[str]:
+    rows = [
+        (each.name, "" if each.events is None else f"{each.events:,.0f}", each.how, each.moves)
+        for each in limits.limits(usage)
+    ]
+    yield from _table(("Limit", "Events a second", "From", "Moved by"), rows)
+
+
+def _assumptions(usage: Usage) -> Iterator[str]:
+    rows = [(f"`{each.name}`", f"{each.value:g}", each.meaning, each.source) for each in usage.assumptions]
+    yield from _table(("Assumption", "Value", "What it is", "From"), rows)
+
+
+def _fixed() -> Iterator[str]:
+    stacks = [_stack(name) for name in ENVIRONMENTS]
+    rows: list[tuple[str, ...]] = []
+    together = [0.0] * len(stacks)
+    for label, (service, price, attribute) in PRICED.items():
+        each = prices.prices().of(service, price)
+        numbers = [getattr(one, attribute) for one in stacks]
+        together = [total + each * number for total, number in zip(together, numbers, strict=True)]
+        rows.append((label, f"{each:.2f}", *map(str, numbers)))
+    rows.append(("**together**", "", *(f"**{total:.2f}**" for total in together)))
+    yield from _table(("", "Price", *ENVIRONMENTS), rows)
+
+
+def _added() -> Iterator[str]:
+    without = {events: _total(BARE, events) for events in (0, MILLION)}
+    rows = []
+    for setting, variables in ADDED.items():
+        more = {events: _total({**BARE, **variables}, events) - without[events] for events in without}
+        rows.append((setting, *(f"{more[events]:.2f}" for events in without)))
+    yield from _table(("Setting", "Before the first event", "With a million events"), rows)
+
+
+def _total(variables: Mapping[str, str], events: int) -> float:
+    return _sum(services.costs(_usage("dev", variables, events)))
+
+
+def _sum(costs: Sequence[Cost]) -> float:
+    return sum(each.dollars for each in costs)
+
+
+def _usage(environment: str, variables: Mapping[str, str], events: int) -> Usage:
+    found = measured.read()
+    rests = assumptions.of(found)
+    return Usage(_stack(environment, tuple(variables.items())), found, rests, prices.prices(), events)
+
+
+@cache
+def _stack(environment: str, variables: tuple[tuple[str, str], ...] = ()) -> stack.Stack:
+    environ = {**NEEDED, **dict(variables)}
+    return stack.of(synthesised(environment, environ), infra_settings.load(environment, environ=environ))
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield _row(headings)
+    yield f"|{'---|' * len(headings)}"
+    yield from map(_row, rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |".replace("|  |", "| |").replace("|  |", "| |")
