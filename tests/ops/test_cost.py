@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ops import ROOT
 from ops.cost import measured
 from ops.cost.limits import INVOCATIONS
 from ops.dev import docs
@@ -51,7 +52,7 @@ def met_at(document: dict[str, Any], limit: str) -> float:
 def test_the_page_shows_what_the_command_says(reckoned: Reckon) -> None:
     assert docs.COSTS not in docs.stale(), f"{docs.COSTS} is stale: run `make docs`"
     document = reckoned()
-    page = (docs.ROOT / docs.COSTS).read_text(encoding="utf-8")
+    page = (ROOT / docs.COSTS).read_text(encoding="utf-8")
     assert f"| **together** | | | **{document['usd']:.2f}** |" in page
     for line in document["costs"]:
         assert f"| {line['service']} | {line['what']} | {line['how']} | {line['usd']:.2f} |" in page
