@@ -91,7 +91,7 @@ def redrive(base: Foundation, handlers: Sequence[Handler], audit: Audit) -> Func
 def reconciliation(base: Foundation, handlers: Sequence[Handler], audit: Audit) -> FunctionProps:
     """Of the reconcile function; where it only reports, it may neither invoke a handler nor send."""
     settings = base.settings
-    begin = settings.reconcile_from_seconds
+    begin, accounts = settings.reconcile_from_seconds, settings.reconcile_accounts
     props = _props(
         base,
         settings.reconciliation,
@@ -103,9 +103,10 @@ def reconciliation(base: Foundation, handlers: Sequence[Handler], audit: Audit) 
             names.IDEMPOTENCY_TABLE: base.table.name,
             names.HANDLED_WITHIN_SECONDS: str(settings.handled_within_seconds),
             **({} if begin is None else {names.RECONCILE_FROM: str(begin)}),
+            **({names.RECONCILE_ACCOUNTS: ",".join(accounts)} if accounts else {}),
         },
         [
-            *base.table.grant_comparison(),
+            *base.table.grant_comparison(of_accounts=bool(accounts)),
             *base.secrets.grant_read(names.STRIPE_SECRET_KEY),
             *base.ledger.grant_read(),
         ],

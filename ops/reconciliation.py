@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from functions.pipeline.idempotency import COMPLETED
 from functions.pipeline.routing_table import ROUTES
@@ -24,9 +22,6 @@ from ops.errors import OperatorError
 from ops.ledger import Ledger
 from ops.progress import Steps
 
-# Stripe's API reference, "The Account object": ids begin with acct_.
-ACCOUNT: Final = re.compile(r"acct_[A-Za-z0-9]{1,255}")
-
 
 def stripe(environment: Environment, account: str | None = None) -> StripeApi:
     """Return Stripe's API with the exported STRIPE_SECRET_KEY, or else the one in the environment's secret.
@@ -42,7 +37,7 @@ def stripe(environment: Environment, account: str | None = None) -> StripeApi:
         There is no key, it is invalid, or its mode is not that of the environment; or the account's id is not
         one.
     """
-    if account is not None and not ACCOUNT.fullmatch(account):
+    if account is not None and not names.ACCOUNT_ID.fullmatch(account):
         raise OperatorError(
             f"invalid --account {account!r}: expected an id like acct_1Nv0FGQ9RKHgCVdK", usage=True
         )

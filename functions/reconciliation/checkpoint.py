@@ -118,6 +118,45 @@ class Checkpoint:
         return {names.IDEMPOTENCY_KEY_ATTRIBUTE: {"S": self.key}}
 
 
+@dataclass(frozen=True)
+class LastAccount:
+    """The item that holds which connected account was compared last."""
+
+    client: DynamoDBClient = field(repr=False)
+    table: str
+
+    def read(self) -> str | None:
+        """Return the account's id, or None before the first run.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            DynamoDB did not answer, or refused.
+        """
+        try:
+            item = self.client.get_item(TableName=self.table, Key=self._key, ConsistentRead=True).get("Item")
+        except aws.AwsError as error:
+            raise aws.fault(TABLE, error) from error
+        return None if item is None else item["account"]["S"]
+
+    def write(self, account: str) -> None:
+        """Save an account's id.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            DynamoDB did not answer, or refused.
+        """
+        try:
+            self.client.put_item(TableName=self.table, Item={**self._key, "account": {"S": account}})
+        except aws.AwsError as error:
+            raise aws.fault(TABLE, error) from error
+
+    @property
+    def _key(self) -> Any:
+        return {names.IDEMPOTENCY_KEY_ATTRIBUTE: {"S": names.RECONCILE_LAST_ACCOUNT}}
+
+
 def table_created_at(client: DynamoDBClient, table: str) -> int:
     """Return when the idempotency table was created, in Unix seconds: at the pipeline's first deploy.
 

@@ -99,10 +99,10 @@ class Job:
                 # Other events of the batch's newest second may follow in the next batch.
                 self._save(batch.last_created)
                 # A run that made no progress must not end: the next one would do the same again.
-                if _is_short(context) and self.compared_until > since:
+                if is_short(context) and self.compared_until > since:
                     return False
             self._save(last + 1)
-            if last < until and _is_short(context):
+            if last < until and is_short(context):
                 return False
         self._save(until + 1, complete=True)
         return True
@@ -164,7 +164,8 @@ class Job:
         self.compared_until = compared_until
 
 
-def _is_short(context: LambdaContext) -> bool:
+def is_short(context: LambdaContext) -> bool:
+    """Whether too little time is left to begin another step."""
     return context.get_remaining_time_in_millis() < SAFETY_MILLISECONDS
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final
 
 from functions.shared import names, settings
+from functions.shared.errors import ConfigurationError
 
 MODES: Final = (names.RECONCILE_REPORT, names.RECONCILE_HEAL)
 
@@ -23,6 +24,8 @@ class ReconcileSettings:
         Seconds after which an event without a handler's record has reached no handler.
     compare_from
         Events created before, in Unix seconds, are not compared; None if not set.
+    accounts
+        Ids of the connected accounts whose events are compared too; None for all that there are.
     """
 
     heal: bool
@@ -30,6 +33,7 @@ class ReconcileSettings:
     table: str
     handled_within: int
     compare_from: int | None
+    accounts: tuple[str, ...] | None
     event_source: str
     functions: Mapping[str, str]
     queue_url: str
@@ -53,7 +57,20 @@ def reconcile_settings() -> ReconcileSettings:
         compare_from=settings.positive(names.RECONCILE_FROM)
         if os.environ.get(names.RECONCILE_FROM)
         else None,
+        accounts=_accounts(),
         event_source=settings.required(names.EVENT_SOURCE_NAME) if heal else "",
         functions=settings.by_handler(names.HANDLER_FUNCTIONS) if heal else {},
         queue_url=settings.required(names.EVENTS_QUEUE_URL) if heal else "",
     )
+
+
+def _accounts() -> tuple[str, ...] | None:
+    """Read RECONCILE_ACCOUNTS; unset is no connected account."""
+    given = tuple(filter(None, os.environ.get(names.RECONCILE_ACCOUNTS, "").split(",")))
+    if given == (names.ALL_ACCOUNTS,):
+        return None
+    if not all(names.ACCOUNT_ID.fullmatch(each) for each in given):
+        raise ConfigurationError(
+            f"{names.RECONCILE_ACCOUNTS} must be {names.ALL_ACCOUNTS}, or ids of accounts with commas between"
+        )
+    return given

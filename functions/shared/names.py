@@ -110,11 +110,18 @@ RECONCILE_REPORT: Final = "report"
 RECONCILE_HEAL: Final = "heal"
 # Unix seconds, or empty: events that were created before are not compared.
 RECONCILE_FROM: Final = "RECONCILE_FROM"
+# Connected accounts whose events are compared too: ids with commas between, or ALL_ACCOUNTS; may be unset.
+RECONCILE_ACCOUNTS: Final = "RECONCILE_ACCOUNTS"
+ALL_ACCOUNTS: Final = "all"
+# Stripe's API reference, "The Account object".
+ACCOUNT_ID: Final = re.compile(r"acct_[A-Za-z0-9]{1,249}")
 # Seconds after which an event that reached the bus has a record of its handler, or is in a dead-letter queue.
 HANDLED_WITHIN_SECONDS: Final = "HANDLED_WITHIN_SECONDS"
 # How far Stripe's list was compared with the ledger, and how far with the handlers' records.
 RECONCILE_CHECKPOINT: Final = "reconcile#checkpoint"
 RECONCILE_HANDLED_CHECKPOINT: Final = "reconcile#handled"
+# The connected account that was compared last: the next run begins behind it.
+RECONCILE_LAST_ACCOUNT: Final = "reconcile#accounts"
 # Without an event_type, like AuthenticationRefused; alarms watch the sums.
 EVENTS_MISSING: Final = "EventsMissing"
 EVENTS_UNHANDLED: Final = "EventsUnhandled"

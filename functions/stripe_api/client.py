@@ -51,6 +51,7 @@ OBJECT_PATHS: Final[Mapping[str, str]] = {
     "payment_intent": "/v1/payment_intents/",
 }
 EVENTS_PATH: Final = "/v1/events"
+ACCOUNTS_PATH: Final = "/v1/accounts"
 
 # Stripe, "List all events": events of the last 30 days, 100 on a page, by at most 20 types.
 EVENTS_KEPT_SECONDS: Final = names.STRIPE_LIST_DAYS * 24 * 3600
@@ -121,7 +122,8 @@ class StripeApi:
     def events(self, since: int, until: int, types: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """Iterate over the events created from `since` to `until`, both included, oldest first.
 
-        Each event is rendered as Stripe stores it: in the account's API version when it was created.
+        Each event is rendered as Stripe stores it: in the account's API version when it was created. One of a
+        connected account names the account, as in its delivery.
 
         Parameters
         ----------
@@ -146,6 +148,30 @@ class StripeApi:
         # Stripe lists the newest first.
         yield from reversed(found)
 
+    def accounts(self, after: str | None = None) -> Iterator[str]:
+        """Iterate over the ids of the connected accounts, in Stripe's order, which is newest first.
+
+        Parameters
+        ----------
+        after
+            Begin behind this account.
+
+        Raises
+        ------
+        ConfigurationError, PermanentError, TransientError
+            By the table at the top of this module; `PermanentError` also if there is no account `after`.
+        """
+        cursor = {} if after is None else {"starting_after": after}
+        while True:
+            answer = self._page(ACCOUNTS_PATH, {"limit": PAGE_SIZE, **cursor})
+            listed = answer.get("data")
+            if not isinstance(listed, list) or not all(_is_account(each) for each in listed):
+                raise TransientError("Stripe's list of accounts has an unexpected form", path=ACCOUNTS_PATH)
+            yield from (each["id"] for each in listed)
+            if not answer.get("has_more") or not listed or cursor.get("starting_after") == listed[-1]["id"]:
+                return
+            cursor = {"starting_after": listed[-1]["id"]}
+
     def _pages(self, since: int, until: int, types: Collection[str]) -> Iterator[list[dict[str, Any]]]:
         parameters: dict[str, Any] = {"limit": PAGE_SIZE, "created": {"gte": since, "lte": until}}
         if 0 < len(types) <= TYPES_LIMIT:
@@ -157,7 +183,11 @@ class StripeApi:
             events = answer.get("data")
             if not isinstance(events, list) or not all(_is_event(event) for event in events):
                 raise TransientError("Stripe's list of events has an unexpected form", path=EVENTS_PATH)
-            yield [event for event in events if not types or event["type"] in types]
+            yield [
+                event if self.account is None else {**event, "account": self.account}
+                for event in events
+                if not types or event["type"] in types
+            ]
             if not answer.get("has_more") or not events:
                 return
             last = events[-1]["id"]
@@ -267,6 +297,11 @@ def _client(key: str, url: str) -> stripe.StripeClient:
     from functions.stripe_api.transport import client
 
     return client(key, url)
+
+
+def _is_account(value: object) -> bool:
+    account_id = value.get("id") if isinstance(value, dict) else None
+    return isinstance(account_id, str) and names.ACCOUNT_ID.fullmatch(account_id) is not None
 
 
 def _is_event(value: object) -> bool:

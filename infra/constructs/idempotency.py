@@ -63,10 +63,23 @@ class IdempotencyTable(Capability):
         access = Statement("KeepRun", ["dynamodb:UpdateItem"], [self.arn], condition=keys)
         return [access, *read_with(self._key)]
 
-    def grant_comparison(self) -> list[Statement]:
-        """Statements for a role that reads records and writes its checkpoints."""
+    def grant_comparison(self, *, of_accounts: bool) -> list[Statement]:
+        """Statements for a role that reads records and writes its checkpoints.
+
+        Parameters
+        ----------
+        of_accounts
+            Whether connected accounts have checkpoints, too.
+        """
         own = [names.RECONCILE_CHECKPOINT, names.RECONCILE_HANDLED_CHECKPOINT]
         keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": own}}
+        if of_accounts:
+            each = [f"{key}#*" for key in own]
+            keys = {
+                "ForAllValues:StringLike": {
+                    "dynamodb:LeadingKeys": [*own, *each, names.RECONCILE_LAST_ACCOUNT]
+                }
+            }
         checkpoints = ["dynamodb:GetItem", "dynamodb:PutItem"]
         return [
             Statement("KeepCheckpoint", checkpoints, [self.arn], condition=keys),

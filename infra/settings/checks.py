@@ -148,6 +148,15 @@ def _match_a_type(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 # TOML has only lists; frozen models need tuples.
+def _are_accounts(value: tuple[str, ...]) -> tuple[str, ...]:
+    if value == (names.ALL_ACCOUNTS,):
+        return value
+    for account in value:
+        if not names.ACCOUNT_ID.fullmatch(account):
+            raise ValueError(f'must be ["all"], or ids like acct_1Nv0FGQ9RKHgCVdK, not {account!r}')
+    return value
+
+
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
 EventTypes = Annotated[
     tuple[Annotated[str, Field(pattern=r"^!?[a-z0-9_.*]+$")], ...],
@@ -163,6 +172,7 @@ KeyArns = Annotated[
     tuple[Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$")], ...],
     Field(strict=False),
 ]
+Accounts = Annotated[Texts, AfterValidator(_are_accounts)]
 SecurityGroups = Annotated[Texts, AfterValidator(_network_is_whole)]
 BucketName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"), AfterValidator(_name_of_a_bucket)

@@ -185,6 +185,12 @@ class Settings(StateSettings):
         "run begins there; raising it gives up what is still missing from before. Empty is the first deploy",
         examples=["2026-11-23T08:00Z"],
     )
+    reconcile_accounts: checks.Accounts = Field(
+        (),
+        description="Connected accounts whose events scheduled runs compare, too: their ids, or all. A run "
+        "begins behind the account at which the last one ended, and compares as many as it has time for",
+        examples=["all", "acct_1Nv0FGQ9RKHgCVdK"],
+    )
     reconciliation: ReconciliationSettings = Field(
         ReconciliationSettings(), description="The reconcile function"
     )

@@ -12,7 +12,7 @@ from rich.text import Text
 from functions.reconciliation.gap import GRACE_SECONDS
 from functions.shared import names
 from ops import DEFAULT_ENVIRONMENT, times
-from ops.commands.options import DryRun, Env, EventTypes, Json, Until
+from ops.commands.options import Account, DryRun, Env, EventTypes, Json, Until
 from ops.console import PlainTable, open_console, plural, print_json, styled
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -43,6 +43,7 @@ def reconcile(
     ] = "48h",
     until: Until = "10m",
     env: Env = DEFAULT_ENVIRONMENT,
+    account: Account = None,
     event_type: EventTypes = None,
     all_types: Annotated[
         bool, typer.Option("--all-types", help="Compare all types, also those that no handler receives.")
@@ -87,7 +88,7 @@ def reconcile(
     environment = environments.connect(env)
     console = open_console(as_json=as_json)
     steps = Steps(console)
-    api = reconciliation.stripe(environment)
+    api = reconciliation.stripe(environment, account)
     ledger = open_ledger(environment, first)
     healer = reconciliation.healer(environment) if heal and not dry_run else None
     handled_until = now - timedelta(seconds=environment.settings.handled_within_seconds)
@@ -99,6 +100,8 @@ def reconcile(
             "until": times.stamp(last),
             "handled_until": times.stamp(handled_until),
         }
+        if account is not None:
+            window["account"] = account
         read = {"ledger": ledger.name, "ledger_objects_unread": ledger.unread, "dry_run": dry_run}
         print_json(window | read | _document(findings))
     else:

@@ -17,6 +17,7 @@ _SCHEDULED: Final = {
     "AUTO_REDRIVE_MINUTES": "10",
     "RECONCILE": "heal",
     "RECONCILE_MINUTES": "1440",
+    "RECONCILE_ACCOUNTS": "all",
 }
 _TRACING: Final = {"LAMBDA_TRACING": "true"}
 _THIN: Final = {"THIN_EVENTS": "true"}

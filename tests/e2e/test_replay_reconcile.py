@@ -298,3 +298,22 @@ def test_deployed_function_finds_and_heals_the_gap_by_itself(
     wait_for(lambda: pipeline.outcomes(lost["id"], paid["id"]) == ["applied"] * 2, "the handlers")
     wait_for(lambda: invoke()["missing"] == 0, "the ledger")
     assert keys(pipeline, paid["id"]) == [paid["id"]]
+
+
+def test_connected_accounts_are_compared_by_the_command_and_by_the_deployed_function(
+    pipeline: Pipeline, command: Command, stripe: ReferenceStripe, reconcile_function: str
+) -> None:
+    stripe.add_accounts("acct_1E2e")
+    lost = made_by_stripe("customer.created", "evt_e2eConnected", seconds_ago=1200) | {"account": "acct_1E2e"}
+    stripe.add_events(lost)
+    window = ("--since", "1h", "--until", "0m", "--json")
+    found = json.loads(command("reconcile", "--account", "acct_1E2e", *window).out)
+    assert (found["account"], types(found)) == ("acct_1E2e", {"customer.created": [lost["id"]]})
+    assert command("reconcile", *window).code == 0
+
+    functions = pipeline.deployment.services.aws.client("lambda")
+    answer = functions.invoke(FunctionName=reconcile_function, Payload=b"{}")
+    body = json.loads(answer["Payload"].read())
+    assert ("FunctionError" not in answer, body.get("accounts")) == (True, 1), body
+    wait_for(lambda: pipeline.outcomes(lost["id"]) == ["applied"], "the handler")
+    wait_for(lambda: command("reconcile", "--account", "acct_1E2e", *window).code == 0, "the ledger")

@@ -362,6 +362,17 @@ def test_missing_events_are_sent_to_their_handler_and_message_group(world: World
     assert PERSONAL not in function.output()
 
 
+def test_missing_event_of_a_connected_account_is_sent_with_its_account(
+    world: World, handlers: Handlers
+) -> None:
+    world.stripe.add_events({**event(2 * HOUR), "account": "acct_1Healed"})
+    function = world.function(**handlers.variables, **{names.RECONCILE_ACCOUNTS: "acct_1Healed"})
+    assert function.invoke({}, remaining_seconds=LONG)["accounts"] == 1
+    for queue in (handlers.queue, handlers.echoes):
+        (message,) = handlers.receive(queue, 1)
+        assert json.loads(message["Body"])["detail"]["account"] == "acct_1Healed"
+
+
 def test_event_that_failed_to_heal_is_healed_by_the_next_run(world: World, handlers: Handlers) -> None:
     lost = event(2 * HOUR)
     world.stripe.add_events(lost)

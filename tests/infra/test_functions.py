@@ -278,3 +278,16 @@ def test_audit_reserves_enough_concurrency_for_its_message_groups(stack: Stack) 
             settings.load("dev", environ=WITH_SOURCE | {"AUDIT_RESERVED_CONCURRENCY": str(few)})
     taken = settings.load("dev", environ=WITH_SOURCE | {"AUDIT_RESERVED_CONCURRENCY": str(at_once)})
     assert taken.audit.reserved_concurrency == at_once
+
+
+@pytest.mark.parametrize("family", names.HANDLERS)
+def test_each_handler_reads_stripes_key_where_the_destination_sends_thin_events(
+    secured: Stack, stack_of: Callable[[str], Stack], family: str
+) -> None:
+    def secrets(stack: Stack) -> set[str]:
+        granted = stack.role_statements(f"huntaze-stripe-{family}-{stack.environment}")
+        return {arn for each in granted if each["Sid"] == "ReadSecrets" for arn in each["Resource"]}
+
+    key = "${aws_secretsmanager_secret.secret_stripe.arn}"
+    assert key in secrets(secured)
+    assert (key in secrets(stack_of("prod"))) is (family == names.BILLING)

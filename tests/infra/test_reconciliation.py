@@ -106,3 +106,16 @@ def test_everything_of_it_is_encrypted_with_the_key(secured: Stack) -> None:
     assert function(secured)["kms_key_arn"] == "${aws_kms_key.key.arn}"
     granted = secured.role_statements("huntaze-stripe-reconcile-prod")
     assert "kms:Decrypt" in {action for statement in granted for action in statement["Action"]}
+
+
+def test_connected_accounts_have_checkpoints_that_it_may_write(secured: Stack, stack_of: StackOf) -> None:
+    assert variables(secured)[names.RECONCILE_ACCOUNTS] == "acct_1Secured,acct_2Secured"
+    granted = secured.role_statements("huntaze-stripe-reconcile-prod")
+    (checkpoint,) = [statement for statement in granted if statement["Sid"] == "KeepCheckpoint"]
+    own = ["reconcile#checkpoint", "reconcile#handled"]
+    assert checkpoint["Condition"] == {
+        "ForAllValues:StringLike": {
+            "dynamodb:LeadingKeys": [*own, *(f"{key}#*" for key in own), "reconcile#accounts"]
+        }
+    }
+    assert names.RECONCILE_ACCOUNTS not in variables(stack_of("prod"))

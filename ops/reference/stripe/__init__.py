@@ -56,6 +56,10 @@ class ReferenceStripe(InThread):
         """Return the events of an account, oldest first."""
         return self._store.events(account)[::-1]
 
+    def add_accounts(self, *account_ids: str) -> None:
+        """Connect accounts, the oldest first."""
+        self._store.add_accounts(account_ids)
+
     def put(
         self, stripe_object: dict[str, Any], *, api_version: str | None = None, account: str | None = None
     ) -> None:

@@ -73,8 +73,13 @@ class StripeExchange(Exchange):
         if self._exceeds_limit(request.at):
             return _error(429, "Request rate limit exceeded.", code="rate_limit")
         account = request.header("Stripe-Account")
+        if account is not None and not self.store.is_connected(account):
+            message = f"The provided key does not have access to account '{account}'."
+            return _error(403, message, code="account_invalid")
         if request.method == "GET" and path == EVENTS_PATH:
             return self._list(query, account)
+        if request.method == "GET" and path == listing.ACCOUNTS_URL:
+            return self._list_accounts(query)
         if path == destinations.PATH or path.startswith(f"{destinations.PATH}/"):
             return self.destinations.answer(request, path, query)
         changed = self._changes.answer(request, path)
@@ -100,6 +105,13 @@ class StripeExchange(Exchange):
     def _list(self, query: str, account: str | None) -> Reply:
         try:
             return json_reply(200, listing.page(self.store.events(account), listing.parse(query)))
+        except listing.BadParameter as bad:
+            return _error(400, str(bad), code=bad.code, param=bad.parameter)
+
+    def _list_accounts(self, query: str) -> Reply:
+        accounts = [{"id": each, "object": "account"} for each in self.store.accounts()]
+        try:
+            return json_reply(200, listing.page_of_accounts(accounts, listing.parse(query)))
         except listing.BadParameter as bad:
             return _error(400, str(bad), code=bad.code, param=bad.parameter)
 

@@ -1,6 +1,6 @@
-"""Stripe's list of events: its parameters, its filters and its pages.
+"""Stripe's lists of events and of connected accounts: their parameters, filters and pages.
 
-Source: Stripe's API reference, "List all events" and "Pagination".
+Source: Stripe's API reference, "List all events", "List all connected accounts" and "Pagination".
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+ACCOUNTS_URL: Final = "/v1/accounts"
 DEFAULT_LIMIT: Final = 10
 MAXIMUM_LIMIT: Final = 100
 MAXIMUM_TYPES: Final = 20
@@ -110,11 +111,26 @@ def page(events: Sequence[dict[str, Any]], query: ListQuery) -> dict[str, Any]:
     return {"object": "list", "data": data, "has_more": len(matching) > len(data), "url": "/v1/events"}
 
 
+def page_of_accounts(accounts: Sequence[dict[str, Any]], query: ListQuery) -> dict[str, Any]:
+    """Return a page of connected accounts, which are sorted newest first.
+
+    Raises
+    ------
+    BadParameter
+        The cursor is not an account of the list.
+    """
+    after = accounts
+    if query.starting_after is not None:
+        after = accounts[_position(accounts, "starting_after", query.starting_after) + 1 :]
+    data = after[: query.limit]
+    return {"object": "list", "data": data, "has_more": len(after) > len(data), "url": ACCOUNTS_URL}
+
+
 def _position(events: Sequence[dict[str, Any]], parameter: str, event_id: str) -> int:
     for position, event in enumerate(events):
         if event["id"] == event_id:
             return position
-    raise BadParameter(parameter, f"No such event: '{event_id}'", "resource_missing")
+    raise BadParameter(parameter, f"No such object: '{event_id}'", "resource_missing")
 
 
 def _limit(value: str) -> int:

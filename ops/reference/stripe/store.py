@@ -17,6 +17,7 @@ class Store:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._events: dict[str, dict[str, Any]] = {}
+        self._accounts: dict[str, None] = {}
         self._objects: dict[tuple[str | None, str, str | None], dict[str, Any]] = {}
 
     def add_events(self, events: Iterable[dict[str, Any]]) -> None:
@@ -70,8 +71,24 @@ class Store:
         kept.reverse()
         return sorted(kept, key=lambda event: -int(event["created"]))
 
+    def add_accounts(self, account_ids: Iterable[str]) -> None:
+        """Connect accounts, the oldest first."""
+        with self._lock:
+            self._accounts.update(dict.fromkeys(account_ids))
+
+    def accounts(self) -> list[str]:
+        """Return the connected accounts, the newest first."""
+        with self._lock:
+            return [*reversed(self._accounts)]
+
+    def is_connected(self, account_id: str) -> bool:
+        """Return whether an account is connected; every one is while none was connected by `add_accounts`."""
+        with self._lock:
+            return not self._accounts or account_id in self._accounts
+
     def clear(self) -> None:
         """Remove everything."""
         with self._lock:
+            self._accounts.clear()
             self._events.clear()
             self._objects.clear()
