@@ -31,7 +31,6 @@ EVERYTHING_ON = {
     "ALERT_EMAILS": "on.call@huntaze.com,on-call@huntaze.com",
     "AWS_ACCOUNT_ID": "123456789012",
     "BUS_LOGS": "true",
-    "THIN_EVENTS": "true",
     "RECONCILE_ACCOUNTS": "acct_1Secured, acct_2Secured",
 }
 

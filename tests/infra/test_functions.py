@@ -280,14 +280,9 @@ def test_audit_reserves_enough_concurrency_for_its_message_groups(stack: Stack) 
     assert taken.audit.reserved_concurrency == at_once
 
 
-@pytest.mark.parametrize("family", names.HANDLERS)
-def test_each_handler_reads_stripes_key_where_the_destination_sends_thin_events(
-    secured: Stack, stack_of: Callable[[str], Stack], family: str
-) -> None:
-    def secrets(stack: Stack) -> set[str]:
-        granted = stack.role_statements(f"huntaze-stripe-{family}-{stack.environment}")
-        return {arn for each in granted if each["Sid"] == "ReadSecrets" for arn in each["Resource"]}
-
-    key = "${aws_secretsmanager_secret.secret_stripe.arn}"
-    assert key in secrets(secured)
-    assert (key in secrets(stack_of("prod"))) is (family == names.BILLING)
+def test_each_handler_reads_stripes_key_where_the_destination_sends_thin_events(tmp_path: Path) -> None:
+    stack = Stack.read(synthesise_into(tmp_path, {"THIN_EVENTS": "true"}), "huntaze-stripe-dev")
+    for family in names.HANDLERS:
+        granted = stack.role_statements(f"huntaze-stripe-{family}-dev")
+        (read,) = [statement for statement in granted if statement["Sid"] == "ReadSecret"]
+        assert "${aws_secretsmanager_secret.secret_stripe.arn}" in read["Resource"]
