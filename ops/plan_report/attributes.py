@@ -143,6 +143,8 @@ def _same(before: _Side, after: _Side, *, is_nested: bool = False) -> bool:
         # The provider reads an argument of a block that is not set as nothing or as zero, as it comes.
         is_zero = is_nested and (other == "" or (other == 0 and other is not False))
         return (before.is_empty and after.is_empty) or is_zero
+    if before.value != after.value:
+        return False
     # Type and value: Python takes 1 for True.
     return json.dumps(before.value, sort_keys=True) == json.dumps(after.value, sort_keys=True)
 

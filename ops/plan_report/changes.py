@@ -76,22 +76,35 @@ class Change:
     attributes: tuple[Attribute, ...] = ()
 
 
-def resource_changes(plan: dict[str, Any]) -> list[Change]:
-    """Return the changes of managed resources: by kind, then in the plan's own order (by address)."""
+@dataclass(frozen=True)
+class Changes:
+    """What a plan changes.
+
+    Parameters
+    ----------
+    resources
+        Managed resources: by kind, then in the plan's own order (by address).
+    outputs
+        By name.
+    """
+
+    resources: tuple[Change, ...]
+    outputs: tuple[Change, ...]
+
+
+def changes_of(plan: Mapping[str, Any]) -> Changes:
+    """Return the changes of what `terraform show -json PLAN` prints."""
     order = list(ChangeKind)
     sensitive = Sensitive(plan)
     found = (_resource(resource, sensitive) for resource in plan.get("resource_changes", ()))
-    return sorted(filter(None, found), key=lambda change: order.index(change.kind))
-
-
-def output_changes(plan: dict[str, Any]) -> list[Change]:
-    """Return the changes of outputs, by name."""
-    sensitive = Sensitive(plan)
-    return [
-        Change(_kind(change), name, attributes=tuple(changed(change, sensitive)))
-        for name, change in sorted(plan.get("output_changes", {}).items())
-        if tuple(change["actions"]) not in NOTHING
-    ]
+    return Changes(
+        tuple(sorted(filter(None, found), key=lambda change: order.index(change.kind))),
+        tuple(
+            Change(_kind(change), name, attributes=tuple(changed(change, sensitive)))
+            for name, change in sorted(plan.get("output_changes", {}).items())
+            if tuple(change["actions"]) not in NOTHING
+        ),
+    )
 
 
 def kind_of(resource: Mapping[str, Any]) -> ChangeKind | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ops.plan_report.changes import resource_changes
+from ops.plan_report.changes import kind_of
 from ops.plan_report.text import code
 
 # A hidden line of a report, for a program.
@@ -18,7 +18,8 @@ def drifted(plan: dict[str, Any]) -> list[str]:
     What the plan does not change is left out: Terraform lists computed values there, too, and values that the
     stack leaves to others.
     """
-    changing = {change.address for change in resource_changes(plan)}
+    changes = plan.get("resource_changes", ())
+    changing = {each["address"] for each in changes if kind_of(each) and "deposed" not in each}
     found = {item["address"] for item in plan.get("resource_drift", ())}
     return sorted(found & changing)
 

@@ -92,7 +92,7 @@ class Plan:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
-        self._sensitive = Sensitive(dict(document))
+        self._sensitive = Sensitive(document)
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:

@@ -11,7 +11,7 @@ from infra import contents
 from ops.cost.prices import prices
 from ops.plan_report import bundles, costs, drift, long_values, routes
 from ops.plan_report.attributes import Attribute, path_name
-from ops.plan_report.changes import Change, ChangeKind, output_changes, resource_changes
+from ops.plan_report.changes import Change, ChangeKind, Changes, changes_of
 from ops.plan_report.findings import Level
 from ops.plan_report.plan import Plan
 from ops.plan_report.sentences import dangers, reviews, verdict_line
@@ -92,13 +92,14 @@ def render(
     whole
         Whether to leave nothing out, however long it is.
     """
-    resources = resource_changes(plan)
-    outputs = output_changes(plan)
-    listed = [change for change in outputs if change.address not in DESCRIBED]
+    changes = changes_of(plan)
+    listed = [change for change in changes.outputs if change.address not in DESCRIBED]
     verdict = assess(plan, accepted)
     maximum = UNLIMITED if whole else MAXIMUM
-    digest = hashlib.sha256(repr((resources, outputs)).encode(errors="backslashreplace")).hexdigest()
-    lines = _head(plan, environment, verdict, refreshed=refreshed)
+    digest = hashlib.sha256(
+        repr(changes).encode(errors="backslashreplace")
+    ).hexdigest()
+    lines = _head(plan, environment, verdict, _summary(plan, changes), refreshed=refreshed)
     lines += dangers(verdict, DANGER_ROOM if not whole else UNLIMITED)
     room = maximum - RESERVED - size(lines)
     for section in (reviews(verdict, room), *_sections_of_domain(plan)):
@@ -106,14 +107,18 @@ def render(
             lines += section
             room -= size(section)
     folds = FOLDED_IF_SAFE if verdict.level is Level.SAFE else FOLDED
-    lines += _fitting(resources, listed, room, link, folds)
+    lines += _fitting(changes.resources, listed, room, link, folds)
     return "\n".join([*lines, "", f"*Digest of all changes: {code(digest[:DIGEST_SHOWN])}*"]) + "\n"
 
 
 def summary_line(plan: dict[str, Any]) -> str:
     """Return the plan's counts in one sentence, the losses first."""
-    counts = Counter(change.kind for change in resource_changes(plan))
-    outputs = len(output_changes(plan))
+    return _summary(plan, changes_of(plan))
+
+
+def _summary(plan: dict[str, Any], changes: Changes) -> str:
+    counts = Counter(change.kind for change in changes.resources)
+    outputs = len(changes.outputs)
     parts = [f"{counts[kind]} to {INFINITIVES.get(kind, kind.value)}" for kind in ChangeKind if counts[kind]]
     parts += [f"{outputs} {'output' if outputs == 1 else 'outputs'} to change"] if outputs else []
     sentence = ", ".join(parts) or "nothing to change"
@@ -122,8 +127,9 @@ def summary_line(plan: dict[str, Any]) -> str:
 
 def outline(plan: dict[str, Any]) -> list[str]:
     """Return the plan as lines of plain text: its counts, then what happens to which resource."""
-    lines = [summary_line(plan)]
-    for change in resource_changes(plan):
+    changes = changes_of(plan)
+    lines = [_summary(plan, changes)]
+    for change in changes.resources:
         changed = dict.fromkeys(attribute.name.partition("[")[0] for attribute in change.attributes)
         updated = list(changed) if change.kind is ChangeKind.UPDATE else []
         names = ", ".join(updated[:NAMES_SHOWN]) + (" …" if len(updated) > NAMES_SHOWN else "")
@@ -133,7 +139,9 @@ def outline(plan: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _head(plan: dict[str, Any], environment: str, verdict: Verdict, *, refreshed: bool) -> list[str]:
+def _head(
+    plan: dict[str, Any], environment: str, verdict: Verdict, summary: str, *, refreshed: bool
+) -> list[str]:
     head = [
         marker(environment),
         verdict_marker(verdict),
@@ -142,7 +150,7 @@ def _head(plan: dict[str, Any], environment: str, verdict: Verdict, *, refreshed
         "",
         verdict_line(verdict),
         "",
-        f"**{summary_line(plan)}**",
+        f"**{summary}**",
         "",
     ]
     if not refreshed:

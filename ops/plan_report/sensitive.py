@@ -7,7 +7,7 @@ a change shows it as the value before.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ ESCAPED_BY_GO: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 class Sensitive:
     """The sensitive texts of one plan, as they are and as JSON inside a string spells them."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
+    def __init__(self, plan: Mapping[str, Any]) -> None:
         texts = {text for text in _marked(plan) if len(text) >= SHORTEST}
         for _ in range(2):
             texts |= {form for text in texts for form in _forms(text)}
@@ -44,7 +44,7 @@ def _forms(text: str) -> Iterator[str]:
         yield form
 
 
-def _marked(plan: dict[str, Any]) -> Iterator[str]:
+def _marked(plan: Mapping[str, Any]) -> Iterator[str]:
     changes = [item["change"] for key in ("resource_changes", "resource_drift") for item in plan.get(key, ())]
     for change in [*changes, *plan.get("output_changes", {}).values()]:
         # Both masks on both sides: what is declared sensitive only now has its old value unmarked.
@@ -69,6 +69,8 @@ def _in_state(values: dict[str, Any]) -> Iterator[str]:
 
 def _below(value: object, mask: object) -> Iterator[str]:
     """Yield the texts that a mask marks."""
+    if not mask:
+        return
     if mask is True and isinstance(value, str):
         yield value
     elif isinstance(value, dict):
