@@ -96,9 +96,7 @@ def render(
     listed = [change for change in changes.outputs if change.address not in DESCRIBED]
     verdict = assess(plan, accepted)
     maximum = UNLIMITED if whole else MAXIMUM
-    digest = hashlib.sha256(
-        repr(changes).encode(errors="backslashreplace")
-    ).hexdigest()
+    digest = hashlib.sha256(repr(changes).encode(errors="backslashreplace")).hexdigest()
     lines = _head(plan, environment, verdict, _summary(plan, changes), refreshed=refreshed)
     lines += dangers(verdict, DANGER_ROOM if not whole else UNLIMITED)
     room = maximum - RESERVED - size(lines)
