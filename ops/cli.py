@@ -22,6 +22,7 @@ from ops.commands import (
     deploy,
     destination,
     dlq,
+    doctor,
     local,
     pause,
     plan_report,
@@ -40,7 +41,7 @@ PANELS: Final = {
         *("destination", "bootstrap", "plan", "plan-report", "deploy"),
         *("secrets", "cost", "verify", "adopt", "destroy"),
     ),
-    "Operate": ("dlq", "replay", "reconcile", "pause", "resume", "customer"),
+    "Operate": ("doctor", "dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "bundles", "api"),
 }
 # What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
@@ -81,6 +82,7 @@ for module in (
     secrets,
     cost,
     verify,
+    doctor,
     dlq,
     replay,
     reconcile,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -78,6 +79,8 @@ class Environment:
     settings: Settings
     session: boto3.Session = field(repr=False)
     _clients: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    # A session makes one client at a time; clients themselves are for all threads (Boto3, "Multithreading").
+    _making: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -102,8 +105,15 @@ class Environment:
         OperatorError
             The AWS configuration is invalid.
         """
-        if config is CONFIG and service in self._clients:
-            return self._clients[service]
+        with self._making:
+            if config is CONFIG and service in self._clients:
+                return self._clients[service]
+            made = self._made(service, config)
+            if config is CONFIG:
+                self._clients[service] = made
+            return made
+
+    def _made(self, service: str, config: Config) -> Any:
         make = cast("Any", self.session.client)
         try:
             with aws_errors(service):
@@ -118,8 +128,6 @@ class Environment:
                 f"{addresses.ENDPOINT}",
                 usage=True,
             )
-        if config is CONFIG:
-            self._clients[service] = made
         return made
 
     def resource(self, part: str) -> str:
@@ -188,13 +196,15 @@ class Environment:
             return ""
 
 
-def connect(name: str, *, bus: bool = True) -> Environment:
+def connect(name: str, *, bus: bool = True, check_account: bool = True) -> Environment:
     """Read an environment's settings, and check the account if they name it.
 
     Parameters
     ----------
     bus
         Whether the caller needs the bus; without it, the name of Stripe's event source may be unset.
+    check_account
+        Whether to refuse credentials of another account at once, and not with the first use of the account.
 
     Raises
     ------
@@ -222,7 +232,7 @@ def connect(name: str, *, bus: bool = True) -> Environment:
         step = "check AWS_PROFILE" if profile.strip() else "unset AWS_PROFILE, or set it to a profile"
         raise OperatorError(f"can't use the AWS profile {profile!r} ({error}): {step}") from error
     environment = Environment(settings, session)
-    if settings.aws_account_id:
+    if settings.aws_account_id and check_account:
         _ = environment.caller
     return environment
 

@@ -38,6 +38,11 @@ class DeniedError(OperatorError):
         self._what, self._code, self._needed = what, code, needed
         super().__init__(self.naming("the command"))
 
+    @property
+    def needed(self) -> str:
+        """The right that the caller lacks."""
+        return self._needed
+
     def naming(self, command: str) -> str:
         """Return the message with the name of the command that was denied."""
         return (

@@ -73,10 +73,10 @@ def findings(environment: Environment, *, makes_bus: bool) -> Iterator[Finding]:
         Whether the apply creates the bus.
     """
     checks = {
-        "the Lambda quota": _concurrency(environment),
+        "the Lambda quota": concurrency(environment),
         "Stripe's event source": _event_source(environment, makes_bus=makes_bus),
         "the audit function's network": _network(environment),
-        "the subscriptions to alarms": _subscribers(environment),
+        "the subscriptions to alarms": subscribers(environment),
     }
     for what, check in checks.items():
         try:
@@ -86,7 +86,8 @@ def findings(environment: Environment, *, makes_bus: bool) -> Iterator[Finding]:
             yield Finding(f"{what} was not checked: {error}")
 
 
-def _concurrency(environment: Environment) -> Iterator[Finding]:
+def concurrency(environment: Environment) -> Iterator[Finding]:
+    """Yield what the account cannot reserve for the functions."""
     wanted = _wanted(environment.settings)
     if not wanted:
         return
@@ -162,7 +163,8 @@ def _network(environment: Environment) -> Iterator[Finding]:
             yield Finding(line, fatal=True)
 
 
-def _subscribers(environment: Environment) -> Iterator[Finding]:
+def subscribers(environment: Environment) -> Iterator[Finding]:
+    """Yield the recipients of alarms who have not confirmed."""
     partition = environment.caller[1].split(":")[1]
     name = environment.resource("alerts")
     topic = f"arn:{partition}:sns:{environment.region}:{environment.account_id}:{name}"

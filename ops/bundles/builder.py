@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -21,7 +21,7 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from ops import ROOT
-from ops.bundles.contents import BUNDLES, PACKAGE, Locked, distributions
+from ops.bundles.contents import BUNDLES, PACKAGE, Locked, described, distributions
 from ops.bundles.interpreter import find_interpreter
 from ops.bundles.target import Target
 from ops.errors import OperatorError
@@ -29,8 +29,6 @@ from ops.errors import OperatorError
 OUTPUT: Final = ROOT / "build" / "bundles"
 MANIFEST: Final = "manifest.json"
 SCRATCH: Final = ".building-"
-# Hexadecimal digits of a module's SHA-256: enough to see that two differ.
-MODULE_DIGITS: Final = 8
 # Where Lambda unpacks a bundle: the path in tracebacks.
 LAMBDA_TASK_ROOT: Final = "/var/task"
 # The zip's bytes depend on names and contents only. This is the earliest time that a zip can hold.
@@ -110,23 +108,12 @@ def _build(
             files |= owned[item.name]
         draft = scratch / f"{name}.zip"
         _write_zip(draft, _with_bytecode(files, site))
-        bundles[name] = Bundle(name, folder / f"{name}.zip", _sha256(draft), _contents(files, items))
+        bundles[name] = Bundle(name, folder / f"{name}.zip", _sha256(draft), described(files, items))
     (folder / MANIFEST).unlink(missing_ok=True)
     for name, bundle in bundles.items():
         (scratch / f"{name}.zip").replace(bundle.path)
     _write_manifest(folder, digest, bundles, interpreter)
     return bundles
-
-
-def _contents(files: Mapping[str, Path], items: Sequence[Locked]) -> dict[str, str]:
-    """Return the version of each package, and the start of the SHA-256 of each of our modules."""
-    modules = {
-        name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): _sha256(path)[:MODULE_DIGITS]
-        for name, path in files.items()
-        if name.startswith(f"{PACKAGE}/") and name.endswith(".py")
-    }
-    packages = {item.name: item.version.removeprefix("==") for item in items}
-    return dict(sorted((modules | packages).items()))
 
 
 def bytecode_line(target: Target, interpreter: Path | None) -> str:

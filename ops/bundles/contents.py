@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "handlers": ("functions.payments", "functions.billing", "functions.reconcile", "functions.redrive"),
     "audit": ("functions.audit",),
 }
+# Hexadecimal digits of a module's SHA-256: enough to see that two differ.
+MODULE_DIGITS: Final = 8
 # Part of every Python runtime of Lambda (AWS, "Building with Python": SDK for Python).
 RUNTIME_PROVIDED: Final = frozenset({"boto3", "botocore", "s3transfer", "python-dateutil", "six", "urllib3"})
 
@@ -81,6 +84,40 @@ def distributions(handlers: Sequence[str], target: Target) -> list[Locked]:
             )
         wanted.update(found)
     return [lock[name] for name in sorted(_closed(wanted, lock, target))]
+
+
+def described(files: Mapping[str, Path], items: Sequence[Locked]) -> dict[str, str]:
+    """Return the version of each package, and the start of the SHA-256 of each of our modules.
+
+    Parameters
+    ----------
+    files
+        Files by their names in a bundle.
+    """
+    modules = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): _digest(path)
+        for name, path in files.items()
+        if name.startswith(f"{PACKAGE}/") and name.endswith(".py")
+    }
+    packages = {item.name: item.version.removeprefix("==") for item in items}
+    return dict(sorted((modules | packages).items()))
+
+
+def of_checkout(target: Target) -> dict[str, str]:
+    """Return what bundles of this checkout contain, without building them.
+
+    Raises
+    ------
+    OperatorError
+        A handler imports a package that is not in the `functions` category of the lock.
+    """
+    paths = sorted((ROOT / PACKAGE).rglob("*.py"))
+    items = {item.name: item for handlers in BUNDLES.values() for item in distributions(handlers, target)}
+    return described({path.relative_to(ROOT).as_posix(): path for path in paths}, [*items.values()])
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:MODULE_DIGITS]
 
 
 def _closed(wanted: set[str], lock: Mapping[str, Locked], target: Target) -> set[str]:

@@ -35,6 +35,10 @@ REASONS: Final[Mapping[str, str]] = {
 }
 
 
+class DeniedByStripeError(OperatorError):
+    """The key lacks a right."""
+
+
 @dataclass(frozen=True)
 class Destination:
     """An event destination of type amazon_eventbridge.
@@ -206,7 +210,7 @@ def refusal(what: str, error: stripe.StripeError) -> OperatorError:
             f"can't {what}: Stripe refused {names.STRIPE_SECRET_KEY} ({message}): check the key"
         )
     if status == FORBIDDEN:
-        return OperatorError(
+        return DeniedByStripeError(
             f"can't {what}: Stripe denied it ({message}): export a {names.STRIPE_SECRET_KEY} that may write "
             "event destinations"
         )

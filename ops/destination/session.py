@@ -106,7 +106,11 @@ def begin(env: str, *, needed: bool = True) -> Session:
     OperatorError
         It doesn't, or settings, key, Stripe or AWS can't be used.
     """
-    environment = environments.connect(env, bus=False)
+    return of(environments.connect(env, bus=False), needed=needed)
+
+
+def of(environment: Environment, *, needed: bool = True) -> Session:
+    """Find the event destination of a connected environment; see `begin`."""
     api = EventDestinations(reconciliation.stripe(environment))
     expected = wanted.wanted(environment)
     source_name = "" if environment.bus == UNNAMED_BUS else environment.bus

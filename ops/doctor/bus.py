@@ -1,0 +1,188 @@
+"""The partner event source, the bus, its archive, rules, targets and permissions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from functions.shared.names import HANDLERS
+from infra.names import archive_name
+from ops.destination import event_source as sources
+from ops.doctor.check import Finding, failed, passed, warned, worst
+from ops.doctor.context import Context
+from ops.doctor.expected import ExpectedRule
+from ops.environment import MISSING_CODES, UNNAMED_BUS
+from ops.switches import DISABLED, TAG
+
+URGENT_DAYS: Final = 2
+
+
+def source(context: Context) -> Finding:
+    """Look whether the partner event source is associated with the bus, or how long it waits for that."""
+    environment = context.environment
+    if environment.bus == UNNAMED_BUS:
+        return failed(
+            "stripe_event_source_name is not set",
+            "huntaze-stripe destination create --env {environment.name}",
+        )
+    found = _found(context, "describe_event_source", Name=environment.bus)
+    if found is None:
+        return failed(
+            f"AWS has no event source {environment.bus}",
+            f"huntaze-stripe destination status --env {environment.name}",
+        )
+    if found["State"] == sources.ACTIVE:
+        return passed("active")
+    if found["State"] != sources.PENDING:
+        return failed(
+            f"{str(found['State']).lower()}: Stripe deleted it",
+            f"huntaze-stripe destination create --env {environment.name}",
+        )
+    deploy = f"make deploy ENV={environment.name}"
+    if "ExpirationTime" not in found:
+        return warned("pending: no bus is associated with it", deploy)
+    days = sources.days_left(found["ExpirationTime"], context.now)
+    text = (
+        f"pending: Amazon deletes it in {max(days, 0):.1f} of {sources.DAYS_TO_ASSOCIATE} days; what "
+        "Stripe sends "
+        "until the deploy is lost"
+    )
+    return (failed if days < URGENT_DAYS else warned)(text, deploy)
+
+
+def bus(context: Context) -> Finding:
+    """Look whether the bus exists, encrypts as the settings say, and has its dead-letter queue."""
+    environment = context.environment
+    found = _found(context, "describe_event_bus", Name=environment.bus)
+    deploy = f"make deploy ENV={environment.name}"
+    if found is None:
+        return failed("it does not exist: each event is lost", deploy)
+    with_key = environment.settings.create_kms_key
+    problems = []
+    if bool(found.get("KmsKeyIdentifier")) is not with_key:
+        problems.append(failed(f"create_kms_key = {str(with_key).lower()}, but the bus differs", deploy))
+    if with_key and not found.get("DeadLetterConfig", {}).get("Arn"):
+        problems.append(failed("it has no dead-letter queue: an event that it can't encrypt is lost", deploy))
+    return worst(problems, "exists" + (", encrypted with the key" if with_key else ""))
+
+
+def archive(context: Context) -> Finding:
+    """Look whether the archive keeps every event for the days of the settings."""
+    environment = context.environment
+    name = archive_name(environment.name, environment.bus)
+    deploy = f"make deploy ENV={environment.name}"
+    found = _found(context, "describe_archive", ArchiveName=name)
+    if found is None:
+        return failed(f"{name} does not exist: no event can be replayed", deploy)
+    days, wanted = found.get("RetentionDays", 0), environment.settings.archive_retention_days
+    problems = []
+    if found["State"] != "ENABLED":
+        problems.append(failed(f"{str(found['State']).lower()}: it keeps no new event", deploy))
+    # 0 keeps them for ever.
+    if days and days < wanted:
+        problems.append(failed(f"keeps events for {days} days, archive_retention_days = {wanted}", deploy))
+    elif days != wanted:
+        problems.append(warned(f"keeps events for {days} days, archive_retention_days = {wanted}", deploy))
+    if _types(found.get("EventPattern")):
+        problems.append(failed("its pattern leaves out events", deploy))
+    return worst(problems, f"enabled, {days} days, {found.get('EventCount', 0)} events")
+
+
+def rules(context: Context) -> Finding:
+    """Look whether each rule exists, is enabled, and matches the types of this checkout."""
+    return worst(_rules(context), f"{len(context.rules())} rules, enabled, as routed")
+
+
+def targets(context: Context) -> Finding:
+    """Look whether each rule sends to its target, and what it cannot send to its dead-letter queue."""
+    return worst(_targets(context), f"{len(context.rules())} targets, each with its dead-letter queue")
+
+
+def _rules(context: Context) -> Iterator[Finding]:
+    environment = context.environment
+    deploy = f"make deploy ENV={environment.name}"
+    for rule in context.rules():
+        found = _found(context, "describe_rule", Name=rule.name, EventBusName=environment.bus)
+        if found is None:
+            yield failed(f"{rule.name} does not exist", deploy)
+            continue
+        if found["State"] == DISABLED:
+            yield _disabled(context, rule)
+        for text in _differences(found.get("EventPattern"), rule):
+            yield failed(text, deploy)
+
+
+def _disabled(context: Context, rule: ExpectedRule) -> Finding:
+    """Return that `pause` disabled the rule, or somebody else."""
+    tags = context.client("events").list_tags_for_resource(ResourceARN=rule.arn)["Tags"]
+    since = next((tag["Value"] for tag in tags if tag["Key"] == TAG), None)
+    environment = context.environment.name
+    part = next((handler for handler in HANDLERS if rule.name == context.environment.resource(handler)), "")
+    if since is not None:
+        return warned(
+            f"{rule.name} is paused since {since}", f"huntaze-stripe resume {part} --env {environment}"
+        )
+    step = f"huntaze-stripe resume {part} --env {environment}" if part else f"make deploy ENV={environment}"
+    return failed(f"{rule.name} is disabled, and nobody noted since when", step)
+
+
+def _differences(text: str | None, rule: ExpectedRule) -> Iterator[str]:
+    """Yield the types that a pattern matches too much or too little, or that it differs otherwise."""
+    deployed, wanted = json.loads(text or "{}"), json.loads(rule.pattern)
+    if deployed == wanted:
+        return
+    has, needs = _types(text), _types(rule.pattern)
+    if missing := sorted(needs - has):
+        yield f"{rule.name} lacks {', '.join(missing)}"
+    if more := sorted(has - needs):
+        yield f"{rule.name} has {', '.join(more)} too"
+    if has == needs and {**deployed, "detail-type": 0} != {**wanted, "detail-type": 0}:
+        yield f"{rule.name} has another pattern"
+
+
+def _types(text: str | None) -> set[str]:
+    """Return the names in a pattern's types; `anything-but` counts as the names with a minus sign."""
+    found = json.loads(text or "{}").get("detail-type", [])
+    plain = {each for each in found if isinstance(each, str)}
+    return plain | {
+        f"-{name}" for each in found if isinstance(each, dict) for name in each.get("anything-but", ())
+    }
+
+
+def _targets(context: Context) -> Iterator[Finding]:
+    deploy = f"make deploy ENV={context.environment.name}"
+    client = context.client("events")
+    for rule in context.rules():
+        try:
+            answer = client.list_targets_by_rule(Rule=rule.name, EventBusName=context.environment.bus)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in MISSING_CODES:
+                raise
+            # The check of the rules reports it.
+            continue
+        found = {target["Arn"].removesuffix(":*"): target for target in answer["Targets"]}
+        target = found.pop(rule.target_arn, None)
+        wanted = context.place.arn("sqs", context.place.name(rule.dead_letter))
+        if target is None:
+            yield failed(f"{rule.name} does not send to {rule.target_arn.split(':', 5)[5]}", deploy)
+        else:
+            if target.get("DeadLetterConfig", {}).get("Arn") != wanted:
+                yield failed(f"{rule.name} sends what fails to no queue of ours: it is lost", deploy)
+            if target.get("SqsParameters", {}).get("MessageGroupId", "") != rule.group:
+                yield failed(f"{rule.name} sends to another message group than {rule.group}", deploy)
+        for arn in sorted(found):
+            yield warned(f"{rule.name} also sends to {arn}", "remove the target, or deploy")
+
+
+def _found(context: Context, operation: str, **names: str) -> Mapping[str, Any] | None:
+    """Return what EventBridge describes; None for what does not exist."""
+    try:
+        answer: Mapping[str, Any] = getattr(context.client("events"), operation)(**names)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in MISSING_CODES:
+            return None
+        raise
+    return answer

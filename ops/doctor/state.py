@@ -1,0 +1,131 @@
+"""The Terraform state: its bucket, its lock, and what the last deploy wrote into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from infra import contents
+from infra.names import stack_name
+from ops.doctor.check import Finding, failed, passed, warned
+from ops.doctor.context import Context
+from ops.environment import MISSING_CODES, Environment, aws_errors
+from ops.errors import OperatorError
+
+BOOTSTRAP: Final = "make bootstrap"
+
+
+@dataclass(frozen=True)
+class State:
+    """What the last deploy wrote.
+
+    Parameters
+    ----------
+    outputs
+        Values by name.
+    code
+        The SHA-256 of each function's zip in base64, as Lambda gives it, by the function's name.
+    """
+
+    outputs: Mapping[str, Any]
+    code: Mapping[str, str]
+
+    @property
+    def contents(self) -> Mapping[str, str]:
+        """Versions and digests of what the functions run; empty after a deploy by an earlier release."""
+        found: Mapping[str, str] = self.outputs.get(contents.CODE, {})
+        return found
+
+
+def read(environment: Environment) -> State:
+    """Read the state.
+
+    Raises
+    ------
+    OperatorError
+        There is none, or it can't be read.
+    """
+    bucket = environment.settings.state_bucket
+    with aws_errors(f"the Terraform state of {environment.name}"):
+        answer = _object(environment, f"{stack_name(environment.name)}/terraform.tfstate")
+        if answer is None:
+            raise OperatorError(
+                f"{environment.name} has no Terraform state in {bucket}: run `make deploy "
+                f"ENV={environment.name}`"
+            )
+        document = json.loads(answer)
+        code = {
+            one["attributes"]["function_name"]: one["attributes"]["source_code_hash"]
+            for resource in document["resources"]
+            if resource["type"] == "aws_lambda_function"
+            for one in resource["instances"]
+        }
+        return State({name: each["value"] for name, each in document["outputs"].items()}, code)
+
+
+def bucket(context: Context) -> Finding:
+    """Look whether the bucket of the state exists."""
+    name = context.environment.settings.state_bucket
+    try:
+        context.client("s3").head_bucket(Bucket=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in MISSING_CODES:
+            raise
+        return failed(f"state_bucket = {name!r} does not exist", BOOTSTRAP)
+    return passed(name)
+
+
+def versioning(context: Context) -> Finding:
+    """Look whether an earlier state could be restored."""
+    name = context.environment.settings.state_bucket
+    status = context.client("s3").get_bucket_versioning(Bucket=name).get("Status", "Disabled")
+    if status != "Enabled":
+        return failed(f"{status.lower()}: no earlier state can be restored", BOOTSTRAP)
+    return passed("enabled")
+
+
+def lock(context: Context) -> Finding:
+    """Look whether a run holds the state, or left its lock behind."""
+    environment = context.environment
+    text = _object(environment, f"{stack_name(environment.name)}/terraform.tfstate.tflock")
+    if text is None:
+        return passed("free")
+    try:
+        held: Mapping[str, Any] = json.loads(text)
+    except ValueError:
+        held = {}
+    who = (
+        f"{held.get('Operation', 'a run')} by {held.get('Who', 'somebody')} since {held.get('Created', '?')}"
+    )
+    return warned(
+        f"held: {who}",
+        f"if no run is alive: terraform force-unlock {held.get('ID', 'ID')} in the stack's folder",
+    )
+
+
+def region(context: Context) -> Finding:
+    """Look whether the settings name the region of the deployed bus."""
+    wanted, bus_arn = context.environment.region, str(context.state().outputs.get("bus_arn", ""))
+    deployed = (bus_arn.split(":") + [""] * 4)[3]
+    if deployed != wanted:
+        return failed(
+            f"aws_region = {wanted!r}, but the stack is in {deployed or 'no region'}",
+            "correct aws_region, or unset AWS_REGION",
+        )
+    return passed(wanted)
+
+
+def _object(environment: Environment, key: str) -> bytes | None:
+    bucket = environment.settings.state_bucket
+    try:
+        answer = environment.client("s3").get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in (*MISSING_CODES, "NoSuchKey"):
+            return None
+        raise
+    body: bytes = answer["Body"].read()
+    return body

@@ -1,0 +1,64 @@
+"""The ledger, the idempotency table and the Huntaze API."""
+
+from __future__ import annotations
+
+import os
+
+from botocore.exceptions import ClientError
+
+from functions.shared import names
+from ops.doctor.check import Finding, Status, failed, passed
+from ops.doctor.context import Context
+from ops.doctor.stripe import of_key
+from ops.environment import MISSING_CODES
+
+
+def bucket(context: Context) -> Finding:
+    """Look whether the ledger's bucket exists and keeps versions."""
+    name = context.environment.ledger_bucket
+    try:
+        status = context.client("s3").get_bucket_versioning(Bucket=name).get("Status", "Disabled")
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in MISSING_CODES:
+            raise
+        return failed(f"{name} does not exist", f"make deploy ENV={context.environment.name}")
+    if status != "Enabled":
+        return failed(
+            f"versioning is {status.lower()}: what is overwritten is lost",
+            f"make deploy ENV={context.environment.name}",
+        )
+    return passed(f"{name}, versioned")
+
+
+def database(context: Context) -> Finding:
+    """Look whether PostgreSQL answers with the exported or the deployed DATABASE_URL, where there is one."""
+    value = os.environ.get(names.DATABASE_URL, "").strip() or context.secret(names.DATABASE_URL)
+    if not value:
+        return passed("none: the ledger is in S3 alone")
+    found = of_key(context, names.DATABASE_URL, value)
+    if found.status is Status.WARN:
+        return Finding(found.status, f"not reachable from here: {found.text}", found.next)
+    return found
+
+
+def table(context: Context) -> Finding:
+    """Look whether the idempotency table exists and forgets what is too old."""
+    name, client = context.environment.resource("idempotency"), context.client("dynamodb")
+    deploy = f"make deploy ENV={context.environment.name}"
+    try:
+        status = client.describe_table(TableName=name)["Table"]["TableStatus"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in MISSING_CODES:
+            raise
+        return failed(f"{name} does not exist: no handler can work", deploy)
+    if status not in ("ACTIVE", "UPDATING"):
+        return failed(f"{name} is {status}", deploy)
+    expiry = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["TimeToLiveStatus"]
+    if expiry not in ("ENABLED", "ENABLING"):
+        return failed(f"items never expire: time to live is {expiry.lower()}", deploy)
+    return passed(f"{name}, active")
+
+
+def api(context: Context) -> Finding:
+    """Look whether the Huntaze API answers and accepts the deployed key."""
+    return of_key(context, names.HUNTAZE_API_KEY, context.secret(names.HUNTAZE_API_KEY))
