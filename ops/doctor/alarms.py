@@ -22,6 +22,11 @@ def subscriptions(context: Context) -> Finding:
         warned(each.text, "follow the link in AWS's mail") for each in preflight.subscribers(environment)
     ]
     topic = context.place.arn("sns", context.place.name("alerts"))
+    attributes = context.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+    pending = int(attributes.get("SubscriptionsPending", 0))
+    if pending and not problems:
+        count = plural(pending, "subscription")
+        problems.append(warned(f"{count} not confirmed", "follow the link in AWS's message"))
     pages = context.client("sns").get_paginator("list_subscriptions_by_topic")
     found = [each for page in pages.paginate(TopicArn=topic) for each in page["Subscriptions"]]
     has = {each["Endpoint"] for each in found}

@@ -15,7 +15,7 @@ from infra.names import PROJECT
 from ops.console import plural
 from ops.dlq import queues
 from ops.doctor import deliveries
-from ops.doctor.check import Finding, failed, passed, warned, worst
+from ops.doctor.check import Finding, failed, passed, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import EVENTS_QUEUE, dead_letters
 from ops.environment import MISSING_CODES
@@ -153,8 +153,7 @@ def _found(context: Context, service: str, operation: str, **names: str) -> Mapp
 
 
 def _problem(context: Context, text: str) -> Finding:
-    step = _deploy(context)
-    return failed(text, step) if "also takes" not in text else warned(text, step)
+    return failed(text, _deploy(context))
 
 
 def _deploy(context: Context) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 from functions.shared import names
 from infra.resources.policy import Statement
 from ops.preflight import FUNCTIONS
+from ops.rights import doctor
 from ops.rights.place import Place
 
 __all__ = ["KEY_STATEMENTS", "WHY", "Place", "of_commands", "without_options"]
@@ -41,7 +42,9 @@ WHY: Final[Mapping[str, str]] = {
     "EraseHashes": "Removes the hashes of bodies from the items of objects",
     "EraseVersions": "Deletes the versions that hold the values",
     "FindArchives": "Finds the archives of the bus",
+    "FindLedger": "Looks whether the ledger's bucket keeps versions",
     "FindQueues": "Looks which queues exist and are not in the Terraform state",
+    "FindState": "Looks whether the Terraform state's bucket exists and keeps versions",
     "InvokeHandlers": "Sends an event to its handler",
     "KeepDeployed": "Labels the version that Terraform wrote, so that no plan creates it again",
     "ListArchives": "Finds the archives of the bus; the list has no resource",
@@ -52,14 +55,24 @@ WHY: Final[Mapping[str, str]] = {
     "LookIntoQueues": "Finds the queues, counts and reads messages, and releases them",
     "PassRole": "UpdateSchedule names the schedule's role again",
     "PauseRules": "Disables a rule, and writes down since when",
+    "ReadAlarms": "Looks which alarms are on, and how old the oldest message of a queue is; neither has a "
+    "resource",
+    "ReadBus": "Looks how the bus encrypts",
     "ReadDatabaseSecret": "Finds PostgreSQL, unless `DATABASE_URL` is exported",
+    "ReadFunctions": "Looks what the functions run, and who may invoke them",
     "ReadHandlerLogs": "Reads what the handlers logged about an event",
     "ReadItems": "Reads the items of the customer's events",
+    "ReadKeyPolicy": "Looks who may use the key",
     "ReadLedger": "Reads the ledger, unless `DATABASE_URL` is exported",
-    "ReadSecrets": "Checks what is stored",
+    "ReadQueues": "Counts what waits, and looks who may send",
     "ReadRules": "Shows whether a rule is paused, and since when",
     "ReadSchedules": "Shows whether a schedule is paused",
+    "ReadSecrets": "Checks what is stored",
+    "ReadState": "Reads what the last deploy wrote, and who holds the state's lock",
     "ReadStripeSecret": "Asks Stripe, unless `STRIPE_SECRET_KEY` is exported",
+    "ReadTable": "Looks whether the idempotency table works",
+    "ReadTargets": "Looks what each rule matches, whether it is paused, and where it sends",
+    "ReadTopic": "Looks who may publish alarms",
     "ReadVersions": "Reads every version of the ledger's objects",
     "ReadWithKey": "Decrypts what it reads, and what it sends",
     "ResumeRules": "Enables a rule, and removes its tag",
@@ -71,7 +84,7 @@ WHY: Final[Mapping[str, str]] = {
     "WriteSecrets": "Writes a new version; it reads none",
     "WriteWithKey": "Encrypts what it writes or sends",
 }
-KEY_STATEMENTS: Final = ("ReadWithKey", "WriteWithKey")
+KEY_STATEMENTS: Final = ("ReadKeyPolicy", "ReadWithKey", "WriteWithKey")
 
 
 def of_commands(place: Place) -> dict[str, Statements]:
@@ -89,6 +102,7 @@ def of_commands(place: Place) -> dict[str, Statements]:
         **_of_deploys(place),
         **_of_secrets(place),
         **_of_destinations(place),
+        "doctor": (*doctor.statements(place), *_key(place, "Decrypt")),
     }
 
 
@@ -224,13 +238,12 @@ def _of_customers(place: Place) -> dict[str, Statements]:
 
 def _of_deploys(place: Place) -> dict[str, Statements]:
     network = ["ec2:DescribeRouteTables", "ec2:DescribeSubnets", "ec2:DescribeVpcEndpoints"]
-    topic = place.arn("sns", place.name("alerts"))
     check = (
         Statement("CheckQuota", ["lambda:GetAccountSettings"], ["*"]),
         Statement("CheckReserved", ["lambda:GetFunctionConcurrency"], place.functions(*FUNCTIONS.values())),
         Statement("CheckSource", ["events:DescribeEventSource"], [place.source]),
         Statement("CheckNetwork", network, ["*"]),
-        Statement("CheckSubscribers", ["sns:ListSubscriptionsByTopic"], [topic]),
+        Statement("CheckSubscribers", ["sns:ListSubscriptionsByTopic"], [place.topic]),
     )
     every = [place.audit_queue, *place.dead_letter_queues]
     secrets = Statement("CheckSecrets", ["secretsmanager:GetSecretValue"], _secrets(place))

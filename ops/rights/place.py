@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from functions.shared import names
-from infra.names import PROJECT, archive_prefix
+from infra.names import PROJECT, archive_prefix, stack_name
+from infra.settings import StateSettings
 from ops.dlq import queues
 from ops.switches import SWITCHES, Schedule
 
@@ -20,6 +21,8 @@ class Place:
         The name of the event bus.
     key
         The ARN of the customer managed key; empty without `create_kms_key`.
+    state_bucket
+        The bucket of the Terraform state.
     """
 
     environment: str
@@ -28,6 +31,7 @@ class Place:
     bus: str
     key: str = ""
     partition: str = "aws"
+    state_bucket: str = StateSettings.model_fields["state_bucket"].default
 
     def name(self, part: str) -> str:
         """Return the name of a resource; `part` may end in .fifo."""
@@ -47,6 +51,21 @@ class Place:
     def ledger(self) -> str:
         """The bucket of the ledger."""
         return f"arn:{self.partition}:s3:::{PROJECT}-ledger-{self.environment}-{self.account_id}"
+
+    @property
+    def state(self) -> str:
+        """The bucket of the Terraform state."""
+        return f"arn:{self.partition}:s3:::{self.state_bucket}"
+
+    @property
+    def state_objects(self) -> str:
+        """The environment's state and its lock."""
+        return f"{self.state}/{stack_name(self.environment)}/*"
+
+    @property
+    def topic(self) -> str:
+        """The topic of the alarms."""
+        return self.arn("sns", self.name("alerts"))
 
     @property
     def table(self) -> str:

@@ -45,6 +45,6 @@ def test_a_ping_goes_through_the_whole_path_into_the_ledger(destination: Command
     assert done.code == 0, done.err
     event_id = json.loads(done.out)["event_id"]
     wait_for(
-        lambda: any(record["detail"]["id"] == event_id for record in ledger_records(pipeline)),
+        lambda: any(record["event_id"] == event_id for record in ledger_records(pipeline)),
         f"{event_id} is in the ledger",
     )
