@@ -33,7 +33,7 @@ CHECKS: Final = (
     Check("paused", functions.paused),
     Check("subscriptions", alarms.subscriptions),
     Check("alarms", alarms.alarms),
-    Check("dead letters", queues.parked),
+    Check("dead-letter queues", queues.parked),
     Check("audit backlog", queues.backlog),
     Check("ledger bucket", stores.bucket),
     Check("ledger database", stores.database),

@@ -109,4 +109,4 @@ def _latest(results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Itera
 def _age(seconds: float) -> str:
     if seconds >= DAY_SECONDS:
         return f"{seconds / DAY_SECONDS:.1f} days"
-    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else plural(round(seconds / 60), "minute")

@@ -89,7 +89,7 @@ def test_everything_passes_under_the_rights_of_the_command(
     assert done.code == 0
 
 
-def test_a_broken_environment_is_told_from_a_healthy_one(
+def test_what_is_broken_is_shown_with_the_next_step(
     person: pytest.MonkeyPatch, pipeline: Pipeline, healthy: None, command: Command
 ) -> None:
     del healthy
@@ -456,7 +456,7 @@ BROKEN: list[tuple[str, Break, Status, str]] = [
     ("concurrency", no_concurrency, Status.FAIL, f"{PAYMENTS} has 0 reserved executions"),
     ("paused", paused_audit, Status.WARN, "audit is paused"),
     ("subscriptions", unconfirmed, Status.WARN, "1 subscription not confirmed"),
-    ("dead letters", parked_message, Status.WARN, "payments-dlq: 1 message"),
+    ("dead-letter queues", parked_message, Status.WARN, "payments-dlq: 1 message"),
     ("ledger bucket", unversioned("huntaze-stripe-ledger-dev-{account}"), Status.FAIL, "suspended"),
     ("idempotency", everlasting, Status.FAIL, "items never expire"),
     ("Huntaze API", answering(401), Status.FAIL, "answered 401"),
@@ -543,7 +543,7 @@ def test_an_old_message_is_urgent(person: pytest.MonkeyPatch, pipeline: Pipeline
     with parked_message(pipeline):
 
         def is_urgent() -> bool:
-            found = made_by(EVERY["dead letters"], context())
+            found = made_by(EVERY["dead-letter queues"], context())
             return found.status is Status.FAIL and "oldest" in found.text
 
         wait_for(is_urgent, "CloudWatch has the age of the message")
@@ -598,13 +598,13 @@ def test_an_environment_that_is_not_deployed_says_what_to_do(
     environment = environments.connect("prod", bus=False, check_account=False)
     found = {each.check.name: each.finding for each in run(Context(environment, datetime.now(UTC)))}
     deploy = "make deploy ENV=prod"
-    for name in ("bus", "archive", "rules", "functions", "ledger bucket", "idempotency", "dead letters"):
+    for name in ("bus", "archive", "rules", "functions", "ledger bucket", "idempotency", "dead-letter queues"):
         assert found[name].status is Status.FAIL, (name, found[name])
         assert found[name].next == deploy, (name, found[name])
     assert found["event destination"].next == "huntaze-stripe destination create --env prod"
 
 
-def test_a_defect_of_a_check_is_no_traceback(person: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_a_check_ends_in_one_line(person: pytest.MonkeyPatch) -> None:
     def look(_context: Context) -> Any:
         raise KeyError("missing")
 

@@ -68,7 +68,7 @@ def test_a_statement_has_one_meaning_and_a_reason() -> None:
 def test_a_statement_names_actions_and_resources_of_the_environment(statement: Statement) -> None:
     assert not any("*" in action for action in statement.actions)
     for resource in statement.resources:
-        named = "prod" in resource or PLACE.bus in resource or resource in ("*", PLACE.key)
+        named = "prod" in resource or PLACE.bus in resource or resource in ("*", PLACE.key, PLACE.state)
         assert named or statement.condition, resource
 
 
