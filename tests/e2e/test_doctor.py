@@ -598,7 +598,15 @@ def test_an_environment_that_is_not_deployed_says_what_to_do(
     environment = environments.connect("prod", bus=False, check_account=False)
     found = {each.check.name: each.finding for each in run(Context(environment, datetime.now(UTC)))}
     deploy = "make deploy ENV=prod"
-    for name in ("bus", "archive", "rules", "functions", "ledger bucket", "idempotency", "dead-letter queues"):
+    for name in (
+        "bus",
+        "archive",
+        "rules",
+        "functions",
+        "ledger bucket",
+        "idempotency",
+        "dead-letter queues",
+    ):
         assert found[name].status is Status.FAIL, (name, found[name])
         assert found[name].next == deploy, (name, found[name])
     assert found["event destination"].next == "huntaze-stripe destination create --env prod"
