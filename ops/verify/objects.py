@@ -49,7 +49,7 @@ REMOVED: Final = ("customer.subscription.deleted", "payment_intent.canceled", "c
 
 
 @dataclass
-class TestObjects:
+class CreatedObjects:
     """The objects of one run.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +13,14 @@ from itertools import chain
 from typing import Final
 
 from functions.stripe_api.client import StripeApi
-from ops import signals
+from ops.dlq.interrupts import interruption
 from ops.environment import Environment
 from ops.ledger import open_ledger
 from ops.local.accounting import Row, SentEvent
 from ops.progress import Step, Steps
 from ops.verify.following import POLL_SECONDS, Following, Trouble, missing_types
 from ops.verify.log_lines import MILLISECONDS
-from ops.verify.objects import CREATED, REMOVED, TestObjects
+from ops.verify.objects import CREATED, REMOVED, CreatedObjects
 
 RUN_ID_BYTES: Final = 4
 # Stripe's clock and this machine's may differ.
@@ -77,7 +78,7 @@ def verify(
     from functions.stripe_api.transport import client
 
     run = secrets.token_hex(RUN_ID_BYTES)
-    objects = TestObjects(client(api.key, api.url), run, account)
+    objects = CreatedObjects(client(api.key, api.url), run, account)
     following = Following(environment, api, int(time.time()) - CLOCK_SECONDS, objects.ids)
     expected = tuple(chain.from_iterable(CREATED.values()))
     with _removing(objects, steps):
@@ -102,16 +103,19 @@ def verify(
 
 
 @contextmanager
-def _removing(objects: TestObjects, steps: Steps) -> Iterator[None]:
-    """Remove the objects at the end, also after Ctrl-C and a failure, which name what is left."""
+def _removing(objects: CreatedObjects, steps: Steps) -> Iterator[None]:
+    """Remove the objects at the end, also after Ctrl-C and a failure, and say what is left.
+
+    A signal during the removal waits for its end; a second one ends the command at once.
+    """
     try:
         yield
     finally:
-        with steps.step("remove from Stripe") as step:
-            if signals.interrupted():
-                signals.ignore_interrupts()
+        with interruption() as interrupted, steps.step("remove from Stripe") as step:
             objects.remove()
             step.note = f"left: {', '.join(objects.left)}" if objects.left else "nothing is left"
+        if interrupted:
+            sys.exit(interrupted.exit_code)
 
 
 def _follow(following: Following, expected: tuple[str, ...], seconds: float, steps: Steps, name: str) -> bool:

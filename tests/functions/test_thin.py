@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from functions.ledger.postgres import LedgerTable
 from functions.pipeline.routing_table import ROUTES
 from functions.shared import names
+from ops.ledger import PostgresLedger
 from ops.local.clients import Aws
 from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.reference.huntaze import Fault, Recorded, ReferenceApi
 from ops.reference.stripe import ReferenceStripe
+from tests.functions.audit import records_of
 from tests.functions.conftest import API_KEY, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError
 from tests.functions.helpers import applied_to, event_id, requests_for
@@ -212,3 +217,14 @@ def test_log_names_both_ids_of_a_thin_event(
     (line,) = handlers["payments"].new_logs("event finished")
     assert (line["event_id"], line["thin_event_id"]) == (event_id(snapshot), f"{event_id(snapshot)}_thin")
     assert line["correlation_id"] == event_id(snapshot)
+
+
+def test_ledger_in_postgresql_knows_a_snapshot_event_by_its_thin_twin(database_url: str) -> None:
+    snapshot = fresh("charge.failed", snapshots.charge())
+    thin = snapshots.thin(snapshot)
+    with closing(LedgerTable(database_url)) as table:
+        assert table.insert(records_of(thin)) == []
+    ids = {event_id(snapshot), event_id(thin)}
+    since = datetime.now(UTC) - timedelta(days=3650)
+    assert PostgresLedger(database_url, since).known([*ids, "evt_other"]) == ids
+    assert PostgresLedger(database_url, datetime.now(UTC)).known([*ids]) == {event_id(thin)}

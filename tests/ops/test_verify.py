@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,7 +23,7 @@ from ops.progress import Steps
 from ops.reference.stripe import Fault, ReferenceStripe
 from ops.verify import report, run
 from ops.verify.following import Following, Trouble, concerns
-from ops.verify.objects import CREATED, METADATA_KEY, NAME
+from ops.verify.objects import CREATED, METADATA_KEY, NAME, CreatedObjects
 from ops.verify.run import Verification
 from tests.ops.command import run as run_command
 
@@ -96,6 +98,23 @@ def test_whatever_ends_the_verification_nothing_is_left_in_stripe(
     assert {"customer.deleted", "customer.subscription.deleted", "payment_intent.canceled"} <= {
         *types(stripe)
     }
+
+
+def test_interrupt_during_the_removal_waits_for_its_end(
+    environment: Environment, stripe: ReferenceStripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retire = CreatedObjects._retire
+
+    def interrupted(objects: CreatedObjects, product_id: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        retire(objects, product_id)
+
+    monkeypatch.setattr(Following, "until", follow(lambda _: True))
+    monkeypatch.setattr(CreatedObjects, "_retire", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        verify(environment, stripe)
+    assert ended.value.code == 130
+    assert types(stripe)[-2:] == ["product.updated", "customer.deleted"]
 
 
 def test_failure_while_objects_are_created_removes_those_that_there_are(

@@ -18,6 +18,7 @@ from stripe._object_classes import OBJECT_CLASSES
 
 from functions.ledger import records
 from ops.customer.erased import erased_event
+from ops.customer.items import keys_of
 from ops.customer.search import CUSTOMERS, OWNED, Search, about
 from ops.dlq.mask import _NUMBERS, _STRINGS, FREE
 from ops.local.envelopes import SAMPLES
@@ -235,6 +236,35 @@ def test_another_event_does_not(each: dict[str, Any]) -> None:
     search.add("here", about(each))
     search.settle()
     assert search.found == {}
+
+
+def thin_event(object_id: str, kind: str) -> dict[str, Any]:
+    related = {"id": object_id, "type": kind, "url": "/v1/…"}
+    return {"id": "evt_1", "object": "v2.core.event", "type": f"v1.{kind}.updated", "related_object": related}
+
+
+def test_thin_event_concerns_the_customer_that_it_names_or_whose_object_it_names() -> None:
+    assert about(thin_event("cus_1", "customer")).customers == {"cus_1"}
+    search = Search("cus_1")
+    search.add("thin", about(thin_event("ch_1", "charge")))
+    search.add("other", about(thin_event("ch_2", "charge")))
+    search.add("charge", about(event(charge(customer="cus_1") | {"id": "ch_1"})))
+    search.settle()
+    assert set(search.found) == {"thin", "charge"}
+
+
+@pytest.mark.parametrize(
+    ("event_type", "stripe_object"),
+    [
+        ("customer.updated", snapshots.customer()),
+        ("checkout.session.completed", snapshots.session("payment")),
+    ],
+)
+def test_thin_event_has_the_items_of_its_snapshot_event(
+    event_type: str, stripe_object: dict[str, Any]
+) -> None:
+    snapshot = snapshots.envelope(event_type, stripe_object)
+    assert set(keys_of(snapshot)) <= set(keys_of(snapshots.thin(snapshot)))
 
 
 def test_an_event_without_a_customer_concerns_the_one_whose_object_it_is_about() -> None:

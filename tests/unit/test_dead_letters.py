@@ -205,3 +205,10 @@ def test_receiving_ends_before_the_first_messages_are_visible_again(
     taken = DeadLetterQueue("dlq", "https://sqs/dlq", sqs).receive_all(visibility_timeout=120)
     assert sqs.calls == calls
     assert len(taken) == len({message.message_id for message in taken}) == min(messages, calls * 10)
+
+
+def test_message_of_a_thin_event_has_the_identity_of_its_snapshot_event() -> None:
+    snapshot = snapshots.envelope("charge.failed", snapshots.charge())
+    message = parse(received(snapshots.thin(snapshot)))
+    assert (message.event_id, message.event_type) == ("evt_unit_1", "charge.failed")
+    assert message.envelope_id == f"{snapshot['id']}-thin"
