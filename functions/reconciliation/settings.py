@@ -65,7 +65,7 @@ def reconcile_settings() -> ReconcileSettings:
 
 
 def _accounts() -> tuple[str, ...] | None:
-    """Read RECONCILE_ACCOUNTS; unset is no connected account."""
+    """Read RECONCILE_ACCOUNTS; unset means only the own account."""
     given = tuple(filter(None, os.environ.get(names.RECONCILE_ACCOUNTS, "").split(",")))
     if given == (names.ALL_ACCOUNTS,):
         return None

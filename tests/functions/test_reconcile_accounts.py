@@ -96,7 +96,7 @@ def test_account_that_fails_keeps_no_other_from_being_compared(world: World) -> 
     assert [line["event_ids"] for line in lines if line.get("message") == "events missing"] == [[lost["id"]]]
 
 
-def test_setting_that_is_no_account_is_named(world: World) -> None:
+def test_setting_that_names_something_else_is_refused(world: World) -> None:
     function = world.function(**{names.RECONCILE_ACCOUNTS: "all,acct_1"})
     with pytest.raises(FunctionError, match="RECONCILE_ACCOUNTS must be all, or ids of accounts"):
         function.invoke({}, remaining_seconds=LONG)
