@@ -409,6 +409,14 @@ def test_settings_are_frozen() -> None:
             )
             for wrong in ("yesterday", "20261123", "2026-13-01", "48h")
         ),
+        *(
+            (
+                "",
+                {"RECONCILE_ACCOUNTS": wrong},
+                (f"""must be ["all"], or ids like acct_1Nv0FGQ9RKHgCVdK, not '{refused}'""",),
+            )
+            for wrong, refused in (("acct_1,all", "all"), ("cus_1", "cus_1"), ("acct_1 2", "acct_1 2"))
+        ),
         ("[a]\n", {}, ('unknown setting "a"',)),
         (
             "",
