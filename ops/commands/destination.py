@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.text import Text
 
 from ops import DEFAULT_ENVIRONMENT
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import (
-    PlainTable,
     confirm,
     confirm_by_typing,
     open_console,
@@ -19,18 +17,14 @@ from ops.console import (
     print_json,
     print_line,
     require_terminal,
-    styled,
 )
 from ops.errors import OperatorError
 from ops.progress import Steps
 from ops.signals import FAILED
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ops.destination.api import Destination
     from ops.destination.session import Session
-    from ops.destination.wanted import Difference
 
 VARIABLE: Final = "STRIPE_EVENT_SOURCE_NAME"
 HELP: Final = """Create and change the event destination at Stripe that feeds an environment.
@@ -69,7 +63,7 @@ def create(
     event source.
     """
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
-    from ops.destination import event_source, settings_file
+    from ops.destination import event_source, report, settings_file
     from ops.destination.api import DELETED, current_api_version
     from ops.destination.session import begin
 
@@ -106,7 +100,7 @@ def create(
     _warn_of_override(found)
     state = event_source.wait(session.environment, found.source_name, steps)
     if as_json:
-        print_json(_document(session, found) | {"aws_event_source_state": state, "file": str(path)})
+        print_json(report.document(session, found) | {"aws_event_source_state": state, "file": str(path)})
     print_line(f"{found.id}: {found.source_name}, in environments/{path.name}", as_json=as_json)
     if state == event_source.PENDING:
         print_line(
@@ -122,14 +116,15 @@ def status(env: Env = DEFAULT_ENVIRONMENT, as_json: Json = False) -> None:
 
     It fails if the destination is disabled or lacks a type.
     """
+    from ops.destination import report
     from ops.destination.session import begin
 
     session = begin(env)
     found, differs = session.its_own, session.difference
     if as_json:
-        print_json(_document(session, found))
+        print_json(report.document(session, found))
     else:
-        _show(open_console(), found, differs)
+        report.show(open_console(), found, differs)
     if not found.enabled or differs.missing:
         raise typer.Exit(FAILED)
 
@@ -142,12 +137,13 @@ def update(
     Add a type here before you deploy its row of the routing table; take one out after the deploy.
     """
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
+    from ops.destination import report
     from ops.destination.session import begin
 
     session = begin(env)
     found, differs = session.its_own, session.difference
     console = open_console(as_json=as_json)
-    for line in _changes(differs):
+    for line in report.changes(differs):
         console.print(line, soft_wrap=True)
     if dry_run:
         _print_unchanged(session, found, as_json=as_json)
@@ -159,7 +155,7 @@ def update(
         found = session.update()
         print_line(f"{found.id}: {plural(len(found.event_types), 'event type')}", as_json=as_json)
     if as_json:
-        print_json(_document(session, found))
+        print_json(report.document(session, found))
 
 
 def enable(env: Env = DEFAULT_ENVIRONMENT, as_json: Json = False) -> None:
@@ -167,6 +163,7 @@ def enable(env: Env = DEFAULT_ENVIRONMENT, as_json: Json = False) -> None:
 
     Events from before are not sent: run `reconcile --heal` for the time in which it was disabled.
     """
+    from ops.destination import report
     from ops.destination.session import begin
 
     session = begin(env)
@@ -177,7 +174,7 @@ def enable(env: Env = DEFAULT_ENVIRONMENT, as_json: Json = False) -> None:
         as_json=as_json,
     )
     if as_json:
-        print_json(_document(session, found))
+        print_json(report.document(session, found))
 
 
 def disable(
@@ -189,6 +186,7 @@ def disable(
     --heal`. To stop a handler without losing events, use `pause`.
     """
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
+    from ops.destination import report
     from ops.destination.session import begin
 
     session = begin(env)
@@ -207,7 +205,7 @@ def disable(
         f"{found.id} is {found.status}: `huntaze-stripe destination enable --env {env}`", as_json=as_json
     )
     if as_json:
-        print_json(_document(session, found))
+        print_json(report.document(session, found))
 
 
 def ping(env: Env = DEFAULT_ENVIRONMENT, as_json: Json = False) -> None:
@@ -260,63 +258,14 @@ def delete(
 
 
 def _print_unchanged(session: Session, found: Destination, *, as_json: bool) -> None:
+    from ops.destination import report
+
     print_line(f"dry run: {found.id} was not changed", as_json=as_json)
     if as_json:
-        print_json(_document(session, found) | {"dry_run": True})
+        print_json(report.document(session, found) | {"dry_run": True})
 
 
 def _warn_of_override(found: Destination) -> None:
     exported = os.environ.get(VARIABLE, "")
     if exported and exported != found.source_name:
         print_line(f"warning: the exported {VARIABLE}={exported} wins over the file: unset it", as_json=True)
-
-
-def _show(console: Console, found: Destination, differs: Difference) -> None:
-    table = PlainTable("Event destination", "", text=("",))
-    enabled = f"{found.status}{f': {found.why}' if found.why else ''}"
-    rows: dict[str, str | Text] = {
-        "id": found.id,
-        "name": found.name,
-        "status": styled(enabled, "green" if found.enabled else "red"),
-        "mode": "live" if found.livemode else "test",
-        "payload": f"{found.payload} {found.api_version}".strip(),
-        "AWS": f"account {found.account_id}, region {found.region}",
-        "event source": f"{found.source_name} ({found.source_status})",
-        "event types": str(len(found.event_types)),
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(table)
-    for line in _changes(differs):
-        console.print(line, soft_wrap=True)
-    if differs:
-        console.print("next: `huntaze-stripe destination update`")
-
-
-def _changes(differs: Difference) -> list[str]:
-    lines = {
-        "missing, routed": differs.missing_routed,
-        "missing, for the ledger": differs.missing_unrouted,
-        "superfluous": differs.superfluous,
-    }
-    return [f"{name} ({len(types)}): {', '.join(types)}" for name, types in lines.items() if types]
-
-
-def _document(session: Session, found: Destination) -> dict[str, Any]:
-    differs = session.difference_of(found)
-    return {
-        "id": found.id,
-        "name": found.name,
-        "status": found.status,
-        "disabled_reason": found.reason or None,
-        "livemode": found.livemode,
-        "event_payload": found.payload,
-        "snapshot_api_version": found.api_version or None,
-        "aws_account_id": found.account_id,
-        "aws_region": found.region,
-        "event_source_name": found.source_name or None,
-        "event_source_status": found.source_status,
-        "event_types": list(found.event_types),
-        "missing": list(differs.missing),
-        "superfluous": list(differs.superfluous),
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.doctor import account, alarms, bus, functions, policies, queues, state, stores, stripe
+from ops.doctor import account, alarms, bus, exits, functions, policies, queues, state, stores, stripe
 from ops.doctor.check import Check
 
 # Without these nothing else can be checked.
@@ -28,6 +28,7 @@ CHECKS: Final = (
     Check("key policy", policies.key_policy),
     Check("secrets", functions.secrets),
     Check("functions", functions.functions),
+    Check("failure exits", exits.exits),
     Check("function code", functions.code),
     Check("concurrency", functions.concurrency),
     Check("paused", functions.paused),

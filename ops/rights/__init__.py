@@ -59,7 +59,7 @@ WHY: Final[Mapping[str, str]] = {
     "resource",
     "ReadBus": "Looks how the bus encrypts",
     "ReadDatabaseSecret": "Finds PostgreSQL, unless `DATABASE_URL` is exported",
-    "ReadFunctions": "Looks what the functions run, and who may invoke them",
+    "ReadFunctions": "Looks what the functions run, who may invoke them, and where goes what fails",
     "ReadHandlerLogs": "Reads what the handlers logged about an event",
     "ReadItems": "Reads the items of the customer's events",
     "ReadKeyPolicy": "Looks who may use the key",

@@ -26,6 +26,7 @@ STATE_BUCKET = "huntaze-stripe-terraform-state"
 QUIET_SECONDS = 180.0
 STATE = "huntaze-stripe-dev/terraform.tfstate"
 PAYMENTS = "huntaze-stripe-payments-dev"
+AUDIT_QUEUE = "huntaze-stripe-events-dev.fifo"
 EVERY = {check.name: check for check in (*FIRST, *CHECKS)}
 Broken = AbstractContextManager[None]
 Break = Callable[[Pipeline], Broken]
@@ -332,6 +333,28 @@ def secret(name: str, key: str, value: str) -> Break:
 
 
 @contextmanager
+def no_destination(pipeline: Pipeline) -> Iterator[None]:
+    client = pipeline.deployment.services.aws.client("lambda")
+    before = client.get_function_event_invoke_config(FunctionName=PAYMENTS)["DestinationConfig"]
+    client.update_function_event_invoke_config(FunctionName=PAYMENTS, DestinationConfig={"OnFailure": {}})
+    try:
+        yield
+    finally:
+        client.update_function_event_invoke_config(FunctionName=PAYMENTS, DestinationConfig=before)
+
+
+@contextmanager
+def no_redrive(pipeline: Pipeline) -> Iterator[None]:
+    sqs, url = pipeline.deployment.services.aws.client("sqs"), pipeline.deployment.outputs.queues[AUDIT_QUEUE]
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+
+@contextmanager
 def no_concurrency(pipeline: Pipeline) -> Iterator[None]:
     client = pipeline.deployment.services.aws.client("lambda")
     client.put_function_concurrency(FunctionName=PAYMENTS, ReservedConcurrentExecutions=0)
@@ -360,7 +383,7 @@ def waiting_event(pipeline: Pipeline) -> Iterator[None]:
         event = fresh(sample("current", "invoice.paid"), "evt_doctorWaits")
         drive.send(pipeline.deployment.services.aws, EVENT_SOURCE, [event])
         depth = pipeline.observer.queue_depths
-        wait_for(lambda: depth()["huntaze-stripe-events-dev.fifo"] > 0, "the event waits for the audit")
+        wait_for(lambda: depth()[AUDIT_QUEUE] > 0, "the event waits for the audit")
         yield
 
 
@@ -451,6 +474,8 @@ BROKEN: list[tuple[str, Break, Status, str]] = [
         Status.FAIL,
         "HUNTAZE_API_KEY is empty",
     ),
+    ("failure exits", no_destination, Status.FAIL, f"what fails in {PAYMENTS} goes nowhere"),
+    ("failure exits", no_redrive, Status.FAIL, "can't store does not go to audit-dlq.fifo"),
     ("function code", changed_state(_other_code), Status.FAIL, "runs code that no deploy wrote"),
     ("function code", changed_state(_older_module), Status.WARN, "differs in 1 part: functions.payments"),
     ("concurrency", no_concurrency, Status.FAIL, f"{PAYMENTS} has 0 reserved executions"),

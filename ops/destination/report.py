@@ -1,0 +1,67 @@
+"""What the commands show of an event destination."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ops.console import PlainTable, styled
+from ops.destination.api import Destination
+from ops.destination.session import Session
+from ops.destination.wanted import Difference
+
+
+def show(console: Console, found: Destination, differs: Difference) -> None:
+    """Print a table of it, and how its event types differ from the wanted ones."""
+    table = PlainTable("Event destination", "", text=("",))
+    enabled = f"{found.status}{f': {found.why}' if found.why else ''}"
+    rows: dict[str, str | Text] = {
+        "id": found.id,
+        "name": found.name,
+        "status": styled(enabled, "green" if found.enabled else "red"),
+        "mode": "live" if found.livemode else "test",
+        "payload": f"{found.payload} {found.api_version}".strip(),
+        "AWS": f"account {found.account_id}, region {found.region}",
+        "event source": f"{found.source_name} ({found.source_status})",
+        "event types": str(len(found.event_types)),
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+    for line in changes(differs):
+        console.print(line, soft_wrap=True)
+    if differs:
+        console.print("next: `huntaze-stripe destination update`")
+
+
+def changes(differs: Difference) -> list[str]:
+    """Return a line for each kind of difference, with the names of the types."""
+    lines = {
+        "missing, routed": differs.missing_routed,
+        "missing, for the ledger": differs.missing_unrouted,
+        "superfluous": differs.superfluous,
+    }
+    return [f"{name} ({len(types)}): {', '.join(types)}" for name, types in lines.items() if types]
+
+
+def document(session: Session, found: Destination) -> dict[str, Any]:
+    """Return it for `--json`."""
+    differs = session.difference_of(found)
+    return {
+        "id": found.id,
+        "name": found.name,
+        "status": found.status,
+        "disabled_reason": found.reason or None,
+        "livemode": found.livemode,
+        "event_payload": found.payload,
+        "snapshot_api_version": found.api_version or None,
+        "aws_account_id": found.account_id,
+        "aws_region": found.region,
+        "event_source_name": found.source_name or None,
+        "event_source_status": found.source_status,
+        "event_types": list(found.event_types),
+        "missing": list(differs.missing),
+        "superfluous": list(differs.superfluous),
+    }
