@@ -74,9 +74,10 @@ def create(
     before = settings_file.written(path)
     if found is None:
         version = api_version or current_api_version()
+        types = len(wanted.event_types(wanted.payload))
         console.print(
             f"{wanted.name}: account {wanted.account_id}, region {wanted.region}, "
-            f"{'live' if wanted.livemode else 'test'} mode, {plural(len(wanted.event_types), 'event type')}, "
+            f"{'live' if wanted.livemode else 'test'} mode, {plural(types, 'event type')}, "
             f"{wanted.payload} events of API version {version}",
             soft_wrap=True,
         )

@@ -211,8 +211,8 @@ def refusal(what: str, error: stripe.StripeError) -> OperatorError:
         )
     if status == FORBIDDEN:
         return DeniedByStripeError(
-            f"can't {what}: Stripe denied it ({message}): export a {names.STRIPE_SECRET_KEY} that may write "
-            "event destinations"
+            f"can't {what}: Stripe denied it ({message}): export a {names.STRIPE_SECRET_KEY} that may read "
+            "and write event destinations"
         )
     return OperatorError(f"can't {what}: Stripe answered {status} ({message})")
 

@@ -69,7 +69,7 @@ class Session:
             metadata=expected.metadata,
             account_id=expected.account_id,
             region=expected.region,
-            event_types=expected.event_types,
+            event_types=expected.event_types(expected.payload),
             payload=expected.payload,
             api_version=api_version,
         )
@@ -81,7 +81,7 @@ class Session:
             self.its_own.id,
             name=expected.name,
             metadata=expected.metadata,
-            event_types=expected.event_types,
+            event_types=expected.event_types(self.its_own.payload),
         )
 
     def enable(self) -> Destination:

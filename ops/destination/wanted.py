@@ -24,9 +24,9 @@ class Wanted:
     Parameters
     ----------
     payload
-        snapshot or thin.
-    event_types
-        The types that it subscribes to, sorted.
+        What a new one sends: snapshot or thin. The functions process both where thin ones are expected.
+    ledger_event_types
+        The setting.
     """
 
     environment: str
@@ -34,12 +34,16 @@ class Wanted:
     region: str
     livemode: bool
     payload: str
-    event_types: tuple[str, ...]
+    ledger_event_types: tuple[str, ...]
 
     @property
     def name(self) -> str:
         """Its name at Stripe."""
         return f"{PROJECT}-{self.environment}"
+
+    def event_types(self, payload: str) -> tuple[str, ...]:
+        """Return the types that a destination of this payload subscribes to, sorted."""
+        return subscribed(self.ledger_event_types, thin=payload == THIN)
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -61,7 +65,7 @@ def wanted(environment: Environment) -> Wanted:
         environment.region,
         environment.settings.livemode,
         THIN if environment.settings.thin_events else SNAPSHOT,
-        subscribed(environment.settings.ledger_event_types, thin=environment.settings.thin_events),
+        environment.settings.ledger_event_types,
     )
 
 
@@ -90,7 +94,7 @@ class Difference:
 
 def difference(found: Destination, expected: Wanted) -> Difference:
     """Compare the types of a destination with the wanted ones."""
-    has, needs = set(found.event_types), set(expected.event_types)
+    has, needs = set(found.event_types), set(expected.event_types(found.payload))
     missing = sorted(needs - has)
     return Difference(
         tuple(each for each in missing if is_routed(each)),

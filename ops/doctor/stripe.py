@@ -5,6 +5,7 @@ from __future__ import annotations
 from functions.shared import names
 from ops import keys
 from ops.console import plural
+from ops.destination.wanted import THIN
 from ops.doctor.check import Finding, failed, passed, shortened, warned, worst
 from ops.doctor.context import Context
 
@@ -44,13 +45,10 @@ def destination(context: Context) -> Finding:
                 command.format("create"),
             )
         )
-    if found.payload != session.wanted.payload:
-        problems.append(
-            failed(
-                f"it sends {found.payload} events, but thin_events = {str(settings.thin_events).lower()}",
-                "set thin_events, or replace the destination",
-            )
-        )
+    # With thin_events the functions process snapshot events, too.
+    if found.payload == THIN and not settings.thin_events:
+        step = "set thin_events = true, and deploy"
+        problems.append(failed("it sends thin events, but thin_events = false", step))
     form = f"{found.payload} {found.api_version}".strip()
     return worst(problems, f"{found.id}, enabled, {form}")
 
