@@ -8,7 +8,7 @@ Source: Service Authorization Reference (actions, resource types and condition k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from functions.shared import names
@@ -16,74 +16,12 @@ from infra.resources.policy import Statement
 from ops.preflight import FUNCTIONS
 from ops.rights import doctor
 from ops.rights.place import Place
+from ops.rights.why import WHY
 
 __all__ = ["KEY_STATEMENTS", "WHY", "Place", "of_commands", "without_options"]
 
 Statements = tuple[Statement, ...]
 
-# Why each statement is there.
-WHY: Final[Mapping[str, str]] = {
-    "CancelReplay": "Cancels the replay, if it still runs",
-    "ChangeMapping": "Disables or enables the mapping by which the audit reads its queue",
-    "ChangeSchedules": "Disables or enables a schedule; UpdateSchedule writes it whole",
-    "CheckLocks": "Refuses before any change if a lock forbids one",
-    "CheckLocksOfObjects": "The same, where the bucket can lock objects",
-    "CheckNetwork": "Refuses subnets of the audit function that do not reach S3, Secrets Manager or SQS",
-    "CheckQuota": "Refuses reserved executions beyond the account's quota",
-    "CheckReserved": "Knows what the functions reserve already",
-    "CheckSecrets": "Refuses to replace a value that was written after the last deploy",
-    "CheckSource": "Refuses a name without an event source, or one whose source has a bus of somebody else",
-    "CheckSubscribers": "Warns of addresses that have not confirmed",
-    "CountRecords": "Counts what the handlers have applied",
-    "CountWaiting": "Counts the events on their way to the ledger",
-    "DeleteMessages": "Deletes what is settled or saved",
-    "DescribeReplays": "Shows a replay",
-    "DescribeRules": "Finds the rules that it names",
-    "EraseHashes": "Removes the hashes of bodies from the items of objects",
-    "EraseVersions": "Deletes the versions that hold the values",
-    "FindArchives": "Finds the archives of the bus",
-    "FindLedger": "Looks whether the ledger's bucket keeps versions",
-    "FindQueues": "Looks which queues exist and are not in the Terraform state",
-    "FindState": "Looks whether the Terraform state's bucket exists and keeps versions",
-    "InvokeHandlers": "Sends an event to its handler",
-    "KeepDeployed": "Labels the version that Terraform wrote, so that no plan creates it again",
-    "ListArchives": "Finds the archives of the bus; the list has no resource",
-    "ListLedger": "Finds the ledger's objects, unless `DATABASE_URL` is exported",
-    "ListMappings": "Finds the mapping; the list has no resource",
-    "ListReplays": "Finds earlier replays, and AWS's time; the list has no resource",
-    "ListVersions": "Finds every version of the ledger's objects",
-    "LookIntoQueues": "Finds the queues, counts and reads messages, and releases them",
-    "PassRole": "UpdateSchedule names the schedule's role again",
-    "PauseRules": "Disables a rule, and writes down since when",
-    "ReadAlarms": "Looks which alarms are on, and how old the oldest message of a queue is; neither has a "
-    "resource",
-    "ReadBus": "Looks how the bus encrypts",
-    "ReadDatabaseSecret": "Finds PostgreSQL, unless `DATABASE_URL` is exported",
-    "ReadFunctions": "Looks what the functions run, who may invoke them, and where goes what fails",
-    "ReadHandlerLogs": "Reads what the handlers logged about an event",
-    "ReadItems": "Reads the items of the customer's events",
-    "ReadKeyPolicy": "Looks who may use the key",
-    "ReadLedger": "Reads the ledger, unless `DATABASE_URL` is exported",
-    "ReadQueues": "Counts what waits, and looks who may send",
-    "ReadRules": "Shows whether a rule is paused, and since when",
-    "ReadSchedules": "Shows whether a schedule is paused",
-    "ReadSecrets": "Checks what is stored",
-    "ReadState": "Reads what the last deploy wrote, and who holds the state's lock",
-    "ReadStripeSecret": "Asks Stripe, unless `STRIPE_SECRET_KEY` is exported",
-    "ReadTable": "Looks whether the idempotency table works",
-    "ReadTargets": "Looks what each rule matches, whether it is paused, and where it sends",
-    "ReadTopic": "Looks who may publish alarms",
-    "ReadVersions": "Reads every version of the ledger's objects",
-    "ReadWithKey": "Decrypts what it reads, and what it sends",
-    "ResumeRules": "Enables a rule, and removes its tag",
-    "RewriteLedger": "Writes objects without the values, unless somebody changed them meanwhile",
-    "SendToAudit": "Sends an event to the ledger",
-    "StartReplay": "Starts the replay of an archive to rules of the bus",
-    "WriteErasure": "Records who erased whom, when and why",
-    "WriteReplay": "Records who applied what again, when and why",
-    "WriteSecrets": "Writes a new version; it reads none",
-    "WriteWithKey": "Encrypts what it writes or sends",
-}
 KEY_STATEMENTS: Final = ("ReadKeyPolicy", "ReadWithKey", "WriteWithKey")
 
 
