@@ -18,6 +18,7 @@ import random as real_random
 import sys
 import time as real_time
 import uuid as real_uuid
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -343,8 +344,11 @@ class _Client:
 
 def _forget() -> None:
     """Empty every cache of the functions: clients, settings."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("functions."):
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
+    # A client that an earlier test of this process made has open connections, which end with it.
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        for name, module in list(sys.modules.items()):
+            if name.startswith("functions."):
+                for value in list(vars(module).values()):
+                    if hasattr(value, "cache_clear"):
+                        value.cache_clear()
+        gc.collect()
