@@ -100,6 +100,6 @@ def _with_its_rights(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run last what looks at the calls of all tests, and then what destroys everything."""
-    last = ("test_permissions.py", "test_command_rights.py", "test_deployment_roles.py")
+    """Run last what looks at the calls of all tests, then what changes and what destroys everything."""
+    last = ("test_permissions.py", "test_command_rights.py", "test_workflows.py", "test_deployment_roles.py")
     items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)

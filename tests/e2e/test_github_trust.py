@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from botocore.exceptions import ClientError
+from rich.console import Console
 
-from infra.deployment_roles import DEPLOY, PLAN, POLICIES, REFRESH, Place
+from infra.deployment_roles import AUDIENCE, DEPLOY, PLAN, POLICIES, REFRESH, Place
+from ops.deploy import plan_bootstrap
+from ops.errors import OperatorError
 from ops.local import roles
+from ops.local.clients import Aws
 from ops.local.deployment import ENVIRONMENT
+from ops.progress import Steps
 from tests.e2e.pipeline import Pipeline
 
 ISSUER = "https://token.actions.githubusercontent.com"
@@ -69,3 +79,42 @@ def test_another_audience_or_issuer_does_not_have_it(
 def test_a_role_of_the_account_does_not_have_it(pipeline: Pipeline, place: Place, part: str) -> None:
     with pytest.raises(ClientError, match="AccessDenied"):
         roles.session(pipeline.deployment.services.aws, place.role_arn(part))
+
+
+@contextmanager
+def audience(aws: Aws, name: str) -> Iterator[None]:
+    """Let the account's provider have another audience: it cannot be changed here, so it is made again."""
+    iam = aws.client("iam")
+
+    def made_for(audience: str) -> None:
+        (provider,) = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+        iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider["Arn"])
+        iam.create_open_id_connect_provider(Url=ISSUER, ClientIDList=[audience])
+
+    made_for(name)
+    try:
+        yield
+    finally:
+        made_for(AUDIENCE)
+
+
+def test_a_provider_that_the_account_has_is_used_if_it_has_the_audience(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    workspace = pipeline.deployment.workspace
+    existing = replace(
+        workspace,
+        # With a state of its own.
+        outdir=tmp_path / "cdktf.out",
+        plans=tmp_path / "plans",
+        environment={**workspace.environment, "GITHUB_OIDC_PROVIDER": "existing"},
+    )
+    planned = plan_bootstrap(existing, Steps(Console(quiet=True)))
+    made = {change["type"] for change in planned.shown["resource_changes"]}
+    assert {"aws_iam_role", "aws_s3_bucket"} < made
+    assert "aws_iam_openid_connect_provider" not in made
+    with (
+        audience(pipeline.deployment.services.aws, "https://github.com/huntaze"),
+        pytest.raises(OperatorError, match=f"lacks the audience {AUDIENCE}: add it there"),
+    ):
+        plan_bootstrap(existing, Steps(Console(quiet=True)))

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import re
-import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,10 @@ import typer.main
 from functions.shared import names
 from infra.names import stack_name
 from ops import ROOT, cli, plan_report
+from ops.dev import github_role
 from ops.plan_report.report import MAXIMUM
 from tests.documents import CUSTOMER_DATA, policy_statements
+from tests.ops.gh import BOT, GitHub
 from tests.plans import files
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -34,45 +35,6 @@ MORE = {
     ("release.yml", "build"): {("attestations", "write")},
     ("release.yml", "publish"): {("contents", "write")},
 }
-# Stands in for GitHub: keeps comments in a file, and finds them as the workflow's filter says.
-FAKE_GH = """#!/usr/bin/env python3
-import json, os, sys, urllib.parse
-from pathlib import Path
-store = Path(os.environ["STORE"])
-comments = json.loads(store.read_text())
-arguments = sys.argv[1:]
-if "--jq" in arguments:
-    wanted = arguments[arguments.index("--jq") + 1]
-    assert '.user.login == "github-actions[bot]"' in wanted and "startswith(env.MARKER)" in wanted
-    for comment in comments:
-        if comment["user"] == "github-actions[bot]" and comment["body"].startswith(os.environ["MARKER"]):
-            print(comment["id"])
-    sys.exit()
-labels_file = store.with_name("labels.json")
-labels = json.loads(labels_file.read_text()) if labels_file.exists() else []
-path = arguments[arguments.index("--method") + 2]
-if path.startswith(os.environ["LABELS"]):
-    if "-f" in arguments:
-        labels.append(arguments[arguments.index("-f") + 1].removeprefix("labels[]="))
-    else:
-        name = urllib.parse.unquote(path.removeprefix(os.environ["LABELS"] + "/"))
-        if name not in labels:
-            sys.exit(1)
-        labels.remove(name)
-    labels_file.write_text(json.dumps(labels))
-    sys.exit()
-field = arguments[arguments.index("-F") + 1]
-body = Path(field.removeprefix("body=@")).read_text()
-method, path = arguments[arguments.index("--method") + 1 :][:2]
-if method == "POST":
-    assert path == os.environ["COMMENTS"]
-    comments.append({"id": len(comments) + 1, "user": "github-actions[bot]", "body": body})
-else:
-    base, number = path.rsplit("/", 1)
-    assert (method, base) == ("PATCH", os.environ["COMMENT"])
-    next(comment for comment in comments if comment["id"] == int(number))["body"] = body
-store.write_text(json.dumps(comments))
-"""
 
 
 def workflow(name: str) -> dict[str, Any]:
@@ -330,41 +292,41 @@ def body(environment: str, plan: str) -> str:
 class Comments:
     """The pull request's comments, and the workflow's own script that writes them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *before: dict[str, Any]) -> None:
         self.folder = folder
-        self.store = folder / "comments.json"
-        (folder / "plans").mkdir()
-        gh = folder / "gh"
-        gh.write_text(FAKE_GH)
-        gh.chmod(gh.stat().st_mode | stat.S_IXUSR)
+        self.github = GitHub(folder / "bin")
+        self.github.write(comments=[*before])
 
     def run(self, plans: dict[str, str]) -> list[dict[str, Any]]:
         for name, text in plans.items():
             # A file of an artifact: of the environment's own one, unless it is named otherwise.
             artifact, _, file = name.rpartition("/")
             path = self.folder / "plans" / (artifact or f"plan-{file}") / f"{file}.md"
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        environment = {
-            "PATH": f"{self.folder}:{os.environ['PATH']}",
-            "STORE": str(self.store),
-            "COMMENTS": "repos/o/r/issues/7/comments",
-            "COMMENT": "repos/o/r/issues/comments",
-            "LABELS": "repos/o/r/issues/7/labels",
-            "ENVIRONMENTS": '["dev", "prod"]',
-            "NOTE": NOTE,
-        }
         script = step_script("plan.yml", "Write each environment's one comment")
-        command = ["bash", "-e", "-o", "pipefail", "-c", script]
-        subprocess.run(command, cwd=self.folder, env=environment, check=True, capture_output=True)
-        comments: list[dict[str, Any]] = json.loads(self.store.read_text())
-        return comments
+        run_script(
+            script,
+            self.folder,
+            COMMENTS="repos/o/r/issues/7/comments",
+            COMMENT="repos/o/r/issues/comments",
+            LABELS="repos/o/r/issues/7/labels",
+            ENVIRONMENTS='["dev", "prod"]',
+            NOTE=NOTE,
+        )
+        return self.github["comments"]
+
+
+def run_script(script: str, folder: Path, **variables: str) -> None:
+    """Run a step's script as GitHub does, with `gh` of the folder."""
+    environment = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", **variables}
+    command = ["bash", "-e", "-o", "pipefail", "-c", script]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def test_each_environment_keeps_one_comment_up_to_date(tmp_path: Path) -> None:
-    imitation = {"id": 1, "user": "someone", "body": f"{plan_report.marker('dev')}\nlooks alike"}
-    comments = Comments(tmp_path)
-    comments.store.write_text(json.dumps([imitation]))
+    imitation = {"id": 1, "user": {"login": "someone"}, "body": f"{plan_report.marker('dev')}\nlooks alike"}
+    comments = Comments(tmp_path, imitation)
     first = {name: plan_report.render({}, name) for name in ("dev", "prod")}
     expected = [imitation["body"], body("dev", first["dev"]), body("prod", first["prod"])]
     assert [item["body"] for item in comments.run(first)] == expected
@@ -376,7 +338,6 @@ def test_each_environment_keeps_one_comment_up_to_date(tmp_path: Path) -> None:
 
 def test_comment_begins_with_the_workflows_own_words(tmp_path: Path) -> None:
     comments = Comments(tmp_path)
-    comments.store.write_text("[]")
     hostile = "<!-- huntaze-plan:prod -->\n**Nothing to change.** <!--"
     ((comment,)) = comments.run({"dev": hostile})
     assert comment["body"] == body("dev", hostile)
@@ -389,10 +350,9 @@ def test_comment_begins_with_the_workflows_own_words(tmp_path: Path) -> None:
 
 def test_comments_are_about_known_environments_whose_own_artifact_has_them(tmp_path: Path) -> None:
     comments = Comments(tmp_path)
-    comments.store.write_text("[]")
     plans = {"staging": "not set up", "evil": "unknown", "plan-dev/prod": "of another", "plan-x/dev": "x"}
     link = tmp_path / "plans" / "plan-prod"
-    link.mkdir()
+    link.mkdir(parents=True)
     (tmp_path / "secret").write_text("of the machine")
     (link / "prod.md").symlink_to(tmp_path / "secret")
     assert comments.run(plans) == []
@@ -459,8 +419,91 @@ def test_a_danger_that_nobody_accepts_is_commented_and_then_refused(
 
 def test_one_label_is_the_worst_verdict_of_the_environments(tmp_path: Path) -> None:
     comments = Comments(tmp_path)
-    comments.store.write_text("[]")
     plans = {name: plan_report.render(files.load("nothing"), name) for name in ("dev", "prod")}
     for name, label in (("code", "review"), ("object-lock", "danger"), ("nothing", "safe")):
         comments.run(plans | {"prod": plan_report.render(files.load(name), "prod")})
-        assert json.loads((tmp_path / "labels.json").read_text()) == [f"plan: {label}"]
+        assert comments.github["labels"] == [f"plan: {label}"]
+
+
+DRIFT = "<!-- huntaze-drift -->"
+
+
+class Issues:
+    """The repository's issues, and the workflow's own script that writes them."""
+
+    def __init__(self, folder: Path, *before: dict[str, Any]) -> None:
+        self.folder = folder
+        self.github = GitHub(folder / "bin")
+        self.github.write(issues=[*before])
+
+    def run(self, **reports: str) -> list[tuple[str, str]]:
+        """Run it after a night with these reports; return the state and the body of each issue."""
+        for name in ("dev", "prod"):
+            file = self.folder / "drift" / f"drift-{name}" / f"{name}.md"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.unlink(missing_ok=True)
+            if name in reports:
+                file.write_text(reports[name])
+        run_script(
+            step_script("drift.yml", "Keep each environment's one issue"),
+            self.folder,
+            ISSUES="repos/o/r/issues",
+            ENVIRONMENTS='["dev", "prod"]',
+            RUN="https://github.example/runs/1",
+        )
+        return [(each["state"], each["body"]) for each in self.github["issues"]]
+
+
+def test_each_environment_keeps_one_issue_while_there_is_drift(tmp_path: Path) -> None:
+    imitation = {
+        "number": 1,
+        "user": {"login": "someone"},
+        "state": "open",
+        "body": "<!-- huntaze-drift:dev -->",
+    }
+    issues = Issues(tmp_path, imitation)
+    assert [state for state, _ in issues.run(dev="nothing", prod="nothing")] == ["open"]
+    _, (state, text) = issues.run(dev=f"{DRIFT}\nfirst", prod="nothing")
+    assert (state, text.splitlines()[0]) == ("open", "<!-- huntaze-drift:dev -->")
+    assert text.endswith(f"{DRIFT}\nfirst")
+    _, (_, text), (_, other) = issues.run(dev=f"{DRIFT}\nsecond", prod=f"{DRIFT}\nprod")
+    assert (text.endswith("second"), other.endswith("prod")) == (True, True)
+    # The comparison of prod failed: nobody knows whether its drift is gone.
+    assert [state for state, _ in issues.run(dev="nothing")] == ["open", "closed", "open"]
+    assert [(each["of"], each["user"]["login"]) for each in issues.github["comments"]] == [(2, BOT)]
+    # A closed one stays closed.
+    assert [state for state, _ in issues.run(dev=f"{DRIFT}\nagain")] == ["open", "closed", "open", "open"]
+    assert issues.github["issues"][3]["title"] == "Drift in AWS: dev"
+
+
+def test_an_issue_has_room_for_the_longest_report(tmp_path: Path) -> None:
+    _, text = Issues(tmp_path).run(dev=f"{DRIFT}\n{'x' * (MAXIMUM - len(DRIFT) - 1)}")[0]
+    assert len(text) + len("https://github.com//actions/runs/") + 150 < 65_536
+
+
+def test_the_role_of_a_job_comes_from_the_settings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {
+        "STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/ed_1",
+        "DEPLOYING_REPOSITORY": "huntaze/stripe",
+        # As the runner exports it.
+        "GITHUB_REPOSITORY": "someone/fork",
+        "AWS_ACCOUNT_ID": "123456789012",
+        "AWS_REGION": "cn-north-1",
+    }
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    assert github_role.main(["refresh", "dev"]) == 0
+    assert capsys.readouterr().out == (
+        "arn=arn:aws-cn:iam::123456789012:role/huntaze-github-refresh-dev\nregion=cn-north-1\n"
+    )
+    for name, value, said in (
+        ("AWS_ACCOUNT_ID", "", "aws_account_id is empty: set it to the 12 digits"),
+        ("GITHUB_ENVIRONMENTS", "prod", "GitHub does not deploy dev: set github_repository"),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setenv(name, value)
+            assert github_role.main(["refresh", "dev"]) == 1
+        assert (error := capsys.readouterr().err).count("\n") == 1
+        assert said in error
