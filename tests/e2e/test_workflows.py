@@ -123,7 +123,7 @@ def test_a_tag_becomes_a_release(workflow: Workflow, github: GitHub) -> None:
     assert release["notes"].startswith("### ")
 
 
-def test_a_tag_that_is_not_the_version_is_no_release(workflow: Workflow, github: GitHub) -> None:
+def test_a_tag_that_is_not_the_version_releases_nothing(workflow: Workflow, github: GitHub) -> None:
     jobs = workflow.run("release.yml", "push", {**REPOSITORY, "ref_name": "v9.9.9"})
     assert (jobs["build"].failed, jobs["publish"].result) == ("Build what is released", "skipped")
     assert len(github["releases"]) == 1

@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,10 @@ from typing import Any
 from ops import ROOT
 from ops.local import roles
 from ops.local.clients import Aws
+from tests.e2e.expressions import holds, value_of, values_of
 
 # PyYAML brings no types.
 yaml = importlib.import_module("yaml")
-EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-# Of the part of the language of expressions that our workflows use: quoted text, operators, names and calls.
-TOKENS = re.compile(r"'[^']*'|&&|\|\||==|!=|!|[(),]|[A-Za-z_][\w.-]*")
-OPERATORS = {"&&": "and", "||": "or", "!": "not"}
 
 
 @dataclass
@@ -92,160 +88,123 @@ class Workflow:
             }
             needed = [done[each] for each in ([job["needs"]] if "needs" in job else [])]
             failing = any(each.result != "success" for each in needed)
-            if not _holds(job.get("if"), values, failing=failing):
+            if not holds(job.get("if"), values, failing=failing):
                 done[key] = Job("skipped")
                 continue
             if "strategy" in job:
-                (environment,) = json.loads(_value(job["strategy"]["matrix"]["environment"], values))
+                (environment,) = json.loads(value_of(job["strategy"]["matrix"]["environment"], values))
                 values["matrix"] = {"environment": environment}
-            done[key] = self._job(job, event, values, code)
+            done[key] = _Runner(self, job, event, values, code).run()
         return done
 
-    def _job(self, job: dict[str, Any], event: str, values: dict[str, Any], code: Mapping[str, str]) -> Job:
-        checkout = any(step.get("uses", "").startswith("actions/checkout@") for step in job["steps"])
-        workspace = ROOT if checkout else self.folder / "workspace"
-        if not checkout:
-            shutil.rmtree(workspace, ignore_errors=True)
-            workspace.mkdir()
-        files = {name: self.folder / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
-        for file in files.values():
-            file.write_text("")
-        kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
-        variables = {
-            **kept,
-            **(self.environment if checkout else {}),
-            **(code if checkout else {}),
-            "PATH": f"{self.programs}:{os.environ['PATH']}",
-            # As the runner exports it: no setting of ours has this name.
-            "GITHUB_REPOSITORY": values["github"]["repository"],
-            "GITHUB_REF_NAME": values["github"].get("ref_name", ""),
-            **{name: str(file) for name, file in files.items()},
-            **_values(job.get("env", {}), values),
-        }
-        values["steps"] = {}
-        ran = Job()
-        for step in job["steps"]:
-            if not _holds(step.get("if"), values, failing=ran.result != "success"):
-                continue
-            title = step.get("name", step.get("uses", step.get("run", "")))
-            own = _values(step.get("env", {}), values)
-            if "run" in step:
-                command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
-                if "shell" not in step:
-                    command[2:4] = []
-                done = subprocess.run(
-                    command,
-                    cwd=workspace,
-                    env={**variables, **own},
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                ran.said += done.stdout + done.stderr
-                if done.returncode and ran.result == "success":
-                    ran.result, ran.failed = "failure", title
-                rows = [line.partition("=") for line in files["GITHUB_OUTPUT"].read_text().splitlines()]
-                if "id" in step:
-                    values["steps"][step["id"]] = {"outputs": {name: value for name, _, value in rows}}
-                files["GITHUB_OUTPUT"].write_text("")
-            else:
-                given = _values(step.get("with", {}), values)
-                action = step["uses"].partition("@")[0]
-                variables.update(self._action(action, given, workspace, job, event, values))
-        ran.summary = files["GITHUB_STEP_SUMMARY"].read_text()
-        return ran
 
-    def _action(
+class _Runner:
+    """The machine of one job: its folder, and what its steps export."""
+
+    def __init__(
         self,
-        action: str,
-        given: Mapping[str, str],
-        workspace: Path,
+        workflow: Workflow,
         job: Mapping[str, Any],
         event: str,
-        values: Mapping[str, Any],
-    ) -> dict[str, str]:
-        """Do what an action does; return the variables that it exports to the steps after it."""
-        artifacts = self.folder / "artifacts"
+        values: dict[str, Any],
+        code: Mapping[str, str],
+    ) -> None:
+        self._workflow, self._job, self._event, self._values = workflow, job, event, values
+        self._artifacts = workflow.folder / "artifacts"
+        self._output, self._summary = workflow.folder / "output", workflow.folder / "summary"
+        self._summary.write_text("")
+        checkout = any(step.get("uses", "").startswith("actions/checkout@") for step in job["steps"])
+        self._workspace = ROOT if checkout else workflow.folder / "workspace"
+        if not checkout:
+            shutil.rmtree(self._workspace, ignore_errors=True)
+            self._workspace.mkdir()
+        self._variables = {
+            **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
+            **({**workflow.environment, **code} if checkout else {}),
+            "PATH": f"{workflow.programs}:{os.environ['PATH']}",
+            # As GitHub exports it: no setting of ours has this name.
+            "GITHUB_REPOSITORY": values["github"]["repository"],
+            "GITHUB_REF_NAME": values["github"].get("ref_name", ""),
+            "GITHUB_OUTPUT": str(self._output),
+            "GITHUB_STEP_SUMMARY": str(self._summary),
+            **values_of(job.get("env", {}), values),
+        }
+        values["steps"] = {}
+
+    def run(self) -> Job:
+        """Run the steps that their conditions let run, in order."""
+        ran = Job()
+        for step in self._job["steps"]:
+            if not holds(step.get("if"), self._values, failing=ran.result != "success"):
+                continue
+            if "uses" in step:
+                self._act(step["uses"].partition("@")[0], values_of(step.get("with", {}), self._values))
+                continue
+            done = self._script(step)
+            ran.said += done.stdout + done.stderr
+            if done.returncode and ran.result == "success":
+                ran.result, ran.failed = "failure", step.get("name", step["run"])
+        ran.summary = self._summary.read_text()
+        return ran
+
+    def _script(self, step: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+        """Run a script, and keep its outputs for expressions."""
+        # Without `shell`, GitHub sets no pipefail.
+        assert "shell" not in step
+        self._output.write_text("")
+        done = subprocess.run(
+            ["bash", "-e", "-c", step["run"]],
+            cwd=self._workspace,
+            env={**self._variables, **values_of(step.get("env", {}), self._values)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        rows = [line.partition("=") for line in self._output.read_text().splitlines()]
+        self._values["steps"][step.get("id", "")] = {"outputs": {name: value for name, _, value in rows}}
+        return done
+
+    def _act(self, action: str, given: Mapping[str, str]) -> None:
+        """Do what an action does."""
+        permissions = self._job["permissions"]
         if action == "aws-actions/configure-aws-credentials":
-            assert job["permissions"]["id-token"] == "write"
-            subject = f"repo:{values['github']['repository']}:{_subject(job, event, values)}"
-            keys = roles.exchanged(self.aws, given["role-to-assume"], roles.token(sub=subject))
-            return {**keys.environment(), "AWS_REGION": given["aws-region"]}
-        if action == "actions/upload-artifact":
-            found = [workspace / line for line in given["path"].split()]
-            for each in (path for path in found if path.exists()):
-                target = artifacts / given["name"]
-                if each.is_dir():
-                    shutil.copytree(each, target)
-                else:
-                    target.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(each, target)
+            assert permissions["id-token"] == "write"
+            subject = f"repo:{self._values['github']['repository']}:{self._subject()}"
+            token = roles.token(sub=subject)
+            keys = roles.exchanged(self._workflow.aws, given["role-to-assume"], token)
+            self._variables |= {**keys.environment(), "AWS_REGION": given["aws-region"]}
+        elif action == "actions/upload-artifact":
+            self._upload(given["name"], [self._workspace / line for line in given["path"].split()])
         elif action == "actions/download-artifact":
-            target = workspace / given["path"]
-            shutil.rmtree(target, ignore_errors=True)
-            if "name" in given:
-                shutil.copytree(artifacts / given["name"], target)
-            else:
-                for each in artifacts.glob(given["pattern"]):
-                    shutil.copytree(each, target / each.name)
+            self._download(given)
         elif action == "actions/attest-build-provenance":
-            assert job["permissions"]["attestations"] == "write"
-            assert [each for each in workspace.glob(given["subject-path"]) if each.is_file()]
+            assert permissions["attestations"] == "write"
+            assert [each for each in self._workspace.glob(given["subject-path"]) if each.is_file()]
         else:
             assert action in ("actions/checkout", "actions/setup-python"), action
-        return {}
 
+    def _upload(self, name: str, paths: Sequence[Path]) -> None:
+        target = self._artifacts / name
+        for path in paths:
+            if path.is_dir():
+                shutil.copytree(path, target)
+            elif path.exists():
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
 
-def _subject(job: Mapping[str, Any], event: str, values: Mapping[str, Any]) -> str:
-    """The end of the token's subject (GitHub, "OpenID Connect reference")."""
-    if "environment" in job:
-        return f"environment:{_value(job['environment'], values)}"
-    return event if event == "pull_request" else f"ref:{values['github']['ref']}"
+    def _download(self, given: Mapping[str, str]) -> None:
+        """One by its name into the folder, or each that matches into a folder of its own."""
+        target = self._workspace / given["path"]
+        shutil.rmtree(target, ignore_errors=True)
+        if "name" in given:
+            shutil.copytree(self._artifacts / given["name"], target)
+        else:
+            for each in self._artifacts.glob(given["pattern"]):
+                shutil.copytree(each, target / each.name)
 
-
-def _values(texts: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, str]:
-    return {name: _value(text, values) for name, text in texts.items()}
-
-
-def _value(text: Any, values: Mapping[str, Any]) -> str:
-    """A text with the values of its expressions."""
-    return EXPRESSION.sub(lambda found: _text(_evaluated(found[1], values)), str(text))
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, list) else "" if value is None else str(value)
-
-
-def _holds(condition: str | None, values: Mapping[str, Any], *, failing: bool) -> bool:
-    """Whether a job or a step runs; without a function of the status, it does if nothing failed before."""
-    text = EXPRESSION.sub(r"\1", condition or "success()")
-    states = {"failure": failing, "cancelled": False, "success": not failing}
-    asks = any(f"{name}()" in text for name in states)
-    return (asks or not failing) and bool(_evaluated(text, {**values, **states}))
-
-
-def _evaluated(expression: str, values: Mapping[str, Any]) -> Any:
-    """The value of an expression in Python's words."""
-    assert not TOKENS.sub("", expression).strip(), expression
-    calls = {
-        "fromJSON": json.loads,
-        "format": lambda text, *parts: text.format(*parts),
-        "failure": lambda: values["failure"],
-        "cancelled": lambda: values["cancelled"],
-        "success": lambda: values["success"],
-    }
-
-    def word(token: str) -> str:
-        if token in OPERATORS:
-            return f" {OPERATORS[token]} "
-        return token if not token[0].isalpha() or token in calls else f"look({token!r})"
-
-    def look(path: str) -> Any:
-        value: Any = values
-        for part in path.split("."):
-            value = (value or {}).get(part)
-        return value
-
-    text = "".join(word(token) for token in TOKENS.findall(expression)).strip()
-    return eval(text, {"__builtins__": {}, "look": look, **calls})  # noqa: S307 - of our own workflows
+    def _subject(self) -> str:
+        """The end of the token's subject (GitHub, "OpenID Connect reference")."""
+        if "environment" in self._job:
+            return f"environment:{value_of(self._job['environment'], self._values)}"
+        return self._event if self._event == "pull_request" else f"ref:{self._values['github']['ref']}"
