@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from infra.deployment_roles import AUDIENCE, DEPLOY, PLAN, POLICIES, REFRESH, Place
-from ops.deploy import plan_bootstrap
+from infra.names import BOOTSTRAP
+from ops.deploy import plan_stack, synthesise
 from ops.errors import OperatorError
 from ops.local import roles
 from ops.local.clients import Aws
@@ -20,6 +21,7 @@ from ops.local.deployment import ENVIRONMENT
 from ops.progress import Steps
 from tests.e2e.pipeline import Pipeline
 
+QUIET = Steps(Console(quiet=True))
 ISSUER = "https://token.actions.githubusercontent.com"
 SUBJECTS = {
     PLAN: f"repo:{roles.REPOSITORY}:pull_request",
@@ -81,6 +83,11 @@ def test_a_role_of_the_account_does_not_have_it(pipeline: Pipeline, place: Place
         roles.session(pipeline.deployment.services.aws, place.role_arn(part))
 
 
+def test_a_second_bootstrap_changes_nothing(pipeline: Pipeline) -> None:
+    planned = plan_stack(pipeline.deployment.workspace, BOOTSTRAP, "bootstrap", QUIET)
+    assert planned.summary.changes == 0
+
+
 @contextmanager
 def audience(aws: Aws, name: str) -> Iterator[None]:
     """Let the account's provider have another audience: it cannot be changed here, so it is made again."""
@@ -109,7 +116,8 @@ def test_a_provider_that_the_account_has_is_used_if_it_has_the_audience(
         plans=tmp_path / "plans",
         environment={**workspace.environment, "GITHUB_OIDC_PROVIDER": "existing"},
     )
-    planned = plan_bootstrap(existing, Steps(Console(quiet=True)))
+    synthesise(existing, [ENVIRONMENT])
+    planned = plan_stack(existing, BOOTSTRAP, "bootstrap", QUIET)
     made = {change["type"] for change in planned.shown["resource_changes"]}
     assert {"aws_iam_role", "aws_s3_bucket"} < made
     assert "aws_iam_openid_connect_provider" not in made
@@ -117,4 +125,4 @@ def test_a_provider_that_the_account_has_is_used_if_it_has_the_audience(
         audience(pipeline.deployment.services.aws, "https://github.com/huntaze"),
         pytest.raises(OperatorError, match=f"lacks the audience {AUDIENCE}: add it there"),
     ):
-        plan_bootstrap(existing, Steps(Console(quiet=True)))
+        plan_stack(existing, BOOTSTRAP, "bootstrap", QUIET)
