@@ -154,7 +154,7 @@ def ledger_records(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
     s3 = pipeline.deployment.services.aws.client("s3")
     bucket = pipeline.deployment.outputs.ledger_bucket
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="audit/"):
-        for item in page["Contents"]:
+        for item in page.get("Contents", []):
             assert item["Key"].startswith(f"audit/dt={datetime.now(UTC):%Y-%m-}")
             body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
             yield from map(json.loads, gzip.decompress(body).splitlines())

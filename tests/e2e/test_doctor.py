@@ -320,12 +320,15 @@ def secret(name: str, key: str, value: str) -> Break:
 @contextmanager
 def no_destination(pipeline: Pipeline) -> Iterator[None]:
     client = pipeline.deployment.services.aws.client("lambda")
-    before = client.get_function_event_invoke_config(FunctionName=PAYMENTS)["DestinationConfig"]
-    client.update_function_event_invoke_config(FunctionName=PAYMENTS, DestinationConfig={"OnFailure": {}})
+    found = client.get_function_event_invoke_config(FunctionName=PAYMENTS)
+    limits = {name: found[name] for name in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds")}
+    client.put_function_event_invoke_config(FunctionName=PAYMENTS, **limits)
     try:
         yield
     finally:
-        client.update_function_event_invoke_config(FunctionName=PAYMENTS, DestinationConfig=before)
+        client.put_function_event_invoke_config(
+            FunctionName=PAYMENTS, **limits, DestinationConfig=found["DestinationConfig"]
+        )
 
 
 @contextmanager
