@@ -21,7 +21,7 @@ $(foreach goal,$(filter local chaos model,$(MAKECMDGOALS)), \
 		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local local-status local-down chaos bundles synth test-unit test-one test check format model measure lock docs diagram \
+.PHONY: help setup local local-status local-down chaos bundles synth test-unit test-one test check lint policy format model measure lock docs diagram \
 	bootstrap plan deploy destroy clean
 
 # A line `##@ …` starts a group of the list.
@@ -66,14 +66,20 @@ test-one: setup ## Run the tests of T: paths, a node id, or words of their names
 test: setup check ## Run every check and every test
 	@$(VENV)/python -m pytest -n 2 --no-loadscope-reorder
 
-check: setup ## Run the linters, the spell checker, the type checker, the import contracts, the workflow audit and the policy scan
+check: setup ## Run the linters, the spell checker, the type checker, the import contracts, the workflow audit and `make policy`
+	@$(MAKE) --no-print-directory -j 2 --output-sync lint policy
+
+lint:
 	@$(VENV)/ruff check --quiet . && $(VENV)/ruff format --quiet --check .
 	@$(VENV)/codespell
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
 	@$(VENV)/actionlint -shellcheck $(VENV)/shellcheck -pyflakes ""
 	@$(VENV)/zizmor --offline --quiet --persona pedantic .github/workflows
-	@$(VENV)/python -m ops.dev.policy_scan
+
+policy: setup ## Check the plan of every variant, its IAM policies, and the licences and vulnerabilities of the packages
+	@$(VENV)/python -m ops.dev.policy
+	@$(VENV)/python -m tests.policies.validate
 
 format: setup ## Format the code, and fix what ruff can fix
 	@$(VENV)/ruff check --quiet --fix . ; $(VENV)/ruff format --quiet .

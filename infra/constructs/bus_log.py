@@ -14,6 +14,7 @@ from infra.resources.base import Capability
 from infra.resources.key import Key
 from infra.resources.policy import Statement, document
 from infra.resources.queue import Queue, QueueProps
+from infra.resources.suppression import suppress_log_group
 
 _FAMILY: Final = "log"
 
@@ -46,6 +47,7 @@ class BusLog(Capability):
             retention_in_days=retention_days,
             kms_key_id=key.arn if key else None,
         )
+        suppress_log_group(group, retention_days=retention_days, keyed=bool(key))
         policy = self.add(
             CloudwatchLogResourcePolicy,
             "policy",

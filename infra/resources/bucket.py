@@ -41,6 +41,7 @@ from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.key import Key
 from infra.resources.policy import deny_plain_text, document
+from infra.resources.suppression import WITHOUT_KEY, suppress
 
 # An upload that takes longer than a week was abandoned.
 _ABORT_UPLOAD_DAYS: Final = 7
@@ -102,6 +103,21 @@ class PrivateBucket(Capability):
             force_destroy=emptied_on_destroy,
             lifecycle=TerraformResourceLifecycle(prevent_destroy=True) if prevent_destroy else None,
         )
+        suppress(
+            bucket,
+            "CKV_AWS_18",
+            "CloudTrail records who read it, once per account; a log bucket would need one itself",
+        )
+        suppress(
+            bucket,
+            "CKV_AWS_144",
+            "a second region is a decision about the whole pipeline, its partner event source included",
+        )
+        suppress(bucket, "CKV2_AWS_62", "nothing reacts to a new object")
+        if retention.noncurrent_days is None:
+            suppress(bucket, "CKV2_AWS_61", "keeps every version, so that each can be restored")
+        if key is None:
+            suppress(bucket, "CKV_AWS_145", WITHOUT_KEY)
         self.name = bucket.bucket
         self.arn = bucket.arn
         versioning = self.add(

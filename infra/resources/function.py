@@ -33,6 +33,7 @@ from infra.resources.metrics import Metric
 from infra.resources.policy import Statement
 from infra.resources.queue import Queue
 from infra.resources.role import ExecutionRole
+from infra.resources.suppression import WITHOUT_KEY, suppress, suppress_log_group
 from infra.settings import FunctionSettings
 
 # Lambda's own maximum of asynchronous retries, one and two minutes after the failure.
@@ -143,6 +144,7 @@ class PipelineFunction(Capability):
             retention_in_days=platform.log_retention_days,
             kms_key_id=key.arn if key else None,
         )
+        suppress_log_group(logs, retention_days=platform.log_retention_days, keyed=bool(key))
         self.log_group = logs.name
         role = ExecutionRole(
             self,
@@ -196,6 +198,25 @@ class PipelineFunction(Capability):
             # Lambda would create the log group itself, without retention, at the first invocation.
             depends_on=[logs, role.policy],
         )
+        suppress(
+            function,
+            "CKV_AWS_116",
+            "failures go to the queue of the on-failure destination, which also keeps the reason",
+        )
+        suppress(
+            function,
+            "CKV_AWS_272",
+            "bundles are built from hash-locked packages, and the plan shows their SHA-256; a signing "
+            "profile would have to exist in each account first",
+        )
+        if network is None:
+            suppress(
+                function,
+                "CKV_AWS_117",
+                "calls only a public API and AWS; audit_subnet_ids puts audit in a VPC",
+            )
+        if key is None:
+            suppress(function, "CKV_AWS_173", WITHOUT_KEY)
         self.arn = function.arn
         self.function_name = function.function_name
         retries = self.add(

@@ -17,7 +17,14 @@ Condition = Mapping[str, Mapping[str, str | Sequence[str]]]
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement; the policy of a role has no `principal`, and a trust policy no `resources`."""
+    """One statement; the policy of a role has no `principal`, and a trust policy no `resources`.
+
+    Parameters
+    ----------
+    accepted
+        What a check of `make policy` may find here, by parliament's name or checkov's id, with the reason.
+        AWS sees nothing of it.
+    """
 
     sid: str
     actions: Sequence[str]
@@ -25,6 +32,7 @@ class Statement:
     principal: str | Mapping[str, str | Sequence[str]] | None = None
     condition: Condition = field(default_factory=dict)
     effect: Literal["Allow", "Deny"] = "Allow"
+    accepted: Mapping[str, str] = field(default_factory=dict)
 
     def render(self) -> dict[str, Any]:
         rendered: dict[str, Any] = {
@@ -59,6 +67,9 @@ JOIN_NETWORK: Final = Statement(
         "ec2:UnassignPrivateIpAddresses",
     ],
     ["*"],
+    accepted={
+        "RESOURCE_STAR": "Lambda names the interfaces, after it has asked for the right to create them"
+    },
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,30 @@ class _NoBundle:
 def synthesised(environment: str, variables: Mapping[str, str]) -> dict[str, Any]:
     """Return the `cdk.tf.json` of an environment; other variables of the process change nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        bundle = _NoBundle(Path(folder) / "none.zip")
-        bundle.path.touch()
-        synthesise(
-            Path(folder),
-            state=settings.load_state(environ=variables),
-            environments=[settings.load(environment, environ=variables)],
-            bundles={environment: {"handlers": bundle, "audit": bundle}},
-        )
-        stack = Path(folder) / "stacks" / stack_name(environment) / "cdk.tf.json"
+        stack = write(Path(folder), [environment], variables) / stack_name(environment) / "cdk.tf.json"
         document: dict[str, Any] = json.loads(stack.read_bytes())
     return document
+
+
+def write(
+    folder: Path, environments: Collection[str], variables: Mapping[str, str], *, deployed: bool = False
+) -> Path:
+    """Write the stacks of environments and that of the state bucket; return the folder that holds them.
+
+    Parameters
+    ----------
+    deployed
+        Whether the latter creates the roles that GitHub deploys the environments with.
+    """
+    bundle = _NoBundle(folder / "none.zip")
+    folder.mkdir(parents=True, exist_ok=True)
+    bundle.path.touch()
+    loaded = [settings.load(each, environ=variables) for each in environments]
+    synthesise(
+        folder,
+        state=settings.load_state(environ=variables),
+        environments=loaded,
+        deployed=loaded if deployed else (),
+        bundles={each: {"handlers": bundle, "audit": bundle} for each in environments},
+    )
+    return folder / "stacks"

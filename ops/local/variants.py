@@ -29,12 +29,12 @@ VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
     "scheduled": _SCHEDULED,
     ALL: {**_KEY, **_BUS_LOGS, **_SCHEDULED, **_TRACING, **_THIN},
 }
-_IN_NETWORK: Final = ("vpc", ALL)
+IN_NETWORK: Final = ("vpc", ALL)
 
 
 def settings(variant: str, aws: Aws) -> dict[str, str]:
     """Return the environment variables of a variant, after creating the network that it needs."""
-    return {**VARIANTS[variant], **(_network(aws) if variant in _IN_NETWORK else {})}
+    return {**VARIANTS[variant], **(_network(aws) if variant in IN_NETWORK else {})}
 
 
 def _network(aws: Aws) -> dict[str, str]:
