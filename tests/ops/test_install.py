@@ -52,7 +52,15 @@ def test_package_without_a_hash_is_refused() -> None:
 def test_every_package_of_the_lock_has_a_hash_pipenv_and_checkov_included() -> None:
     lock = json.loads((install.ROOT / "Pipfile.lock").read_text())
     categories = set(lock) - {"_meta"}
-    assert categories == {*install.CATEGORIES, install.CLIENT_CATEGORY, "tools", "policy", "release"}
+    assert categories == {
+        *install.CATEGORIES,
+        install.CLIENT_CATEGORY,
+        "tools",
+        "policy",
+        "iam",
+        "audit",
+        "release",
+    }
     for category in categories:
         text = install.locked(lock, (category,))
         assert len(text.splitlines()) == len(lock[category])

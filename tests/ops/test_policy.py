@@ -147,7 +147,7 @@ def test_package_that_nobody_knows_was_not_looked_up(tmp_path: Path, lock: Path)
     assert (found.faults, found.unknown) == ([], ["old"])
 
 
-def test_silent_index_is_told_and_no_fault(tmp_path: Path, lock: Path) -> None:
+def test_silent_index_is_reported_and_fails_nothing(tmp_path: Path, lock: Path) -> None:
     with pytest.raises(audit.NotAskedError, match="printed nothing"):
         audit.audit(answering(tmp_path, ""), lock)
 
