@@ -1,7 +1,8 @@
 """Single AWS resources, as the constructs make them, each with its grants and metrics.
 
 base: what all of them share; account, state_backend, outputs: of a stack; key, policy, role: rights;
-suppression: what a check may fail; queue, bucket: storage; code, function: Lambda; cloud_control: schemas for what the provider lacks; metrics
+suppression: what a check may fail; queue, bucket: storage; code, function: Lambda; cloud_control: schemas
+for what the provider lacks; metrics
 """
 
 from infra import fast_provider
