@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,13 +10,19 @@ import pytest
 from functions.reconciliation.accounts import in_turn
 from functions.shared import names
 from functions.stripe_api.client import StripeApi
+from ops.local.clients import Aws
 from ops.reference.stripe import ReferenceStripe
+from tests.functions.conftest import Start
 from tests.functions.function import Function, FunctionError
-from tests.functions.test_reconcile import HOUR, KEY, LONG, SHORT, World, event, world
-
-__all__ = ["world"]  # The fixture.
+from tests.functions.reconciling import HOUR, KEY, LONG, SHORT, World, event, new_world
 
 ONE, TWO = "acct_1One", "acct_2Two"
+
+
+@pytest.fixture
+def world(aws: Aws, start: Start) -> Iterator[World]:
+    with ReferenceStripe(KEY) as stripe:
+        yield new_world(aws, stripe, start)
 
 
 def missing(function: Function) -> dict[str | None, list[str]]:

@@ -27,8 +27,8 @@ Object = dict[str, Any]
 
 
 def new_id(prefix: str) -> str:
-    """Return a new id with Stripe's prefix, such as `cus_…`."""
-    return f"{prefix}_1R{secrets.token_hex(11)}"
+    """Return a new id with Stripe's prefix, `cus_` for example."""
+    return f"{prefix}1R{secrets.token_hex(11)}"
 
 
 def event(event_type: str, stripe_object: Object, account: str | None, previous: Object | None) -> Object:
@@ -37,7 +37,7 @@ def event(event_type: str, stripe_object: Object, account: str | None, previous:
     if previous is not None:
         data["previous_attributes"] = previous
     return {
-        "id": new_id("evt"),
+        "id": new_id("evt_"),
         "object": "event",
         **({} if account is None else {"account": account}),
         "api_version": _sample("customer.created")["api_version"],
@@ -45,7 +45,7 @@ def event(event_type: str, stripe_object: Object, account: str | None, previous:
         "data": data,
         "livemode": False,
         "pending_webhooks": 1,
-        "request": {"id": new_id("req"), "idempotency_key": None},
+        "request": {"id": new_id("req_"), "idempotency_key": None},
         "type": event_type,
     }
 
@@ -57,7 +57,7 @@ def thin(snapshot: Object) -> Object:
     collection = {"checkout.session": "checkout/sessions"}.get(kind, f"{kind}s")
     created = datetime.fromtimestamp(snapshot["created"], UTC).isoformat(timespec="milliseconds")
     return {
-        "id": new_id("evt_test"),
+        "id": new_id("evt_test_"),
         "object": "v2.core.event",
         "type": f"{THIN_PREFIX}{snapshot['type']}",
         "context": snapshot.get("account"),
@@ -76,23 +76,23 @@ def thin(snapshot: Object) -> Object:
 def customer(given: Mapping[str, Any]) -> Object:
     """Return a new customer."""
     default = (given.get("invoice_settings") or {}).get("default_payment_method")
-    made = _object("customer.created", "cus", given, "email", "name")
+    made = _object("customer.created", "cus_", given, "email", "name")
     settings = made["invoice_settings"] | {"default_payment_method": default}
     return made | {"individual_name": None, "preferred_locales": [], "invoice_settings": settings}
 
 
 def product(given: Mapping[str, Any]) -> Object:
     """Return a new product."""
-    return _object("product.created", "prod", given, "name") | {"active": True, "description": None}
+    return _object("product.created", "prod_", given, "name") | {"active": True, "description": None}
 
 
 def subscription(given: Mapping[str, Any], price_data: Mapping[str, Any]) -> Object:
     """Return a new active subscription of a customer to one price, for its first month."""
     now = int(time.time())
-    made = _object("customer.subscription.created", "sub", given, "customer")
+    made = _object("customer.subscription.created", "sub_", given, "customer")
     recurring = {**made["items"]["data"][0]["price"]["recurring"], "interval": "month"}
     of_price = {
-        "id": new_id("price"),
+        "id": new_id("price_"),
         "created": now,
         "currency": price_data["currency"],
         "product": price_data["product"],
@@ -100,7 +100,7 @@ def subscription(given: Mapping[str, Any], price_data: Mapping[str, Any]) -> Obj
     }
     amount = {"unit_amount": int(price_data["unit_amount"]), "unit_amount_decimal": price_data["unit_amount"]}
     item = made["items"]["data"][0]
-    item |= {"id": new_id("si"), "created": now, "subscription": made["id"]}
+    item |= {"id": new_id("si_"), "created": now, "subscription": made["id"]}
     item |= {"current_period_start": now, "current_period_end": now + MONTH_SECONDS}
     item["price"] |= {**of_price, **amount, "recurring": recurring}
     item["plan"] |= {**of_price, "amount": amount["unit_amount"], "amount_decimal": price_data["unit_amount"]}
@@ -119,7 +119,7 @@ def subscription(given: Mapping[str, Any], price_data: Mapping[str, Any]) -> Obj
 def invoice(of: Object, amount: int, currency: str) -> Object:
     """Return the paid first invoice of a subscription."""
     now = int(time.time())
-    made = _object("invoice.paid", "in", {"customer": of["customer"]}, "customer")
+    made = _object("invoice.paid", "in_", {"customer": of["customer"]}, "customer")
     amounts = {"amount_due": amount, "amount_paid": amount, "amount_remaining": 0, "total": amount}
     address = {name: None for name in made if name.startswith("customer_") and name != "customer_tax_ids"}
     parent = {"type": "subscription_details", "quote_details": None}
@@ -140,7 +140,7 @@ def invoice(of: Object, amount: int, currency: str) -> Object:
 
 def payment_intent(given: Mapping[str, Any]) -> Object:
     """Return a new payment intent that waits for a payment method."""
-    made = _object("payment_intent.payment_failed", "pi", given, "customer", "currency")
+    made = _object("payment_intent.payment_failed", "pi_", given, "customer", "currency")
     return made | {
         "amount": int(given["amount"]),
         "amount_received": 0,
@@ -157,7 +157,7 @@ def payment_intent(given: Mapping[str, Any]) -> Object:
 def charge(of: Object, *, paid: bool) -> Object:
     """Return the charge of an attempt to pay a payment intent."""
     name = "charge.succeeded" if paid else "charge.failed"
-    made = _object(name, "ch", {"customer": of["customer"], "metadata": of["metadata"]}, "customer")
+    made = _object(name, "ch_", {"customer": of["customer"], "metadata": of["metadata"]}, "customer")
     outcome = {
         "network_status": "approved_by_network" if paid else "declined_by_network",
         "reason": None if paid else DECLINED["decline_code"],
