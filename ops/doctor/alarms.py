@@ -31,7 +31,7 @@ def subscriptions(context: Context) -> Finding:
     found = [each for page in pages.paginate(TopicArn=topic) for each in page["Subscriptions"]]
     has = {each["Endpoint"] for each in found}
     missing = [address for address in environment.settings.alert_addresses if address not in has]
-    deploy = f"make deploy ENV={environment.name}"
+    deploy = context.deploy
     problems += [failed(f"{address} of alert_emails is not subscribed", deploy) for address in missing]
     if not found and not environment.settings.alert_emails:
         problems.append(
@@ -44,7 +44,7 @@ def subscriptions(context: Context) -> Finding:
 def alarms(context: Context) -> Finding:
     """Look which alarms are on, and whether they notify anybody."""
     found = list(_alarms(context))
-    step = f"make deploy ENV={context.environment.name}"
+    step = context.deploy
     if not found:
         return failed("no alarm exists", step)
     problems = []

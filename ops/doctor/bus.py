@@ -26,22 +26,22 @@ def source(context: Context) -> Finding:
     if environment.bus == UNNAMED_BUS:
         return failed(
             "stripe_event_source_name is not set",
-            "huntaze-stripe destination create --env {environment.name}",
+            context.command("destination create"),
         )
     found = _found(context, "describe_event_source", Name=environment.bus)
     if found is None:
         return failed(
             f"AWS has no event source {environment.bus}",
-            f"huntaze-stripe destination status --env {environment.name}",
+            context.command("destination status"),
         )
     if found["State"] == sources.ACTIVE:
         return passed("active")
     if found["State"] != sources.PENDING:
         return failed(
             f"{str(found['State']).lower()}: Stripe deleted it",
-            f"huntaze-stripe destination create --env {environment.name}",
+            context.command("destination create"),
         )
-    deploy = f"make deploy ENV={environment.name}"
+    deploy = context.deploy
     if "ExpirationTime" not in found:
         return warned("pending: no bus is associated with it", deploy)
     days = sources.days_left(found["ExpirationTime"], context.now)
@@ -57,7 +57,7 @@ def bus(context: Context) -> Finding:
     """Look whether the bus exists, encrypts as the settings say, and has its dead-letter queue."""
     environment = context.environment
     found = _found(context, "describe_event_bus", Name=environment.bus)
-    deploy = f"make deploy ENV={environment.name}"
+    deploy = context.deploy
     if found is None:
         return failed("it does not exist: each event is lost", deploy)
     with_key = environment.settings.create_kms_key
@@ -73,7 +73,7 @@ def archive(context: Context) -> Finding:
     """Look whether the archive keeps every event for the days of the settings."""
     environment = context.environment
     name = archive_name(environment.name, environment.bus)
-    deploy = f"make deploy ENV={environment.name}"
+    deploy = context.deploy
     found = _found(context, "describe_archive", ArchiveName=name)
     if found is None:
         return failed(f"{name} does not exist: no event can be replayed", deploy)
@@ -103,7 +103,7 @@ def targets(context: Context) -> Finding:
 
 def _rules(context: Context) -> Iterator[Finding]:
     environment = context.environment
-    deploy = f"make deploy ENV={environment.name}"
+    deploy = context.deploy
     for rule in context.rules():
         found = _found(context, "describe_rule", Name=rule.name, EventBusName=environment.bus)
         if found is None:
@@ -119,13 +119,10 @@ def _disabled(context: Context, rule: ExpectedRule) -> Finding:
     """Return that `pause` disabled the rule, or somebody else."""
     tags = context.client("events").list_tags_for_resource(ResourceARN=rule.arn)["Tags"]
     since = next((tag["Value"] for tag in tags if tag["Key"] == TAG), None)
-    environment = context.environment.name
     part = next((handler for handler in HANDLERS if rule.name == context.environment.resource(handler)), "")
     if since is not None:
-        return warned(
-            f"{rule.name} is paused since {since}", f"huntaze-stripe resume {part} --env {environment}"
-        )
-    step = f"huntaze-stripe resume {part} --env {environment}" if part else f"make deploy ENV={environment}"
+        return warned(f"{rule.name} is paused since {since}", context.command(f"resume {part}"))
+    step = context.command(f"resume {part}") if part else context.deploy
     return failed(f"{rule.name} is disabled, and nobody noted since when", step)
 
 
@@ -153,7 +150,7 @@ def _types(text: str | None) -> set[str]:
 
 
 def _targets(context: Context) -> Iterator[Finding]:
-    deploy = f"make deploy ENV={context.environment.name}"
+    deploy = context.deploy
     client = context.client("events")
     for rule in context.rules():
         try:

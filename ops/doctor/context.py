@@ -76,6 +76,15 @@ class Context:
             partition=caller.split(":")[1],
         )
 
+    @property
+    def deploy(self) -> str:
+        """The command that brings AWS back to what the settings say."""
+        return f"make deploy ENV={self.environment.name}"
+
+    def command(self, words: str) -> str:
+        """Return our own command of these words for the environment."""
+        return f"huntaze-stripe {words} --env {self.environment.name}"
+
     def rules(self) -> tuple[ExpectedRule, ...]:
         """Return the rules that the environment should have."""
         from ops.doctor.expected import rules

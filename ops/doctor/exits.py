@@ -22,7 +22,7 @@ def exits(context: Context) -> Finding:
 
 
 def _missing(context: Context) -> Iterator[Finding]:
-    deploy = f"make deploy ENV={context.environment.name}"
+    deploy = context.deploy
     wanted = {
         **{handler: f"{handler}-dlq" for handler in names.HANDLERS},
         "audit": f"audit-{names.OTHER_MESSAGE_GROUP}-dlq",

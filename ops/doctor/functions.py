@@ -27,9 +27,7 @@ def secrets(context: Context) -> Finding:
             continue
         empty.append(key)
         if keys.needed(key, settings):
-            problems.append(
-                failed(f"{key} is empty", f"huntaze-stripe secrets push {context.environment.name}")
-            )
+            problems.append(failed(f"{key} is empty", context.command(f"secrets push {key}")))
     noted = f"; {', '.join(empty)} empty, and not needed" if empty else ""
     return worst(problems, f"{plural(len(names.SECRET_KEYS), 'secret')}{noted}")
 
@@ -43,7 +41,7 @@ def functions(context: Context) -> Finding:
 def code(context: Context) -> Finding:
     """Compare what the functions run with the last deploy, and the last deploy with this checkout."""
     state, settings = context.state(), context.environment.settings
-    client, deploy = context.client("lambda"), f"make deploy ENV={context.environment.name}"
+    client, deploy = context.client("lambda"), context.deploy
     problems = []
     for name, sha in sorted(state.code.items()):
         if client.get_function_configuration(FunctionName=name)["CodeSha256"] != sha:
@@ -89,18 +87,16 @@ def paused(context: Context) -> Finding:
             continue
         state = switch.state(environment)
         if not state.deployed:
-            problems.append(failed(f"{part} is not deployed", f"make deploy ENV={environment.name}"))
+            problems.append(failed(f"{part} is not deployed", context.deploy))
         elif state.paused:
-            problems.append(
-                warned(f"{part} is {state}", f"huntaze-stripe resume {part} --env {environment.name}")
-            )
+            problems.append(warned(f"{part} is {state}", context.command(f"resume {part}")))
         else:
             running.append(part)
     return worst(problems, f"{', '.join(running)} running")
 
 
 def _states(context: Context, wanted: tuple[str, ...]) -> Iterator[Finding]:
-    client, deploy = context.client("lambda"), f"make deploy ENV={context.environment.name}"
+    client, deploy = context.client("lambda"), context.deploy
     runtime = context.environment.settings.lambda_runtime
     for part in wanted:
         name = context.environment.resource(part)

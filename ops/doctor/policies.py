@@ -67,7 +67,7 @@ def topic_policy(context: Context) -> Finding:
     arn = place.arn("sns", place.name("alerts"))
     answer = _attributes(context, "sns", "get_topic_attributes", TopicArn=arn)
     if answer is None:
-        return failed(f"{place.name('alerts')} does not exist: no alarm reaches anybody", _deploy(context))
+        return failed(f"{place.name('alerts')} does not exist: no alarm reaches anybody", context.deploy)
     alarm = place.arn("cloudwatch", f"alarm:{PROJECT}-x-{place.environment}")
     allowed = {deliveries.SOURCE: alarm, ACCOUNT: place.account_id}
     other = {deliveries.SOURCE: place.arn("cloudwatch", f"alarm:{OTHERS_RULE}"), ACCOUNT: place.account_id}
@@ -153,8 +153,4 @@ def _found(context: Context, service: str, operation: str, **names: str) -> Mapp
 
 
 def _problem(context: Context, text: str) -> Finding:
-    return failed(text, _deploy(context))
-
-
-def _deploy(context: Context) -> str:
-    return f"make deploy ENV={context.environment.name}"
+    return failed(text, context.deploy)

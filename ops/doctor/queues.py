@@ -31,10 +31,10 @@ def parked(context: Context) -> Finding:
     wanted = dead_letters(context.environment.settings)
     counts = {name: count for name in wanted if (count := _count(context, name)) is not None}
     absent = [name for name in wanted if name not in counts]
-    deploy = f"make deploy ENV={context.environment.name}"
+    deploy = context.deploy
     problems = [failed(f"{name} does not exist", deploy) for name in absent]
     ages = _ages(context, [name for name, count in counts.items() if count])
-    step = f"huntaze-stripe dlq list --env {context.environment.name}"
+    step = context.command("dlq list")
     for name, count in counts.items():
         if count:
             age = ages.get(name)
@@ -50,7 +50,7 @@ def backlog(context: Context) -> Finding:
     limit = context.environment.settings.audit_backlog_messages
     count = _count(context, EVENTS_QUEUE)
     if count is None:
-        return failed(f"{EVENTS_QUEUE} does not exist", f"make deploy ENV={context.environment.name}")
+        return failed(f"{EVENTS_QUEUE} does not exist", context.deploy)
     if count >= limit:
         return failed(f"{count} events wait, audit_backlog_messages = {limit}", "docs/runbooks/backlog.md")
     return passed(f"{plural(count, 'event')} waiting")

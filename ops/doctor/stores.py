@@ -21,11 +21,11 @@ def bucket(context: Context) -> Finding:
     except ClientError as error:
         if error.response["Error"]["Code"] not in MISSING_CODES:
             raise
-        return failed(f"{name} does not exist", f"make deploy ENV={context.environment.name}")
+        return failed(f"{name} does not exist", context.deploy)
     if status != "Enabled":
         return failed(
             f"versioning is {status.lower()}: what is overwritten is lost",
-            f"make deploy ENV={context.environment.name}",
+            context.deploy,
         )
     return passed(f"{name}, versioned")
 
@@ -44,7 +44,7 @@ def database(context: Context) -> Finding:
 def table(context: Context) -> Finding:
     """Look whether the idempotency table exists and forgets what is too old."""
     name, client = context.environment.resource("idempotency"), context.client("dynamodb")
-    deploy = f"make deploy ENV={context.environment.name}"
+    deploy = context.deploy
     try:
         status = client.describe_table(TableName=name)["Table"]["TableStatus"]
     except ClientError as error:

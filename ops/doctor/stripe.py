@@ -18,7 +18,7 @@ def key(context: Context) -> Finding:
 def of_key(context: Context, name: str, value: str) -> Finding:
     """Return what a harmless call with one of `names.SECRET_KEYS` found."""
     found = keys.check(name, value, context.environment.settings)
-    step = f"huntaze-stripe secrets push {context.environment.name}"
+    step = context.command(f"secrets push {name}")
     if found.state is keys.State.REFUSED:
         return failed(found.detail, step)
     if found.state is keys.State.UNREACHABLE:
@@ -29,20 +29,23 @@ def of_key(context: Context, name: str, value: str) -> Finding:
 def destination(context: Context) -> Finding:
     """Look whether Stripe sends events to the environment's event source, in the form that it expects."""
     session, settings = context.destination(), context.environment.settings
-    found, command = session.found, f"huntaze-stripe destination {{}} --env {context.environment.name}"
+    found = session.found
     if found is None:
-        return failed("Stripe has none for this environment", command.format("create"))
+        return failed("Stripe has none for this environment", context.command("destination create"))
     problems = []
     if not found.enabled:
         step = "delete" if found.source_status == "deleted" else "enable"
         problems.append(
-            failed(f"{found.id} is disabled: {found.why or 'no reason given'}", command.format(step))
+            failed(
+                f"{found.id} is disabled: {found.why or 'no reason given'}",
+                context.command(f"destination {step}"),
+            )
         )
     if found.source_name and found.source_name != context.environment.bus:
         problems.append(
             failed(
                 f"it feeds {found.source_name}, but stripe_event_source_name = {context.environment.bus}",
-                command.format("create"),
+                context.command("destination create"),
             )
         )
     # With thin_events the functions process snapshot events, too.
@@ -57,7 +60,7 @@ def event_types(context: Context) -> Finding:
     """Look whether the destination subscribes to the types that are wanted, and to no others."""
     session = context.destination()
     found, differs = session.its_own, session.difference
-    step = f"huntaze-stripe destination update --env {context.environment.name}"
+    step = context.command("destination update")
     problems = []
     if differs.missing_routed:
         missing = differs.missing_routed

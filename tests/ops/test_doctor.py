@@ -1,0 +1,43 @@
+"""The next steps that doctor names can be run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ops.doctor
+from functions.shared.names import PAYMENTS, SECRET_KEYS
+from tests.infra.documented import check_ours
+
+# What stands for the names in a command.
+EXAMPLES = {"key": SECRET_KEYS[0], "name": SECRET_KEYS[0], "part": PAYMENTS, "step": "enable"}
+
+
+def commands() -> Iterator[str]:
+    """The words of each command of ours, with an example in the place of each name."""
+    for path in sorted(Path(ops.doctor.__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "context.command":
+                (words,) = node.args
+                parts = words.values if isinstance(words, ast.JoinedStr) else [words]
+                yield "".join(
+                    str(part.value)
+                    if isinstance(part, ast.Constant)
+                    else EXAMPLES[ast.unparse(part).strip("f'{}")]
+                    for part in parts
+                )
+
+
+@pytest.mark.parametrize("words", dict.fromkeys(commands()))
+def test_a_next_step_of_ours_is_a_command(words: str) -> None:
+    check_ours([*words.split(), "--env", "dev"])
+
+
+def test_no_next_step_writes_a_command_otherwise() -> None:
+    assert len(set(commands())) > 5
+    for path in Path(ops.doctor.__file__).parent.glob("*.py"):
+        if path.name != "context.py":
+            assert '"huntaze-stripe ' not in path.read_text(encoding="utf-8"), path.name
