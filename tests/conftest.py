@@ -37,6 +37,9 @@ KINDS = {
 }
 
 
+DEPLOYMENT_SECONDS = 900
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare the process for what the tests start."""
     _handle_ctrl_c()
@@ -55,6 +58,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # A test may run tests in a folder of its own.
         if not marked and item.path.is_relative_to(TESTS):
             item.add_marker(KINDS[item.path.relative_to(TESTS).parts[0]])
+        if item.get_closest_marker("e2e"):
+            # The first test deploys, which takes minutes where other work uses the processors.
+            item.add_marker(pytest.mark.timeout(DEPLOYMENT_SECONDS))
 
 
 @pytest.fixture(autouse=True)
