@@ -62,7 +62,7 @@ class StateSettings(Frozen):
         (),
         description="Environments for which `bootstrap` creates those roles, in its account; empty: each "
         "that has a file",
-        examples=["prod"],
+        examples=["live"],
     )
     github_oidc_provider: Literal["create", "existing"] = Field(
         "create",

@@ -7,17 +7,17 @@ from functools import cache
 from typing import Final
 
 from infra import settings as infra_settings
+from ops import DEFAULT_ENVIRONMENT
 from ops.cost import assumptions, limits, measured, prices, services, stack
 from ops.cost.services import Cost, Usage
 from ops.dev.synthesised import synthesised
 from ops.environment import UNNAMED_BUS
 
 MILLION: Final = 1_000_000
-# As long as the shipped files are: what else an operator sets in a checkout is not in the page.
-ENVIRONMENTS: Final = ("dev", "staging", "prod")
+# What an operator sets in a checkout, and costs nothing.
 NEEDED: Final = {"STRIPE_EVENT_SOURCE_NAME": UNNAMED_BUS, "ALERT_EMAILS": "none"}
 BARE: Final = {"AUTO_REDRIVE": "false", "RECONCILE": "off", "HEARTBEAT_MINUTES": "0"}
-# What a setting adds to dev without all of them.
+# What a setting adds to the default environment without all of them.
 ADDED: Final[Mapping[str, Mapping[str, str]]] = {
     "`auto_redrive`": {"AUTO_REDRIVE": "true"},
     "`reconcile`": {"RECONCILE": "report"},
@@ -44,7 +44,7 @@ PRICED: Final = {
 
 def parts() -> dict[str, str]:
     """Return the generated parts of the page by name."""
-    usage = _usage("prod", {}, MILLION)
+    usage = _usage(_live(), {}, MILLION)
     tables = {
         "before": _fixed(),
         "settings": _added(),
@@ -54,6 +54,14 @@ def parts() -> dict[str, str]:
         "assumptions": _assumptions(usage),
     }
     return {name: "\n".join(lines) for name, lines in tables.items()}
+
+
+def _live() -> str:
+    """Return the first environment whose events are live, else the default one."""
+    live = [
+        name for name in infra_settings.environments() if infra_settings.load(name, environ=NEEDED).livemode
+    ]
+    return next(iter(live), DEFAULT_ENVIRONMENT)
 
 
 def _million(usage: Usage) -> Iterator[str]:
@@ -78,7 +86,8 @@ def _assumptions(usage: Usage) -> Iterator[str]:
 
 
 def _fixed() -> Iterator[str]:
-    stacks = [_stack(name) for name in ENVIRONMENTS]
+    environments = infra_settings.environments()
+    stacks = [_stack(name) for name in environments]
     rows: list[tuple[str, ...]] = []
     together = [0.0] * len(stacks)
     for label, (service, price, attribute) in PRICED.items():
@@ -87,7 +96,7 @@ def _fixed() -> Iterator[str]:
         together = [total + each * number for total, number in zip(together, numbers, strict=True)]
         rows.append((label, f"{each:.2f}", *map(str, numbers)))
     rows.append(("**together**", "", *(f"**{total:.2f}**" for total in together)))
-    yield from _table(("", "Price", *ENVIRONMENTS), rows)
+    yield from _table(("", "Price", *environments), rows)
 
 
 def _added() -> Iterator[str]:
@@ -100,7 +109,7 @@ def _added() -> Iterator[str]:
 
 
 def _total(variables: Mapping[str, str], events: int) -> float:
-    return _sum(services.costs(_usage("dev", variables, events)))
+    return _sum(services.costs(_usage(DEFAULT_ENVIRONMENT, variables, events)))
 
 
 def _sum(costs: Sequence[Cost]) -> float:
