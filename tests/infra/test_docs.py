@@ -160,11 +160,12 @@ def test_every_command_of_ours_in_a_document_exists(document: Path) -> None:
 
 
 def costs(row: str) -> dict[str, float]:
-    """The numbers of a row of the first table of costs, its price first."""
-    table = COSTS.read_text(encoding="utf-8").partition("<!-- before: end -->")[0]
-    (line,) = [line for line in table.splitlines() if line.startswith(f"| {row}")]
-    price, *numbers = (float(cell.strip(" *") or 0) for cell in line.split("|")[2:-1])
-    return {"price": price, **dict(zip(("dev", "staging", "prod"), numbers, strict=True))}
+    """The numbers of a row of the first table of costs: its price, and one for each environment."""
+    table = COSTS.read_text(encoding="utf-8").partition("<!-- before: end -->")[0].splitlines()
+    (heading,) = [line for line in table if line.startswith("| | Price")]
+    (line,) = [line for line in table if line.startswith(f"| {row}")]
+    names, cells = ([cell.strip(" *").lower() for cell in each.split("|")[2:-1]] for each in (heading, line))
+    return {name: float(cell or 0) for name, cell in zip(names, cells, strict=True)}
 
 
 def test_costs_are_reckoned_from_the_alarms_that_there_are(stack: Stack) -> None:
