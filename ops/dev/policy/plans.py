@@ -29,7 +29,7 @@ from ops.terraform.command import LOCK_FILE
 SOURCE: Final = "aws.partner/stripe.com/ed_policy_scan"
 # Settings that each operator must add to the shipped files.
 OWN: Final = {"STRIPE_EVENT_SOURCE_NAME": SOURCE, "ALERT_EMAILS": "oncall@huntaze.com"}
-GITHUB: Final = {"GITHUB_REPOSITORY": "huntaze/huntaze-stripe-eventbridge"}
+GITHUB: Final = {"DEPLOYING_REPOSITORY": "huntaze/huntaze-stripe-eventbridge"}
 # A plan does not look for them either.
 NETWORK: Final = {"AUDIT_SUBNET_IDS": "subnet-0a", "AUDIT_SECURITY_GROUP_IDS": "sg-0a"}
 # Terraform asks for values; no plan holds them.
