@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ops.plan_report.changes import kind_of
@@ -15,13 +15,27 @@ MARKER: Final = "<!-- huntaze-drift -->"
 def drifted(plan: dict[str, Any]) -> list[str]:
     """Return the addresses of resources that AWS has otherwise than the last apply left them.
 
-    What the plan does not change is left out: Terraform lists computed values there, too, and values that the
-    stack leaves to others.
+    Attributes that the plan does not change are left out: Terraform lists computed values, too, and values
+    that the stack leaves to others.
     """
-    changes = plan.get("resource_changes", ())
-    changing = {each["address"] for each in changes if kind_of(each) and "deposed" not in each}
-    found = {item["address"] for item in plan.get("resource_drift", ())}
-    return sorted(found & changing)
+    changing = {
+        each["address"]: _attributes(each["change"])
+        for each in plan.get("resource_changes", ())
+        if kind_of(each) and "deposed" not in each
+    }
+    return sorted(
+        {
+            each["address"]
+            for each in plan.get("resource_drift", ())
+            if _attributes(each["change"]) & changing.get(each["address"], frozenset())
+        }
+    )
+
+
+def _attributes(change: Mapping[str, Any]) -> frozenset[str]:
+    """Return the attributes whose value a change changes; all where one side has no resource."""
+    before, after = change.get("before") or {}, change.get("after") or {}
+    return frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
 def section(plan: dict[str, Any], shown: int) -> Sequence[str]:

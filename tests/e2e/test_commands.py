@@ -76,6 +76,7 @@ def test_dry_run_for_a_program_is_json_alone_and_applies_nothing(pipeline: Pipel
         "other": 0,
         "markdown": "build/plans/dev.md",
         "verdict": "review",
+        "drift": [],
         "applied": False,
         "dry_run": True,
     }
@@ -100,7 +101,8 @@ def test_reconcile_reads_the_reference_stripe_api_of_a_kept_run(pipeline: Pipeli
 
 
 def test_a_run_measures_what_its_events_take(pipeline: Pipeline) -> None:
-    pipeline.drive(fresh(sample("current", "invoice.paid"), "evt_e2eMeasured"))
+    for event_type in ("invoice.paid", "payment_intent.succeeded"):
+        pipeline.drive(fresh(sample("current", event_type), f"evt_e2eMeasured{event_type.partition('.')[0]}"))
     services = pipeline.deployment.services
     found = usage.measure(
         services.aws, pipeline.deployment.outputs, [sample("current", "invoice.paid")], "e2e"

@@ -54,6 +54,23 @@ def test_drift_is_what_the_plan_would_change_back(
     assert [f"- `{address}`" in report for address in found] == [True] * len(found)
 
 
+def test_an_attribute_that_the_plan_leaves_is_no_drift_of_another() -> None:
+    document = plan([QUEUE], [QUEUE])
+    document["resource_drift"][0]["change"] |= {"before": {"url": ""}, "after": {"url": "https://a"}}
+    assert plan_report.drifted(document) == []
+
+
+def test_what_others_deleted_and_the_plan_creates_is_drift() -> None:
+    document = plan([QUEUE], [QUEUE])
+    document["resource_drift"][0]["change"] = {"actions": ["delete"], "before": {"delay": 1}, "after": None}
+    document["resource_changes"][0]["change"] = {
+        "actions": ["create"],
+        "before": None,
+        "after": {"delay": 1},
+    }
+    assert plan_report.drifted(document) == [QUEUE]
+
+
 def test_a_report_of_much_drift_is_no_longer_than_a_comment() -> None:
     many = [f"aws_sqs_queue.{'q' * 200}{number}" for number in range(900)]
     report = plan_report.render(plan(many, many), "dev")
