@@ -54,7 +54,7 @@ def test_drift_is_what_the_plan_would_change_back(
     assert [f"- `{address}`" in report for address in found] == [True] * len(found)
 
 
-def test_an_attribute_that_the_plan_leaves_is_no_drift_of_another() -> None:
+def test_an_attribute_that_the_plan_does_not_change_counts_for_no_other() -> None:
     document = plan([QUEUE], [QUEUE])
     document["resource_drift"][0]["change"] |= {"before": {"url": ""}, "after": {"url": "https://a"}}
     assert plan_report.drifted(document) == []
