@@ -16,21 +16,15 @@ import httpx
 from functions.pipeline.api import AUTHENTICATION_REFUSED, READ_SECONDS
 from functions.shared import names
 from functions.shared.errors import EventError
-from functions.stripe_api.client import EVENTS_PATH, with_key
+from functions.stripe_api.client import with_key
 from infra.settings import Settings
+from ops import stripe_rights
 from ops.api import probe
 
 # Any path of the contract: the API checks the key before it reads the path's body.
 PATH: Final = "/api/billing/customer-updated"
 # By the contract a permanent refusal: it knew the key, and applied nothing (docs/huntaze-api.md, "Answers").
 REJECTED: Final = frozenset({400, 409, 413, 415, 422})
-# What the pipeline reads, and what a restricted key must allow for it. Nothing has this id.
-UNKNOWN_ID: Final = "keyCheck"
-STRIPE_RIGHTS: Final[Mapping[str, str]] = {
-    "Events": EVENTS_PATH,
-    "Customers": f"/v1/customers/cus_{UNKNOWN_ID}",
-    "Subscriptions": f"/v1/subscriptions/sub_{UNKNOWN_ID}",
-}
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
@@ -90,7 +84,7 @@ def check(key: str, value: str, settings: Settings, *, ask: bool = True) -> KeyC
         return KeyCheck(key, State.UNCHECKED, "its service was not asked")
     checks: Mapping[str, Callable[[], KeyCheck]] = {
         names.HUNTAZE_API_KEY: lambda: huntaze_api(value, str(settings.huntaze_api_url)),
-        names.STRIPE_SECRET_KEY: lambda: stripe(value, livemode=settings.livemode),
+        names.STRIPE_SECRET_KEY: lambda: stripe(value, settings),
         names.DATABASE_URL: lambda: database(value),
     }
     return checks[key]()
@@ -132,18 +126,19 @@ def huntaze_api(value: str, url: str) -> KeyCheck:
     )
 
 
-def stripe(value: str, *, livemode: bool) -> KeyCheck:
+def stripe(value: str, settings: Settings) -> KeyCheck:
     """Ask Stripe for what the pipeline reads: each right of a restricted key, and the mode of an event.
 
-    Nobody's data is read but an event's mode: an unknown id is answered by 404 where the right exists.
+    Nothing is taken from an answer but an event's mode.
     """
-    key = names.STRIPE_SECRET_KEY
+    key, livemode = names.STRIPE_SECRET_KEY, settings.livemode
+    rights = stripe_rights.needed(settings)
     try:
         api = with_key(value, livemode=livemode)
     except EventError as error:
         return KeyCheck(key, State.REFUSED, error.reason)
     missing = []
-    for right, path in STRIPE_RIGHTS.items():
+    for right, path in rights.items():
         status, answer = _ask_stripe(api.key, api.url, path)
         if status is None:
             return KeyCheck(key, State.UNREACHABLE, f"{api.url} did not answer: check the network")
@@ -157,9 +152,12 @@ def stripe(value: str, *, livemode: bool) -> KeyCheck:
             mode = "test" if livemode else "live"
             return KeyCheck(key, State.REFUSED, f"its events are {mode} events, but livemode = {livemode}")
     if missing:
-        rights = ", ".join(missing)
-        return KeyCheck(key, State.REFUSED, f"it may not read {rights}: let the restricted key read them")
-    return KeyCheck(key, State.ACCEPTED, f"{api.url} knows it; it may read {', '.join(STRIPE_RIGHTS)}")
+        return KeyCheck(
+            key,
+            State.REFUSED,
+            f"it may not read {', '.join(missing)}: let the restricted key read them",
+        )
+    return KeyCheck(key, State.ACCEPTED, f"{api.url} knows it; it may read {', '.join(rights)}")
 
 
 def database(value: str) -> KeyCheck:
@@ -207,7 +205,7 @@ def _ask_stripe(key: str, url: str, path: str) -> tuple[int | None, Any]:
 
     from functions.stripe_api.transport import client
 
-    options = {"limit": 1} if path == EVENTS_PATH else {}
+    options = {"limit": 1} if path in stripe_rights.LISTS else {}
     try:
         answer = client(key, url).raw_request("get", path, max_network_retries=1, **options)
     except library.StripeError as error:

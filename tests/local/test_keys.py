@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from functions.shared import names
-from functions.stripe_api.client import STRIPE_API_URL
+from functions.stripe_api.client import ACCOUNTS_PATH, OBJECT_PATHS, STRIPE_API_URL
 from infra import settings
 from infra.settings import Settings
-from ops import keys
+from ops import keys, stripe_rights
 from ops.keys import State
 from ops.local.folder import run_folder
 from ops.local.loopback import free_port
@@ -82,7 +82,7 @@ def test_stripe_key_is_accepted_with_its_rights(stripe: ReferenceStripe) -> None
     assert found.state == State.ACCEPTED
     assert "Events, Customers, Subscriptions" in found.detail
     assert {request.path.partition("?")[0] for request in stripe.requests()[-3:]} == set(
-        keys.STRIPE_RIGHTS.values()
+        stripe_rights.needed(dev()).values()
     )
 
 
@@ -94,13 +94,43 @@ def test_stripe_key_that_does_not_exist_is_refused(stripe: ReferenceStripe) -> N
     )
 
 
-def test_missing_right_of_a_restricted_key_is_named(stripe: ReferenceStripe) -> None:
-    stripe.fail(Fault(status=403, path=keys.STRIPE_RIGHTS["Customers"]))
-    found = keys.check(names.STRIPE_SECRET_KEY, KEY, dev())
+THIN = {"THIN_EVENTS": "true"}
+CONNECT = {"RECONCILE": "report", "RECONCILE_ACCOUNTS": "all"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "right"),
+    [
+        ({}, "Customers"),
+        (THIN, "Charges"),
+        (THIN, "Checkout Sessions"),
+        (THIN, "Invoices"),
+        (THIN, "PaymentIntents"),
+        (CONNECT, "Accounts"),
+    ],
+)
+def test_missing_right_of_a_restricted_key_is_named(
+    stripe: ReferenceStripe, changes: dict[str, str], right: str
+) -> None:
+    settings = dev(**changes)
+    stripe.fail(Fault(status=403, path=stripe_rights.needed(settings)[right]))
+    found = keys.check(names.STRIPE_SECRET_KEY, KEY, settings)
     assert (found.state, found.detail) == (
         State.REFUSED,
-        "it may not read Customers: let the restricted key read them",
+        f"it may not read {right}: let the restricted key read them",
     )
+
+
+def test_stripe_key_needs_what_the_functions_read(stripe: ReferenceStripe) -> None:
+    assert set(stripe_rights.OBJECTS) == set(OBJECT_PATHS)
+    assert {ACCOUNTS_PATH} == set(stripe_rights.needed(dev(**THIN, **CONNECT)).values()) - set(
+        stripe_rights.needed(dev(**THIN)).values()
+    )
+    some = dev(RECONCILE="report", RECONCILE_ACCOUNTS="acct_1Nv0FGQ9RKHgCVdK")
+    assert stripe_rights.needed(some) == stripe_rights.needed(dev())
+    found = keys.check(names.STRIPE_SECRET_KEY, KEY, dev(**THIN, **CONNECT))
+    assert found.state == State.ACCEPTED
+    assert "Invoices, PaymentIntents, Accounts" in found.detail
 
 
 def test_mode_of_the_key_must_be_that_of_the_environment(stripe: ReferenceStripe) -> None:
@@ -124,9 +154,9 @@ def test_stripe_that_fails_says_nothing_of_the_key(
     stripe: ReferenceStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stripe.fail(Fault(status=429))
-    assert keys.stripe(KEY, livemode=False).state == State.UNREACHABLE
+    assert keys.stripe(KEY, dev()).state == State.UNREACHABLE
     monkeypatch.setenv(STRIPE_API_URL, f"http://127.0.0.1:{free_port()}")
-    assert "did not answer" in keys.stripe(KEY, livemode=False).detail
+    assert "did not answer" in keys.stripe(KEY, dev()).detail
 
 
 def test_database_is_asked_for_one(database_url: str) -> None:
