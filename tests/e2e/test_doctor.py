@@ -307,12 +307,18 @@ def secret(name: str, key: str, value: str) -> Break:
     @contextmanager
     def broken(pipeline: Pipeline) -> Iterator[None]:
         client = pipeline.deployment.services.aws.client("secretsmanager")
-        before = client.get_secret_value(SecretId=name)["SecretString"]
-        client.put_secret_value(SecretId=name, SecretString=json.dumps({key: value}))
+        deployed = client.get_secret_value(SecretId=name)["VersionId"]
+        broken = client.put_secret_value(SecretId=name, SecretString=json.dumps({key: value}))["VersionId"]
         try:
             yield
         finally:
-            client.put_secret_value(SecretId=name, SecretString=before)
+            # The version that Terraform wrote: a third one would make it one to delete, and to deploy again.
+            client.update_secret_version_stage(
+                SecretId=name,
+                VersionStage="AWSCURRENT",
+                RemoveFromVersionId=broken,
+                MoveToVersionId=deployed,
+            )
 
     return broken
 
