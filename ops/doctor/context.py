@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from functions.shared import names
 from ops.environment import Environment
 from ops.errors import OperatorError
 from ops.rights.place import Place
@@ -106,10 +104,6 @@ class Context:
     def secret(self, key: str) -> str:
         """Return the deployed value of one of `names.SECRET_KEYS`; empty if its secret holds none."""
         return self._once(key, lambda: self.environment.secret(key))
-
-    def stripe_key(self) -> str:
-        """Return the exported STRIPE_SECRET_KEY, or else the deployed one."""
-        return os.environ.get(names.STRIPE_SECRET_KEY, "").strip() or self.secret(names.STRIPE_SECRET_KEY)
 
     def _once(self, name: str, make: Callable[[], T]) -> T:
         with self._lock:

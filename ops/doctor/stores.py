@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from botocore.exceptions import ClientError
 
 from functions.shared import names
@@ -31,8 +29,8 @@ def bucket(context: Context) -> Finding:
 
 
 def database(context: Context) -> Finding:
-    """Look whether PostgreSQL answers with the exported or the deployed DATABASE_URL, where there is one."""
-    value = os.environ.get(names.DATABASE_URL, "").strip() or context.secret(names.DATABASE_URL)
+    """Look whether PostgreSQL answers with the deployed DATABASE_URL, where there is one."""
+    value = context.secret(names.DATABASE_URL)
     if not value:
         return passed("none: the ledger is in S3 alone")
     found = of_key(context, names.DATABASE_URL, value)

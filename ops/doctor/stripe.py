@@ -11,8 +11,8 @@ from ops.doctor.context import Context
 
 
 def key(context: Context) -> Finding:
-    """Look whether Stripe accepts the key, of the right mode, for what the functions read."""
-    return of_key(context, names.STRIPE_SECRET_KEY, context.stripe_key())
+    """Look whether Stripe accepts the deployed key, of the right mode, for what the functions read."""
+    return of_key(context, names.STRIPE_SECRET_KEY, context.secret(names.STRIPE_SECRET_KEY))
 
 
 def of_key(context: Context, name: str, value: str) -> Finding:
