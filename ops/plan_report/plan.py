@@ -124,6 +124,13 @@ class Plan:
             resource.was(name) in self._destroyed for name in OWNERS if isinstance(resource.was(name), str)
         )
 
+    def references(self, address: str, argument: str) -> tuple[str, ...]:
+        """Return what the configuration says that an argument refers to; empty if it does not say."""
+        for each in self._document.get("configuration", {}).get("root_module", {}).get("resources", ()):
+            if each["address"] == address:
+                return tuple(each.get("expressions", {}).get(argument, {}).get("references", ()))
+        return ()
+
     @cached_property
     def _destroyed(self) -> frozenset[str]:
         return frozenset(

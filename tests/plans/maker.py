@@ -23,6 +23,7 @@ from ops.local import drive
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy
 from ops.local.folder import run_folder
 from ops.local.services import running_services
+from ops.plan_report.owners import OWNERS
 from ops.progress import Steps
 from ops.terraform import Terraform
 from tests.plans.variants import BASES, Variant
@@ -109,10 +110,24 @@ class Maker:
             for each in kept["resource_changes"]
             if each["type"] != ALARM or each["change"]["actions"] != ["no-op"]
         ]
-        root = plan["configuration"]["root_module"].get("variables", {})
-        kept["configuration"] = {"root_module": {"variables": root}}
+        root = plan["configuration"]["root_module"]
+        kept["configuration"] = {"root_module": {"variables": root.get("variables", {})}}
+        if owned := list(_owners(plan)):
+            kept["configuration"]["root_module"]["resources"] = owned
         document: dict[str, Any] = json.loads(self._settled(json.dumps(kept, sort_keys=True)))
         return document
+
+
+def _owners(plan: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what the configuration says that new policies belong to."""
+    created = {
+        each["address"] for each in plan["resource_changes"] if each["change"]["actions"] == ["create"]
+    }
+    for each in plan["configuration"]["root_module"]["resources"]:
+        if each["address"] in created and each["type"] in OWNERS:
+            argument, _, _ = OWNERS[each["type"]]
+            expressions = {argument: each["expressions"][argument]}
+            yield {"address": each["address"], "expressions": expressions}
 
 
 @contextmanager

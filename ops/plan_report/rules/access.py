@@ -13,6 +13,7 @@ from ops.plan_report import policies
 from ops.plan_report.attributes import ABSENT, UNKNOWN, Word
 from ops.plan_report.changes import ChangeKind
 from ops.plan_report.findings import Hit
+from ops.plan_report.owners import is_new_with_owner
 from ops.plan_report.plan import Plan, Resource, decoded
 from ops.plan_report.policies import Comparison, Right
 from ops.plan_report.policy_requests import ANYONE, UnreadableError
@@ -106,7 +107,7 @@ def _gained(plan: Plan, *, grave: bool) -> Iterator[Hit]:
         rights = changed.rights.gained if changed.rights else ()
         moved = {_place(right) for right in _of_gone(plan, changed)}
         rights = tuple(right for right in rights if _place(right) not in moved)
-        is_new = changed.resource.change is ChangeKind.CREATE
+        is_new = is_new_with_owner(plan, changed.resource)
         chosen = [right for right in rights if _is_grave(right, account, is_new=is_new) is grave]
         if is_new and not grave:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from ops.plan_report.changes import COMPUTED, ChangeKind
 from ops.plan_report.deliveries import BUS, RULE, TARGET
 from ops.plan_report.findings import Hit
 from ops.plan_report.plan import Plan, Resource, numbers
-from ops.plan_report.rules.access import unchanged_rights
+from ops.plan_report.rules.access import PERMISSION, POLICIES, unchanged_rights
 from ops.plan_report.rules.data import FUNCTION, LOGS
 from ops.plan_report.rules.effort import COMPOSITE
 from ops.plan_report.text import listed
@@ -28,6 +29,8 @@ WORDS: Final = {
     ChangeKind.FORGET: "stays, and Terraform no longer manages it",
     ChangeKind.IMPORT: "is imported",
 }
+# Types that give rights; those whose policy is evaluated are another rule's.
+GRANTING: Final = re.compile(r"aws_iam_\w+|AWS::IAM::\w+|\S+([pP]olicy|[pP]ermission|_grant|function_url)")
 SAFE_KINDS: Final = (None, ChangeKind.CREATE, ChangeKind.MOVE)
 
 
@@ -42,6 +45,9 @@ def changed_otherwise(plan: Plan, known: Collection[str]) -> Iterator[Hit]:
     known = {*known, *unchanged_rights(plan)}
     bus_is_lost = any(bus.is_lost for bus in plan.of_type(BUS))
     for resource in plan.resources:
+        if resource.change is ChangeKind.CREATE and resource.address not in known and _grants(resource):
+            yield Hit(resource.address, "it is created, and may give rights that this report does not read")
+            continue
         if resource.change in SAFE_KINDS or resource.address in known or resource.type in HARMLESS_TYPES:
             continue
         # They are replaced with their bus, and what they deliver is compared by event type.
@@ -53,6 +59,11 @@ def changed_otherwise(plan: Plan, known: Collection[str]) -> Iterator[Hit]:
         names = [name for name in _changing(resource) if not _is_harmless(resource, name)]
         if names:
             yield Hit(resource.address, f"it changes {listed(names)}")
+
+
+def _grants(resource: Resource) -> bool:
+    is_read = resource.type in (*POLICIES, PERMISSION)
+    return not is_read and GRANTING.fullmatch(resource.type) is not None
 
 
 def _changing(resource: Resource) -> list[str]:
