@@ -58,13 +58,14 @@ def create(
     """Create the event destination, and write its event source into the environment's file.
 
     It subscribes to the event types of the routing table and of ledger_event_types, in the AWS account
-    and region of the environment, and waits until AWS has the event source. If the environment has its
+    and region of the environment, and waits until AWS has the event source. With reconcile_accounts it sends
+    the events of connected accounts, too, which nothing changes afterwards. If the environment has its
     destination already, it only does what is left to do. Deploy within 7 days, or Amazon deletes the
     event source.
     """
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
     from ops.destination import event_source, report, settings_file
-    from ops.destination.api import DELETED, current_api_version
+    from ops.destination.api import ACCOUNTS, DELETED, current_api_version
     from ops.destination.session import begin
 
     session = begin(env, needed=False)
@@ -75,10 +76,11 @@ def create(
     if found is None:
         version = api_version or current_api_version()
         types = len(wanted.event_types(wanted.payload))
+        whose = ", also of connected accounts" if ACCOUNTS in wanted.events_from else ""
         console.print(
             f"{wanted.name}: account {wanted.account_id}, region {wanted.region}, "
             f"{'live' if wanted.livemode else 'test'} mode, {plural(types, 'event type')}, "
-            f"{wanted.payload} events of API version {version}",
+            f"{wanted.payload} events of API version {version}{whose}",
             soft_wrap=True,
         )
         if dry_run:
@@ -115,9 +117,10 @@ def create(
 def status(env: Env = DEFAULT_ENVIRONMENT, as_json: Json = False) -> None:
     """Show the event destination, and how its event types differ from the wanted ones.
 
-    It fails if the destination is disabled or lacks a type.
+    It fails if the destination is disabled, lacks a type, or lacks the events of connected accounts that
+    reconcile_accounts compares.
     """
-    from ops.destination import report
+    from ops.destination import report, wanted
     from ops.destination.session import begin
 
     session = begin(env)
@@ -125,8 +128,8 @@ def status(env: Env = DEFAULT_ENVIRONMENT, as_json: Json = False) -> None:
     if as_json:
         print_json(report.document(session, found))
     else:
-        report.show(open_console(), found, differs)
-    if not found.enabled or differs.missing:
+        report.show(open_console(), session, found)
+    if not found.enabled or differs.missing or wanted.missing_sources(found, session.wanted):
         raise typer.Exit(FAILED)
 
 
@@ -144,13 +147,15 @@ def update(
     session = begin(env)
     found, differs = session.its_own, session.difference
     console = open_console(as_json=as_json)
-    for line in report.changes(differs):
+    unchangeable = session.unchangeable(found)
+    for line in (*report.changes(differs), *unchangeable):
         console.print(line, soft_wrap=True)
     if dry_run:
         _print_unchanged(session, found, as_json=as_json)
         return
     if session.is_current:
-        print_line(f"{found.id} needs no change", as_json=as_json)
+        nothing = "has nothing that an update can change" if unchangeable else "needs no change"
+        print_line(f"{found.id} {nothing}", as_json=as_json)
     else:
         confirm(f"Update {found.id}?", yes=yes, as_json=as_json)
         found = session.update()

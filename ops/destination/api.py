@@ -24,6 +24,8 @@ T = TypeVar("T")
 KIND: Final = "amazon_eventbridge"
 ENABLED, DISABLED = "enabled", "disabled"
 DELETED: Final = "deleted"
+# Whose events a destination sends (Create an event destination, events_from); an update can't change it.
+ITSELF, ACCOUNTS = "@self", "@accounts"
 PAGE: Final = 100
 RETRIES: Final = 2
 LONGEST_MESSAGE: Final = 300
@@ -49,6 +51,8 @@ class Destination:
         The ARN of its partner event source; empty until Stripe names it.
     source_status
         active, pending, deleted or unknown, as AWS says to Stripe.
+    events_from
+        Whose events it sends: ITSELF for the key's account, ACCOUNTS for those connected to it.
     reason
         Why it is disabled; empty if it is enabled.
     """
@@ -63,6 +67,7 @@ class Destination:
     account_id: str
     source_arn: str
     source_status: str
+    events_from: tuple[str, ...] = (ITSELF,)
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -116,6 +121,7 @@ class EventDestinations:
         account_id: str,
         region: str,
         event_types: Sequence[str],
+        events_from: Sequence[str],
         payload: str,
         api_version: str,
     ) -> Destination:
@@ -128,6 +134,7 @@ class EventDestinations:
             "event_payload": payload,
             **({"snapshot_api_version": api_version} if payload == "snapshot" else {}),
             "enabled_events": list(event_types),
+            "events_from": list(events_from),
             "amazon_eventbridge": {"aws_account_id": account_id, "aws_region": region},
         }
         return _read(
@@ -232,6 +239,7 @@ def _read(found: Any) -> Destination:
         account_id=place["aws_account_id"],
         source_arn=place.get("aws_event_source_arn") or "",
         source_status=place.get("aws_event_source_status") or "unknown",
+        events_from=tuple(document.get("events_from") or (ITSELF,)),
         reason=disabled.get("reason", ""),
         metadata=document.get("metadata") or {},
     )

@@ -13,8 +13,9 @@ from ops.destination.session import Session
 from ops.destination.wanted import Difference
 
 
-def show(console: Console, found: Destination, differs: Difference) -> None:
-    """Print a table of it, and how its event types differ from the wanted ones."""
+def show(console: Console, session: Session, found: Destination) -> None:
+    """Print a table of it, and how it differs from what it should be."""
+    differs = session.difference_of(found)
     table = PlainTable("Event destination", "", text=("",))
     enabled = f"{found.status}{f': {found.why}' if found.why else ''}"
     rows: dict[str, str | Text] = {
@@ -25,12 +26,13 @@ def show(console: Console, found: Destination, differs: Difference) -> None:
         "payload": f"{found.payload} {found.api_version}".strip(),
         "AWS": f"account {found.account_id}, region {found.region}",
         "event source": f"{found.source_name} ({found.source_status})",
+        "events from": ", ".join(found.events_from),
         "event types": str(len(found.event_types)),
     }
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)
-    for line in changes(differs):
+    for line in (*changes(differs), *session.unchangeable(found)):
         console.print(line, soft_wrap=True)
     if differs:
         console.print("next: `huntaze-stripe destination update`")
@@ -61,7 +63,9 @@ def document(session: Session, found: Destination) -> dict[str, Any]:
         "aws_region": found.region,
         "event_source_name": found.source_name or None,
         "event_source_status": found.source_status,
+        "events_from": list(found.events_from),
         "event_types": list(found.event_types),
         "missing": list(differs.missing),
         "superfluous": list(differs.superfluous),
+        "unchangeable": session.unchangeable(found),
     }

@@ -54,6 +54,11 @@ class Session:
         """Return how the event types of a destination differ from the wanted ones."""
         return wanted.difference(found, self.wanted)
 
+    def unchangeable(self, found: Destination) -> list[str]:
+        """Return a line for each difference that no update changes."""
+        missing = wanted.missing_sources(found, self.wanted)
+        return [f"{missing}: Stripe can't change it, so make {wanted.NEW_SOURCE}"] if missing else []
+
     @property
     def is_current(self) -> bool:
         """Whether an update would change nothing."""
@@ -70,6 +75,7 @@ class Session:
             account_id=expected.account_id,
             region=expected.region,
             event_types=expected.event_types(expected.payload),
+            events_from=expected.events_from,
             payload=expected.payload,
             api_version=api_version,
         )

@@ -8,13 +8,14 @@ from typing import Final
 
 from infra.event_types import is_routed, subscribed
 from infra.names import PROJECT
-from ops.destination.api import Destination
+from ops.destination.api import ACCOUNTS, ITSELF, Destination
 from ops.environment import Environment
 
 # How the commands know a destination as theirs.
 ENVIRONMENT_KEY: Final = "huntaze_environment"
 SNAPSHOT: Final = "snapshot"
 THIN: Final = "thin"
+NEW_SOURCE: Final = 'a new destination (docs/operations.md, "A new event source")'
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Wanted:
         What a new one sends: snapshot or thin. The functions process both where thin ones are expected.
     ledger_event_types
         The setting.
+    events_from
+        Whose events it sends, as `Destination` has it.
     """
 
     environment: str
@@ -35,6 +38,7 @@ class Wanted:
     livemode: bool
     payload: str
     ledger_event_types: tuple[str, ...]
+    events_from: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -66,6 +70,7 @@ def wanted(environment: Environment) -> Wanted:
         environment.settings.livemode,
         THIN if environment.settings.thin_events else SNAPSHOT,
         environment.settings.ledger_event_types,
+        (ITSELF, ACCOUNTS) if environment.settings.reconcile_accounts else (ITSELF,),
     )
 
 
@@ -101,3 +106,15 @@ def difference(found: Destination, expected: Wanted) -> Difference:
         tuple(each for each in missing if not is_routed(each)),
         tuple(sorted(has - needs)),
     )
+
+
+def missing_sources(found: Destination, expected: Wanted) -> str:
+    """Return in words whose wanted events it does not send, which no update changes; empty if it sends all.
+
+    Source: the stripe library, `EventDestinationUpdateParams`: scopes are set at the creation.
+    """
+    missing = [each for each in expected.events_from if each not in found.events_from]
+    if not missing:
+        return ""
+    needed = f"reconcile_accounts needs {ACCOUNTS}" if missing == [ACCOUNTS] else f"{ITSELF} is wanted"
+    return f"events_from is {', '.join(found.events_from)}, but {needed}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functions.shared import names
 from ops import keys
 from ops.console import plural
-from ops.destination.wanted import THIN
+from ops.destination.wanted import NEW_SOURCE, THIN, missing_sources
 from ops.doctor.check import Finding, failed, passed, shortened, warned, worst
 from ops.doctor.context import Context
 
@@ -52,6 +52,8 @@ def destination(context: Context) -> Finding:
     if found.payload == THIN and not settings.thin_events:
         step = "set thin_events = true, and deploy"
         problems.append(failed("it sends thin events, but thin_events = false", step))
+    if lacks := missing_sources(found, session.wanted):
+        problems.append(failed(lacks, f"Stripe can't change it: make {NEW_SOURCE}"))
     form = f"{found.payload} {found.api_version}".strip()
     return worst(problems, f"{found.id}, enabled, {form}")
 

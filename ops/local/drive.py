@@ -14,7 +14,7 @@ from functions.shared.names import EVENT_BYTES
 from infra.event_types import EVERYTHING, subscribed
 from infra.names import PROJECT
 from ops import DEFAULT_ENVIRONMENT
-from ops.destination.api import current_api_version
+from ops.destination.api import ACCOUNTS, ITSELF, current_api_version
 from ops.destination.wanted import ENVIRONMENT_KEY
 from ops.errors import OperatorError
 from ops.local.accounting import Row, SentEvent, account
@@ -52,6 +52,7 @@ def add_destination(services: Services, source: str) -> None:
         "event_payload": "snapshot",
         "snapshot_api_version": current_api_version(),
         "enabled_events": list(subscribed([EVERYTHING])),
+        "events_from": [ITSELF, ACCOUNTS],
         "metadata": {ENVIRONMENT_KEY: DEFAULT_ENVIRONMENT},
         "amazon_eventbridge": {"aws_account_id": account_id, "aws_region": services.aws.region},
     }

@@ -558,6 +558,7 @@ def test_thin_events_that_nobody_expects_are_seen(person: pytest.MonkeyPatch) ->
         account_id=ACCOUNT,
         region="eu-west-1",
         event_types=["v1.billing.meter.no_meter_found"],
+        events_from=["@self"],
         payload="thin",
         api_version="",
     )
@@ -565,9 +566,16 @@ def test_thin_events_that_nobody_expects_are_seen(person: pytest.MonkeyPatch) ->
     person.setenv("THIN_EVENTS", "false")
     try:
         found = made_by(EVERY["event destination"], context())
+        person.setenv("THIN_EVENTS", "true")
+        person.setenv("RECONCILE_ACCOUNTS", "all")
+        narrow = made_by(EVERY["event destination"], context())
     finally:
         session.api.delete(thin.id)
     assert (found.status, found.text) == (Status.FAIL, "it sends thin events, but thin_events = false")
+    assert (narrow.status, narrow.text) == (
+        Status.FAIL,
+        "events_from is @self, but reconcile_accounts needs @accounts",
+    )
 
 
 def test_an_alarm_that_notifies_nobody_is_seen(person: pytest.MonkeyPatch, pipeline: Pipeline) -> None:

@@ -9,7 +9,8 @@ import pytest
 import stripe
 
 from ops.reference.stripe import ReferenceStripe
-from ops.reference.stripe.destinations import MOST_DESTINATIONS
+from ops.reference.stripe.destinations import MOST_DESTINATIONS, Destinations
+from ops.reference.stripe.partner import NoPartner
 from tests.local.conftest import KEY
 
 ACCOUNT = "123456789012"
@@ -154,3 +155,24 @@ def test_other_paths_are_unknown(server: ReferenceStripe, method: str, path: str
         trust_env=False,
     )
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("scopes", "own", "connected"),
+    [(None, 1, 0), (["@self"], 1, 0), (["@accounts"], 0, 1), (["@self", "@accounts"], 1, 1)],
+)
+def test_a_destination_gets_the_events_of_the_accounts_that_it_names(
+    scopes: list[str] | None, own: int, connected: int
+) -> None:
+    event = {"id": "evt_1", "object": "event", "type": "invoice.paid"}
+    thin = {"id": "evt_2", "object": "v2.core.event", "type": "v1.invoice.paid"}
+    destinations = Destinations(NoPartner(), livemode=False)
+    given = {} if scopes is None else {"events_from": scopes}
+    destinations.add(fields(**given))
+    light = fields(event_payload="thin", enabled_events=["v1.invoice.paid"], **given)
+    del light["snapshot_api_version"]
+    destinations.add(light)
+    assert destinations.deliver(event) == own
+    assert destinations.deliver(event | {"account": "acct_1"}) == connected
+    assert destinations.deliver(thin | {"context": None}) == own
+    assert destinations.deliver(thin | {"context": "acct_1"}) == connected

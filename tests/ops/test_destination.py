@@ -223,6 +223,23 @@ def test_thin_events_are_those_of_the_twins(ops: Ops, person: pytest.MonkeyPatch
     assert {f"v1.{each}" for each in ROUTES} <= set(made["event_types"])
 
 
+def test_events_of_connected_accounts_are_asked_for_when_the_destination_is_created(
+    ops: Ops, person: pytest.MonkeyPatch
+) -> None:
+    assert ops.json("create", "--yes")["events_from"] == ["@self"]
+    person.setenv("RECONCILE_ACCOUNTS", "all")
+    line = "events_from is @self, but reconcile_accounts needs @accounts: Stripe can't change it"
+    shown = ops("status")
+    assert (shown.code, line in shown.out) == (1, True)
+    updated = ops("update", "--yes")
+    assert (updated.code, line in updated.out) == (0, True)
+    assert "has nothing that an update can change" in updated.out
+    ops("delete", "--yes")
+    made = ops.json("create", "--yes")
+    assert (made["events_from"], made["unchangeable"]) == (["@self", "@accounts"], [])
+    assert ops("status").code == 0
+
+
 def test_disable_says_that_events_are_dropped_and_ping_then_refuses(ops: Ops) -> None:
     ops("create", "--yes")
     asked = ops("disable")

@@ -16,7 +16,8 @@ SETTABLE: Final = (*REQUIRED, "amazon_eventbridge", "description", "events_from"
 UPDATABLE: Final = frozenset({"name", "description", "enabled_events", "metadata"})
 SNAPSHOT_VERSION: Final = "snapshot_api_version"
 PAYLOADS: Final = ("snapshot", "thin")
-SCOPES: Final = frozenset({"@self", "@accounts"})
+ITSELF, ACCOUNTS = "@self", "@accounts"
+SCOPES: Final = frozenset({ITSELF, ACCOUNTS})
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _THIN: Final = re.compile(r"v[12]\.[a-z0-9_.]+")
@@ -46,7 +47,7 @@ def created(content: Mapping[str, Any]) -> dict[str, Any]:
     payload = content["event_payload"]
     if payload not in PAYLOADS:
         raise InvalidFieldError(f"event_payload: Unrecognized enum value '{payload}'.")
-    scopes = content.get("events_from", ["@self"])
+    scopes = content.get("events_from", [ITSELF])
     if not isinstance(scopes, list) or not SCOPES.issuperset(scopes):
         raise InvalidFieldError("events_from: Unrecognized enum value.")
     return {

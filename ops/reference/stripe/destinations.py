@@ -86,8 +86,10 @@ class Destinations:
             self._answered.clear()
 
     def deliver(self, event: Mapping[str, Any]) -> int:
-        """Send an event to each enabled destination that subscribes to its type; return to how many."""
+        """Send an event to each enabled destination that wants its type and account; return to how many."""
         payload = "snapshot" if event["object"] == "event" else "thin"
+        connected = event.get("account" if payload == "snapshot" else "context")
+        scope = fields.ACCOUNTS if connected else fields.ITSELF
         with self._lock:
             for each in self._kept.values():
                 self._refresh(each)
@@ -97,6 +99,7 @@ class Destinations:
                 if each["status"] == "enabled"
                 and each["event_payload"] == payload
                 and event["type"] in each["enabled_events"]
+                and scope in each["events_from"]
             ]
         for each in wanted:
             self._partner.publish(_source(each), dict(event))
