@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from infra.names import PROJECT
@@ -11,6 +11,7 @@ from ops import preflight
 from ops.console import plural
 from ops.doctor.check import Finding, failed, warned, worst
 from ops.doctor.context import Context
+from ops.doctor.state import Alarm
 
 RUNBOOK: Final = re.compile(r"Runbook: (\S+)")
 
@@ -42,27 +43,39 @@ def subscriptions(context: Context) -> Finding:
 
 
 def alarms(context: Context) -> Finding:
-    """Look which alarms are on, and whether they notify anybody."""
-    found = list(_alarms(context))
-    step = context.deploy
-    if not found:
-        return failed("no alarm exists", step)
-    problems = []
-    for alarm in found:
-        if alarm["StateValue"] == "ALARM":
+    """Look which alarms are on, and whether those of the last deploy exist and notify as it left them."""
+    wanted = context.state().alarms
+    if not wanted:
+        return failed("the last deploy made no alarm", context.deploy)
+    return worst(_alarms(context, wanted), f"{plural(len(wanted), 'alarm')}, none is on")
+
+
+def _alarms(context: Context, wanted: Mapping[str, Alarm]) -> Iterator[Finding]:
+    found, step = _found(context), context.deploy
+    for name, deployed in sorted(wanted.items()):
+        alarm = found.get(name)
+        if alarm is None:
+            yield failed(f"{name} does not exist", step)
+            continue
+        starts, clears = set(alarm.get("AlarmActions", ())), set(alarm.get("OKActions", ()))
+        # What only remembers, or is on before the first event, notifies nobody.
+        if alarm["StateValue"] == "ALARM" and (deployed.starts or starts):
             runbook = RUNBOOK.search(alarm.get("AlarmDescription", ""))
-            problems.append(failed(f"{alarm['AlarmName']} is on", runbook[1] if runbook else ""))
-        if not alarm.get("ActionsEnabled", True):
-            problems.append(failed(f"{alarm['AlarmName']} notifies nobody: its actions are disabled", step))
-    return worst(problems, f"{plural(len(found), 'alarm')}, none is on")
+            yield failed(f"{name} is on", runbook[1] if runbook else "")
+        if not deployed.starts <= starts or not deployed.clears <= clears:
+            whom = "not whom it should" if starts or clears else "nobody"
+            yield failed(f"{name} notifies {whom}: it lost its actions", step)
+        elif (starts or clears) and not alarm.get("ActionsEnabled", True):
+            yield failed(f"{name} notifies nobody: its actions are disabled", step)
 
 
-def _alarms(context: Context) -> Iterator[dict[str, Any]]:
-    """Yield the metric alarms that notify by themselves or through a composite alarm."""
+def _found(context: Context) -> Mapping[str, Mapping[str, Any]]:
+    """Return the alarms of all environments of the account by name."""
     pages = context.client("cloudwatch").get_paginator("describe_alarms")
-    suffix = f"-{context.environment.name}"
-    for page in pages.paginate(AlarmNamePrefix=f"{PROJECT}-", AlarmTypes=["MetricAlarm"]):
-        for alarm in page["MetricAlarms"]:
-            # What only remembers, or is on before the first event, notifies nobody.
-            if alarm["AlarmName"].endswith(suffix) and alarm.get("AlarmActions"):
-                yield alarm
+    types = ("MetricAlarm", "CompositeAlarm")
+    return {
+        alarm["AlarmName"]: alarm
+        for page in pages.paginate(AlarmNamePrefix=f"{PROJECT}-", AlarmTypes=types)
+        for kind in types
+        for alarm in page.get(f"{kind}s", ())
+    }

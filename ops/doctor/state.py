@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,18 @@ from ops.errors import OperatorError
 BOOTSTRAP: Final = "make bootstrap"
 
 
+# The types of alarms in a state.
+ALARMS: Final = frozenset({"aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm"})
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An alarm as the last deploy left it: the ARNs that it notifies when it starts, and when it clears."""
+
+    starts: frozenset[str]
+    clears: frozenset[str]
+
+
 @dataclass(frozen=True)
 class State:
     """What the last deploy wrote.
@@ -29,10 +41,13 @@ class State:
         Values by name.
     code
         The SHA-256 of each function's zip in base64, as Lambda gives it, by the function's name.
+    alarms
+        By name.
     """
 
     outputs: Mapping[str, Any]
     code: Mapping[str, str]
+    alarms: Mapping[str, Alarm]
 
     @property
     def contents(self) -> Mapping[str, str]:
@@ -58,13 +73,26 @@ def read(environment: Environment) -> State:
                 f"ENV={environment.name}`"
             )
         document = json.loads(answer)
-        code = {
-            one["attributes"]["function_name"]: one["attributes"]["source_code_hash"]
-            for resource in document["resources"]
-            if resource["type"] == "aws_lambda_function"
-            for one in resource["instances"]
+        outputs = {name: each["value"] for name, each in document["outputs"].items()}
+        functions = _attributes(document, {"aws_lambda_function"})
+        code = {each["function_name"]: each["source_code_hash"] for each in functions}
+        alarms = {
+            each["alarm_name"]: Alarm(_set(each["alarm_actions"]), _set(each["ok_actions"]))
+            for each in _attributes(document, ALARMS)
         }
-        return State({name: each["value"] for name, each in document["outputs"].items()}, code)
+        return State(outputs, code, alarms)
+
+
+def _attributes(document: Mapping[str, Any], types: Set[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield what a state has of each resource of these types."""
+    for resource in document["resources"]:
+        if resource["type"] in types:
+            yield from (one["attributes"] for one in resource["instances"])
+
+
+def _set(values: Sequence[str] | None) -> frozenset[str]:
+    # Terraform writes null for what was never set.
+    return frozenset(values or ())
 
 
 def bucket(context: Context) -> Finding:

@@ -52,8 +52,9 @@ def healthy(pipeline: Pipeline) -> None:
 def ringing(pipeline: Pipeline) -> set[str]:
     """Return the alarms that are on and notify: those of earlier tests, or of a busy machine."""
     cloudwatch = pipeline.deployment.services.aws.client("cloudwatch")
-    on = cloudwatch.describe_alarms(StateValue="ALARM")["MetricAlarms"]
-    return {f"{alarm['AlarmName']} is on" for alarm in on if alarm["AlarmActions"]}
+    on = cloudwatch.describe_alarms(StateValue="ALARM", AlarmTypes=["MetricAlarm", "CompositeAlarm"])
+    found = [*on["MetricAlarms"], *on["CompositeAlarms"]]
+    return {f"{alarm['AlarmName']} is on" for alarm in found if alarm["AlarmActions"]}
 
 
 def context(*, later: timedelta = timedelta(0)) -> Context:

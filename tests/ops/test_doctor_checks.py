@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -65,3 +68,97 @@ def test_a_deployed_value_that_cannot_be_read_is_not_replaced_by_the_exported_on
     person.setenv(names.STRIPE_SECRET_KEY, "sk_test_exported")
     found = look("Stripe key")
     assert (found.status, f"the secret {secret} does not exist" in found.text) == (Status.FAIL, True), found
+
+
+TOPIC = "arn:aws:sns:eu-west-1:000000000000:huntaze-stripe-alerts-dev"
+STATE_BUCKET = "huntaze-stripe-terraform-state"
+STATE = "huntaze-stripe-dev/terraform.tfstate"
+METRIC = "aws_cloudwatch_metric_alarm"
+COMPOSITE = "aws_cloudwatch_composite_alarm"
+
+
+def resource(kind: str, name: str, **actions: Any) -> dict[str, Any]:
+    """An alarm as Terraform's state has it."""
+    attributes = {"alarm_name": name, "alarm_actions": None, "ok_actions": None, **actions}
+    return {"type": kind, "instances": [{"attributes": attributes}]}
+
+
+DEPLOYED = [
+    resource(METRIC, "huntaze-stripe-errors-dev", alarm_actions=[TOPIC], ok_actions=[]),
+    resource(METRIC, "huntaze-stripe-errors-since-dev"),
+    resource(COMPOSITE, "huntaze-stripe-unhealthy-dev", ok_actions=[TOPIC]),
+]
+
+
+def write_state(world: World, text: str) -> None:
+    """Put the Terraform state of dev."""
+    s3 = world.aws.client("s3")
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket=STATE_BUCKET, Key=STATE, Body=text)
+
+
+@pytest.fixture
+def alarmed(person: pytest.MonkeyPatch, world: World) -> Iterator[Any]:
+    """The alarms of DEPLOYED, one of an environment eu-dev that is on, and CloudWatch."""
+    del person
+    write_state(world, json.dumps({"resources": DEPLOYED, "outputs": {}}))
+    cloudwatch = world.aws.client("cloudwatch")
+    put(cloudwatch, "huntaze-stripe-errors-dev", AlarmActions=[TOPIC])
+    put(cloudwatch, "huntaze-stripe-errors-since-dev")
+    put(cloudwatch, "huntaze-stripe-errors-eu-dev", AlarmActions=[TOPIC])
+    cloudwatch.set_alarm_state(
+        AlarmName="huntaze-stripe-errors-eu-dev", StateValue="ALARM", StateReason="a test"
+    )
+    rule = 'ALARM("huntaze-stripe-errors-dev")'
+    name = "huntaze-stripe-unhealthy-dev"
+    cloudwatch.put_composite_alarm(AlarmName=name, AlarmRule=rule, OKActions=[TOPIC])
+    yield cloudwatch
+    # CloudWatch deletes no alarm that a composite alarm names.
+    for kind in ("CompositeAlarm", "MetricAlarm"):
+        found = cloudwatch.describe_alarms(AlarmTypes=[kind])[f"{kind}s"]
+        cloudwatch.delete_alarms(AlarmNames=[each["AlarmName"] for each in found])
+
+
+def put(cloudwatch: Any, name: str, **actions: Any) -> None:
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        Namespace="AWS/Lambda",
+        MetricName="Errors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+        **actions,
+    )
+
+
+def test_alarms_of_another_environment_are_its_own(alarmed: Any) -> None:
+    del alarmed
+    found = look("alarms")
+    assert (found.status, found.text) == (Status.PASS, "3 alarms, none is on")
+
+
+def test_an_alarm_of_the_state_that_is_gone_is_missed(alarmed: Any) -> None:
+    alarmed.delete_alarms(AlarmNames=["huntaze-stripe-unhealthy-dev"])
+    alarmed.delete_alarms(AlarmNames=["huntaze-stripe-errors-since-dev"])
+    found = look("alarms")
+    expected = [f"huntaze-stripe-{each}-dev does not exist" for each in ("errors-since", "unhealthy")]
+    assert (found.status, sorted(found.names), found.next) == (Status.FAIL, expected, "make deploy ENV=dev")
+
+
+def test_an_alarm_that_lost_its_actions_is_seen(alarmed: Any) -> None:
+    put(alarmed, "huntaze-stripe-errors-dev")
+    found = look("alarms")
+    text = "huntaze-stripe-errors-dev notifies nobody: it lost its actions"
+    assert (found.status, found.text, found.next) == (Status.FAIL, text, "make deploy ENV=dev")
+
+
+def test_a_composite_alarm_that_lost_its_actions_is_seen(alarmed: Any) -> None:
+    name = "huntaze-stripe-unhealthy-dev"
+    alarmed.put_composite_alarm(AlarmName=name, AlarmRule='ALARM("huntaze-stripe-errors-dev")')
+    found = look("alarms")
+    text = f"{name} notifies nobody: it lost its actions"
+    assert (found.status, found.text, found.next) == (Status.FAIL, text, "make deploy ENV=dev")
