@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
 from infra.names import PROJECT
 from ops import preflight
 from ops.console import plural
@@ -23,7 +25,13 @@ def subscriptions(context: Context) -> Finding:
         warned(each.text, "follow the link in AWS's mail") for each in preflight.subscribers(environment)
     ]
     topic = context.place.arn("sns", context.place.name("alerts"))
-    attributes = context.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+    try:
+        attributes = context.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in preflight.NO_TOPIC:
+            raise
+        name = context.place.name("alerts")
+        return failed(f"{name} does not exist: no alarm reaches anybody", context.deploy)
     pending = int(attributes.get("SubscriptionsPending", 0))
     if pending and not problems:
         count = plural(pending, "subscription")

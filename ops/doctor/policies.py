@@ -81,7 +81,11 @@ def key_policy(context: Context) -> Finding:
     if not context.environment.settings.create_kms_key:
         return passed("no key of ours: create_kms_key = false")
     place, client = context.place, context.client("kms")
-    metadata = client.describe_key(KeyId=f"alias/{place.name('events')}")["KeyMetadata"]
+    alias = f"alias/{place.name('events')}"
+    found = _found(context, "kms", "describe_key", KeyId=alias)
+    if found is None:
+        return failed(f"{alias} does not exist: nothing can be encrypted or read", context.deploy)
+    metadata = found["KeyMetadata"]
     if metadata["KeyState"] != "Enabled":
         return failed(
             f"{metadata['KeyState']}: nothing can be encrypted or read",

@@ -78,5 +78,8 @@ def _until_failed(context: Context) -> Iterator[Result]:
 
 def _split(message: str) -> tuple[str, str]:
     """Split the line of an error into what is wrong and what to do."""
+    # What AWS says stands in brackets, has colons of its own, and is followed by no step.
+    if message.endswith(")"):
+        return message, ""
     problem, colon, step = message.rpartition(": ")
     return (problem, step) if colon else (message, "")

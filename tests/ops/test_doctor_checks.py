@@ -162,3 +162,23 @@ def test_a_composite_alarm_that_lost_its_actions_is_seen(alarmed: Any) -> None:
     found = look("alarms")
     text = f"{name} notifies nobody: it lost its actions"
     assert (found.status, found.text, found.next) == (Status.FAIL, text, "make deploy ENV=dev")
+
+
+@pytest.mark.parametrize(
+    ("check", "settings", "text"),
+    [
+        ("subscriptions", {}, "huntaze-stripe-alerts-dev does not exist: no alarm reaches anybody"),
+        (
+            "key policy",
+            {"CREATE_KMS_KEY": "true"},
+            "alias/huntaze-stripe-events-dev does not exist: nothing can be encrypted or read",
+        ),
+    ],
+)
+def test_what_is_not_deployed_fails_with_the_deploy(
+    person: pytest.MonkeyPatch, check: str, settings: dict[str, str], text: str
+) -> None:
+    for variable, value in settings.items():
+        person.setenv(variable, value)
+    found = look(check)
+    assert (found.status, found.text, found.next) == (Status.FAIL, text, "make deploy ENV=dev")

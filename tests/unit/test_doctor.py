@@ -39,6 +39,9 @@ def test_an_age_has_the_unit_that_people_read(seconds: float, text: str) -> None
         ("the bus does not exist: deploy", ("the bus does not exist", "deploy")),
         ("http://127.0.0.1:1 does not answer: check it", ("http://127.0.0.1:1 does not answer", "check it")),
         ("nothing to do", ("nothing to do", "")),
+        # What AWS says of it stays whole.
+        ("AWS refused it (NotFound: no topic)", ("AWS refused it (NotFound: no topic)", "")),
+        ("AWS refused it (Odd: a: b (c …)", ("AWS refused it (Odd: a: b (c …)", "")),
     ],
 )
 def test_an_error_is_split_into_what_is_wrong_and_what_to_do(message: str, parts: tuple[str, str]) -> None:
