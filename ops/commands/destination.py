@@ -153,7 +153,7 @@ def update(
     if dry_run:
         _print_unchanged(session, found, as_json=as_json)
         return
-    if session.is_current:
+    if not differs:
         nothing = "has nothing that an update can change" if unchangeable else "needs no change"
         print_line(f"{found.id} {nothing}", as_json=as_json)
     else:

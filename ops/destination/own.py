@@ -20,7 +20,7 @@ def find(destinations: Sequence[Destination], wanted: Wanted, source_name: str) 
     Raises
     ------
     OperatorError
-        Several could be meant, or the one is for another account, region or mode.
+        Several could be meant, or the one belongs to another environment, account, region or mode.
     """
     found = (
         [each for each in destinations if source_name and each.source_name == source_name]
@@ -40,6 +40,13 @@ def find(destinations: Sequence[Destination], wanted: Wanted, source_name: str) 
 
 
 def _check(found: Destination, wanted: Wanted) -> None:
+    owner = found.metadata.get(ENVIRONMENT_KEY, wanted.environment)
+    if owner != wanted.environment:
+        raise OperatorError(
+            f"{found.id} belongs to {owner}, as its metadata {ENVIRONMENT_KEY} says, not to "
+            f"{wanted.environment}: correct stripe_event_source_name of {wanted.environment}, or use "
+            f"--env {owner}"
+        )
     place = f"account {found.account_id} and region {found.region}"
     if found.account_id != wanted.account_id or (found.region and found.region != wanted.region):
         raise OperatorError(

@@ -39,13 +39,14 @@ def show(console: Console, session: Session, found: Destination) -> None:
 
 
 def changes(differs: Difference) -> list[str]:
-    """Return a line for each kind of difference, with the names of the types."""
+    """Return a line for name and each entry of metadata, and one for each kind with the names of types."""
     lines = {
         "missing, routed": differs.missing_routed,
         "missing, for the ledger": differs.missing_unrouted,
         "superfluous": differs.superfluous,
     }
-    return [f"{name} ({len(types)}): {', '.join(types)}" for name, types in lines.items() if types]
+    types_of = [f"{name} ({len(types)}): {', '.join(types)}" for name, types in lines.items() if types]
+    return [*differs.labels, *types_of]
 
 
 def document(session: Session, found: Destination) -> dict[str, Any]:

@@ -47,24 +47,17 @@ class Session:
 
     @property
     def difference(self) -> Difference:
-        """How its event types differ from the wanted ones."""
+        """How it differs from the wanted one in what an update changes."""
         return self.difference_of(self.its_own)
 
     def difference_of(self, found: Destination) -> Difference:
-        """Return how the event types of a destination differ from the wanted ones."""
+        """Return how a destination differs from the wanted one in what an update changes."""
         return wanted.difference(found, self.wanted)
 
     def unchangeable(self, found: Destination) -> list[str]:
         """Return a line for each difference that no update changes."""
         missing = wanted.missing_sources(found, self.wanted)
         return [f"{missing}: Stripe can't change it, so make {wanted.NEW_SOURCE}"] if missing else []
-
-    @property
-    def is_current(self) -> bool:
-        """Whether an update would change nothing."""
-        found, expected = self.its_own, self.wanted
-        kept = expected.metadata.items() <= found.metadata.items()
-        return kept and found.name == expected.name and not self.difference
 
     def create(self, api_version: str) -> Destination:
         """Create it; Stripe refuses or does not answer with an OperatorError, as in all of these."""

@@ -76,17 +76,22 @@ def wanted(environment: Environment) -> Wanted:
 
 @dataclass(frozen=True)
 class Difference:
-    """How the types of a destination differ from the wanted ones; each tuple is sorted.
+    """How a destination differs from the wanted one in what an update changes; each tuple is sorted.
 
     Parameters
     ----------
     missing_routed, missing_unrouted
         Missing types that a handler receives, and those that only the ledger would hold.
+    superfluous
+        Types that are not wanted.
+    labels
+        A line for the name and for each entry of the metadata that an update sets.
     """
 
     missing_routed: tuple[str, ...]
     missing_unrouted: tuple[str, ...]
     superfluous: tuple[str, ...]
+    labels: tuple[str, ...]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -94,17 +99,18 @@ class Difference:
         return tuple(sorted((*self.missing_routed, *self.missing_unrouted)))
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.superfluous)
+        return bool(self.missing or self.superfluous or self.labels)
 
 
 def difference(found: Destination, expected: Wanted) -> Difference:
-    """Compare the types of a destination with the wanted ones."""
+    """Compare types, name and metadata of a destination with the wanted ones."""
     has, needs = set(found.event_types), set(expected.event_types(found.payload))
     missing = sorted(needs - has)
     return Difference(
         tuple(each for each in missing if is_routed(each)),
         tuple(each for each in missing if not is_routed(each)),
         tuple(sorted(has - needs)),
+        _labels(found, expected),
     )
 
 
@@ -118,3 +124,13 @@ def missing_sources(found: Destination, expected: Wanted) -> str:
         return ""
     needed = f"reconcile_accounts needs {ACCOUNTS}" if missing == [ACCOUNTS] else f"{ITSELF} is wanted"
     return f"events_from is {', '.join(found.events_from)}, but {needed}"
+
+
+def _labels(found: Destination, expected: Wanted) -> tuple[str, ...]:
+    has = {"name": found.name, **{f"metadata {key}": found.metadata.get(key) for key in expected.metadata}}
+    needs = {"name": expected.name, **{f"metadata {key}": each for key, each in expected.metadata.items()}}
+    return tuple(
+        f"{what}: {has[what] or 'none'}, wanted {value}"
+        for what, value in sorted(needs.items())
+        if has[what] != value
+    )

@@ -23,6 +23,13 @@ from tests.ops.command import Done, run
 KEY = "sk_test_destinations"
 REGION = "eu-west-1"
 FILE = '# dev\n\n# Required.\n# stripe_event_source_name = "aws.partner/stripe.com/ed_…"\nlivemode = false\n'
+BY_HAND = {
+    "name": "by hand",
+    "type": "amazon_eventbridge",
+    "event_payload": "snapshot",
+    "snapshot_api_version": "2026-10-28.endive",
+    "enabled_events": ["invoice.paid"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -193,11 +200,38 @@ def test_status_and_update_name_what_differs(ops: Ops, stripe: ReferenceStripe) 
     assert "missing, for the ledger (1): balance.available" in shown.out
     dry = ops("update", "--dry-run")
     assert (dry.code, "was not changed" in dry.out) == (0, True)
+    assert "name: by hand, wanted huntaze-stripe-dev" in dry.out
     assert ops("status").code == 1
     updated = ops.json("update", "--yes")
     assert (updated["name"], updated["missing"]) == ("huntaze-stripe-dev", [])
     assert ops("status").code == 0
     assert "needs no change" in ops("update", "--yes").out
+
+
+def test_a_name_and_metadata_that_update_sets_are_shown_first(
+    ops: Ops, stripe: ReferenceStripe, person: pytest.MonkeyPatch
+) -> None:
+    place = {"aws_account_id": account(ops), "aws_region": REGION}
+    made = stripe.add_destination({**BY_HAND, "amazon_eventbridge": place})
+    person.setenv("STRIPE_EVENT_SOURCE_NAME", f"aws.partner/stripe.com/{made['id']}")
+    dry = ops("update", "--dry-run")
+    assert "metadata huntaze_environment: none, wanted dev" in dry.out
+    assert "name: by hand, wanted huntaze-stripe-dev" in dry.out
+    assert ops("update", "--yes").code == 0
+    assert "wanted" not in ops("update", "--yes").out
+
+
+def test_the_destination_of_another_environment_is_refused(
+    ops: Ops, stripe: ReferenceStripe, person: pytest.MonkeyPatch
+) -> None:
+    place = {"aws_account_id": account(ops), "aws_region": REGION}
+    metadata = {"huntaze_environment": "prod"}
+    made = stripe.add_destination({**BY_HAND, "metadata": metadata, "amazon_eventbridge": place})
+    person.setenv("STRIPE_EVENT_SOURCE_NAME", f"aws.partner/stripe.com/{made['id']}")
+    for command in ("create --yes", "status", "update --yes", "enable", "disable --yes", "delete --yes"):
+        done = ops(*command.split())
+        assert (done.code, f"{made['id']} belongs to prod" in done.err) == (1, True), command
+        assert "correct stripe_event_source_name of dev, or use --env prod" in done.err
 
 
 def account(ops: Ops) -> str:
