@@ -228,6 +228,20 @@ def test_concurrency_cut() -> None:
     }
 
 
+@pytest.mark.parametrize(("after", "cut"), [(1, True), (0, True), (-1, False)])
+def test_a_first_limit_on_a_function_without_one_cuts_its_concurrency(after: int, cut: bool) -> None:
+    plan = files.load("concurrency")
+    plan["resource_changes"] = [
+        each for each in plan["resource_changes"] if each["address"] == "aws_lambda_function.billing_function"
+    ]
+    (function,) = plan["resource_changes"]
+    function["change"]["before"]["reserved_concurrent_executions"] = -1
+    function["change"]["after"]["reserved_concurrent_executions"] = after
+    findings = {each.rule for each in plan_report.assess(plan).findings}
+    assert ("concurrency-cut" in findings) is cut
+    assert OTHERWISE not in findings
+
+
 def test_alarm_lost() -> None:
     lost = found("removed", "alarm-lost")
     alarm = "aws_cloudwatch_metric_alarm.alarm"

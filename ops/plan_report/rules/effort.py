@@ -83,7 +83,7 @@ def dead_letter_lost(plan: Plan) -> Iterator[Hit]:
 
 
 def concurrency_cut(plan: Plan) -> Iterator[Hit]:
-    """A function may run half as often at once, or not at all."""
+    """A function may run half as often at once, or not at all, or gets a limit that it did not have."""
     for type_, path in ((FUNCTION, RESERVED), (MAPPING, POLLED)):
         for resource in plan.changing(type_):
             sides = numbers(resource.sides(*path))
@@ -97,10 +97,12 @@ def concurrency_cut(plan: Plan) -> Iterator[Hit]:
                     "each event goes to the dead-letter queue",
                     "to stop a function, use `huntaze-stripe pause`",
                 )
-            elif before > 0 and 0 < after * 2 <= before:
+            # Less than 0 is unreserved: all that the account has (Lambda, "Configuring reserved concurrency").
+            elif before < 0 < after or 0 < after * 2 <= before:
+                was = "unreserved" if before < 0 else before
                 yield Hit(
                     resource.address,
-                    f"{code(str(path[-1]))}: {after}, was {before}",
+                    f"{code(str(path[-1]))}: {after}, was {was}",
                     "events wait at peaks, and are parked when they wait for too long",
                     "compare with the peak of the dashboard's concurrency",
                 )
