@@ -13,6 +13,7 @@ from ops import DEFAULT_ENVIRONMENT, ROOT, times
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.commands.plan_report import (
     AcceptOption,
+    FailOn,
     FailOnOption,
     LinkOption,
     acceptances,
@@ -21,6 +22,7 @@ from ops.commands.plan_report import (
     fail,
 )
 from ops.console import confirm, open_console, plural, print_json, print_line, require_terminal, styled
+from ops.errors import OperatorError
 from ops.progress import Steps
 
 if TYPE_CHECKING:
@@ -64,6 +66,12 @@ def plan(
 
     console = open_console(as_json=as_json)
     check_link(link)
+    if fail_on is FailOn.DRIFT and not refresh:
+        raise OperatorError(
+            "invalid --fail-on drift with --no-refresh: a plan that does not read AWS finds no drift; leave out "
+            "--no-refresh",
+            usage=True,
+        )
     review = deploys.Review(acceptances(accept), link)
     with deploys.operator_workspace(env) as workspace:
         planned = deploys.plan(workspace, env, Steps(console), refresh=refresh, review=review)

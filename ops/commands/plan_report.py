@@ -37,7 +37,7 @@ FailOnOption = Annotated[
     typer.Option(
         "--fail-on",
         help="End with exit code 3 if the verdict is this or worse (accepted dangers do not count), or if "
-        "others changed AWS since the last apply (drift).",
+        "others changed AWS since the last apply (drift: a plan that was made without a refresh has none).",
     ),
 ]
 AcceptOption = Annotated[

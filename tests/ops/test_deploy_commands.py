@@ -90,6 +90,7 @@ def document(command: str, *, applied: bool, dry_run: bool) -> dict[str, Any]:
         "markdown": f"build/plans/{name}.md",
         "verdict": "safe",
         "findings": [],
+        "drift": [],
         "applied": applied,
         "dry_run": dry_run,
     }
@@ -101,6 +102,18 @@ def test_plan_prints_json_alone_on_standard_output(
     done = run(["plan", "--json"], monkeypatch, capsys)
     assert (done.code, json.loads(done.out)) == (0, document("plan", applied=False, dry_run=True))
     assert "whole plan: build/plans/dev.md" in done.err
+
+
+def test_plan_that_does_not_read_aws_can_not_fail_on_drift(
+    account: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run(["plan", "--no-refresh", "--fail-on", "drift"], monkeypatch, capsys)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "error: invalid --fail-on drift with --no-refresh: a plan that does not read AWS finds no drift; leave "
+        "out --no-refresh\n"
+    )
+    assert run(["plan", "--no-refresh", "--fail-on", "danger"], monkeypatch, capsys).code == 0
 
 
 @pytest.mark.parametrize("command", APPLYING)
