@@ -425,6 +425,38 @@ def test_one_label_is_the_worst_verdict_of_the_environments(tmp_path: Path) -> N
         assert comments.github["labels"] == [f"plan: {label}"]
 
 
+def failed(folder: Path, environment: str, planned: str = "") -> str:
+    """What the workflow writes for an environment whose run failed, below it the plan that a check refused."""
+    file = folder / "build" / "plans" / f"{environment}.md"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    if planned:
+        file.write_text(planned)
+    script = step_script("plan.yml", "Put the failure in the plan's place")
+    run_script(script, folder, ENVIRONMENT=environment, RUN="https://github.example/runs/1")
+    return file.read_text()
+
+
+def test_an_environment_without_a_plan_leaves_no_label_but_danger(tmp_path: Path) -> None:
+    comments = Comments(tmp_path)
+    safe, code, danger = (
+        plan_report.render(files.load(name), "dev") for name in ("nothing", "code", "object-lock")
+    )
+    of_prod = plan_report.render(files.load("nothing"), "prod")
+    for prod in (failed(tmp_path, "prod"), failed(tmp_path, "prod", of_prod)):
+        for dev, labels in ((safe, []), (code, []), (danger, ["plan: danger"])):
+            comments.run({"dev": safe, "prod": of_prod})
+            assert comments.github["labels"] == ["plan: safe"]
+            comments.run({"dev": dev, "prod": prod})
+            assert comments.github["labels"] == labels
+
+
+def test_an_environment_whose_artifact_is_missing_leaves_no_label(tmp_path: Path) -> None:
+    comments = Comments(tmp_path)
+    comments.run({"dev": plan_report.render(files.load("nothing"), "dev")})
+    assert comments.github["labels"] == []
+
+
 DRIFT = "<!-- huntaze-drift -->"
 
 
