@@ -68,8 +68,8 @@ def plan(
     check_link(link)
     if fail_on is FailOn.DRIFT and not refresh:
         raise OperatorError(
-            "invalid --fail-on drift with --no-refresh: a plan that does not read AWS finds no drift; leave out "
-            "--no-refresh",
+            "invalid --fail-on drift with --no-refresh: a plan that does not read AWS finds no drift; "
+            "leave out --no-refresh",
             usage=True,
         )
     review = deploys.Review(acceptances(accept), link)

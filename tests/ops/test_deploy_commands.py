@@ -110,8 +110,8 @@ def test_plan_that_does_not_read_aws_can_not_fail_on_drift(
     done = run(["plan", "--no-refresh", "--fail-on", "drift"], monkeypatch, capsys)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        "error: invalid --fail-on drift with --no-refresh: a plan that does not read AWS finds no drift; leave "
-        "out --no-refresh\n"
+        "error: invalid --fail-on drift with --no-refresh: a plan that does not read AWS finds no drift; "
+        "leave out --no-refresh\n"
     )
     assert run(["plan", "--no-refresh", "--fail-on", "danger"], monkeypatch, capsys).code == 0
 

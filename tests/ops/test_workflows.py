@@ -426,7 +426,7 @@ def test_one_label_is_the_worst_verdict_of_the_environments(tmp_path: Path) -> N
 
 
 def failed(folder: Path, environment: str, planned: str = "") -> str:
-    """What the workflow writes for an environment whose run failed, below it the plan that a check refused."""
+    """What the workflow writes for a run that failed, above the plan that a check refused."""
     file = folder / "build" / "plans" / f"{environment}.md"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)

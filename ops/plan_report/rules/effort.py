@@ -97,7 +97,7 @@ def concurrency_cut(plan: Plan) -> Iterator[Hit]:
                     "each event goes to the dead-letter queue",
                     "to stop a function, use `huntaze-stripe pause`",
                 )
-            # Less than 0 is unreserved: all that the account has (Lambda, "Configuring reserved concurrency").
+            # -1 is unreserved: all that the account has (provider, `aws_lambda_function`).
             elif before < 0 < after or 0 < after * 2 <= before:
                 was = "unreserved" if before < 0 else before
                 yield Hit(
