@@ -35,7 +35,8 @@ def show(console: Console, session: Session, found: Destination) -> None:
     for line in (*changes(differs), *session.unchangeable(found)):
         console.print(line, soft_wrap=True)
     if differs:
-        console.print("next: `huntaze-stripe destination update`")
+        env = session.environment.name
+        console.print(f"next: `huntaze-stripe destination update --env {env}`")
 
 
 def changes(differs: Difference) -> list[str]:

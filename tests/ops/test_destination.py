@@ -198,6 +198,7 @@ def test_status_and_update_name_what_differs(ops: Ops, stripe: ReferenceStripe) 
     assert shown.code == 1
     assert "missing, routed (1): invoice.paid" in shown.out
     assert "missing, for the ledger (1): balance.available" in shown.out
+    assert "next: `huntaze-stripe destination update --env dev`" in shown.out
     dry = ops("update", "--dry-run")
     assert (dry.code, "was not changed" in dry.out) == (0, True)
     assert "name: by hand, wanted huntaze-stripe-dev" in dry.out
