@@ -57,7 +57,8 @@ class Session:
     def unchangeable(self, found: Destination) -> list[str]:
         """Return a line for each difference that no update changes."""
         missing = wanted.missing_sources(found, self.wanted)
-        return [f"{missing}: Stripe can't change it, so make {wanted.NEW_SOURCE}"] if missing else []
+        sources = f"{missing}: Stripe can't change it, so make {wanted.NEW_SOURCE}" if missing else ""
+        return [line for line in (sources, wanted.other_payload(found, self.wanted)) if line]
 
     def create(self, api_version: str) -> Destination:
         """Create it; Stripe refuses or does not answer with an OperatorError, as in all of these."""

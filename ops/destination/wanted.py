@@ -126,6 +126,16 @@ def missing_sources(found: Destination, expected: Wanted) -> str:
     return f"events_from is {', '.join(found.events_from)}, but {needed}"
 
 
+def other_payload(found: Destination, expected: Wanted) -> str:
+    """Return the line for a payload that a new one would not send; empty if it would send the same."""
+    if found.payload == expected.payload:
+        return ""
+    change = f"Stripe can't change it, so {expected.payload} events need {NEW_SOURCE}"
+    if expected.payload == THIN:
+        return f"payload is snapshot, which works with thin_events = true, too: {change}"
+    return f"payload is thin, but thin_events = false: set it to true, and deploy; {change}"
+
+
 def _labels(found: Destination, expected: Wanted) -> tuple[str, ...]:
     has = {"name": found.name, **{f"metadata {key}": found.metadata.get(key) for key in expected.metadata}}
     needs = {"name": expected.name, **{f"metadata {key}": each for key, each in expected.metadata.items()}}

@@ -275,6 +275,20 @@ def test_events_of_connected_accounts_are_asked_for_when_the_destination_is_crea
     assert ops("status").code == 0
 
 
+def test_a_payload_that_no_update_changes_is_named(ops: Ops, person: pytest.MonkeyPatch) -> None:
+    ops("create", "--yes")
+    person.setenv("THIN_EVENTS", "true")
+    line = "payload is snapshot, which works with thin_events = true, too: Stripe can't change it, so thin "
+    shown, updated = ops("status"), ops("update", "--yes")
+    assert (shown.code, line in shown.out, updated.code, line in updated.out) == (0, True, 0, True)
+    assert "needs no change" not in updated.out
+    ops("delete", "--yes")
+    ops("create", "--yes")
+    assert "payload is" not in ops("status").out
+    person.setenv("THIN_EVENTS", "false")
+    assert "payload is thin, but thin_events = false: set it to true, and deploy" in ops("status").out
+
+
 def test_disable_says_that_events_are_dropped_and_ping_then_refuses(ops: Ops) -> None:
     ops("create", "--yes")
     asked = ops("disable")
