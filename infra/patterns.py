@@ -16,6 +16,10 @@ from infra.errors import RoutingError
 
 # EventBridge quota "Event pattern size", in characters.
 MAX_PATTERN_LENGTH: Final = 2_048
+# How long and how often a rule tries to deliver: EventBridge's maxima, which are its defaults (EventBridge
+# user guide, "How EventBridge retries delivering events").
+RETRY_SECONDS: Final = 86_400
+RETRIES: Final = 185
 _STRIPE_TYPES_FILE: Final = Path(__file__).with_name("stripe_event_types.txt")
 
 

@@ -15,14 +15,14 @@ from cdktf_cdktf_provider_aws.lambda_permission import LambdaPermission
 from constructs import Construct
 
 from infra.constructs.event_bus import PartnerEventBus
+from infra.patterns import RETRIES, RETRY_SECONDS
 from infra.resources.base import Capability
 from infra.resources.function import PipelineFunction
 from infra.resources.metrics import Metric
 from infra.resources.queue import Queue
 
-# EventBridge's maxima: it retries a delivery for 24 hours.
 _RETRY: Final = CloudwatchEventTargetRetryPolicy(
-    maximum_event_age_in_seconds=86_400, maximum_retry_attempts=185
+    maximum_event_age_in_seconds=RETRY_SECONDS, maximum_retry_attempts=RETRIES
 )
 
 

@@ -1,4 +1,4 @@
-"""The partner event source, the bus, its archive, rules, targets and permissions."""
+"""The partner event source, the bus, its archive and its rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from functions.shared.names import HANDLERS
+from functions.shared import names
 from infra.names import archive_name
 from ops.destination import event_source as sources
 from ops.doctor.check import Finding, failed, passed, warned, worst
@@ -18,6 +18,8 @@ from ops.environment import MISSING_CODES, UNNAMED_BUS
 from ops.switches import DISABLED, TAG
 
 URGENT_DAYS: Final = 2
+# No archive takes replayed events, whatever its pattern (EventBridge API reference, "CreateArchive").
+EVERYTHING: Final[tuple[Mapping[str, Any], ...]] = ({}, {"replay-name": [{"exists": False}]})
 
 
 def source(context: Context) -> Finding:
@@ -86,7 +88,7 @@ def archive(context: Context) -> Finding:
         problems.append(failed(f"keeps events for {days} days, archive_retention_days = {wanted}", deploy))
     elif days != wanted:
         problems.append(warned(f"keeps events for {days} days, archive_retention_days = {wanted}", deploy))
-    if _types(found.get("EventPattern")):
+    if json.loads(found.get("EventPattern") or "{}") not in EVERYTHING:
         problems.append(failed("its pattern leaves out events", deploy))
     return worst(problems, f"enabled, {days} days, {found.get('EventCount', 0)} events")
 
@@ -94,11 +96,6 @@ def archive(context: Context) -> Finding:
 def rules(context: Context) -> Finding:
     """Look whether each rule exists, is enabled, and matches the types of this checkout."""
     return worst(_rules(context), f"{len(context.rules())} rules, enabled, as routed")
-
-
-def targets(context: Context) -> Finding:
-    """Look whether each rule sends to its target, and what it cannot send to its dead-letter queue."""
-    return worst(_targets(context), f"{len(context.rules())} targets, each with its dead-letter queue")
 
 
 def _rules(context: Context) -> Iterator[Finding]:
@@ -119,59 +116,52 @@ def _disabled(context: Context, rule: ExpectedRule) -> Finding:
     """Return that `pause` disabled the rule, or somebody else."""
     tags = context.client("events").list_tags_for_resource(ResourceARN=rule.arn)["Tags"]
     since = next((tag["Value"] for tag in tags if tag["Key"] == TAG), None)
-    part = next((handler for handler in HANDLERS if rule.name == context.environment.resource(handler)), "")
+    part = next(
+        (handler for handler in names.HANDLERS if rule.name == context.environment.resource(handler)), ""
+    )
     if since is not None:
         return warned(f"{rule.name} is paused since {since}", context.command(f"resume {part}"))
-    step = context.command(f"resume {part}") if part else context.deploy
+    days, enable = names.STRIPE_LIST_DAYS, context.deploy
+    if part:
+        enable = context.command(f"resume {part}")
+        step = f"{enable} && {context.command(f'reconcile --since {days}d --heal')}"
+    elif rule.group:
+        step = f"{enable} && {context.command(f'reconcile --since {days}d --all-types --heal')}"
+    else:
+        # Only the log lacks events.
+        step = enable
     return failed(f"{rule.name} is disabled, and nobody noted since when", step)
 
 
 def _differences(text: str | None, rule: ExpectedRule) -> Iterator[str]:
     """Yield the types that a pattern matches too much or too little, or that it differs otherwise."""
     deployed, wanted = json.loads(text or "{}"), json.loads(rule.pattern)
-    if deployed == wanted:
+    if _sorted(deployed) == _sorted(wanted):
         return
-    has, needs = _types(text), _types(rule.pattern)
+    has, needs = _types(deployed), _types(wanted)
     if missing := sorted(needs - has):
         yield f"{rule.name} lacks {', '.join(missing)}"
     if more := sorted(has - needs):
         yield f"{rule.name} has {', '.join(more)} too"
-    if has == needs and {**deployed, "detail-type": 0} != {**wanted, "detail-type": 0}:
+    if has == needs:
         yield f"{rule.name} has another pattern"
 
 
-def _types(text: str | None) -> set[str]:
-    """Return the names in a pattern's types; `anything-but` counts as the names with a minus sign."""
-    found = json.loads(text or "{}").get("detail-type", [])
+def _types(pattern: Mapping[str, Any]) -> set[str]:
+    """Return the names in a pattern's types; a list of `anything-but` counts with a minus sign."""
+    found = pattern.get("detail-type", [])
     plain = {each for each in found if isinstance(each, str)}
-    return plain | {
-        f"-{name}" for each in found if isinstance(each, dict) for name in each.get("anything-but", ())
-    }
+    others = (each.get("anything-but") for each in found if isinstance(each, dict))
+    return plain | {f"-{name}" for types in others if isinstance(types, list) for name in types}
 
 
-def _targets(context: Context) -> Iterator[Finding]:
-    deploy = context.deploy
-    client = context.client("events")
-    for rule in context.rules():
-        try:
-            answer = client.list_targets_by_rule(Rule=rule.name, EventBusName=context.environment.bus)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in MISSING_CODES:
-                raise
-            # The check of the rules reports it.
-            continue
-        found = {target["Arn"].removesuffix(":*"): target for target in answer["Targets"]}
-        target = found.pop(rule.target_arn, None)
-        wanted = context.place.arn("sqs", context.place.name(rule.dead_letter))
-        if target is None:
-            yield failed(f"{rule.name} does not send to {rule.target_arn.split(':', 5)[5]}", deploy)
-        else:
-            if target.get("DeadLetterConfig", {}).get("Arn") != wanted:
-                yield failed(f"{rule.name} sends what fails to no queue of ours: it is lost", deploy)
-            if target.get("SqsParameters", {}).get("MessageGroupId", "") != rule.group:
-                yield failed(f"{rule.name} sends to another message group than {rule.group}", deploy)
-        for arn in sorted(found):
-            yield warned(f"{rule.name} also sends to {arn}", "remove the target, or deploy")
+def _sorted(pattern: Any) -> Any:
+    """Return a pattern with its lists in one order, in which EventBridge sees no difference."""
+    if isinstance(pattern, dict):
+        return {name: _sorted(value) for name, value in pattern.items()}
+    if isinstance(pattern, list):
+        return sorted((_sorted(each) for each in pattern), key=json.dumps)
+    return pattern
 
 
 def _found(context: Context, operation: str, **names: str) -> Mapping[str, Any] | None:

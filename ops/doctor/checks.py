@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from ops.doctor import account, alarms, bus, exits, functions, policies, queues, state, stores, stripe
+from ops.doctor import (
+    account,
+    alarms,
+    bus,
+    exits,
+    functions,
+    policies,
+    queues,
+    state,
+    stores,
+    stripe,
+    targets,
+)
 from ops.doctor.check import Check
 
 # Without these nothing else can be checked.
@@ -21,7 +33,7 @@ CHECKS: Final = (
     Check("bus", bus.bus),
     Check("archive", bus.archive),
     Check("rules", bus.rules),
-    Check("targets", bus.targets),
+    Check("targets", targets.targets),
     Check("permissions", policies.invocations),
     Check("queue policies", policies.queue_policies),
     Check("topic policy", policies.topic_policy),

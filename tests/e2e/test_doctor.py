@@ -87,7 +87,7 @@ def test_what_is_broken_is_shown_with_the_next_step(
     assert done.code == 1
     assert f"{PAYMENTS} is disabled" in done.out
     assert "payments-dlq: 1 message" in done.out
-    assert "next for rules: huntaze-stripe resume payments --env dev" in done.out
+    assert "next for rules: huntaze-stripe resume payments --env dev && huntaze-stripe reconcile" in done.out
     assert max(map(len, done.out.splitlines())) <= 140
 
 

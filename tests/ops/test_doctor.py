@@ -13,7 +13,7 @@ from functions.shared.names import PAYMENTS, SECRET_KEYS
 from tests.infra.documented import check_ours
 
 # What stands for the names in a command.
-EXAMPLES = {"key": SECRET_KEYS[0], "name": SECRET_KEYS[0], "part": PAYMENTS, "step": "enable"}
+EXAMPLES = {"key": SECRET_KEYS[0], "name": SECRET_KEYS[0], "part": PAYMENTS, "step": "enable", "days": "30"}
 
 
 def commands() -> Iterator[str]:

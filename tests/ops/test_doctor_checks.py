@@ -11,13 +11,22 @@ from typing import Any
 import pytest
 
 from functions.shared import names
+from infra.names import archive_name
 from ops import environment as environments
 from ops.doctor.check import Finding, Status
 from ops.doctor.checks import CHECKS
 from ops.doctor.context import Context
+from ops.doctor.expected import ExpectedRule
 from ops.doctor.run import made_by
-from tests.ops.dead_letters import World
+from tests.ops.conftest import SOURCE
+from tests.ops.dead_letters import World, full
 
+ACCOUNT = "000000000000"
+TOPIC = f"arn:aws:sns:eu-west-1:{ACCOUNT}:huntaze-stripe-alerts-dev"
+STATE_BUCKET = "huntaze-stripe-terraform-state"
+STATE = "huntaze-stripe-dev/terraform.tfstate"
+METRIC = "aws_cloudwatch_metric_alarm"
+COMPOSITE = "aws_cloudwatch_composite_alarm"
 # Nobody listens there.
 NOWHERE = "http://127.0.0.1:1"
 EVERY = {check.name: check for check in CHECKS}
@@ -25,8 +34,12 @@ EVERY = {check.name: check for check in CHECKS}
 
 def look(name: str) -> Finding:
     """Make one check as the command does."""
-    environment = environments.connect("dev", bus=False, check_account=False)
-    return made_by(EVERY[name], Context(environment, datetime.now(UTC)))
+    return made_by(EVERY[name], now())
+
+
+def now() -> Context:
+    """Return what a doctor that starts now knows."""
+    return Context(environments.connect("dev", bus=False, check_account=False), datetime.now(UTC))
 
 
 def store(world: World, key: str, value: str) -> None:
@@ -68,13 +81,6 @@ def test_a_deployed_value_that_cannot_be_read_is_not_replaced_by_the_exported_on
     person.setenv(names.STRIPE_SECRET_KEY, "sk_test_exported")
     found = look("Stripe key")
     assert (found.status, f"the secret {secret} does not exist" in found.text) == (Status.FAIL, True), found
-
-
-TOPIC = "arn:aws:sns:eu-west-1:000000000000:huntaze-stripe-alerts-dev"
-STATE_BUCKET = "huntaze-stripe-terraform-state"
-STATE = "huntaze-stripe-dev/terraform.tfstate"
-METRIC = "aws_cloudwatch_metric_alarm"
-COMPOSITE = "aws_cloudwatch_composite_alarm"
 
 
 def resource(kind: str, name: str, **actions: Any) -> dict[str, Any]:
@@ -182,3 +188,126 @@ def test_what_is_not_deployed_fails_with_the_deploy(
         person.setenv(variable, value)
     found = look(check)
     assert (found.status, found.text, found.next) == (Status.FAIL, text, "make deploy ENV=dev")
+
+
+@pytest.fixture
+def ruled(person: pytest.MonkeyPatch, world: World) -> Iterator[Any]:
+    """The bus, its archive and its rules as a deploy leaves them; EventBridge."""
+    person.setenv("BUS_LOGS", "true")
+    events = world.aws.client("events")
+    events.create_partner_event_source(Name=SOURCE, Account=ACCOUNT)
+    bus = events.create_event_bus(Name=SOURCE, EventSourceName=SOURCE)["EventBusArn"]
+    archive = {"ArchiveName": archive_name("dev", SOURCE), "EventSourceArn": bus}
+    events.create_archive(**archive, RetentionDays=30)
+    rules = now().rules()
+    for rule in rules:
+        events.put_rule(Name=rule.name, EventBusName=SOURCE, EventPattern=rule.pattern)
+        put_target(events, rule)
+    yield events
+    for rule in rules:
+        found = events.list_targets_by_rule(Rule=rule.name, EventBusName=SOURCE)["Targets"]
+        events.remove_targets(Rule=rule.name, EventBusName=SOURCE, Ids=[each["Id"] for each in found])
+        events.delete_rule(Name=rule.name, EventBusName=SOURCE)
+    events.delete_archive(ArchiveName=archive["ArchiveName"])
+    events.delete_event_bus(Name=SOURCE)
+    events.delete_partner_event_source(Name=SOURCE, Account=ACCOUNT)
+
+
+def put_target(events: Any, rule: ExpectedRule, **changes: Any) -> None:
+    """Give a rule its target as the stack does, with changes."""
+    target = {
+        "Id": "target",
+        "Arn": rule.target_arn,
+        "DeadLetterConfig": {"Arn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{full(rule.dead_letter)}"},
+        "RetryPolicy": {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185},
+        **({"SqsParameters": {"MessageGroupId": rule.group}} if rule.group else {}),
+        **changes,
+    }
+    events.put_targets(Rule=rule.name, EventBusName=SOURCE, Targets=[target])
+
+
+def test_rules_targets_and_archive_of_a_deploy_pass(ruled: Any) -> None:
+    del ruled
+    assert [look(name).status for name in ("rules", "targets", "archive")] == [Status.PASS] * 3
+
+
+@pytest.mark.parametrize(
+    ("part", "step"),
+    [
+        (
+            "payments",
+            "huntaze-stripe resume payments --env dev && "
+            "huntaze-stripe reconcile --since 30d --heal --env dev",
+        ),
+        (
+            "audit-billing",
+            "make deploy ENV=dev && huntaze-stripe reconcile --since 30d --all-types --heal --env dev",
+        ),
+        ("log", "make deploy ENV=dev"),
+    ],
+)
+def test_a_rule_that_somebody_disabled_is_enabled_and_its_gap_closed(
+    ruled: Any, part: str, step: str
+) -> None:
+    ruled.disable_rule(Name=f"huntaze-stripe-{part}-dev", EventBusName=SOURCE)
+    found = look("rules")
+    text = f"huntaze-stripe-{part}-dev is disabled, and nobody noted since when"
+    assert (found.status, found.text, found.next) == (Status.FAIL, text, step)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [{"source": ["another"]}, {"detail": {"livemode": [True]}}, {"detail-type": [{"prefix": "invoice."}]}],
+)
+def test_an_archive_with_any_pattern_leaves_out_events(ruled: Any, pattern: dict[str, Any]) -> None:
+    ruled.update_archive(ArchiveName=archive_name("dev", SOURCE), EventPattern=json.dumps(pattern))
+    found = look("archive")
+    assert (found.status, "its pattern leaves out events" in found.text) == (Status.FAIL, True), found
+
+
+def test_a_rule_with_one_more_kind_of_match_has_another_pattern(ruled: Any) -> None:
+    rule = now().rules()[0]
+    pattern = json.loads(rule.pattern)
+    pattern["detail-type"].append({"prefix": "customer."})
+    ruled.put_rule(Name=rule.name, EventBusName=SOURCE, EventPattern=json.dumps(pattern))
+    found = look("rules")
+    assert (found.status, found.text) == (Status.FAIL, f"{rule.name} has another pattern")
+
+
+def test_the_order_of_a_pattern_says_nothing(ruled: Any) -> None:
+    rule = now().rules()[0]
+    pattern = json.loads(rule.pattern)
+    pattern["detail-type"].reverse()
+    ruled.put_rule(Name=rule.name, EventBusName=SOURCE, EventPattern=json.dumps(pattern))
+    assert look("rules").status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"RetryPolicy": {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0}},
+            "gives up after 60 seconds and 0 retries, not 86400 and 185",
+        ),
+        ({"Input": "{}"}, "sends another text than the event: Input is set"),
+        ({"InputPath": "$.detail"}, "sends another text than the event: InputPath is set"),
+        (
+            {"InputTransformer": {"InputPathsMap": {}, "InputTemplate": '"x"'}},
+            "sends another text than the event: InputTransformer is set",
+        ),
+    ],
+)
+def test_a_target_that_sends_otherwise_is_seen(ruled: Any, changes: dict[str, Any], text: str) -> None:
+    rule = now().rules()[0]
+    put_target(ruled, rule, **changes)
+    found = look("targets")
+    assert (found.status, found.text) == (Status.FAIL, f"{rule.name} {text}")
+    assert found.next == "make deploy ENV=dev"
+
+
+def test_a_second_target_is_removed_by_its_id(ruled: Any) -> None:
+    rule = now().rules()[0]
+    put_target(ruled, rule, Id="second")
+    found = look("targets")
+    step = f"aws events remove-targets --rule {rule.name} --event-bus-name {SOURCE} --ids second"
+    assert (found.status, found.next) == (Status.WARN, f"{step} --region eu-west-1"), found
