@@ -5,11 +5,12 @@ Source: Amazon EventBridge user guide, "Comparison operators for use in event pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
+from functions.shared.names import THIN_PREFIX
 from infra.patterns import stripe_event_types
 from ops.plan_report.attributes import UNKNOWN, Word
 from ops.plan_report.changes import ChangeKind
@@ -101,6 +102,15 @@ def deliveries(plan: Plan, side: Side) -> Mapping[str, tuple[Delivery, ...]]:
         for event_type in _types(plan)
     }
     return {event_type: each for event_type, each in found.items() if each}
+
+
+def without_twins(types: Collection[str]) -> list[str]:
+    """Leave out the thin twins of snapshot events that are named too."""
+    return [
+        each
+        for each in types
+        if not each.startswith(THIN_PREFIX) or each.removeprefix(THIN_PREFIX) not in types
+    ]
 
 
 def exists(resource: Resource, side: Side) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from functions.shared.names import THIN_PREFIX
 from infra import contents
 from ops.plan_report.attributes import Word
-from ops.plan_report.deliveries import SIDES, Side, deliveries
+from ops.plan_report.deliveries import SIDES, Side, deliveries, without_twins
 from ops.plan_report.plan import Output, Plan, at
 from ops.plan_report.text import cell
 
@@ -46,17 +47,17 @@ class Change:
 def changes(plan: Plan) -> list[Change]:
     """Return the rows that differ, removed ones first."""
     before, after = (_rows(plan, side) for side in SIDES)
+    differing = [each for each in {*before, *after} if _differ(before.get(each), after.get(each))]
     found = [
         Change(event_type, before.get(event_type), after.get(event_type))
-        for event_type in sorted({*before, *after})
-        if _differ(before.get(event_type), after.get(event_type))
+        for event_type in sorted(without_twins(differing))
     ]
     return sorted(found, key=lambda each: (each.after is not None, each.before is None))
 
 
 def count(plan: Plan) -> int:
     """Return how many types a function gets after the plan."""
-    return len(_rows(plan, "after"))
+    return len(without_twins(_rows(plan, "after")))
 
 
 def table(found: list[Change], shown: int) -> Iterator[str]:
@@ -81,7 +82,8 @@ def _rows(plan: Plan, side: Side) -> dict[str, Row]:
     for event_type, found in deliveries(plan, side).items():
         functions = sorted({each.target for each in found if each.kind == FUNCTION})
         if functions:
-            repeat, path = (at(described, event_type, name) for name in ("repeat", "path"))
+            routed = event_type.removeprefix(THIN_PREFIX)
+            repeat, path = (at(described, routed, name) for name in ("repeat", "path"))
             rows[event_type] = Row(
                 ", ".join(functions), *(each if isinstance(each, str) else UNKNOWN for each in (repeat, path))
             )

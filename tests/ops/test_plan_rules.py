@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from ops import plan_report
+from ops.plan_report.deliveries import without_twins
 from ops.plan_report.rules import RULES
 from ops.plan_report.verdict import OTHERWISE, Verdict
 from tests.plans import files
@@ -94,6 +95,11 @@ def test_delivery_lost_by_a_narrower_pattern_names_the_type() -> None:
     (what,) = found("filtered", "delivery-lost")[BILLING]
     assert "`customer.created`, `customer.deleted`" in what
     assert "invoice" not in what
+
+
+def test_a_thin_twin_is_left_out_where_its_snapshot_event_is_named() -> None:
+    types = ["charge.failed", "invoice.paid", "v1.charge.failed", "v1.customer.created"]
+    assert without_twins(types) == ["charge.failed", "invoice.paid", "v1.customer.created"]
 
 
 def test_delivery_lost_by_a_disabled_rule_and_a_removed_target() -> None:

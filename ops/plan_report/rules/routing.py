@@ -8,7 +8,7 @@ from typing import Final
 
 from ops.plan_report.attributes import Word
 from ops.plan_report.changes import ChangeKind
-from ops.plan_report.deliveries import BUS, RULE, TARGET, Delivery, Pattern, deliveries
+from ops.plan_report.deliveries import BUS, RULE, TARGET, Delivery, Pattern, deliveries, without_twins
 from ops.plan_report.findings import Hit
 from ops.plan_report.plan import Plan
 from ops.plan_report.text import code, listed, value
@@ -54,7 +54,7 @@ def delivery_lost(plan: Plan) -> Iterator[Hit]:
     for (address, kind), types in lost.items():
         yield Hit(
             address,
-            f"{_cause(plan, address)}: no {kind} gets {listed(types)} any more",
+            f"{_cause(plan, address)}: no {kind} gets {listed(without_twins(types))} any more",
             WHY[kind],
             f"restore the route, or warn those who rely on these types; {RECONCILE}",
         )
@@ -73,9 +73,13 @@ def delivery_gained(plan: Plan) -> Iterator[Hit]:
             elif target not in old and not old.keys() & new.keys():
                 moved[rule, next(iter(old))].append(event_type)
     for rule, types in gained.items():
-        yield Hit(rule, f"newly takes {listed(types)}", do="check that the destination in Stripe sends them")
+        yield Hit(
+            rule,
+            f"newly takes {listed(without_twins(types))}",
+            do="check that the destination in Stripe sends them",
+        )
     for (rule, source), types in moved.items():
-        yield Hit(rule, f"takes {listed(types)} from {code(source)}")
+        yield Hit(rule, f"takes {listed(without_twins(types))} from {code(source)}")
 
 
 def delivered_twice(plan: Plan) -> Iterator[Hit]:
@@ -93,7 +97,7 @@ def delivered_twice(plan: Plan) -> Iterator[Hit]:
     for rule, types in twice.items():
         yield Hit(
             rule,
-            f"a second function gets {listed(types)}",
+            f"a second function gets {listed(without_twins(types))}",
             "each function applies the event: a payment would count twice",
             "keep one rule for each type",
         )
