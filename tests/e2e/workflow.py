@@ -41,6 +41,16 @@ class Job:
     summary: str = ""
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step that has run, and what it was given: variables of a script, inputs of an action."""
+
+    workflow: str
+    job: str
+    name: str
+    given: Mapping[str, str]
+
+
 @dataclass
 class Workflow:
     """What surrounds a run: the repository, and what GitHub knows.
@@ -53,6 +63,8 @@ class Workflow:
         A folder that is in front on PATH.
     secrets
         Those of the GitHub environments: a job gets them if it names one.
+    steps
+        Every step that has run, of all runs.
     """
 
     aws: Aws
@@ -61,6 +73,7 @@ class Workflow:
     environment: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
 
     def run(self, name: str, event: str, github: Mapping[str, Any], **code: str) -> dict[str, Job]:
         """Run the jobs of a workflow in order; each matrix has one environment.
@@ -94,7 +107,9 @@ class Workflow:
             if "strategy" in job:
                 (environment,) = json.loads(value_of(job["strategy"]["matrix"]["environment"], values))
                 values["matrix"] = {"environment": environment}
-            done[key] = _Runner(self, job, event, values, code).run()
+            runner = _Runner(self, job, event, values, code)
+            done[key] = runner.run()
+            self.steps += [Step(name, key, step, given) for step, given in runner.given]
         return done
 
 
@@ -130,15 +145,26 @@ class _Runner:
             **values_of(job.get("env", {}), values),
         }
         values["steps"] = {}
+        self.given: list[tuple[str, Mapping[str, str]]] = []
+        self._downloaded: list[Path] = []
 
     def run(self) -> Job:
-        """Run the steps that their conditions let run, in order."""
+        """Run the steps that their conditions let run, in order; what they downloaded is removed."""
+        try:
+            return self._run()
+        finally:
+            for folder in self._downloaded:
+                shutil.rmtree(folder)
+
+    def _run(self) -> Job:
         ran = Job()
         for step in self._job["steps"]:
             if not holds(step.get("if"), self._values, failing=ran.result != "success"):
                 continue
             if "uses" in step:
-                self._act(step["uses"].partition("@")[0], values_of(step.get("with", {}), self._values))
+                given = values_of(step.get("with", {}), self._values)
+                self.given.append((step["uses"].partition("@")[0], given))
+                self._act(step["uses"].partition("@")[0], given)
                 continue
             done = self._script(step)
             ran.said += done.stdout + done.stderr
@@ -152,10 +178,12 @@ class _Runner:
         # Without `shell`, GitHub sets no pipefail.
         assert "shell" not in step
         self._output.write_text("")
+        environment = {**self._variables, **values_of(step.get("env", {}), self._values)}
+        self.given.append((step.get("name", step["run"]), environment))
         done = subprocess.run(
             ["bash", "-e", "-c", step["run"]],
             cwd=self._workspace,
-            env={**self._variables, **values_of(step.get("env", {}), self._values)},
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -197,6 +225,8 @@ class _Runner:
         """One by its name into the folder, or each that matches into a folder of its own."""
         target = self._workspace / given["path"]
         shutil.rmtree(target, ignore_errors=True)
+        if self._workspace == ROOT:
+            self._downloaded.append(target)
         if "name" in given:
             shutil.copytree(self._artifacts / given["name"], target)
         else:
