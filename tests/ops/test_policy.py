@@ -13,6 +13,7 @@ import pytest
 from infra import settings
 from infra.resources.policy import Statement, document
 from ops.dev.install import install_tool
+from ops.dev.policy import __main__ as policy_main
 from ops.dev.policy import audit, licences, plans, scan
 from tests.policies.shipped import Policy
 from tests.policies.validate import Validated, compared, findings
@@ -147,9 +148,63 @@ def test_package_that_nobody_knows_was_not_looked_up(tmp_path: Path, lock: Path)
     assert (found.faults, found.unknown) == ([], ["old"])
 
 
-def test_silent_index_is_reported_and_fails_nothing(tmp_path: Path, lock: Path) -> None:
-    with pytest.raises(audit.NotAskedError, match="printed nothing"):
-        audit.audit(answering(tmp_path, ""), lock)
+def failing(folder: Path, said: str) -> Path:
+    """A program in place of pip-audit, which ends with an error."""
+    program = folder / "pip-audit"
+    program.write_text(
+        f"#!/bin/sh\ncat >&2 <<'END'\nTraceback (most recent call last):\n{said}\nEND\nexit 1\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return program
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='pypi.org', port=443): Max",
+        "requests.exceptions.ProxyError: HTTPSConnectionPool(host='pypi.org', port=443): Max",
+        "requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='pypi.org', port=443): Read timed out.",
+        "ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed\nERROR:pip_audit._cli:Tip: x",
+    ],
+)
+def test_index_that_can_not_be_reached_was_not_asked(tmp_path: Path, lock: Path, said: str) -> None:
+    with pytest.raises(audit.NotAskedError, match=r"pypi\.org|PyPI"):
+        audit.audit(failing(tmp_path, said), lock)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "pip-audit: error: unrecognized arguments: --disable-pip",
+        "ModuleNotFoundError: No module named 'requests'",
+        "ERROR:pip_audit._cli:invalid requirements input: x.txt",
+        "pip_audit._service.interface.ServiceError",
+    ],
+)
+def test_audit_that_fails_in_another_way_is_a_fault(tmp_path: Path, lock: Path, said: str) -> None:
+    with pytest.raises(audit.AuditFailedError, match=f"exit code 1: {said[:20]}"):
+        audit.audit(failing(tmp_path, said), lock)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no vulnerabilities"])
+def test_output_without_answers_is_a_fault(tmp_path: Path, lock: Path, text: str) -> None:
+    with pytest.raises(audit.AuditFailedError, match="exit code 0: it printed nothing"):
+        audit.audit(answering(tmp_path, text), lock)
+
+
+def test_audit_that_can_not_be_run_is_a_fault(tmp_path: Path, lock: Path) -> None:
+    with pytest.raises(audit.AuditFailedError, match=r"can't run .*: No such file"):
+        audit.audit(tmp_path / "pip-audit", lock)
+
+
+def test_failed_audit_fails_make_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert policy_main._audited(failing(tmp_path, "ImportError: x")) == [
+        "known vulnerabilities were not looked up: pip-audit failed, exit code 1: ImportError: x"
+    ]
+    assert policy_main._audited(failing(tmp_path, "requests.exceptions.ConnectionError: pypi.org")) == []
+    assert (
+        "policy, not a fault: known vulnerabilities were not looked up (requests" in capsys.readouterr().err
+    )
 
 
 def test_action_that_does_not_exist_or_can_not_work_is_a_fault() -> None:

@@ -59,6 +59,8 @@ def _audited(program: Path) -> list[str]:
     except audit.NotAskedError as error:
         print_error(f"{NOTE}: known vulnerabilities were not looked up ({error})")
         return []
+    except audit.AuditFailedError as error:
+        return [f"known vulnerabilities were not looked up: pip-audit failed, {error}"]
     if found.unknown:
         number = plural(len(found.unknown), "package")
         print_error(f"{NOTE}: pypi.org, as it is reached from here, does not know {number}: not looked up")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,10 +18,21 @@ HARMLESS: Final[Mapping[str, str]] = {}
 # For one answer of pypi.org, and for all of them together.
 ANSWER_SECONDS: Final = 5
 ALL_SECONDS: Final = 120
+# How pip-audit ends if pypi.org can't be reached, or does not answer in time: in its own words, or with
+# an error of requests that it does not handle (pip-audit, `_service/pypi.py`).
+UNREACHED: Final = re.compile(
+    r"^requests\.exceptions\.(ConnectionError|ProxyError|Timeout|ConnectTimeout|ReadTimeout): "
+    r"|Could not connect to PyPI's vulnerability feed",
+    re.MULTILINE,
+)
 
 
 class NotAskedError(Exception):
     """The data could not be reached; the message says why."""
+
+
+class AuditFailedError(Exception):
+    """pip-audit ended in another way than with answers; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ def audit(program: Path, lock: Path = ROOT / "Pipfile.lock") -> Audit:
     ------
     NotAskedError
         pypi.org does not answer from here.
+    AuditFailedError
+        pip-audit can't be run, or printed no answers.
     """
     with tempfile.TemporaryDirectory(prefix="huntaze-audit-") as folder:
         requirements = [_requirements(Path(folder), *each) for each in _sections(lock)]
@@ -75,11 +89,16 @@ def _answers(program: Path, requirements: Path) -> list[dict[str, Any]]:
         )
     except subprocess.TimeoutExpired:
         raise NotAskedError(f"pypi.org took more than {ALL_SECONDS} s") from None
+    except OSError as error:
+        raise AuditFailedError(f"can't run {program}: {error.strerror}") from error
     try:
         answers: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
-    except ValueError:
-        said = (done.stderr.strip().splitlines() or ["pip-audit printed nothing"])[-1]
-        raise NotAskedError(said[:200]) from None
+    except (ValueError, KeyError, TypeError):
+        said = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1][:200]
+        if unreached := UNREACHED.search(done.stderr):
+            line = done.stderr[unreached.start() :].partition("\n")[0]
+            raise NotAskedError(line[:200]) from None
+        raise AuditFailedError(f"exit code {done.returncode}: {said}") from None
     return answers
 
 
