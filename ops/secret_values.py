@@ -16,6 +16,9 @@ from ops.keys import KeyCheck, State
 
 # Begins the id of a version that `write` wrote.
 PUSHED: Final = "pushed-"
+# Begins the id of a version that Terraform wrote; its time follows (AWS provider, secret_version.go;
+# Terraform Plugin SDK, id.UniqueId).
+TERRAFORM: Final = "terraform-"
 # Staging label of the version that Terraform wrote last.
 DEPLOYED: Final = "DEPLOYED"
 
@@ -120,19 +123,29 @@ def refuse_old_values(
 
 
 def _keep_deployed(client: Any, secret_id: str) -> None:
-    """Label the version that Terraform wrote, unless it has the label already.
+    """Label the version that Terraform wrote last, unless it has the label already.
 
     Secrets Manager deletes versions without a label; the next plan would create this one again.
     """
-    stages: Mapping[str, list[str]] = client.describe_secret(SecretId=secret_id)["VersionIdsToStages"]
-    current = _labelled(stages, "AWSCURRENT")
+    # Left out of the answer if the secret has no version.
+    stages: Mapping[str, list[str]] = client.describe_secret(SecretId=secret_id).get("VersionIdsToStages", {})
     kept = _labelled(stages, DEPLOYED)
-    if current is None or current.startswith(PUSHED) or current == kept:
+    deployed = _deployed(stages, kept)
+    if deployed is None or deployed == kept:
         return
     moved = {"RemoveFromVersionId": kept} if kept else {}
     client.update_secret_version_stage(
-        SecretId=secret_id, VersionStage=DEPLOYED, MoveToVersionId=current, **moved
+        SecretId=secret_id, VersionStage=DEPLOYED, MoveToVersionId=deployed, **moved
     )
+
+
+def _deployed(stages: Mapping[str, list[str]], kept: str | None) -> str | None:
+    """Return the version that Terraform wrote last, whoever wrote the current one; None if there is none."""
+    if written := [version for version in stages if version.startswith(TERRAFORM)]:
+        return max(written)
+    # An imported secret: its first version may have any id.
+    current = _labelled(stages, "AWSCURRENT")
+    return kept if kept or current is None or current.startswith(PUSHED) else current
 
 
 def _labelled(stages: Mapping[str, list[str]], label: str) -> str | None:

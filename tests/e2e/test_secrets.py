@@ -198,5 +198,9 @@ def test_deployed_key_comes_back(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{old}\n"))
     assert command("secrets", "push", "HUNTAZE_API_KEY", "--stdin", "--yes").code == 0
     assert pipeline.deployment.terraform.plan().changes == 0
+    client = pipeline.deployment.services.aws.client("secretsmanager")
+    versions = client.describe_secret(SecretId="huntaze/stripe-eventbridge/dev")["VersionIdsToStages"]
+    (kept,) = [version for version, labels in versions.items() if secret_values.DEPLOYED in labels]
+    assert kept.startswith(secret_values.TERRAFORM)
     (row,) = pipeline.drive(fresh(sample("current", "invoice.paid"), "evt_e2eBack"))
     assert row.outcome == "applied"

@@ -9,13 +9,18 @@ import pty
 import select
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import ANY, Stubber
 
 from functions.shared.names import SECRET_KEYS, SECRET_NAMES
-from ops import ROOT
+from ops import ROOT, secret_values
+from ops import environment as environments
 from ops.local.clients import Aws
 from ops.local.loopback import free_port
 from ops.local.services import REGION, isolated_environment, running_emulator
@@ -26,6 +31,8 @@ from tests.ops.command import Done, run
 
 API, STRIPE, DATABASE = SECRET_KEYS
 API_KEY, STRIPE_KEY = "hk_of_the_secrets", "sk_test_of_the_secrets"
+# As the provider names a version.
+BY_TERRAFORM = "terraform-20261128090000000000000001"
 NEW = "hk_not_known_anywhere"
 NOBODY = f"postgresql://u:hidden-password@127.0.0.1:{free_port()}/ledger"
 Command = Callable[..., Done]
@@ -49,7 +56,8 @@ def stored(aws: Aws) -> Iterator[Callable[[], dict[str, str]]]:
     client = aws.client("secretsmanager")
     values = {API: API_KEY, STRIPE: STRIPE_KEY, DATABASE: ""}
     for key, value in values.items():
-        client.create_secret(Name=name_of(key), SecretString=json.dumps({key: value}))
+        client.create_secret(Name=name_of(key))
+        put(client, key, value, BY_TERRAFORM)
     yield lambda: {
         key: json.loads(client.get_secret_value(SecretId=name_of(key))["SecretString"])[key]
         for key in SECRET_KEYS
@@ -88,6 +96,14 @@ def command(
 
 def name_of(key: str) -> str:
     return SECRET_NAMES[key].format(environment="dev")
+
+
+def put(client: Any, key: str, value: str, version: str) -> str:
+    """Write a version as Terraform or the console does, which differ by the id; return the id."""
+    client.put_secret_value(
+        SecretId=name_of(key), SecretString=json.dumps({key: value}), ClientRequestToken=version
+    )
+    return version
 
 
 def states(done: Done) -> dict[str, str]:
@@ -155,19 +171,48 @@ def test_version_of_terraform_keeps_a_label_however_often_a_value_is_pushed(
     aws: Aws, command: Command, stored: Callable[[], dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = aws.client("secretsmanager")
-    (deployed,) = client.describe_secret(SecretId=name_of(API))["VersionIdsToStages"]
     for _ in range(3):
         monkeypatch.setattr("sys.stdin", io.StringIO(f"{API_KEY}\n"))
         assert command("push", API, "--stdin", "--yes").code == 0
     labels = client.describe_secret(SecretId=name_of(API))["VersionIdsToStages"]
-    assert labels[deployed] == [DEPLOYED]
+    assert labels[BY_TERRAFORM] == [DEPLOYED]
     assert [version.startswith(PUSHED) for version, has in labels.items() if "AWSCURRENT" in has] == [True]
-    again = client.put_secret_value(SecretId=name_of(API), SecretString=json.dumps({API: API_KEY}))
+    again = put(client, API, API_KEY, "terraform-20261129090000000000000001")
     monkeypatch.setenv(API, API_KEY)
     assert command("push", API, "--yes").code == 0
     labels = client.describe_secret(SecretId=name_of(API))["VersionIdsToStages"]
-    assert DEPLOYED in labels[again["VersionId"]]
+    assert DEPLOYED in labels[again]
     assert stored()[API] == API_KEY
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("pushed_before", [True, False])
+def test_value_that_was_rotated_in_the_console_does_not_take_over_the_label(
+    aws: Aws, command: Command, monkeypatch: pytest.MonkeyPatch, pushed_before: bool
+) -> None:
+    client = aws.client("secretsmanager")
+    monkeypatch.setenv(API, API_KEY)
+    if pushed_before:
+        assert command("push", API, "--yes").code == 0
+    put(client, API, API_KEY, str(uuid.uuid4()))
+    for _ in range(2):
+        assert command("push", API, "--yes").code == 0
+    labels = client.describe_secret(SecretId=name_of(API))["VersionIdsToStages"]
+    assert [version for version, has in labels.items() if DEPLOYED in has] == [BY_TERRAFORM]
+
+
+def test_a_secret_without_a_version_gets_its_first(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded AWS gives each secret a version, so this answer is written here by botocore's model."""
+    client = boto3.client("secretsmanager", region_name=REGION)
+    monkeypatch.setattr("ops.environment.Environment.client", lambda _self, _service: client)
+    monkeypatch.setenv(API, API_KEY)
+    with Stubber(client) as answers:
+        answers.add_response("describe_secret", {"Name": name_of(API)}, {"SecretId": name_of(API)})
+        put = {"SecretId": name_of(API), "SecretString": ANY, "ClientRequestToken": ANY}
+        answers.add_response("put_secret_value", {"VersionId": f"{PUSHED}{uuid.uuid4()}"}, put)
+        environment = environments.connect("dev", bus=False, check_account=False)
+        assert secret_values.write(environment, API, API_KEY).startswith(PUSHED)
+        answers.assert_no_pending_responses()
 
 
 def test_api_that_fails_leaves_the_old_key(
