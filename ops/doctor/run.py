@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from json import JSONDecodeError
 from typing import Final
 
 from ops.destination.api import DeniedByStripeError
@@ -66,6 +67,12 @@ def made_by(check: Check, context: Context) -> Finding:
         return warned(f"not checked: {error}", "let the key read event destinations")
     except OperatorError as error:
         return failed(*_split(str(error)))
+    except ValueError as error:
+        # Only what a parser of JSON says quotes no value.
+        why = str(error) if isinstance(error, JSONDecodeError) else type(error).__name__
+        return failed(
+            f"what AWS has for {check.name} is not the JSON that it documents ({why})", context.deploy
+        )
 
 
 def _until_failed(context: Context) -> Iterator[Result]:

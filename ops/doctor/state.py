@@ -64,23 +64,35 @@ def read(environment: Environment) -> State:
     OperatorError
         There is none, or it can't be read.
     """
-    bucket = environment.settings.state_bucket
+    bucket, key = environment.settings.state_bucket, f"{stack_name(environment.name)}/terraform.tfstate"
     with aws_errors(f"the Terraform state of {environment.name}"):
-        answer = _object(environment, f"{stack_name(environment.name)}/terraform.tfstate")
+        answer = _object(environment, key)
         if answer is None:
             raise OperatorError(
                 f"{environment.name} has no Terraform state in {bucket}: run `make deploy "
                 f"ENV={environment.name}`"
             )
-        document = json.loads(answer)
-        outputs = {name: each["value"] for name, each in document["outputs"].items()}
-        functions = _attributes(document, {"aws_lambda_function"})
-        code = {each["function_name"]: each["source_code_hash"] for each in functions}
-        alarms = {
-            each["alarm_name"]: Alarm(_set(each["alarm_actions"]), _set(each["ok_actions"]))
-            for each in _attributes(document, ALARMS)
-        }
-        return State(outputs, code, alarms)
+    try:
+        return _parsed(answer)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Without its text, which may quote a value of the state.
+        raise OperatorError(
+            f"the Terraform state of {environment.name} in {bucket} is corrupt ({type(error).__name__}), "
+            f"restore an earlier version: aws s3api list-object-versions --bucket {bucket} --prefix {key} "
+            f"--region {environment.region}"
+        ) from error
+
+
+def _parsed(text: bytes) -> State:
+    document = json.loads(text)
+    outputs = {name: each["value"] for name, each in document["outputs"].items()}
+    functions = _attributes(document, {"aws_lambda_function"})
+    code = {each["function_name"]: each["source_code_hash"] for each in functions}
+    alarms = {
+        each["alarm_name"]: Alarm(_set(each["alarm_actions"]), _set(each["ok_actions"]))
+        for each in _attributes(document, ALARMS)
+    }
+    return State(outputs, code, alarms)
 
 
 def _attributes(document: Mapping[str, Any], types: Set[str]) -> Iterator[Mapping[str, Any]]:
@@ -130,8 +142,9 @@ def lock(context: Context) -> Finding:
         f"{held.get('Operation', 'a run')} by {held.get('Who', 'somebody')} since {held.get('Created', '?')}"
     )
     return warned(
-        f"held: {who}",
-        f"if no run is alive: terraform force-unlock {held.get('ID', 'ID')} in the stack's folder",
+        f"held: {who}; to be unlocked only if that run is not alive",
+        f"terraform -chdir=cdktf.out/stacks/{stack_name(environment.name)} force-unlock "
+        f"{held.get('ID', 'ID')}",
     )
 
 

@@ -311,3 +311,31 @@ def test_a_second_target_is_removed_by_its_id(ruled: Any) -> None:
     found = look("targets")
     step = f"aws events remove-targets --rule {rule.name} --event-bus-name {SOURCE} --ids second"
     assert (found.status, found.next) == (Status.WARN, f"{step} --region eu-west-1"), found
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"resources": 1, "outputs": {}}', '{"resources": []}', "\x00"]
+)
+def test_a_corrupt_state_fails_with_the_reason(person: pytest.MonkeyPatch, world: World, text: str) -> None:
+    del person
+    write_state(world, text)
+    for name in ("region", "function code", "alarms"):
+        found = look(name)
+        reason = f"the Terraform state of dev in {STATE_BUCKET} is corrupt ("
+        assert (found.status, found.text.startswith(reason)) == (Status.FAIL, True), found
+        assert found.next == (
+            f"aws s3api list-object-versions --bucket {STATE_BUCKET} --prefix {STATE} --region eu-west-1"
+        )
+
+
+def test_a_corrupt_policy_fails_with_the_reason(person: pytest.MonkeyPatch, world: World) -> None:
+    del person
+    name = "audit-dlq.fifo"
+    attributes = {"RedriveAllowPolicy": "{"}
+    world.sqs.set_queue_attributes(QueueUrl=world.urls[name], Attributes=attributes)
+    try:
+        found = look("queue policies")
+    finally:
+        world.sqs.set_queue_attributes(QueueUrl=world.urls[name], Attributes={"RedriveAllowPolicy": ""})
+    assert found.status is Status.FAIL
+    assert "is not the JSON that it documents (Expecting property name" in found.text
