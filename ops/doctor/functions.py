@@ -71,7 +71,9 @@ def concurrency(context: Context) -> Finding:
                 raise
             continue
         if reserved == 0:
-            step = f"aws lambda delete-function-concurrency --function-name {name}, then deploy"
+            region = context.environment.region
+            remove = f"aws lambda delete-function-concurrency --function-name {name} --region {region}"
+            step = f"{remove} && {context.deploy}"
             problems.append(failed(f"{name} has 0 reserved executions: each event fails at once", step))
     limit = client.get_account_settings()["AccountLimit"]
     free = limit["UnreservedConcurrentExecutions"]

@@ -86,12 +86,13 @@ def key_policy(context: Context) -> Finding:
     if found is None:
         return failed(f"{alias} does not exist: nothing can be encrypted or read", context.deploy)
     metadata = found["KeyMetadata"]
-    if metadata["KeyState"] != "Enabled":
-        return failed(
-            f"{metadata['KeyState']}: nothing can be encrypted or read",
-            "aws kms cancel-key-deletion, enable-key",
-        )
-    policy = json.loads(client.get_key_policy(KeyId=metadata["KeyId"], PolicyName="default")["Policy"])
+    state, id_ = metadata["KeyState"], metadata["KeyId"]
+    if state != "Enabled":
+        enable = f"aws kms enable-key --key-id {id_} --region {place.region}"
+        cancel = f"aws kms cancel-key-deletion --key-id {id_} --region {place.region}"
+        step = {"Disabled": enable, "PendingDeletion": f"{cancel} && {enable}"}.get(state, "")
+        return failed(f"{state}: nothing can be encrypted or read", step)
+    policy = json.loads(client.get_key_policy(KeyId=id_, PolicyName="default")["Policy"])
     prefix, arn = "kms:encryptioncontext:aws:", metadata["Arn"]
     uses = {
         "the bus": (EVENTS, "events:event-bus:arn", place.arn("events", f"event-bus/{place.bus}")),

@@ -339,3 +339,36 @@ def test_a_corrupt_policy_fails_with_the_reason(person: pytest.MonkeyPatch, worl
         world.sqs.set_queue_attributes(QueueUrl=world.urls[name], Attributes={"RedriveAllowPolicy": ""})
     assert found.status is Status.FAIL
     assert "is not the JSON that it documents (Expecting property name" in found.text
+
+
+def test_a_key_that_will_be_deleted_has_the_commands_that_keep_it(
+    person: pytest.MonkeyPatch, world: World
+) -> None:
+    person.setenv("CREATE_KMS_KEY", "true")
+    kms = world.aws.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/huntaze-stripe-events-dev", TargetKeyId=key)
+    of_key = f"--key-id {key} --region eu-west-1"
+    try:
+        kms.disable_key(KeyId=key)
+        disabled = look("key policy")
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+        pending = look("key policy")
+    finally:
+        kms.delete_alias(AliasName="alias/huntaze-stripe-events-dev")
+    assert (disabled.status, disabled.next) == (Status.FAIL, f"aws kms enable-key {of_key}")
+    commands = f"aws kms cancel-key-deletion {of_key} && aws kms enable-key {of_key}"
+    assert (pending.status, pending.next) == (Status.FAIL, commands)
+
+
+def test_a_lock_has_the_command_that_removes_it(person: pytest.MonkeyPatch, world: World) -> None:
+    del person
+    write_state(world, "{}")
+    s3 = world.aws.client("s3")
+    s3.put_object(Bucket=STATE_BUCKET, Key=f"{STATE}.tflock", Body=json.dumps({"ID": "1-2", "Who": "ci"}))
+    try:
+        found = look("state lock")
+    finally:
+        s3.delete_object(Bucket=STATE_BUCKET, Key=f"{STATE}.tflock")
+    unlock = "terraform -chdir=cdktf.out/stacks/huntaze-stripe-dev force-unlock 1-2"
+    assert (found.status, found.next) == (Status.WARN, unlock)
