@@ -30,7 +30,8 @@ VARIABLE: Final = "STRIPE_EVENT_SOURCE_NAME"
 HELP: Final = """Create and change the event destination at Stripe that feeds an environment.
 
 Export STRIPE_SECRET_KEY with a key that may write event destinations; the key in the environment's
-secret reads only. The key's mode must be that of livemode."""
+secret reads only. The key's mode must be that of livemode. Unset it afterwards: deploy and secrets push
+store what is exported."""
 
 
 def register(app: typer.Typer) -> None:

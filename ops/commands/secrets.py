@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from functions.shared.names import SECRET_KEYS
+from functions.shared.names import SECRET_KEYS, STRIPE_SECRET_KEY
 from ops import DEFAULT_ENVIRONMENT, times
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import (
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ops.keys import KeyCheck
 
 COLOURS: Final[Mapping[str, str]] = {"refused": "red", "unreachable": "yellow", "missing": "red"}
+# How a key begins that may do everything (Stripe, "API keys").
+UNRESTRICTED: Final = "sk_"
 
 Keys = Annotated[
     list[str] | None,
@@ -88,6 +90,12 @@ def push(
     environment = environments.connect(env, bus=False)
     values = {key: _value(key, from_stdin=from_stdin) for key in chosen}
     found = _check_all(environment, values, skipped)
+    if values.get(STRIPE_SECRET_KEY, "").startswith(UNRESTRICTED):
+        print_line(
+            f"note: {STRIPE_SECRET_KEY} is not restricted ({UNRESTRICTED}…), and may do more than the "
+            "functions need: a restricted key (rk_…) that reads is enough (docs/deploy.md, step 3)",
+            as_json=True,
+        )
     console = open_console(as_json=as_json)
     written: dict[str, str] = {}
     if all(each.good for each in found) and not dry_run:

@@ -215,6 +215,20 @@ def test_a_secret_without_a_version_gets_its_first(command: Command, monkeypatch
         answers.assert_no_pending_responses()
 
 
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize(("key", "noted"), [(STRIPE_KEY, True), ("rk_test_of_the_secrets", False)])
+def test_a_key_that_may_do_everything_is_noted(
+    command: Command, monkeypatch: pytest.MonkeyPatch, key: str, noted: bool
+) -> None:
+    monkeypatch.setenv(STRIPE, key)
+    done = command("push", "--dry-run", "--json", "--unchecked", STRIPE)
+    assert (done.code, states(done), "is not restricted (sk_…)" in done.err) == (
+        0,
+        {STRIPE: "unchecked"},
+        noted,
+    )
+
+
 def test_api_that_fails_leaves_the_old_key(
     command: Command,
     services: tuple[ReferenceApi, ReferenceStripe],
