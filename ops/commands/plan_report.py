@@ -112,14 +112,15 @@ def read_plan(file: Path) -> dict[str, Any]:
     OperatorError
         It can't be read, or is something else.
     """
+    from ops import plan_report as reports
+
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise OperatorError(f"invalid PLAN.json {file}: {error.strerror}", usage=True) from error
     except (ValueError, RecursionError):
         document = None
-    # A plan without any change has no resource_changes, and a state has no configuration.
-    if not isinstance(document, dict) or not {"format_version", "configuration"} <= set(document):
+    if not reports.is_plan(document):
         raise OperatorError(
             f"invalid PLAN.json {file}: expected what `terraform show -json PLAN` prints", usage=True
         )

@@ -1,5 +1,6 @@
 """A Terraform plan as a pull request comment and as lines for a terminal: pure functions of the plan."""
 
+from ops.plan_report.document import is_plan
 from ops.plan_report.drift import drifted
 from ops.plan_report.findings import Level
 from ops.plan_report.report import MAXIMUM, STATE_ONLY, marker, outline, render, summary_line
@@ -15,6 +16,7 @@ __all__ = [
     "acceptances",
     "assess",
     "drifted",
+    "is_plan",
     "marker",
     "outline",
     "plain_lines",

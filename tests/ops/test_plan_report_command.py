@@ -97,6 +97,32 @@ def test_a_file_that_is_not_a_plan_is_refused(
     assert done.err.startswith(f"error: invalid PLAN.json {file}: {reason}")
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        '"resource_changes": [{}]',
+        '"resource_changes": null',
+        '"resource_changes": [null]',
+        '"resource_changes": [{"address": "a.b", "change": {"actions": "update"}}]',
+        '"resource_changes": [{"address": "a.b", "change": {"actions": ["update"], "after": 1}}]',
+        '"resource_drift": [{"address": "a.b"}]',
+        '"output_changes": {"a": null}',
+        '"configuration": null',
+        '"prior_state": {"values": null}',
+    ],
+)
+def test_a_plan_with_a_part_of_another_form_is_refused_in_one_line(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text(f'{{"format_version": "1.2", "configuration": {{}}, {part}}}')
+    done = run(["plan-report", str(file)], monkeypatch, capsys)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        f"error: invalid PLAN.json {file}: expected what `terraform show -json PLAN` prints\n"
+    )
+
+
 def test_a_missing_file_and_a_wrong_link_are_refused(
     plan: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
