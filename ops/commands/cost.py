@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -57,8 +58,10 @@ def cost(
     """
     if events < 0:
         raise OperatorError(f"invalid --events-per-month {events}: expected 0 or more", usage=True)
-    if peak is not None and peak <= 0:
-        raise OperatorError(f"invalid --peak-per-second {peak:g}: expected more than 0", usage=True)
+    if peak is not None and not 0 < peak < math.inf:
+        raise OperatorError(
+            f"invalid --peak-per-second {peak:g}: expected more than 0, and finite", usage=True
+        )
     from ops.cost import assumptions, limits, measured, prices, services, stack
 
     found = measured.read(measured_file or measured.FILE)

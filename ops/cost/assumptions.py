@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -11,6 +12,8 @@ from ops.cost.measured import Measured
 from ops.errors import OperatorError
 
 GIVEN: Final = "--set"
+# The functions whose work is measured.
+WORKING: Final = (*HANDLERS, "audit")
 
 
 @dataclass(frozen=True)
@@ -41,22 +44,30 @@ class Assumptions:
         Raises
         ------
         OperatorError
-            A name is unknown, or its value is not a number from 0 on.
+            A name is unknown, or its value is not a number that it can have.
         """
         every = dict(self._every)
         for text in given:
             name, _, number = text.partition("=")
             if name not in every:
                 raise OperatorError(f"invalid --set {text!r}: expected one of {', '.join(every)}", usage=True)
+            least, most = _bounds(name)
             try:
                 value = float(number)
             except ValueError:
-                value = -1.0
-            if not 0 <= value < float("inf") or (name.endswith("_share") and value > 1):
-                limit = "0 to 1" if name.endswith("_share") else "0 or more"
+                value = math.nan
+            if not least <= value <= most or math.isinf(value):
+                limit = f"{least:g} or more" if math.isinf(most) else f"{least:g} to {most:g}"
                 raise OperatorError(f"invalid --set {text!r}: expected {name}=NUMBER, {limit}", usage=True)
             every[name] = replace(every[name], value=value, source=GIVEN)
         return Assumptions(every.values())
+
+
+def _bounds(name: str) -> tuple[float, float]:
+    """Return the least and the most that an assumption can be: what a function does takes time."""
+    if name.endswith("_share"):
+        return 0.0, 1.0
+    return (1.0 if name in (f"{family}_ms" for family in WORKING) else 0.0), math.inf
 
 
 def of(measured: Measured) -> Assumptions:
@@ -73,7 +84,7 @@ def of(measured: Measured) -> Assumptions:
             ),
             Assumption("object_bytes", measured.object_bytes, "its share of the ledger", run),
             Assumption("item_bytes", measured.item_bytes, "its share of the idempotency table", run),
-            *(_duration(measured, family) for family in (*HANDLERS, "audit")),
+            *(_duration(measured, family) for family in WORKING),
             Assumption(
                 "api_ms", measured.api_ms, "time of the API to answer", f"{run}, on loopback: give your own"
             ),

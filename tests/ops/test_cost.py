@@ -134,12 +134,27 @@ def test_report_of_a_local_run_is_a_measurement(reckoned: Reckon, tmp_path: Path
     assert met_at(reckoned("--measured", str(report)), "audit lane") == pytest.approx(10 / 0.51, rel=0.01)
 
 
+def test_an_api_that_answers_at_once_is_reckoned(reckoned: Reckon) -> None:
+    assert met_at(reckoned("--set", "api_ms=0", "--set", "payments_ms=1"), "Lambda payments") > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--set", "speed=1"], "invalid --set 'speed=1': expected one of handled_share, "),
         (["--set", "api_ms=fast"], "invalid --set 'api_ms=fast': expected api_ms=NUMBER, 0 or more"),
         (["--set", "api_ms=nan"], "invalid --set 'api_ms=nan': expected api_ms=NUMBER, 0 or more"),
+        *(
+            (
+                ["--set", f"{name}={value}"],
+                f"invalid --set '{name}={value}': expected {name}=NUMBER, 1 or more",
+            )
+            for name in ("audit_ms", "payments_ms", "billing_ms")
+            for value in ("0", "1e-320", "inf", "-1")
+        ),
+        (["--set", "payments_ms=0", "--set", "api_ms=0"], "invalid --set 'payments_ms=0'"),
+        (["--peak-per-second", "nan"], "invalid --peak-per-second nan: expected more than 0, and finite"),
+        (["--peak-per-second", "inf"], "invalid --peak-per-second inf: expected more than 0, and finite"),
         (["--set", "handled_share=2"], "expected handled_share=NUMBER, 0 to 1"),
         (["--peak-per-second", "0"], "invalid --peak-per-second 0: expected more than 0"),
         (["--measured", "nowhere.json"], "can't read nowhere.json (No such file or directory)"),
