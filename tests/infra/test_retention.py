@@ -129,10 +129,11 @@ def test_the_state_and_the_plans_are_kept_as_their_rows_say(bootstrap: Stack) ->
     workflows = ROOT / ".github" / "workflows"
     kept = {
         name: re.findall(r"retention-days: (\d+)", (workflows / f"{name}.yml").read_text())
-        for name in ("plan", "deploy")
+        for name in ("plan", "deploy", "drift")
     }
     [plan], [deploy] = kept["plan"], kept["deploy"]
-    assert table()["plans of workflows"][0] == f"{plan} days, those of a deploy {deploy}"
+    assert kept["drift"] == [deploy]
+    assert table()["plans of workflows"][0] == f"{plan} days, those of a deploy and of drift {deploy}"
 
 
 def test_what_no_setting_changes_is_named_where_it_is_written() -> None:
