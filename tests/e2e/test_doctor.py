@@ -565,18 +565,17 @@ def test_thin_events_that_nobody_expects_are_seen(person: pytest.MonkeyPatch) ->
     )
     person.setenv("STRIPE_EVENT_SOURCE_NAME", thin.source_name)
     person.setenv("THIN_EVENTS", "false")
+    person.setenv("RECONCILE_ACCOUNTS", "all")
     try:
         found = made_by(EVERY["event destination"], context())
         person.setenv("THIN_EVENTS", "true")
-        person.setenv("RECONCILE_ACCOUNTS", "all")
         narrow = made_by(EVERY["event destination"], context())
     finally:
         session.api.delete(thin.id)
-    assert (found.status, found.text) == (Status.FAIL, "it sends thin events, but thin_events = false")
-    assert (narrow.status, narrow.text) == (
-        Status.FAIL,
-        "events_from is @self, but reconcile_accounts needs @accounts",
-    )
+    lacks = "events_from is @self, but reconcile_accounts needs @accounts"
+    thin_too = f"it sends thin events, but thin_events = false; {lacks}"
+    assert (found.status, found.text) == (Status.FAIL, thin_too)
+    assert (narrow.status, narrow.text) == (Status.FAIL, lacks)
 
 
 def test_an_alarm_that_notifies_nobody_is_seen(person: pytest.MonkeyPatch, pipeline: Pipeline) -> None:
