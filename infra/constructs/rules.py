@@ -21,7 +21,7 @@ from infra.resources.function import PipelineFunction
 from infra.resources.metrics import Metric
 from infra.resources.queue import Queue
 
-_RETRY: Final = CloudwatchEventTargetRetryPolicy(
+_RETRY_POLICY: Final = CloudwatchEventTargetRetryPolicy(
     maximum_event_age_in_seconds=RETRY_SECONDS, maximum_retry_attempts=RETRIES
 )
 
@@ -91,7 +91,7 @@ class EventRule(Capability):
             event_bus_name=self._bus.name_reference,
             target_id=id_,
             arn=arn,
-            retry_policy=_RETRY,
+            retry_policy=_RETRY_POLICY,
             dead_letter_config=CloudwatchEventTargetDeadLetterConfig(arn=self._dead_letter.arn),
             **options,
         )

@@ -15,7 +15,8 @@ from functions.pipeline import api, apply, claims, ordering
 from functions.reconciliation import gap, handler_records, heal, job
 from functions.shared import aws, names, retry
 from functions.stripe_api import client as stripe_client
-from infra.constructs import audit, rules, schedule
+from infra import patterns
+from infra.constructs import audit, schedule
 from infra.resources import function
 from infra.settings import Settings
 from ops import ROOT
@@ -41,7 +42,7 @@ RETRIES: dict[tuple[str, str], object] = {
     ("functions/stripe_api/client.py", "PAGE_ATTEMPTS"): stripe_client.PAGE_ATTEMPTS,
     ("functions/reconciliation/handler_records.py", "READ_ATTEMPTS"): handler_records.READ_ATTEMPTS,
     ("infra/resources/function.py", "_ASYNC_RETRIES"): function._ASYNC_RETRIES,
-    ("infra/constructs/rules.py", "_RETRY"): rules._RETRY.maximum_retry_attempts,
+    ("infra/patterns.py", "RETRIES"): patterns.RETRIES,
     ("infra/constructs/schedule.py", "_START_RETRIES"): schedule._START_RETRIES,
     ("infra/constructs/audit.py", "_OUTAGE_SECONDS"): audit._OUTAGE_SECONDS,
     ("functions/dead_letters/circuit_breaker.py", "FAILURES_IN_A_ROW"): circuit_breaker.FAILURES_IN_A_ROW,
@@ -57,7 +58,7 @@ QUEUE_DAYS = names.QUEUE_RETENTION_SECONDS // (24 * 3600)
 # Numbers in prose, each with what it must be.
 PHRASES = [
     ("failures.md", f"up to {retry.ATTEMPTS} attempts in the invocation"),
-    ("failures.md", f"24 hours ({rules._RETRY.maximum_retry_attempts} attempts)"),
+    ("failures.md", f"24 hours ({patterns.RETRIES} attempts)"),
     ("failures.md", f"on an object {QUIET_SECONDS} seconds later"),
     ("failures.md", f"Messages stay in a queue for {QUEUE_DAYS} days"),
     ("events.md", f"wait {QUIET_SECONDS} seconds: {ordering.LATE_SECONDS} in which"),
