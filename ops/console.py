@@ -193,6 +193,12 @@ def confirm_by_typing(question: str, expected: str, *, yes: bool, as_json: bool 
         raise OperatorError("nothing was changed")
 
 
+def ask_hidden(name: str) -> str:
+    """Ask for a value on standard error, and show nothing of the answer."""
+    answer: str = typer.prompt(plain(f"{name} (hidden)"), hide_input=True, err=True)
+    return answer
+
+
 def require_terminal(*, as_json: bool, yes: bool = False, dry_run: bool = False) -> None:
     """Refuse a command that will have to ask and has no terminal for it, before it does anything.
 

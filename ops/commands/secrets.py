@@ -14,6 +14,7 @@ from ops import DEFAULT_ENVIRONMENT, times
 from ops.commands.options import DryRun, Env, Json, Yes
 from ops.console import (
     PlainTable,
+    ask_hidden,
     confirm,
     open_console,
     plural,
@@ -163,7 +164,7 @@ def _value(key: str, *, from_stdin: bool) -> str:
     elif not (value := _variable(key)):
         if not sys.stdin.isatty():
             raise OperatorError(f"{key} has no value: export it, or pass it to --stdin", usage=True)
-        value = typer.prompt(f"{key} (hidden)", hide_input=True, err=True).strip()
+        value = ask_hidden(key).strip()
     if not value:
         raise OperatorError(f"{key} is empty: `deploy` with TF_VAR_{key}= empties a value", usage=True)
     return value

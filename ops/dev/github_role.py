@@ -11,7 +11,7 @@ import boto3
 from infra import settings as infra_settings
 from infra.deployment_roles import POLICIES, Place
 from infra.errors import InfraError
-from ops.console import print_error
+from ops.console import print_error, print_line
 from ops.errors import OperatorError
 from ops.signals import FAILED
 
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InfraError, OperatorError) as error:
         print_error(str(error))
         return FAILED
-    sys.stdout.write(f"arn={place.role_arn(options.part)}\nregion={place.region}\n")
+    print_line(f"arn={place.role_arn(options.part)}")
+    print_line(f"region={place.region}")
     return 0
 
 

@@ -20,7 +20,7 @@ from typing import Final
 from functions import __version__
 from ops import ROOT, bundles
 from ops.bundles.target import MACHINES
-from ops.console import print_error
+from ops.console import print_error, print_line
 from ops.dev.install import SetupError, install_tool
 from ops.errors import OperatorError
 from ops.signals import FAILED
@@ -50,9 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OperatorError, SetupError) as error:
         print_error(f"release: {error}")
         return FAILED
-    sums = "".join(_sums(files))
-    (files / SUMS).write_text(sums)
-    sys.stdout.write(sums)
+    sums = list(_sums(files))
+    (files / SUMS).write_text("".join(f"{line}\n" for line in sums))
+    for line in sums:
+        print_line(line)
     return 0
 
 
@@ -82,7 +83,7 @@ def notes(tag: str, changelog: str) -> str:
 def _copy_bundles(folder: Path) -> None:
     runtime = bundles.LAMBDA.runtime
     for architecture in sorted(MACHINES):
-        built = bundles.build(bundles.Target(architecture, runtime), _say)
+        built = bundles.build(bundles.Target(architecture, runtime), print_error)
         for name, bundle in built.items():
             shutil.copyfile(bundle.path, folder / f"{name}-{__version__}-{runtime}-{architecture}.zip")
 
@@ -101,11 +102,7 @@ def _write_sbom(file: Path) -> None:
 def _sums(folder: Path) -> Iterator[str]:
     """Yield a line for each file, as `sha256sum --check` reads it."""
     for file in sorted(folder.iterdir()):
-        yield f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+        yield f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}"
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ def drifted(plan: dict[str, Any]) -> list[str]:
 
 def _attributes(change: Mapping[str, Any]) -> frozenset[str]:
     """Return the attributes whose value a change changes; all where one side has no resource."""
-    before, after = change.get("before") or {}, change.get("after") or {}
+    sides = (change.get("before"), change.get("after"))
+    before, after = (side if isinstance(side, dict) else {} for side in sides)
     return frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
