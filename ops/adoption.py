@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from infra.resources import cloud_control
 from ops import environment as environments
-from ops.environment import MISSING_CODES, aws_errors
+from ops.environment import aws_errors, if_exists
 from ops.errors import OperatorError
 from ops.protection import FORMER_QUEUE
 from ops.terraform import Terraform
@@ -124,10 +122,5 @@ def _resource(name: str, queue: Properties, address: str) -> dict[str, Any]:
 
 def _address(sqs: Any, name: str) -> str | None:
     with aws_errors(f"the queue {name}"):
-        try:
-            address: str = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] in MISSING_CODES:
-                return None
-            raise
-    return address
+        answer = if_exists(sqs.get_queue_url, QueueName=name)
+        return None if answer is None else str(answer["QueueUrl"])

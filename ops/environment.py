@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import boto3
 from botocore.config import Config
@@ -37,6 +37,8 @@ from ops.denials import denied
 from ops.errors import NO_CREDENTIALS, OperatorError
 
 # People wait for these calls: an endpoint that does not answer is reported within half a minute.
+T = TypeVar("T")
+
 CONFIG: Final = Config(
     connect_timeout=5,
     read_timeout=30,
@@ -60,6 +62,9 @@ MISSING_CODES: Final = frozenset(
         "AWS.SimpleQueueService.NonExistentQueue",
         "NoSuchBucket",
         "NoSuchEntity",
+        "NoSuchKey",
+        "NotFound",
+        "NotFoundException",
         "QueueDoesNotExist",
         "ResourceNotFoundException",
     }
@@ -280,6 +285,16 @@ def aws_errors(what: str) -> Iterator[None]:
             f"{what}: unexpected response, probably not from AWS ({type(error).__name__}): check "
             f"{addresses.ENDPOINT} and HTTPS_PROXY"
         ) from error
+
+
+def if_exists(call: Callable[..., T], **arguments: Any) -> T | None:
+    """Return what a method of a client answers; None if what it asks for does not exist."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in MISSING_CODES:
+            return None
+        raise
 
 
 def _explained(what: str, error: ClientError) -> str:

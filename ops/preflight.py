@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from infra.settings import Settings
 from ops import environment as environments
 from ops import network
 from ops.console import styled
-from ops.environment import MISSING_CODES, Environment
+from ops.environment import Environment, if_exists
 from ops.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 UNRESERVED: Final = 100
 # What Amazon SNS shows in place of the ARN of an unconfirmed subscription.
 UNCONFIRMED: Final = "PendingConfirmation"
-NO_TOPIC: Final = frozenset({"NotFound", "NotFoundException"})
 # A function's table of settings, and its name in AWS.
 FUNCTIONS: Final[Mapping[str, str]] = {
     "payments": "payments",
@@ -119,24 +116,15 @@ def _wanted(settings: Settings) -> dict[str, int]:
 
 def _reserved(client: Any, function: str) -> int:
     """Return what a function of ours already reserves, 0 if it does not exist yet."""
-    try:
-        return int(
-            client.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions", 0)
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] in MISSING_CODES:
-            return 0
-        raise
+    answer = if_exists(client.get_function_concurrency, FunctionName=function) or {}
+    return int(answer.get("ReservedConcurrentExecutions", 0))
 
 
 def _event_source(environment: Environment, *, makes_bus: bool) -> Iterator[Finding]:
     name = environment.bus
     where = f"account {environment.account_id} and region {environment.region}"
-    try:
-        source = environment.client("events").describe_event_source(Name=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in MISSING_CODES:
-            raise
+    source = if_exists(environment.client("events").describe_event_source, Name=name)
+    if source is None:
         yield Finding(
             f"stripe_event_source_name = {name!r} is not an event source of {where}: compare the name, the "
             "account and the region with the event destination in Stripe's Dashboard",
@@ -169,13 +157,8 @@ def subscribers(environment: Environment) -> Iterator[Finding]:
     name = environment.resource("alerts")
     topic = f"arn:{partition}:sns:{environment.region}:{environment.account_id}:{name}"
     pages = environment.client("sns").get_paginator("list_subscriptions_by_topic")
-    try:
-        found = [each for page in pages.paginate(TopicArn=topic) for each in page["Subscriptions"]]
-    except ClientError as error:
-        if error.response["Error"]["Code"] in NO_TOPIC:
-            return
-        raise
-    for each in found:
+    found = if_exists(lambda: [*pages.paginate(TopicArn=topic)]) or []
+    for each in (one for page in found for one in page["Subscriptions"]):
         if each["SubscriptionArn"] == UNCONFIRMED:
             yield Finding(
                 f"{each['Endpoint']} has not confirmed and receives no alarms: follow the link in AWS's "

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-from botocore.exceptions import ClientError
-
 from functions.shared import names
 from ops import times
-from ops.environment import MISSING_CODES, Environment, aws_errors
+from ops.environment import Environment, aws_errors, if_exists
 from ops.errors import OperatorError
 
 # The tag of a rule that holds since when it is paused, in UTC.
@@ -135,8 +133,8 @@ class HandlerRule:
     def _rule(self, environment: Environment) -> dict[str, Any] | None:
         name = environment.resource(self.family)
         with aws_errors(f"the rule {name}"):
-            return _found(
-                lambda: environment.client("events").describe_rule(Name=name, EventBusName=environment.bus)
+            return if_exists(
+                environment.client("events").describe_rule, Name=name, EventBusName=environment.bus
             )
 
 
@@ -177,9 +175,7 @@ class AuditMapping:
     def _mapping(self, environment: Environment) -> dict[str, Any] | None:
         function = environment.resource("audit")
         with aws_errors(f"the mapping of {function}"):
-            answer = _found(
-                lambda: environment.client("lambda").list_event_source_mappings(FunctionName=function)
-            )
+            answer = if_exists(environment.client("lambda").list_event_source_mappings, FunctionName=function)
         mappings: list[dict[str, Any]] = answer["EventSourceMappings"] if answer else []
         return mappings[0] if mappings else None
 
@@ -218,18 +214,7 @@ class Schedule:
     def _schedule(self, environment: Environment) -> dict[str, Any] | None:
         name = environment.resource(f"{self.family}-schedule")
         with aws_errors(f"the schedule {name}"):
-            return _found(lambda: environment.client("scheduler").get_schedule(Name=name))
-
-
-def _found(ask: Any) -> dict[str, Any] | None:
-    """Return what AWS answers, or None for a resource that does not exist."""
-    try:
-        answer: dict[str, Any] = ask()
-    except ClientError as error:
-        if error.response["Error"]["Code"] in MISSING_CODES:
-            return None
-        raise
-    return answer
+            return if_exists(environment.client("scheduler").get_schedule, Name=name)
 
 
 SWITCHES: Final[Mapping[str, Switch]] = {

@@ -202,8 +202,7 @@ def disable(
         return
     confirm(
         f"Disable {session.its_own.id}? Stripe drops each event until you enable it, and never sends it "
-        "again "
-        "(`reconcile --heal` fetches those of the last 30 days).",
+        "again (`reconcile --heal` fetches those of the last 30 days).",
         yes=yes,
         as_json=as_json,
     )
@@ -250,8 +249,7 @@ def delete(
     found = session.its_own
     open_console(as_json=as_json).print(
         f"{found.id} feeds {found.source_name or env}. Its event source goes with it: what Stripe sends "
-        "afterwards "
-        "is lost, and a new destination needs a new bus and a new archive.",
+        "afterwards is lost, and a new destination needs a new bus and a new archive.",
         soft_wrap=True,
     )
     if dry_run:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from functions.shared import names
@@ -170,7 +169,7 @@ class EventDestinations:
 
     @property
     def _service(self) -> Any:
-        return _client(self.api.key, self.api.url).v2.core.event_destinations
+        return self.api.library.v2.core.event_destinations
 
     @property
     def _options(self) -> Any:
@@ -187,13 +186,6 @@ class EventDestinations:
             raise OperatorError(
                 f"Stripe's answer has an unexpected form ({type(error).__name__}): check STRIPE_API_URL"
             ) from error
-
-
-@cache
-def _client(key: str, url: str) -> stripe.StripeClient:
-    from functions.stripe_api.transport import client
-
-    return client(key, url)
 
 
 def current_api_version() -> str:

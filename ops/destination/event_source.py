@@ -6,10 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from botocore.exceptions import ClientError
-
 from ops.destination.api import Destination, EventDestinations
-from ops.environment import MISSING_CODES, Environment, aws_errors
+from ops.environment import Environment, aws_errors, if_exists
 from ops.errors import OperatorError
 from ops.progress import Steps
 
@@ -71,13 +69,8 @@ def state(environment: Environment, source_name: str) -> str | None:
         AWS refuses or does not answer.
     """
     with aws_errors(f"the event source {source_name}"):
-        try:
-            answer = environment.client("events").describe_event_source(Name=source_name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in MISSING_CODES:
-                return None
-            raise
-        return str(answer["State"])
+        answer = if_exists(environment.client("events").describe_event_source, Name=source_name)
+        return None if answer is None else str(answer["State"])
 
 
 def _wait(deadline: float, problem: str) -> None:

@@ -30,8 +30,8 @@ def find(destinations: Sequence[Destination], wanted: Wanted, source_name: str) 
     if len(found) > 1:
         raise OperatorError(
             f"{' and '.join(each.id for each in found)} both belong to {wanted.environment} by name or "
-            "metadata: "
-            "set stripe_event_source_name to the right one's, or delete the other in Stripe's Dashboard"
+            "metadata: set stripe_event_source_name to the right one's, or delete the other in Stripe's "
+            "Dashboard"
         )
     if not found:
         return None
@@ -52,8 +52,7 @@ def _check(found: Destination, wanted: Wanted) -> None:
         raise OperatorError(
             f"{found.id} of {wanted.environment} sends to {place}, but the environment is in account "
             f"{wanted.account_id} and region {wanted.region}: correct the credentials or aws_region, or "
-            "delete "
-            "the destination in Stripe's Dashboard"
+            "delete the destination in Stripe's Dashboard"
         )
     if found.livemode is not wanted.livemode:
         raise OperatorError(

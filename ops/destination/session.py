@@ -40,8 +40,7 @@ class Session:
         if self.found is None:
             raise OperatorError(
                 f"{self.environment.name} has no event destination at Stripe: run `huntaze-stripe "
-                "destination "
-                f"create --env {self.environment.name}`"
+                f"destination create --env {self.environment.name}`"
             )
         return self.found
 

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from functions.dead_letters.message import DeadLetterMessage
 from functions.dead_letters.queue import DeadLetterQueue
 from functions.shared import names
 from infra.names import PROJECT
-from ops.environment import MISSING_CODES, Environment, aws_errors
+from ops.environment import Environment, aws_errors, if_exists
 from ops.errors import OperatorError
 
 FIFO: Final = ".fifo"
@@ -97,9 +95,7 @@ def _short(environment: Environment, name: str) -> str:
 
 def _url(client: Any, full: str, *, optional: bool) -> str | None:
     with aws_errors(f"the queue {full}"):
-        try:
+        if not optional:
             return str(client.get_queue_url(QueueName=full)["QueueUrl"])
-        except ClientError as error:
-            if optional and error.response.get("Error", {}).get("Code") in MISSING_CODES:
-                return None
-            raise
+        answer = if_exists(client.get_queue_url, QueueName=full)
+        return None if answer is None else str(answer["QueueUrl"])

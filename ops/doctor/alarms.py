@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from infra.names import PROJECT
 from ops import preflight
 from ops.console import plural
 from ops.doctor.check import Finding, failed, warned, worst
 from ops.doctor.context import Context
 from ops.doctor.state import Alarm
+from ops.environment import if_exists
 
 RUNBOOK: Final = re.compile(r"Runbook: (\S+)")
 
@@ -25,14 +24,11 @@ def subscriptions(context: Context) -> Finding:
         warned(each.text, "follow the link in AWS's mail") for each in preflight.subscribers(environment)
     ]
     topic = context.place.arn("sns", context.place.name("alerts"))
-    try:
-        attributes = context.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in preflight.NO_TOPIC:
-            raise
+    answer = if_exists(context.client("sns").get_topic_attributes, TopicArn=topic)
+    if answer is None:
         name = context.place.name("alerts")
         return failed(f"{name} does not exist: no alarm reaches anybody", context.deploy)
-    pending = int(attributes.get("SubscriptionsPending", 0))
+    pending = int(answer["Attributes"].get("SubscriptionsPending", 0))
     if pending and not problems:
         count = plural(pending, "subscription")
         problems.append(warned(f"{count} not confirmed", "follow the link in AWS's message"))

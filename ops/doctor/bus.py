@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from functions.shared import names
 from infra.names import archive_name
 from ops.destination import event_source as sources
 from ops.doctor.check import Finding, failed, passed, warned, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import ExpectedRule
-from ops.environment import MISSING_CODES, UNNAMED_BUS
+from ops.environment import UNNAMED_BUS, if_exists
 from ops.switches import DISABLED, TAG
 
 URGENT_DAYS: Final = 2
@@ -30,7 +28,7 @@ def source(context: Context) -> Finding:
             "stripe_event_source_name is not set",
             context.command("destination create"),
         )
-    found = _found(context, "describe_event_source", Name=environment.bus)
+    found = if_exists(context.client("events").describe_event_source, Name=environment.bus)
     if found is None:
         return failed(
             f"AWS has no event source {environment.bus}",
@@ -49,8 +47,7 @@ def source(context: Context) -> Finding:
     days = sources.days_left(found["ExpirationTime"], context.now)
     text = (
         f"pending: Amazon deletes it in {max(days, 0):.1f} of {sources.DAYS_TO_ASSOCIATE} days; what "
-        "Stripe sends "
-        "until the deploy is lost"
+        "Stripe sends until the deploy is lost"
     )
     return (failed if days < URGENT_DAYS else warned)(text, deploy)
 
@@ -58,7 +55,7 @@ def source(context: Context) -> Finding:
 def bus(context: Context) -> Finding:
     """Look whether the bus exists, encrypts as the settings say, and has its dead-letter queue."""
     environment = context.environment
-    found = _found(context, "describe_event_bus", Name=environment.bus)
+    found = if_exists(context.client("events").describe_event_bus, Name=environment.bus)
     deploy = context.deploy
     if found is None:
         return failed("it does not exist: each event is lost", deploy)
@@ -76,7 +73,7 @@ def archive(context: Context) -> Finding:
     environment = context.environment
     name = archive_name(environment.name, environment.bus)
     deploy = context.deploy
-    found = _found(context, "describe_archive", ArchiveName=name)
+    found = if_exists(context.client("events").describe_archive, ArchiveName=name)
     if found is None:
         return failed(f"{name} does not exist: no event can be replayed", deploy)
     days, wanted = found.get("RetentionDays", 0), environment.settings.archive_retention_days
@@ -102,7 +99,9 @@ def _rules(context: Context) -> Iterator[Finding]:
     environment = context.environment
     deploy = context.deploy
     for rule in context.rules():
-        found = _found(context, "describe_rule", Name=rule.name, EventBusName=environment.bus)
+        found = if_exists(
+            context.client("events").describe_rule, Name=rule.name, EventBusName=environment.bus
+        )
         if found is None:
             yield failed(f"{rule.name} does not exist", deploy)
             continue
@@ -162,14 +161,3 @@ def _sorted(pattern: Any) -> Any:
     if isinstance(pattern, list):
         return sorted((_sorted(each) for each in pattern), key=json.dumps)
     return pattern
-
-
-def _found(context: Context, operation: str, **names: str) -> Mapping[str, Any] | None:
-    """Return what EventBridge describes; None for what does not exist."""
-    try:
-        answer: Mapping[str, Any] = getattr(context.client("events"), operation)(**names)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in MISSING_CODES:
-            return None
-        raise
-    return answer

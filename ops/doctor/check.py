@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ SHOWN: Final = 4
 class Status(StrEnum):
     """How bad a finding is: fail where events are lost, late or refused, warn where somebody should look."""
 
-    PASS = "pass"  # noqa: S105 - not a password
-    WARN = "warn"
-    FAIL = "fail"
+    PASS = auto()
+    WARN = auto()
+    FAIL = auto()
 
 
 _SEVERITY: Final = (Status.FAIL, Status.WARN, Status.PASS)

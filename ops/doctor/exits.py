@@ -6,14 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from botocore.exceptions import ClientError
-
 from functions.shared import names
 from ops.dlq import queues
 from ops.doctor.check import Finding, failed, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import EVENTS_QUEUE
-from ops.environment import MISSING_CODES
+from ops.environment import if_exists
 
 
 def exits(context: Context) -> Finding:
@@ -40,27 +38,18 @@ def _missing(context: Context) -> Iterator[Finding]:
 
 def _on_failure(context: Context, part: str) -> str:
     """Return the ARN to which Lambda sends the asynchronous events that failed; empty for none."""
-    try:
-        answer = context.client("lambda").get_function_event_invoke_config(
-            FunctionName=context.environment.resource(part)
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in MISSING_CODES:
-            raise
-        return ""
+    name = context.environment.resource(part)
+    answer = if_exists(context.client("lambda").get_function_event_invoke_config, FunctionName=name) or {}
     return str(answer.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", ""))
 
 
 def _gives_up_to(context: Context) -> str:
-    """Return the ARN of the queue to which SQS moves what the audit receives again and again; empty for "
-    "none."""
+    """Return the ARN of the queue that gets what the audit received too often; empty for none."""
     client = context.client("sqs")
-    try:
-        url = client.get_queue_url(QueueName=context.place.name(EVENTS_QUEUE))["QueueUrl"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in MISSING_CODES:
-            raise
+    answer = if_exists(client.get_queue_url, QueueName=context.place.name(EVENTS_QUEUE))
+    if answer is None:
         return ""
+    url = answer["QueueUrl"]
     found = client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"]).get("Attributes", {})
     return str(json.loads(found.get("RedrivePolicy", "{}")).get("deadLetterTargetArn", ""))
 

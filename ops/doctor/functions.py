@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from botocore.exceptions import ClientError
-
 from functions.shared import names
 from ops import keys, preflight
 from ops.bundles import LAMBDA, Target
@@ -15,7 +13,7 @@ from ops.console import plural
 from ops.doctor.check import Finding, failed, shortened, warned, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import functions as deployed
-from ops.environment import MISSING_CODES
+from ops.environment import if_exists
 from ops.switches import SWITCHES, HandlerRule
 
 
@@ -64,13 +62,8 @@ def concurrency(context: Context) -> Finding:
     client = context.client("lambda")
     for part in deployed(context.environment.settings):
         name = context.environment.resource(part)
-        try:
-            reserved = client.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in MISSING_CODES:
-                raise
-            continue
-        if reserved == 0:
+        found = if_exists(client.get_function_concurrency, FunctionName=name)
+        if found is not None and found.get("ReservedConcurrentExecutions") == 0:
             region = context.environment.region
             remove = f"aws lambda delete-function-concurrency --function-name {name} --region {region}"
             step = f"{remove} && {context.deploy}"
@@ -102,11 +95,8 @@ def _states(context: Context, wanted: tuple[str, ...]) -> Iterator[Finding]:
     runtime = context.environment.settings.lambda_runtime
     for part in wanted:
         name = context.environment.resource(part)
-        try:
-            found = client.get_function_configuration(FunctionName=name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in MISSING_CODES:
-                raise
+        found = if_exists(client.get_function_configuration, FunctionName=name)
+        if found is None:
             yield failed(f"{name} does not exist", deploy)
             continue
         state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")

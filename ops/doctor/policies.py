@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
-
-from botocore.exceptions import ClientError
+from typing import Final
 
 from infra.names import PROJECT
 from ops.console import plural
@@ -18,8 +16,7 @@ from ops.doctor import deliveries
 from ops.doctor.check import Finding, failed, passed, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import EVENTS_QUEUE, dead_letters
-from ops.environment import MISSING_CODES
-from ops.policy_evaluation import Document
+from ops.environment import if_exists
 
 EVENTS: Final = "events.amazonaws.com"
 ALARMS: Final = "cloudwatch.amazonaws.com"
@@ -33,7 +30,8 @@ def invocations(context: Context) -> Finding:
     problems = []
     for rule in invoked:
         name = rule.target_arn.rpartition(":")[2]
-        document = _document(context, "lambda", "get_policy", "Policy", FunctionName=name)
+        answer = if_exists(context.client("lambda").get_policy, FunctionName=name)
+        document = None if answer is None else json.loads(answer["Policy"])
         delivery = deliveries.Delivery(
             EVENTS, "lambda:InvokeFunction", rule.target_arn, {deliveries.SOURCE: rule.arn}
         )
@@ -65,14 +63,14 @@ def topic_policy(context: Context) -> Finding:
     """Look whether alarms of this environment may publish to the topic, and nobody else."""
     place = context.place
     arn = place.arn("sns", place.name("alerts"))
-    answer = _attributes(context, "sns", "get_topic_attributes", TopicArn=arn)
+    answer = if_exists(context.client("sns").get_topic_attributes, TopicArn=arn)
     if answer is None:
         return failed(f"{place.name('alerts')} does not exist: no alarm reaches anybody", context.deploy)
     alarm = place.arn("cloudwatch", f"alarm:{PROJECT}-x-{place.environment}")
     allowed = {deliveries.SOURCE: alarm, ACCOUNT: place.account_id}
     other = {deliveries.SOURCE: place.arn("cloudwatch", f"alarm:{OTHERS_RULE}"), ACCOUNT: place.account_id}
     delivery = deliveries.Delivery(ALARMS, "sns:Publish", arn, allowed)
-    wrong = deliveries.wrong("the topic", json.loads(answer["Policy"]), delivery, other)
+    wrong = deliveries.wrong("the topic", json.loads(answer["Attributes"]["Policy"]), delivery, other)
     return worst((_problem(context, text) for text in wrong), "takes this environment's alarms alone")
 
 
@@ -82,7 +80,7 @@ def key_policy(context: Context) -> Finding:
         return passed("no key of ours: create_kms_key = false")
     place, client = context.place, context.client("kms")
     alias = f"alias/{place.name('events')}"
-    found = _found(context, "kms", "describe_key", KeyId=alias)
+    found = if_exists(client.describe_key, KeyId=alias)
     if found is None:
         return failed(f"{alias} does not exist: nothing can be encrypted or read", context.deploy)
     metadata = found["KeyMetadata"]
@@ -114,15 +112,12 @@ def key_policy(context: Context) -> Finding:
 
 def _wrong_queue(context: Context, name: str, senders: list[str]) -> Iterator[str]:
     client = context.client("sqs")
-    try:
-        url = client.get_queue_url(QueueName=name)["QueueUrl"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in MISSING_CODES:
-            raise
+    answer = if_exists(client.get_queue_url, QueueName=name)
+    if answer is None:
         yield f"{name} does not exist"
         return
     wanted = ["QueueArn", "Policy", "RedriveAllowPolicy"]
-    attributes = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
+    attributes = client.get_queue_attributes(QueueUrl=answer["QueueUrl"], AttributeNames=wanted)["Attributes"]
     policy, arn = json.loads(attributes.get("Policy", "{}")), attributes["QueueArn"]
     for sender in senders:
         delivery = deliveries.Delivery(EVENTS, "sqs:SendMessage", arn, {deliveries.SOURCE: sender})
@@ -135,26 +130,6 @@ def _wrong_queue(context: Context, name: str, senders: list[str]) -> Iterator[st
 
 def _other_rule(context: Context) -> Mapping[str, str]:
     return {deliveries.SOURCE: context.place.arn("events", f"rule/{context.place.bus}/{OTHERS_RULE}")}
-
-
-def _document(context: Context, service: str, operation: str, key: str, **names: str) -> Document | None:
-    answer = _found(context, service, operation, **names)
-    return None if answer is None else json.loads(answer[key])
-
-
-def _attributes(context: Context, service: str, operation: str, **names: str) -> Mapping[str, Any] | None:
-    answer = _found(context, service, operation, **names)
-    return None if answer is None else answer["Attributes"]
-
-
-def _found(context: Context, service: str, operation: str, **names: str) -> Mapping[str, Any] | None:
-    try:
-        answer: Mapping[str, Any] = getattr(context.client(service), operation)(**names)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in (*MISSING_CODES, "NotFound", "NotFoundException"):
-            return None
-        raise
-    return answer
 
 
 def _problem(context: Context, text: str) -> Finding:

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from functions.shared.names import QUEUE_RETENTION_SECONDS
 from ops.console import plural
 from ops.dlq import queues as dead_letter_queues
 from ops.doctor.check import Finding, failed, passed, warned, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import EVENTS_QUEUE, dead_letters
-from ops.environment import MISSING_CODES
+from ops.environment import if_exists
 
 DAY_SECONDS: Final = 86_400
 # SQS deletes a message after 14 days: what is older than this needs somebody now.
@@ -60,13 +58,12 @@ def _count(context: Context, name: str) -> int | None:
     """Return how many messages a queue holds; None if it does not exist."""
     client = context.client("sqs")
     full = dead_letter_queues.full_name(context.environment, name)
-    try:
-        url = client.get_queue_url(QueueName=full)["QueueUrl"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] in MISSING_CODES:
-            return None
-        raise
-    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=list(WAITING))["Attributes"]
+    answer = if_exists(client.get_queue_url, QueueName=full)
+    if answer is None:
+        return None
+    found = client.get_queue_attributes(QueueUrl=answer["QueueUrl"], AttributeNames=list(WAITING))[
+        "Attributes"
+    ]
     return sum(int(found[each]) for each in WAITING)
 
 

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from infra import contents
 from infra.names import stack_name
 from ops.doctor.check import Finding, failed, passed, warned
 from ops.doctor.context import Context
-from ops.environment import MISSING_CODES, Environment, aws_errors
+from ops.environment import Environment, aws_errors, if_exists
 from ops.errors import OperatorError
 
 BOOTSTRAP: Final = "make bootstrap"
@@ -110,11 +108,7 @@ def _set(values: Sequence[str] | None) -> frozenset[str]:
 def bucket(context: Context) -> Finding:
     """Look whether the bucket of the state exists."""
     name = context.environment.settings.state_bucket
-    try:
-        context.client("s3").head_bucket(Bucket=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in MISSING_CODES:
-            raise
+    if if_exists(context.client("s3").head_bucket, Bucket=name) is None:
         return failed(f"state_bucket = {name!r} does not exist", BOOTSTRAP)
     return passed(name)
 
@@ -162,11 +156,5 @@ def region(context: Context) -> Finding:
 
 def _object(environment: Environment, key: str) -> bytes | None:
     bucket = environment.settings.state_bucket
-    try:
-        answer = environment.client("s3").get_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in (*MISSING_CODES, "NoSuchKey"):
-            return None
-        raise
-    body: bytes = answer["Body"].read()
-    return body
+    answer = if_exists(environment.client("s3").get_object, Bucket=bucket, Key=key)
+    return None if answer is None else bytes(answer["Body"].read())

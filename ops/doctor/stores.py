@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import ClientError
-
 from functions.shared import names
 from ops.doctor.check import Finding, Status, failed, passed
 from ops.doctor.context import Context
 from ops.doctor.stripe import of_key
-from ops.environment import MISSING_CODES
+from ops.environment import if_exists
 
 
 def bucket(context: Context) -> Finding:
     """Look whether the ledger's bucket exists and keeps versions."""
     name = context.environment.ledger_bucket
-    try:
-        status = context.client("s3").get_bucket_versioning(Bucket=name).get("Status", "Disabled")
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in MISSING_CODES:
-            raise
+    answer = if_exists(context.client("s3").get_bucket_versioning, Bucket=name)
+    if answer is None:
         return failed(f"{name} does not exist", context.deploy)
+    status = answer.get("Status", "Disabled")
     if status != "Enabled":
-        return failed(
-            f"versioning is {status.lower()}: what is overwritten is lost",
-            context.deploy,
-        )
+        return failed(f"versioning is {status.lower()}: what is overwritten is lost", context.deploy)
     return passed(f"{name}, versioned")
 
 
@@ -43,12 +36,10 @@ def table(context: Context) -> Finding:
     """Look whether the idempotency table exists and forgets what is too old."""
     name, client = context.environment.resource("idempotency"), context.client("dynamodb")
     deploy = context.deploy
-    try:
-        status = client.describe_table(TableName=name)["Table"]["TableStatus"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in MISSING_CODES:
-            raise
+    answer = if_exists(client.describe_table, TableName=name)
+    if answer is None:
         return failed(f"{name} does not exist: no handler can work", deploy)
+    status = answer["Table"]["TableStatus"]
     if status not in ("ACTIVE", "UPDATING"):
         return failed(f"{name} is {status}", deploy)
     expiry = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]["TimeToLiveStatus"]

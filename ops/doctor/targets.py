@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from infra.patterns import RETRIES, RETRY_SECONDS
 from ops.doctor.check import Finding, failed, warned, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import ExpectedRule
-from ops.environment import MISSING_CODES
+from ops.environment import if_exists
 
 # What replaces the event, in the answer of ListTargetsByRule.
 REPLACES: Final = ("Input", "InputPath", "InputTransformer")
@@ -29,11 +27,8 @@ def _targets(context: Context) -> Iterator[Finding]:
     environment, deploy = context.environment, context.deploy
     client = context.client("events")
     for rule in context.rules():
-        try:
-            answer = client.list_targets_by_rule(Rule=rule.name, EventBusName=environment.bus)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in MISSING_CODES:
-                raise
+        answer = if_exists(client.list_targets_by_rule, Rule=rule.name, EventBusName=environment.bus)
+        if answer is None:
             # The check of the rules reports it.
             continue
         found = answer["Targets"]
