@@ -16,7 +16,7 @@ import httpx
 from functions.pipeline.api import AUTHENTICATION_REFUSED, READ_SECONDS
 from functions.shared import names
 from functions.shared.errors import EventError
-from functions.stripe_api.client import with_key
+from functions.stripe_api.client import StripeApi, with_key
 from infra.settings import Settings
 from ops import stripe_rights
 from ops.api import probe
@@ -36,8 +36,9 @@ LOGIN_REFUSED: Final = ("password authentication failed", "does not exist")
 class State(StrEnum):
     """What a check found out.
 
-    ACCEPTED, REFUSED: the service answered. UNREACHABLE: it did not, so that the key may be right or wrong.
-    UNCHECKED: it was not asked. EMPTY: there is no value, and none is needed. MISSING: there is no secret.
+    ACCEPTED, REFUSED: the service answered. UNREACHABLE: it did not answer; the key may be right or wrong.
+    UNCHECKED: nobody asked it. EMPTY: the secret has no value and needs none. MISSING: the secret does not
+    exist.
     """
 
     ACCEPTED = "accepted"
@@ -139,7 +140,7 @@ def stripe(value: str, settings: Settings) -> KeyCheck:
         return KeyCheck(key, State.REFUSED, error.reason)
     missing = []
     for right, path in rights.items():
-        status, answer = _ask_stripe(api.key, api.url, path)
+        status, answer = _ask_stripe(api, path)
         if status is None:
             return KeyCheck(key, State.UNREACHABLE, f"{api.url} did not answer: check the network")
         if status == UNAUTHORIZED:
@@ -199,15 +200,13 @@ def _fits_a_header(value: str) -> bool:
     return value.isascii() and value.isprintable() and " " not in value
 
 
-def _ask_stripe(key: str, url: str, path: str) -> tuple[int | None, Any]:
+def _ask_stripe(api: StripeApi, path: str) -> tuple[int | None, Any]:
     """Return the status and the document of an answer; no status if there was no answer."""
     import stripe as library
 
-    from functions.stripe_api.transport import client
-
     options = {"limit": 1} if path in stripe_rights.LISTS else {}
     try:
-        answer = client(key, url).raw_request("get", path, max_network_retries=1, **options)
+        answer = api.library.raw_request("get", path, max_network_retries=1, **options)
     except library.StripeError as error:
         return error.http_status, None
     try:

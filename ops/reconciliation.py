@@ -34,8 +34,8 @@ def stripe(environment: Environment, account: str | None = None) -> StripeApi:
     Raises
     ------
     OperatorError
-        There is no key, it is invalid, or its mode is not that of the environment; or the account's id is not
-        one.
+        The key is missing or invalid, its mode is not that of the environment, or the account's id is
+        invalid.
     """
     if account is not None and not names.ACCOUNT_ID.fullmatch(account):
         raise OperatorError(

@@ -159,7 +159,7 @@ class StripeApi:
         Raises
         ------
         ConfigurationError, PermanentError, TransientError
-            By the table at the top of this module; `PermanentError` also if there is no account `after`.
+            By the table at the top of this module; `PermanentError` also if `after` is not an account.
         """
         cursor = {} if after is None else {"starting_after": after}
         while True:
@@ -196,6 +196,11 @@ class StripeApi:
             passed.add(last)
             cursor = {"starting_after": last}
 
+    @property
+    def library(self) -> stripe.StripeClient:
+        """The stripe library's client; all that have the same key and address share its connections."""
+        return _client(self.key, self.url)
+
     def _page(self, path: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         of_account = {} if self.account is None else {"stripe_account": self.account}
         options: dict[str, Any] = {"max_network_retries": PAGE_RETRIES, **of_account, **parameters}
@@ -210,7 +215,7 @@ class StripeApi:
 
     def _get(self, path: str, shown_path: str | None = None, **options: Any) -> dict[str, Any]:
         """Call the API; `shown_path` replaces the path, which may hold an id, in errors."""
-        client = _client(self.key, self.url)
+        client = self.library
         import stripe
 
         from functions.stripe_api.transport import failure

@@ -75,10 +75,8 @@ def verify(
     OperatorError
         Stripe or AWS refuses or does not answer; what was created is removed first.
     """
-    from functions.stripe_api.transport import client
-
     run = secrets.token_hex(RUN_ID_BYTES)
-    objects = CreatedObjects(client(api.key, api.url), run, account)
+    objects = CreatedObjects(api.library, run, account)
     following = Following(environment, api, int(time.time()) - CLOCK_SECONDS, objects.ids)
     expected = tuple(chain.from_iterable(CREATED.values()))
     with _removing(objects, steps):
