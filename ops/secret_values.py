@@ -83,7 +83,7 @@ def check(environment: Environment, key: str, *, ask: bool = True) -> tuple[KeyC
     """Check what is stored of one of `names.SECRET_KEYS`, as `keys.check` does."""
     stored = read(environment, key)
     if stored is None:
-        return KeyCheck(key, State.MISSING, "there is no such secret, or nothing in it: deploy first"), None
+        return KeyCheck(key, State.MISSING, "the secret does not exist or has no value: deploy first"), None
     if stored.value is None:
         detail = f"the secret is not a JSON object with the string {key}: push the value again"
         return KeyCheck(key, State.REFUSED, detail), stored

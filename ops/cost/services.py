@@ -9,7 +9,7 @@ from typing import Final
 
 from functions.pipeline.routing_table import ROUTES
 from functions.shared.names import BILLING, HANDLERS, PAYMENTS
-from ops.cost.assumptions import Assumptions
+from ops.cost.assumptions import WORKING, Assumptions
 from ops.cost.measured import Measured
 from ops.cost.prices import Prices
 from ops.cost.stack import Stack
@@ -32,6 +32,7 @@ REQUESTS_PER_MESSAGE: Final = 3
 # and 5 % of the others.
 TRACED_PER_SECOND: Final = 1
 TRACED_SHARE: Final = 0.05
+SERVICES: Final = {"cloudwatch": "CloudWatch", "secretsmanager": "Secrets Manager", "kms": "KMS"}
 NOT_INCLUDED: Final = (
     "free tiers, tax, starts of execution environments, data transfer, NAT gateways and VPC endpoints, "
     "PostgreSQL, e-mails of alarms, retries, replays, runs of redrive and reconcile, requests to KMS and "
@@ -128,7 +129,7 @@ def _eventbridge(usage: Usage) -> Iterator[Cost]:
 
 def _functions(usage: Usage) -> Iterator[Cost]:
     request = usage.prices.of("lambda", "million_requests")
-    for family in (*HANDLERS, "audit"):
+    for family in WORKING:
         function, number, seconds = (
             usage.stack.functions[family],
             usage.invocations(family),
@@ -176,10 +177,7 @@ def _ledger(usage: Usage) -> Iterator[Cost]:
 
 
 def _logs(usage: Usage) -> Iterator[Cost]:
-    size = sum(
-        usage.invocations(family) * usage.measured.functions[family].log_bytes
-        for family in (*HANDLERS, "audit")
-    )
+    size = sum(usage.invocations(family) * usage.measured.functions[family].log_bytes for family in WORKING)
     size += usage.events * usage.assumptions["event_bytes"] * usage.stack.settings.bus_logs
     gb, price = size / GB, usage.prices.of("cloudwatch", "logs_gb")
     yield Cost("CloudWatch", "logs, writing", f"{gb:.2f} GB x {price}", gb * price)
@@ -199,7 +197,7 @@ def _logs(usage: Usage) -> Iterator[Cost]:
 
 def _traces(usage: Usage) -> Iterator[Cost]:
     if usage.stack.settings.lambda_tracing:
-        number = sum(map(usage.invocations, (*HANDLERS, "audit")))
+        number = sum(map(usage.invocations, WORKING))
         traced = min(number, TRACED_PER_SECOND * SECONDS) + TRACED_SHARE * max(0.0, number - SECONDS)
         price = usage.prices.of("xray", "million_traces")
         yield Cost("X-Ray", "traces", f"{_n(traced)} x {price} / million", traced * price / MILLION)
@@ -217,9 +215,6 @@ def _fixed(usage: Usage) -> Iterator[Cost]:
         if number:
             each = usage.prices.of(service, price)
             yield Cost(SERVICES[service], what, f"{number} x {each}", number * each, fixed=True)
-
-
-SERVICES: Final = {"cloudwatch": "CloudWatch", "secretsmanager": "Secrets Manager", "kms": "KMS"}
 
 
 def _months(days: float, usage: Usage) -> float:

@@ -39,24 +39,6 @@ def replace(owner: ModuleType | type, name: str, replacement: Any) -> Any:
     return before
 
 
-def replace_action(owner: ModuleType, action: str, name: str, wrapped: Callable[..., Any]) -> None:
-    """Replace the function of an action of the query protocol, also where MiniStack looks the action up.
-
-    Parameters
-    ----------
-    wrapped
-        Returns the new function for the former one.
-
-    Raises
-    ------
-    EmulatorError
-        The function doesn't exist: the fix is written for another release.
-    """
-    replacement = wrapped(original(owner, name))
-    replace(owner, name, replacement)
-    original(owner, "_HANDLERS")[action] = replacement
-
-
 def replace_operation(
     owner: ModuleType, name: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> None:

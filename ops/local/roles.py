@@ -32,7 +32,7 @@ def assumed(aws: Aws, part: str, place: Place) -> Credentials:
     Raises
     ------
     botocore.exceptions.ClientError
-        There is no such role (`bootstrap` creates it), or it trusts another repository.
+        The role does not exist (`bootstrap` creates it), or it trusts another repository.
     """
     arn = place.role_arn(part)
     return exchanged(aws, arn, token(sub=subject(part, place, REPOSITORY)))

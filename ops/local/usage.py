@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from functions.shared import names
 from ops.cost.measured import FunctionUse, Measured
 from ops.local.observer import decided_calls
+from ops.local.report import percentile
 
 if TYPE_CHECKING:
     from ops.local.clients import Aws
     from ops.local.outputs import Outputs
 
-# `statistics.quantiles` with this many parts: the 95th percentile is the last cut.
-PARTS: Final = 20
 REPORT: Final = "platform.report"
 
 
@@ -45,11 +44,10 @@ class _Log:
     def use(self, calls: Mapping[str, int]) -> FunctionUse:
         """Return what one invocation took."""
         number = len(self.durations)
-        cuts = statistics.quantiles(self.durations, n=PARTS) if number > 1 else self.durations
         return FunctionUse(
             invocations=number,
             median_ms=round(statistics.median(self.durations), 1),
-            p95_ms=round(cuts[-1], 1),
+            p95_ms=round(percentile(self.durations, 95), 1),
             peak_mb=self.peak_mb,
             log_bytes=round(self.size / number, 1),
             calls={action: round(count / number, 3) for action, count in sorted(calls.items())},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
@@ -35,10 +36,18 @@ def holds(condition: str | None, values: Mapping[str, Any], *, failing: bool) ->
     return (asks or not failing) and bool(_evaluated(text, {**values, **states}))
 
 
+def _looked_up(path: str, values: Mapping[str, Any]) -> Any:
+    found: Any = values
+    for part in path.split("."):
+        found = (found or {}).get(part)
+    return found
+
+
 def _evaluated(expression: str, values: Mapping[str, Any]) -> Any:
-    """The value of an expression in Python's words."""
+    """The value of an expression, which Python parses once it is written in Python's words."""
     assert not TOKENS.sub("", expression).strip(), expression
-    calls = {
+    calls: dict[str, Callable[..., Any]] = {
+        "look": lambda path: _looked_up(path, values),
         "fromJSON": json.loads,
         "format": lambda text, *parts: text.format(*parts),
         "failure": lambda: values["failure"],
@@ -51,11 +60,22 @@ def _evaluated(expression: str, values: Mapping[str, Any]) -> Any:
             return f" {OPERATORS[token]} "
         return token if not token[0].isalpha() or token in calls else f"look({token!r})"
 
-    def look(path: str) -> Any:
-        value: Any = values
-        for part in path.split("."):
-            value = (value or {}).get(part)
-        return value
+    def value(node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(constant):
+                return constant
+            case ast.BoolOp(operator, operands):
+                # The first value that decides, as in GitHub's language and Python's.
+                found = map(value, operands)
+                decides = bool if isinstance(operator, ast.Or) else lambda each: not each
+                return next((each for each in found if decides(each)), value(operands[-1]))
+            case ast.UnaryOp(ast.Not(), operand):
+                return not value(operand)
+            case ast.Compare(left, [ast.Eq() | ast.NotEq() as operator], [right]):
+                return (value(left) == value(right)) is isinstance(operator, ast.Eq)
+            case ast.Call(ast.Name(name), arguments, []):
+                return calls[name](*map(value, arguments))
+        raise AssertionError(f"not in our workflows: {ast.unparse(node)}")
 
     text = "".join(word(token) for token in TOKENS.findall(expression)).strip()
-    return eval(text, {"__builtins__": {}, "look": look, **calls})  # noqa: S307 - of our own workflows
+    return value(ast.parse(text, mode="eval").body)

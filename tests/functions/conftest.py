@@ -17,10 +17,12 @@ from ops.local.clients import Aws
 from ops.local.postgres import running_postgres
 from ops.local.services import REGION, isolated_environment, running_emulator
 from ops.reference.huntaze import ReferenceApi
+from ops.reference.stripe import ReferenceStripe
 from tests.functions.function import Function, running_function
 from tests.unit import snapshots
 
 API_KEY = "hk_test_functions"
+STRIPE_KEY = "sk_test_functions"
 TABLE = "idempotency"
 BUCKET = "huntaze-ledger-test"
 SECRET = "huntaze/stripe-eventbridge/test"
@@ -91,6 +93,18 @@ def running_api() -> Iterator[ReferenceApi]:
 def api(running_api: ReferenceApi) -> Iterator[ReferenceApi]:
     yield running_api
     running_api.clear_faults()
+
+
+@pytest.fixture(scope="session")
+def running_stripe() -> Iterator[ReferenceStripe]:
+    with ReferenceStripe(STRIPE_KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def stripe(running_stripe: ReferenceStripe) -> Iterator[ReferenceStripe]:
+    yield running_stripe
+    running_stripe.clear()
 
 
 @pytest.fixture(scope="session")

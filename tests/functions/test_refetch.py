@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,25 +12,12 @@ from functions.shared.retry import ATTEMPTS
 from ops.local.clients import Aws
 from ops.reference.huntaze import Fault, ReferenceApi
 from ops.reference.stripe import ReferenceStripe
-from tests.functions.conftest import API_KEY, Parked, Start, fresh
+from tests.functions.conftest import API_KEY, STRIPE_KEY, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError
 from tests.functions.helpers import CREATED, customer_updated, deleted, event_id
 from tests.unit import snapshots
 
-STRIPE_KEY = "sk_test_refetch"
 SECRET = "huntaze/stripe-eventbridge/refetch"
-
-
-@pytest.fixture(scope="module")
-def running_stripe() -> Iterator[ReferenceStripe]:
-    with ReferenceStripe(STRIPE_KEY) as server:
-        yield server
-
-
-@pytest.fixture
-def stripe(running_stripe: ReferenceStripe) -> Iterator[ReferenceStripe]:
-    yield running_stripe
-    running_stripe.clear()
 
 
 @pytest.fixture(scope="module")

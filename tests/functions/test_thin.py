@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,12 +20,11 @@ from ops.local.envelopes import GENERATIONS, SAMPLES
 from ops.reference.huntaze import Fault, Recorded, ReferenceApi
 from ops.reference.stripe import ReferenceStripe
 from tests.functions.audit import records_of
-from tests.functions.conftest import API_KEY, Parked, Start, fresh
+from tests.functions.conftest import API_KEY, STRIPE_KEY, Parked, Start, fresh
 from tests.functions.function import Function, FunctionError
 from tests.functions.helpers import applied_to, event_id, requests_for
 from tests.unit import snapshots
 
-STRIPE_KEY = "sk_test_thin"
 SECRET = "huntaze/stripe-eventbridge/thin"
 ROUTED = [
     pytest.param(path, id=f"{path.parent.name}-{path.stem}")
@@ -33,18 +32,6 @@ ROUTED = [
     for path in sorted((SAMPLES / generation).glob("*.json"))
     if path.stem.partition("--")[0] in ROUTES
 ]
-
-
-@pytest.fixture(scope="module")
-def running_stripe() -> Iterator[ReferenceStripe]:
-    with ReferenceStripe(STRIPE_KEY) as server:
-        yield server
-
-
-@pytest.fixture
-def stripe(running_stripe: ReferenceStripe) -> Iterator[ReferenceStripe]:
-    yield running_stripe
-    running_stripe.clear()
 
 
 @pytest.fixture(scope="module")

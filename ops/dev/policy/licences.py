@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from license_expression import ExpressionError, Licensing, ParseError
 from packaging.utils import canonicalize_name
 
 from ops import ROOT
@@ -57,7 +58,7 @@ NAMES: Final[Mapping[str, str]] = {
 }
 CLASSIFIER: Final = "License :: "
 APPROVED: Final = "OSI Approved"
-WORDS: Final = re.compile(r"\(|\)|[^\s()]+")
+SPDX: Final = Licensing()
 # A longer `License` field is the text of a licence.
 LONGEST_NAME: Final = 60
 
@@ -104,9 +105,20 @@ def fault(licence: Licence) -> str:
 
 def is_allowed(expression: str) -> bool:
     """Whether an SPDX expression can be met with allowed licences: AND needs both sides, OR one."""
-    words = WORDS.findall(expression)
-    value, rest = _either(words)
-    return value and not rest
+    try:
+        return _is_met(SPDX.parse(expression))
+    except (ExpressionError, ParseError):
+        return False
+
+
+def _is_met(node: Any) -> bool:
+    if isinstance(node, SPDX.AND):
+        return all(map(_is_met, node.args))
+    if isinstance(node, SPDX.OR):
+        return any(map(_is_met, node.args))
+    # An exception to a licence gives more rights, never fewer.
+    symbol = getattr(node, "license_symbol", node)
+    return getattr(symbol, "key", None) in ALLOWED
 
 
 def locked(lock: Path) -> set[str]:
@@ -147,30 +159,3 @@ def _spdx(name: str) -> str:
     spdx = {each.lower(): each for each in ALLOWED}
     parts = re.split(r"\s+(?:AND|OR)\s+", name)
     return name if name and all(part.lower() in spdx or "GPL" in part for part in parts) else ""
-
-
-def _either(words: list[str]) -> tuple[bool, list[str]]:
-    value, rest = _both(words)
-    while rest and rest[0] == "OR":
-        other, rest = _both(rest[1:])
-        value = value or other
-    return value, rest
-
-
-def _both(words: list[str]) -> tuple[bool, list[str]]:
-    value, rest = _one(words)
-    while rest and rest[0] == "AND":
-        other, rest = _one(rest[1:])
-        value = value and other
-    return value, rest
-
-
-def _one(words: list[str]) -> tuple[bool, list[str]]:
-    if not words:
-        return False, []
-    if words[0] == "(":
-        value, rest = _either(words[1:])
-        return (value, rest[1:]) if rest[:1] == [")"] else (False, rest)
-    # An exception to a licence gives more rights, never fewer.
-    rest = words[3:] if words[1:2] == ["WITH"] else words[1:]
-    return words[0] in ALLOWED, rest

@@ -16,7 +16,7 @@ from ministack.services import sqs
 
 from ops.emulator import limits
 from ops.emulator.limits import Limit
-from ops.emulator.patching import original, replace, replace_action
+from ops.emulator.patching import original, replace, replace_operation
 
 Data = dict[str, Any]
 Action = Callable[[Data, str], Data]
@@ -32,12 +32,12 @@ OVER_LIMIT: Final = (
 def apply() -> None:
     """Check each call, and take no more messages than may be in flight."""
     replace(sqs, "_collect_msgs", _bounded(original(sqs, "_collect_msgs")))
-    replace_action(sqs, "CreateQueue", "_act_create_queue", _named)
-    replace_action(sqs, "SetQueueAttributes", "_act_set_queue_attributes", _with_policy)
-    replace_action(sqs, "SendMessage", "_act_send_message", _valid_message)
-    replace_action(sqs, "ReceiveMessage", "_act_receive_message", _valid_receipt)
-    replace_action(sqs, "ChangeMessageVisibility", "_act_change_visibility", _valid_visibility)
-    replace_action(sqs, "ChangeMessageVisibilityBatch", "_act_change_visibility_batch", _valid_batch)
+    replace_operation(sqs, "_act_create_queue", _named)
+    replace_operation(sqs, "_act_set_queue_attributes", _with_policy)
+    replace_operation(sqs, "_act_send_message", _valid_message)
+    replace_operation(sqs, "_act_receive_message", _valid_receipt)
+    replace_operation(sqs, "_act_change_visibility", _valid_visibility)
+    replace_operation(sqs, "_act_change_visibility_batch", _valid_batch)
 
 
 def _named(create: Action) -> Action:

@@ -17,7 +17,7 @@ from ministack.core import responses
 from ministack.services import eventbridge, lambda_svc, sqs
 
 from ops.emulator import limits
-from ops.emulator.patching import original, replace, replace_action
+from ops.emulator.patching import original, replace, replace_operation
 
 Data = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
@@ -32,8 +32,8 @@ INVOCATIONS: Final = "/invocations"
 
 def apply() -> None:
     """Check the size before each operation."""
-    replace_action(sqs, "SendMessage", "_act_send_message", _measured_message)
-    replace_action(sqs, "SendMessageBatch", "_act_send_message_batch", _measured_batch)
+    replace_operation(sqs, "_act_send_message", _measured_message)
+    replace_operation(sqs, "_act_send_message_batch", _measured_batch)
     for name in ("_put_events", "_put_partner_events"):
         replace(eventbridge, name, _measured_entries(original(eventbridge, name)))
     replace(lambda_svc, "handle_request", _measured_payload(original(lambda_svc, "handle_request")))

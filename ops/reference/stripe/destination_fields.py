@@ -91,7 +91,7 @@ def number(asked: Mapping[str, str], name: str, default: int, least: int = 0, mo
     Raises
     ------
     InvalidFieldError
-        It is no number, or out of its limits.
+        It is not a number, or outside its limits.
     """
     text = asked.get(name, str(default))
     if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
