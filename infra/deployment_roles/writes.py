@@ -178,6 +178,8 @@ def _data(place: Place) -> list[Statement]:
             ],
             [*place.secrets, *place.new_secrets],
         ),
+        # Terraform takes every label but AWSCURRENT from a version that it deletes; `secrets push` sets one.
+        Statement("UnlabelSecrets", ["secretsmanager:UpdateSecretVersionStage"], place.secrets),
     ]
 
 

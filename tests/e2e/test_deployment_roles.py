@@ -5,6 +5,7 @@ The tests of this module follow each other, and `conftest.py` runs them last: at
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,7 @@ from ops.local.clients import Aws
 from ops.local.deployment import ENVIRONMENT, as_role
 from ops.local.observer import decided_calls
 from ops.progress import Steps
-from tests.e2e.pipeline import Pipeline, fresh, run_ops, sample
+from tests.e2e.pipeline import Command, Pipeline, fresh, run_ops, sample
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -201,7 +202,12 @@ def test_deploy_may_do_what_a_key_and_a_lock_need(
     action(replace(aws, credentials=roles.assumed(aws, DEPLOY, place)), key)
 
 
-def test_deploy_destroys_everything(pipeline: Pipeline, place: Place) -> None:
+def test_deploy_destroys_everything(
+    pipeline: Pipeline, place: Place, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a secret whose deployed version carries a label, because an operator pushed another."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(pipeline.deployment.services.secrets.huntaze_api_key))
+    assert command("secrets", "push", "HUNTAZE_API_KEY", "--stdin", "--yes").code == 0
     aws = pipeline.deployment.services.aws
     sqs = aws.client("sqs")
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=FORGOTTEN)["QueueUrl"])
