@@ -1,10 +1,10 @@
 """Install the project into `.venv`: the same result from any state, safe to run twice at once.
 
-Runs on the system's Python with nothing installed, so it imports the standard library only. Pip downloads
-wheels whose SHA-256 is in Pipfile.lock and nothing else: no package is built here, and pip is the one that
-Python ships. The last step writes a stamp, the digest of the locked packages and of the interpreter, so that
-the next run finishes an interrupted install. Temporary files are in build/setup. Each run removes its own,
-however it ends, and those of a run that was killed.
+Runs on the system's Python with nothing installed, so it imports the standard library only. The pip that
+Python ships installs uv, and uv all other packages: only wheels whose SHA-256 is in Pipfile.lock, so that no
+package is built here. The last step writes a stamp, the digest of the locked packages and of the interpreter,
+so that the next run finishes an interrupted install. Temporary files are in build/setup. Each run removes its
+own, however it ends, and those of a run that was killed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if __name__ == "__main__":
         lambda *_: (posix.write(2, b"setup: interrupted; run it again to finish\n"), posix._exit(130)),
     )
 
+import ast
 import fcntl
 import hashlib
 import json
@@ -51,10 +52,28 @@ UNPACK_BINDINGS = (
 )
 # Categories of Pipfile.lock: what the project runs on, what the functions need, what the checks need.
 CATEGORIES = ("default", "functions", "develop")
+# What installs them.
+INSTALLER_CATEGORY = "installer"
 # AWS's runtime interface client, installed once for each Python in which functions run.
 CLIENT_CATEGORY = "lambda"
-# The first import writes bytecode: most modules of the Terraform bindings are never imported.
-PIP_OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile")
+# Neither pip nor uv writes bytecode, the first import does: most modules of the Terraform bindings are never
+# imported.
+OPTIONS = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
+PIP_OPTIONS = (*OPTIONS, "--no-compile")
+# As pip does: take a package from any index, since its hash is known, and trust the system's certificates.
+UV_OPTIONS = (*OPTIONS, "--index-strategy", "unsafe-best-match", "--system-certs", "--no-progress")
+# Settings of pip (`pip config list`), the variable by which uv takes the same, and what separates its values.
+PIP_SETTINGS = {
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "extra-index-url": ("UV_INDEX", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+    "timeout": ("UV_HTTP_TIMEOUT", " "),
+    "default-timeout": ("UV_HTTP_TIMEOUT", " "),
+    "cert": ("SSL_CERT_FILE", " "),
+    "client-cert": ("SSL_CLIENT_CERT", " "),
+    "proxy": ("ALL_PROXY", " "),
+}
 # A package must not run a script when it is installed.
 NPM_OPTIONS = ("--ignore-scripts", "--no-audit", "--no-fund")
 STOP_SECONDS = 5.0
@@ -88,11 +107,11 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class InstallStep:
-    """One command of an install, and how many packages it installs."""
+    """One command of an install."""
 
     what: str
     command: Sequence[str | Path]
-    packages: int = 0
+    by_uv: bool = False
 
 
 def main() -> int:
@@ -158,7 +177,7 @@ def check_machine() -> None:
 
 def install() -> None:
     """Install what the project needs into `.venv`, unless the stamp says that it is done."""
-    stamped = (*CATEGORIES, CLIENT_CATEGORY)
+    stamped = (*CATEGORIES, CLIENT_CATEGORY, INSTALLER_CATEGORY)
     if not _is_installed(VENV, stamped):
         # JSII unpacks the provider's bindings into its package cache once; a first synth would pay for it.
         unpack = InstallStep(
@@ -249,19 +268,29 @@ def _install_into(folder: Path, categories: Sequence[str], *more: InstallStep) -
     _stamp(folder).unlink(missing_ok=True)
     python = folder / "bin" / "python"
     name = folder.relative_to(ROOT)
+    lock = json.loads((ROOT / "Pipfile.lock").read_text())
     steps = []
     if not _runs(python, "--version") or not _same_version(python):
-        steps.append(InstallStep(f"make {name}", (sys.executable, "-m", "venv", "--clear", folder)))
-    requirements = TEMPORARY / "requirements.txt"
-    text = locked(json.loads((ROOT / "Pipfile.lock").read_text()), categories)
-    requirements.write_text(text)
-    packages = len(text.splitlines())
-    pip = (python, "-m", "pip", "install", *PIP_OPTIONS, "-r", requirements)
-    steps += [InstallStep(f"install {packages} locked packages into {name}", pip, packages), *more]
+        without = () if folder == VENV else ("--without-pip",)
+        steps.append(InstallStep(f"make {name}", (sys.executable, "-m", "venv", "--clear", *without, folder)))
+    if folder == VENV:
+        pip = (python, "-m", "pip", "install", *PIP_OPTIONS, "-r", _requirements(lock, [INSTALLER_CATEGORY]))
+        steps.append(InstallStep("install uv, which installs the others", pip))
+    requirements = _requirements(lock, categories)
+    packages = len(requirements.read_text().splitlines())
+    uv = (VENV / "bin" / "uv", "pip", "install", "--python", python, *UV_OPTIONS, "-r", requirements)
+    steps += [InstallStep(f"install {packages} locked packages into {name}", uv, by_uv=True), *more]
     listed = "".join(f"\n  {number}. {step.what}" for number, step in enumerate(steps, 1))
     sys.stderr.write(f"setup: to do once, until Pipfile.lock changes (minutes the first time):{listed}\n")
     for number, step in enumerate(steps, 1):
         _run(step, f"{number}/{len(steps)}")
+
+
+def _requirements(lock: dict[str, Any], categories: Sequence[str]) -> Path:
+    """Write what is locked for some categories into a temporary file, and return it."""
+    file = TEMPORARY / f"{'-'.join(categories)}.txt"
+    file.write_text(locked(lock, categories))
+    return file
 
 
 def _stamp(folder: Path) -> Path:
@@ -301,11 +330,15 @@ def _run(step: InstallStep, place: str) -> None:
     sys.stderr.flush()
     started = time.monotonic()
     output: list[str] = []
+    environment = clean_environment()
+    if step.by_uv:
+        listed = subprocess.check_output((VENV / "bin" / "python", "-m", "pip", "config", "list"), text=True)
+        environment = uv_settings(listed) | environment
     # In its own process group: what pip starts must end with it, before the temporary folder is removed.
     with subprocess.Popen(
         step.command,
         cwd=ROOT,
-        env=clean_environment(),
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -316,7 +349,7 @@ def _run(step: InstallStep, place: str) -> None:
             reader.start()
             while reader.is_alive():
                 reader.join(REDRAW_SECONDS)
-                _redraw(title, step, output, time.monotonic() - started)
+                _redraw(title, time.monotonic() - started)
             process.wait()
         except BaseException:
             sys.stderr.write("stopped\n")
@@ -337,12 +370,10 @@ def _read(process: subprocess.Popen[str], output: list[str]) -> None:
         output.append(line)
 
 
-def _redraw(title: str, step: InstallStep, output: Sequence[str], seconds: float) -> None:
-    """Show on a terminal how far a step is: pip names each package when it begins to fetch it."""
+def _redraw(title: str, seconds: float) -> None:
+    """Show on a terminal how long a step has taken."""
     if sys.stderr.isatty():
-        done = sum(line.startswith(("Collecting ", "Ignoring ")) for line in tuple(output))
-        packages = f"{done} of {step.packages}, " if step.packages else ""
-        sys.stderr.write(f"\r\033[K{title}{packages}{seconds:.0f} s")
+        sys.stderr.write(f"\r\033[K{title}{seconds:.0f} s")
         sys.stderr.flush()
 
 
@@ -365,7 +396,7 @@ def fingerprint(categories: Sequence[str]) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment, with pip and pipenv limited to the project's folders."""
+    """Return this process's environment for pip, uv and pipenv: their files are in the project's folders."""
     kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
     TEMPORARY.mkdir(parents=True, exist_ok=True)
     return kept | {
@@ -376,6 +407,27 @@ def clean_environment() -> dict[str, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "TMPDIR": str(TEMPORARY),
     }
+
+
+def uv_settings(listed: str) -> dict[str, str]:
+    """Return pip's settings, which say where a machine's packages come from, as variables of uv.
+
+    Parameters
+    ----------
+    listed
+        What `pip config list` printed. The environment wins over `install`, and that over `global`.
+    """
+    found: dict[str, dict[str, str]] = {scope: {} for scope in ("global", "install", ":env:")}
+    for line in listed.splitlines():
+        name, _, value = line.partition("=")
+        scope, _, key = name.rpartition(".")
+        if scope in found and key in PIP_SETTINGS:
+            found[scope][key] = str(ast.literal_eval(value))
+    settings = {}
+    for key, value in (found["global"] | found["install"] | found[":env:"]).items():
+        variable, separator = PIP_SETTINGS[key]
+        settings[variable] = separator.join(value.split())
+    return settings
 
 
 def _runs(*command: str | Path) -> bool:

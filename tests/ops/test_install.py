@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -55,6 +57,7 @@ def test_every_package_of_the_lock_has_a_hash_pipenv_and_checkov_included() -> N
     assert categories == {
         *install.CATEGORIES,
         install.CLIENT_CATEGORY,
+        install.INSTALLER_CATEGORY,
         "tools",
         "policy",
         "iam",
@@ -67,44 +70,69 @@ def test_every_package_of_the_lock_has_a_hash_pipenv_and_checkov_included() -> N
         assert all("--hash=sha256:" in line for line in text.splitlines())
 
 
-def test_another_file_than_the_locked_one_is_not_installed(tmp_path: Path) -> None:
-    """pip refuses it before it runs any of it."""
+PIP = (sys.executable, "-m", "pip", "install", *install.PIP_OPTIONS)
+UV = (Path(sys.executable).with_name("uv"), "pip", "install", *install.UV_OPTIONS)
+
+
+@pytest.mark.parametrize(("program", "said"), [(PIP, "DO NOT MATCH THE HASHES"), (UV, "Hash mismatch")])
+def test_another_file_than_the_locked_one_is_not_installed(
+    tmp_path: Path, program: tuple[str | Path, ...], said: str
+) -> None:
+    """It is refused before any of it runs."""
     package = tmp_path / "planted-1-py3-none-any.whl"
     with zipfile.ZipFile(package, "w") as wheel:
         wheel.writestr("planted.py", "")
         wheel.writestr("planted-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: planted\nVersion: 1\n")
         wheel.writestr("planted-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
         wheel.writestr("planted-1.dist-info/RECORD", "")
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
     requirements = tmp_path / "requirements.txt"
-    wrong = {"default": {"planted": {"version": "==1", "hashes": [f"sha256:{'0' * 64}"]}}}
-    requirements.write_text(install.locked(wrong, ("default",)))
     target = tmp_path / "site"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pip", "install", *install.PIP_OPTIONS, "--no-index"),
-            *("--find-links", tmp_path, "--target", target, "-r", requirements),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+
+    def installing(sha256: str) -> subprocess.CompletedProcess[str]:
+        lock = {"default": {"planted": {"version": "==1", "hashes": [f"sha256:{sha256}"]}}}
+        requirements.write_text(install.locked(lock, ("default",)))
+        return subprocess.run(
+            [*program, "--no-index", "--find-links", tmp_path, "--target", target, "-r", requirements],
+            env={**os.environ, "UV_CACHE_DIR": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    refused = installing("0" * 64)
+    assert refused.returncode != 0
+    assert said in refused.stderr
+    assert not (target / "planted.py").exists()
+    assert installing(digest).returncode == 0
+    assert (target / "planted.py").is_file()
+
+
+def test_uv_takes_packages_from_where_pip_takes_them() -> None:
+    listed = (
+        "global.index-url='https://first/simple'\nglobal.find-links='/one\\n/two'\n"
+        "install.index-url='https://second/simple'\nfreeze.timeout='9'\nglobal.timeout='10'\n"
+        ":env:.cert='/ca.pem'\n:env:.no-color='1'\nglobal.cert='/other.pem'\n"
     )
-    assert done.returncode != 0
-    assert "DO NOT MATCH THE HASHES" in done.stderr
-    assert not target.exists()
+    assert install.uv_settings(listed) == {
+        "UV_DEFAULT_INDEX": "https://second/simple",
+        "UV_FIND_LINKS": "/one,/two",
+        "UV_HTTP_TIMEOUT": "10",
+        "SSL_CERT_FILE": "/ca.pem",
+    }
 
 
-def test_a_terminal_shows_the_packages_fetched_and_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    fetch = (
-        "print('Collecting a', flush=True); print('Collecting b', flush=True); import time; time.sleep(0.5)"
+    install._run(
+        install.InstallStep("install 3 packages", (sys.executable, "-c", "import time; time.sleep(0.5)")),
+        "1/2",
     )
-    install._run(install.InstallStep("install 3 packages", (sys.executable, "-c", fetch), packages=3), "1/2")
     drawn = terminal.getvalue().split("\r\x1b[K")
     assert drawn[0] == "setup: 1/2 install 3 packages … "
-    assert re.fullmatch(r"setup: 1/2 install 3 packages … \d of 3, \d+ s", drawn[1])
+    assert re.fullmatch(r"setup: 1/2 install 3 packages … \d s", drawn[1])
     assert re.fullmatch(r"setup: 1/2 install 3 packages … \d+\.\d s\n", drawn[-1])
-    assert "… 2 of 3, " in drawn[-2]
 
 
 def test_a_failing_step_shows_its_output(capsys: pytest.CaptureFixture[str]) -> None:
