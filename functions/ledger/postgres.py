@@ -88,19 +88,15 @@ class LedgerTable:
             self._connection = None
 
     def _insert(self, records: Sequence[LedgerRecord]) -> list[LedgerRecord]:
-        refused = []
+        # Batches that lock rows in the same order can't deadlock.
+        ordered = sorted(records, key=lambda record: record.event_id)
         with self._classified():
             connection = self._connected()
-            with connection.transaction():
-                _limit_statements(connection)
-                # Batches that lock rows in the same order can't deadlock.
-                for record in sorted(records, key=lambda record: record.event_id):
-                    try:
-                        with connection.transaction():
-                            connection.execute(_INSERT, _row(record))
-                    except _UNSTORABLE:
-                        refused.append(record)
-        return refused
+            try:
+                _insert_all(connection, ordered)
+            except _UNSTORABLE:
+                return _insert_each(connection, ordered)
+        return []
 
     def _connected(self) -> psycopg.Connection:
         if self._connection is None:
@@ -124,6 +120,28 @@ class LedgerTable:
         except psycopg.Error as error:
             self.close()
             raise _fault(error) from None
+
+
+def _insert_all(connection: psycopg.Connection, records: Sequence[LedgerRecord]) -> None:
+    """Insert all records or none, in one round trip between BEGIN and COMMIT: a pipeline."""
+    with connection.transaction(), connection.pipeline():
+        _limit_statements(connection)
+        for record in records:
+            connection.execute(_INSERT, _row(record))
+
+
+def _insert_each(connection: psycopg.Connection, records: Sequence[LedgerRecord]) -> list[LedgerRecord]:
+    """Insert the records that PostgreSQL can store, in one transaction; return the others."""
+    refused = []
+    with connection.transaction():
+        _limit_statements(connection)
+        for record in records:
+            try:
+                with connection.transaction():
+                    connection.execute(_INSERT, _row(record))
+            except _UNSTORABLE:
+                refused.append(record)
+    return refused
 
 
 def migrate(connection: psycopg.Connection) -> None:

@@ -368,6 +368,25 @@ def test_row_beyond_a_limit_of_the_server_fails_alone(database_url: str) -> None
     ledger.close()
 
 
+def test_batch_takes_three_round_trips_to_postgresql(database_url: str, tmp_path: Path) -> None:
+    ledger = LedgerTable(database_url)
+    ledger.insert(records_of(invoice_paid()))
+    assert ledger._connection is not None
+    with (tmp_path / "messages").open("w+") as file:
+        ledger._connection.pgconn.trace(file.fileno())
+        assert ledger.insert(records_of(*(invoice_paid() for _ in range(10)))) == []
+        ledger._connection.pgconn.untrace()
+        file.seek(0)
+        # libpq, PQtrace: time, F for what the client sends or B for the answer, message.
+        senders = [columns[1] for columns in (line.split("\t") for line in file) if len(columns) > 3]
+    answered = [
+        sender for sender, following in itertools.pairwise(senders) if (sender, following) == ("F", "B")
+    ]
+    assert len(answered) == 3, "BEGIN, everything else, COMMIT"
+    assert len(rows(database_url)) == 11
+    ledger.close()
+
+
 def test_missing_bucket_fails_the_whole_batch(start: Start) -> None:
     audit = start("audit", LEDGER_BUCKET="no-such-bucket")
     with pytest.raises(FunctionError) as caught:
