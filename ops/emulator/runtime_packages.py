@@ -46,16 +46,21 @@ def link_packages(runtime: str, folder: Path) -> None:
     """
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     for name in SDK:
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        origin = Path(spec.origin)
-        source = origin.parent if origin.name == "__init__.py" else origin
+        source = package_source(name)
         (unfinished / source.name).symlink_to(source)
     for source in installed(runtime).iterdir():
         (unfinished / source.name).symlink_to(source)
     (unfinished / CLIENT_IN_PYTHON.name).symlink_to(CLIENT_IN_PYTHON)
     unfinished.rename(folder)
+
+
+def package_source(name: str) -> Path:
+    """Return the folder or file of an installed package."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    origin = Path(spec.origin)
+    return origin.parent if origin.name == "__init__.py" else origin
 
 
 def installed(runtime: str) -> Path:
