@@ -21,7 +21,7 @@ $(foreach goal,$(filter local chaos model,$(MAKECMDGOALS)), \
 		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local local-status local-down chaos bundles synth test-unit test-one test check lint policy format model measure lock docs diagram \
+.PHONY: help setup local local-status local-down chaos bundles synth test-unit test-one test check lint policy format model measure bench lock docs diagram \
 	bootstrap plan deploy destroy clean
 
 # A line `##@ …` starts a group of the list.
@@ -92,6 +92,9 @@ model: setup ## Search the event orders and failures that no test lists (MODEL=N
 ##@ Generate
 measure: setup ## Measure what an event takes, for `huntaze-stripe cost`
 	@$(VENV)/python -m ops.dev.measure
+
+bench: setup ## Measure an event beside peers that make the same calls, and write docs/performance.md (15 minutes)
+	@$(VENV)/python -m bench
 
 lock: setup ## Resolve Pipfile into Pipfile.lock, without index addresses
 	@$(VENV)/python -m ops.dev.lock_packages

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from functions.shared import names
 
-SECRET = json.dumps({names.HUNTAZE_API_KEY: "hk_bench"})
+API_KEY: Final = "hk_bench"
+SECRET: Final = json.dumps({names.HUNTAZE_API_KEY: API_KEY})
 
 
 @dataclass

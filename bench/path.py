@@ -9,20 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bench.endpoint import Endpoint, running_endpoint
+from bench.function import Function, Usage
 from functions.shared import names
 from ops.bundles import build, host_target
 from ops.bundles.interpreter import find_interpreter
@@ -32,7 +30,6 @@ from ops.local.envelopes import SAMPLES
 INVOKE: Final = Path(__file__).with_name("invoke.py")
 # Events that are sent after the first: enough that a warm event's share of noise is small.
 WARM_EVENTS: Final = 20
-SUMMARY: Final = re.compile(r"^summary: (\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,57 +47,6 @@ KINDS: Final = (
     Kind("latest", "billing", "customer.subscription.updated"),
     Kind("end", "billing", "customer.subscription.deleted"),
 )
-
-
-@dataclass(frozen=True)
-class Usage:
-    """CPU time in milliseconds and peak resident memory in MB of a process."""
-
-    cpu_ms: float
-    peak_mb: float
-
-
-@dataclass(frozen=True)
-class Function:
-    """A handler as Lambda runs it: a command that takes events as lines on standard input."""
-
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-
-    def run(self, events: Sequence[Mapping[str, Any]], prefix: Sequence[str] = ()) -> Usage:
-        """Run a process that handles the events one after the other.
-
-        Raises
-        ------
-        RuntimeError
-            It failed, or did not apply every event.
-        """
-        answers, of_function = os.pipe()
-        with os.fdopen(answers) as reader:
-            done = subprocess.run(
-                [*prefix, *self.command, str(of_function)],
-                input="".join(f"{json.dumps(event)}\n" for event in events).encode(),
-                env=dict(self.environment),
-                pass_fds=[of_function],
-                capture_output=True,
-                check=False,
-            )
-            os.close(of_function)
-            answer = json.loads(reader.read() or "{}")
-        if answer.get("outcomes") != ["applied"] * len(events):
-            raise RuntimeError(
-                f"{answer.get('outcomes')}\n{done.stdout.decode()[-4000:]}{done.stderr.decode()[-4000:]}"
-            )
-        return Usage(answer["cpu_ms"], answer["peak_kb"] / 1024)
-
-    def instructions(self, events: Sequence[Mapping[str, Any]]) -> int:
-        """Count the user-space instructions of a process that handles the events."""
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "callgrind"
-            self.run(events, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"])
-            found = SUMMARY.search(out.read_text())
-        assert found is not None
-        return int(found[1])
 
 
 def events(kind: Kind, count: int) -> list[dict[str, Any]]:
@@ -166,41 +112,40 @@ def compiled(folder: Path, interpreter: Path) -> None:
     subprocess.run(command, check=False, capture_output=True)
 
 
-@contextmanager
-def shipped() -> Iterator[tuple[Path, dict[str, Function], Endpoint]]:
-    """Unpack the handlers' bundle beside the runtime's SDK; yield the folder, handlers and endpoint."""
-    target = host_target()
-    interpreter = find_interpreter(target) or Path(sys.executable)
+def interpreter() -> Path:
+    """Return the interpreter that functions run in: Lambda's version if this machine has it."""
+    found = find_interpreter(host_target()) or Path(sys.executable)
     # A version manager's shim would be measured too.
-    resolved = [str(interpreter), "-c", "import sys; print(sys.executable)"]
-    interpreter = Path(subprocess.run(resolved, check=True, capture_output=True, text=True).stdout.strip())
-    with tempfile.TemporaryDirectory() as made, running_endpoint(Path(made)) as endpoint:
-        folder = Path(made)
-        task, sdk = folder / "task", folder / "runtime"
+    resolved = [str(found), "-c", "import sys; print(sys.executable)"]
+    return Path(subprocess.run(resolved, check=True, capture_output=True, text=True).stdout.strip())
+
+
+def function(module: str, task: Path, endpoint: Endpoint, service: str) -> Function:
+    """Return the function of a handler's module in a folder of code, beside which the SDK is lent."""
+    sdk = task.parent / "runtime"
+    if not sdk.is_dir():
         sdk.mkdir()
-        with zipfile.ZipFile(build(target)["handlers"].path) as archive:
-            archive.extractall(task)
-        lend_sdk(sdk, interpreter)
-        extra = {"PYTHONPATH": f"{task}{os.pathsep}{sdk}"} | trust(endpoint, task, sdk)
-        command = (str(interpreter), "-S", str(INVOKE))
-        yield (
-            folder,
-            {
-                handler: Function((*command, f"functions.{handler}"), environment(endpoint, handler) | extra)
-                for handler in names.HANDLERS
-            },
-            endpoint,
-        )
+        lend_sdk(sdk, interpreter())
+    trust(endpoint, task, sdk)
+    variables = environment(endpoint, service) | {"PYTHONPATH": f"{task}{os.pathsep}{sdk}"}
+    return Function((str(interpreter()), "-S", str(INVOKE), module), variables)
 
 
-def trust(endpoint: Endpoint, task: Path, sdk: Path) -> dict[str, str]:
+def shipped(folder: Path, endpoint: Endpoint) -> dict[str, Function]:
+    """Unpack the handlers' bundle below a folder, beside the runtime's SDK, and return the handlers."""
+    task = folder / "task"
+    with zipfile.ZipFile(build(host_target())["handlers"].path) as archive:
+        archive.extractall(task)
+    return {each: function(f"functions.{each}", task, endpoint, each) for each in names.HANDLERS}
+
+
+def trust(endpoint: Endpoint, *folders: Path) -> None:
     """Add the endpoint's certificate to what the functions trust, so that they read as much as in Lambda."""
     own = endpoint.certificate.read_bytes()
-    with (task / "certifi" / "cacert.pem").open("ab") as bundle:
-        bundle.write(own)
-    authorities = sdk / "authorities.pem"
-    authorities.write_bytes((sdk / "botocore" / "cacert.pem").read_bytes() + own)
-    return {"AWS_CA_BUNDLE": str(authorities)}
+    for authorities in (each for folder in folders for each in folder.glob("*/cacert.pem")):
+        if own not in authorities.read_bytes():
+            with authorities.open("ab") as file:
+                file.write(own)
 
 
 def main() -> None:
@@ -211,19 +156,19 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=WARM_EVENTS, help="events after the first (0: none)")
     options = parser.parse_args()
     chosen = [kind for kind in KINDS if not options.kinds or kind.name in options.kinds]
-    with shipped() as (_, functions, endpoint):
+    with tempfile.TemporaryDirectory() as made, running_endpoint(Path(made)) as endpoint:
+        functions = shipped(Path(made), endpoint)
         usage: dict[Kind, list[Usage]] = {kind: [] for kind in chosen}
         for _ in range(options.runs):
             for kind in chosen:
                 usage[kind].append(functions[kind.handler].run(events(kind, 1)))
         for kind in chosen:
-            function = functions[kind.handler]
             endpoint.calls.clear()
-            cold = function.instructions(events(kind, 1))
+            first, *further = events(kind, 1 + options.warm)
+            cold, warm = functions[kind.handler].instructions([first], further)
             line = {"kind": kind.name, "cold_millions": round(cold / 1e6, 1), "calls": dict(endpoint.calls)}
             if options.warm:
-                both = function.instructions(events(kind, 1 + options.warm))
-                line["warm_millions"] = round((both - cold) / options.warm / 1e6, 2)
+                line["warm_millions"] = round(warm / options.warm / 1e6, 2)
             if options.runs:
                 line["cpu_ms"] = round(statistics.median(run.cpu_ms for run in usage[kind]))
                 line["peak_mb"] = round(statistics.median(run.peak_mb for run in usage[kind]), 1)

@@ -22,6 +22,7 @@ TEMPORARY = TESTS.parent / "build" / "tests"
 # The kind of a folder's tests, which a module or a test may override with a marker of its own.
 KINDS = {
     "api": "embedded",
+    "bench": "embedded",
     "bundles": "embedded",
     "chaos": "unit",
     "e2e": "e2e",

@@ -14,7 +14,7 @@ import pytest
 from ops import ROOT
 from tests.documents import DOCUMENTS
 
-CHECKED = ("Makefile", "environments", "functions", "infra", "main.py", "ops", "tests")
+CHECKED = ("Makefile", "bench", "environments", "functions", "infra", "main.py", "ops", "tests")
 # What a plain verb or a field term replaces: log, report, message, fix, scheduled, random, redrive, release.
 TURNS = re.compile(
     r"\b(?:told|tells?|telling|(?<!dead-)(?<!oldest-)letters?|mend(?:s|ed)?|anew|by the clock|by lot|for good"

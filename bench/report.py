@@ -1,0 +1,124 @@
+"""What `make bench` found: the document `bench/report.json`, from which docs/performance.md is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from ops import ROOT
+
+# The run's own file, and the committed one that the page is written from.
+WRITTEN: Final = ROOT / "build" / "bench" / "report.json"
+COMMITTED: Final = Path(__file__).with_name("report.json")
+OURS, OBVIOUS, BARE = "ours", "obvious", "bare"
+NODE, NODE_POWERTOOLS = "node", "node with Powertools"
+SIDES: Final = (OURS, OBVIOUS, BARE, NODE, NODE_POWERTOOLS)
+
+
+class Document(BaseModel):
+    """A part of the report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Machine(Document):
+    """Where the run was: what its times depend on, and its instructions do not."""
+
+    cores: int
+    system: str
+    python: str
+    node: str | None
+    valgrind: str | None
+    # Of the last minute, before and after the run: other work on the machine.
+    load_before: float
+    load_after: float
+
+
+class Side(Document):
+    """One way from an event to the API.
+
+    Parameters
+    ----------
+    cold_instructions
+        Process start to first event applied, in user-space instructions; None without valgrind.
+    cold_cpu_ms, cold_ratio, peak_mb
+        Medians of the interleaved runs of one event; the ratio is that of ours to this side in each round.
+    warm_instructions
+        An event's, by kind.
+    warm_cpu_ms
+        An event's CPU time.
+    dynamodb_calls
+        An event's calls of DynamoDB, by kind.
+    zip_bytes
+        Size of each deployment package.
+    """
+
+    cold_instructions: int | None = None
+    cold_cpu_ms: float
+    cold_ratio: float
+    peak_mb: float
+    warm_instructions: Mapping[str, int] = {}
+    warm_cpu_ms: float
+    dynamodb_calls: Mapping[str, float]
+    zip_bytes: Mapping[str, int]
+
+
+class Webhook(Document):
+    """The application that Stripe's webhooks reach: CPU time of its process for an event."""
+
+    cpu_ms: float
+    zip_bytes: int
+
+
+class Command(Document):
+    """Seconds that a command takes, and the CPU seconds of it and of all that it starts: medians."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+class Report(Document):
+    """One run.
+
+    Parameters
+    ----------
+    day
+        When it was, as YYYY-MM-DD in UTC.
+    seconds
+        How long it took.
+    synth
+        `main.py` for one environment, its bundles built before.
+    install_seconds
+        The steps of a set-up that install the locked packages, with empty caches.
+    missing
+        What was not measured, and why.
+    """
+
+    day: str
+    seconds: float
+    machine: Machine
+    sides: Mapping[str, Side]
+    webhook: Webhook | None = None
+    synth: Command | None = None
+    install_seconds: float | None = None
+    missing: tuple[str, ...] = ()
+
+
+def read(path: Path = COMMITTED) -> Report:
+    """Read a report.
+
+    Raises
+    ------
+    OSError, pydantic.ValidationError
+        It can't be read, or has another form.
+    """
+    return Report.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def write(report: Report, path: Path) -> None:
+    """Write a report."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")

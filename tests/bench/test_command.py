@@ -1,0 +1,85 @@
+"""`make bench` explains itself, and ends cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import function, packages
+from ops import ROOT
+
+WITHIN_SECONDS = 60
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def wait_until(met: object) -> None:
+    assert callable(met)
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_help_says_what_is_measured_where_it_is_written_and_what_a_part_is() -> None:
+    shown = " ".join(bench("--help").stdout.split())
+    for words in ("valgrind", "docs/performance.md", "build/bench/report.json", "Ctrl-C", "{instructions,"):
+        assert words in shown
+
+
+def test_a_wrong_option_is_refused_in_one_line() -> None:
+    refused = bench("--rounds", "0")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].endswith("invalid --rounds 0: expected 1 or more")
+
+
+def test_ctrl_c_ends_the_run_with_one_line_and_removes_its_folder() -> None:
+    def folders() -> set[Path]:
+        return set(packages.FOLDER.glob(".run-*"))
+
+    before = folders()
+    with subprocess.Popen(
+        [sys.executable, "-m", "bench", "--without", "install"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: folders() - before or process.poll() is not None)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WITHIN_SECONDS)
+    assert process.returncode == 130
+    assert errors == "interrupted\n"
+    assert folders() == before
+
+
+@pytest.mark.unit
+def test_a_program_of_another_thread_ends_with_the_run(tmp_path: Path) -> None:
+    written = tmp_path / "pid"
+    code = f"import os, pathlib, signal; pathlib.Path({str(written)!r}).write_text(str(os.getpid()))"
+    code += "; signal.pause()"
+    thread = threading.Thread(target=function.run_program, args=([sys.executable, "-c", code], os.environ))
+    thread.start()
+    wait_until(lambda: written.is_file() and written.read_text())
+    function.end_all()
+    thread.join(WITHIN_SECONDS)
+    assert not thread.is_alive()
+    assert not is_running(int(written.read_text()))
