@@ -146,6 +146,11 @@ def trust(endpoint: Endpoint, *folders: Path) -> None:
         if own not in authorities.read_bytes():
             with authorities.open("ab") as file:
                 file.write(own)
+    # A bundle may have them one per file, named by OpenSSL's hash of the subject.
+    for hashed in (each for folder in folders for each in folder.glob("functions/shared/authorities")):
+        command = ["openssl", "x509", "-noout", "-subject_hash", "-in", str(endpoint.certificate)]
+        name = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        shutil.copy(endpoint.certificate, hashed / f"{name}.0")
 
 
 def main() -> None:
