@@ -131,9 +131,9 @@ class Question:
             document = self.resource.document if self.resource else None
             answer = iam_evaluator.evaluate_resource_policy(document, context, service=self.call.caller)
             return bool(answer.decision == ALLOW)
-        limits = [[iam_evaluator.parse_policy_document(each.document)] for each in self.limits]
+        limits = [[_parsed(each.document)] for each in self.limits]
         identity = iam_evaluator.evaluate(
-            context, [iam_evaluator.parse_policy_document(each.document) for each in self.identity], *limits
+            context, [_parsed(each.document) for each in self.identity], *limits
         )
         if self.resource is None:
             return bool(identity.decision == ALLOW)
@@ -162,6 +162,8 @@ class Question:
         allowed = decided(self)
         for policy in self.policies:
             for number, statement in enumerate(policy.statements()):
+                if not _concerns(statement, self.call.action):
+                    continue
                 if self._is_turned_by(policy, policy.without(number), allowed):
                     sid = statement.get("Sid", "")
                     yield policy.place, sid, ""
@@ -218,8 +220,7 @@ class Question:
         context = _evaluated(self.call)
         sides = []
         if not self.call.is_by_service:
-            parsed = [iam_evaluator.parse_policy_document(each.document) for each in self.identity]
-            found = iam_evaluator.evaluate(context, parsed)
+            found = iam_evaluator.evaluate(context, [_parsed(each.document) for each in self.identity])
             role = f"role {_role(self.call.caller).rpartition('/')[2]}"
             sides.append(
                 _Side("identity-based policy", role, self.identity, found.decision, found.matched_sid)
@@ -230,7 +231,7 @@ class Question:
             place, policies = self.resource.place, (self.resource,)
             sides.append(_Side("resource-based policy", place, policies, found.decision, found.matched_sid))
         for limit in self.limits:
-            found = iam_evaluator.evaluate(context, [iam_evaluator.parse_policy_document(limit.document)])
+            found = iam_evaluator.evaluate(context, [_parsed(limit.document)])
             kind = SESSION_POLICY if limit.place.startswith(SESSION_POLICY) else "permissions boundary"
             sides.append(_Side(kind, limit.place, (limit,), found.decision, found.matched_sid, is_limit=True))
         return sides
@@ -335,12 +336,23 @@ def _evaluated(call: Call) -> iam_evaluator.EvalContext:
     )
 
 
+@functools.lru_cache(maxsize=1024)
+def _parsed(document: str) -> Any:
+    """Return the statements of a document for the evaluator, which changes nothing in them."""
+    return iam_evaluator.parse_policy_document(document)
+
+
 def _several(values: Any) -> list[str]:
     return values if isinstance(values, list) and len(values) > 1 else []
 
 
 def _joined(values: Any) -> str:
     return values if isinstance(values, str) else ", ".join(values or ["nothing"])
+
+
+def _concerns(statement: Mapping[str, Any], action: str) -> bool:
+    """Whether a decision about an action can rest on a statement: most name other actions."""
+    return not statement.get("Action") or _names(statement, action)
 
 
 def _names(statement: Mapping[str, Any], action: str) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from ops.emulator.permissions import Call, Policy, Question
 from ops.local.clients import Aws, Credentials
 from ops.local.observer import decided_calls, refused_calls
 from tests.emulator.process import Emulator, wait_until
@@ -87,6 +89,25 @@ def test_allowed_call_needs_its_statement(emulator: Emulator) -> None:
     (call,) = [each for each in decided_calls(aws) if each["resource"] == target.arn]
     assert call["allowed"]
     assert call["needs"] == [[f"role {name}", "It", ""]]
+
+
+def test_only_what_may_speak_of_an_action_is_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed: list[Question] = []
+    evaluate = Question.is_allowed
+
+    def counted(question: Question) -> bool:
+        weighed.append(question)
+        return evaluate(question)
+
+    monkeypatch.setattr(Question, "is_allowed", counted)
+    others = [allow(f"s3:Get{number}") for number in range(50)]
+    denied = {"Sid": "Denies", "Effect": "Deny", "NotAction": ["s3:*"], "Resource": "*"}
+    document = policy(*others, allow("SQS:Send*"), denied)
+    question = Question(Call(f"arn:aws:sts::{ACCOUNT}:assumed-role/one/it", "sqs:SendMessage", "*"))
+    question = replace(question, identity=(Policy("role one", document),))
+    assert [sid for _, sid, _ in question.deciding()] == ["Denies"]
+    # The decision, and one for each of the two statements.
+    assert len(weighed) == 3
 
 
 def test_call_needs_the_one_of_several_resources_that_it_names(emulator: Emulator) -> None:
