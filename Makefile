@@ -108,7 +108,6 @@ lock: setup ## Resolve Pipfile into Pipfile.lock, without index addresses
 docs: setup ## Write the parts of the documentation that come from the code
 	@$(VENV)/python -m ops.dev.docs
 	@$(VENV)/python -m ops.dev.permissions
-	@$(VENV)/python -m ops.dev.scale_page
 
 diagram: setup ## Draw docs/architecture.svg from synthesised Terraform
 	@$(VENV)/python -m ops.dev.diagram

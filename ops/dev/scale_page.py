@@ -12,7 +12,6 @@ from typing import Final
 
 from functions.shared.names import HANDLERS, QUEUE_RETENTION_SECONDS
 from ops import ROOT
-from ops.console import print_line
 from ops.cost import assumptions, limits, measured, prices, services, stack
 from ops.cost.limits import INVOCATIONS, OTHER_INVOCATIONS
 from ops.cost.services import SECONDS, Usage
@@ -62,14 +61,14 @@ def stale(root: Path = ROOT) -> list[str]:
     return sorted({name for name, text in today.items() if _read(root / name) != text} | unknown)
 
 
-def main() -> None:
-    """Write the files that differ."""
+def write() -> list[str]:
+    """Write every file that differs from what the code says today, and list those."""
     (ROOT / PLOTS).mkdir(exist_ok=True)
     today = files(_read(ROOT / PAGE))
-    changed = [name for name in stale() if name in today]
+    changed = [name for name, text in today.items() if _read(ROOT / name) != text]
     for name in changed:
         (ROOT / name).write_text(today[name], encoding="utf-8")
-    print_line(f"wrote {', '.join(changed)}" if changed else f"{PAGE} and its plots are current")
+    return changed
 
 
 def _read(path: Path) -> str:
@@ -216,7 +215,3 @@ def _check() -> Iterator[str]:
     yield f"{experiment.how}; {experiment.date}:"
     yield ""
     yield from table(check.HEADINGS, rows)
-
-
-if __name__ == "__main__":
-    main()
