@@ -70,7 +70,7 @@ test-one: setup ## Run the tests of T: paths, a node id, or words of their names
 		else $(VENV)/python -m pytest -k "$(T)"; fi
 
 test: setup check ## Run every check and every test
-	@$(VENV)/python -m pytest -n 3 --no-loadscope-reorder
+	@$(VENV)/python -m pytest -n 3 --no-loadscope-reorder --durations 10
 
 check: setup ## Run the linters, the spell checker, the type checker, the import contracts, the workflow audit and `make policy`
 	@$(MAKE) --no-print-directory -j 2 --output-sync lint policy
