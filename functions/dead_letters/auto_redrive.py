@@ -78,10 +78,10 @@ def api_answers(url: str) -> bool:
 def _sources(settings: AutoRedriveSettings, *, handlers: bool) -> list[RedriveSource]:
     """Return the dead-letter queues with their targets: the audit's queues, and the handlers' on request."""
     pool = Config(max_pool_connections=settings.calls_at_once)
-    sqs = aws.session().client("sqs", config=aws.CONFIG.merge(pool))
+    sqs = aws.session().client("sqs", config=aws.config().merge(pool))
     # A second attempt of a call would invoke the handler twice.
     once = Config(read_timeout=settings.invocation_seconds, retries={"total_max_attempts": 1})
-    functions = aws.session().client("lambda", config=aws.CONFIG.merge(pool).merge(once))
+    functions = aws.session().client("lambda", config=aws.config().merge(pool).merge(once))
     audit = AuditQueueTarget(settings.audit_queue_url, sqs)
     targets: dict[str, RedriveTarget] = {
         name: HandlerTarget(function, functions, settle=False)

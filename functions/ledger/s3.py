@@ -39,4 +39,4 @@ def write(bucket: str, records: Sequence[LedgerRecord]) -> str:
 
 @cache
 def _client() -> S3Client:
-    return aws.session().client("s3", config=aws.CONFIG)
+    return aws.session().client("s3", config=aws.config())

@@ -38,6 +38,7 @@ import httpx
 from functions import __version__
 from functions.pipeline.envelope import StripeEvent
 from functions.pipeline.route import Request
+from functions.shared import tls
 from functions.shared.errors import (
     AuthenticationRefusedError,
     ConfigurationError,
@@ -94,7 +95,7 @@ def build_client(transport: httpx.BaseTransport | None = None) -> httpx.Client:
     return httpx.Client(
         # Cookies of one event's answer are of no use to another event.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        transport=transport or httpx.HTTPTransport(limits=LIMITS, trust_env=False),
+        transport=transport or httpx.HTTPTransport(verify=tls.context(), limits=LIMITS, trust_env=False),
         timeout=TIMEOUT,
         trust_env=False,
         headers={

@@ -69,7 +69,7 @@ class Effect:
     @property
     def doubt(self) -> bool:
         """Whether an earlier delivery of the event holds the claim, and may have called the API."""
-        # This invocation's own write, if its response was lost and botocore repeated the request.
+        # This invocation's own write, if its response was lost and the client repeated the request.
         mine = self.seen.get("claim") == self.claim_id
         return self.seen.get("idempotency_key") == self.key and not mine
 

@@ -132,7 +132,7 @@ class Record:
 
     @property
     def mine(self) -> bool:
-        """Whether this invocation wrote it: the response was lost, and botocore repeated the request."""
+        """Whether this invocation wrote it: the response was lost, and the client repeated the request."""
         return self.seen.get("claim") == self.claim_id
 
     def _completed_at(self) -> int:

@@ -12,10 +12,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
+from functions.pipeline.attribute_values import from_attribute_value, to_attribute_value
 from functions.shared import aws, names
 from functions.shared.errors import TransientError
 
@@ -184,13 +183,13 @@ def digest(value: Any) -> str:
 def client() -> DynamoDBClient:
     """Return the DynamoDB client of the function."""
     try:
-        return aws.session().client("dynamodb", config=aws.CONFIG)
+        return cast("DynamoDBClient", aws.client("dynamodb"))
     except aws.AwsError as error:
         raise aws.fault(RESOURCE, error) from error
 
 
 def _failure(error: Exception) -> Exception:
-    # botocore's errors hold None for a call without a response.
+    # Errors of a call without an answer hold None.
     response: Mapping[str, Any] = getattr(error, "response", None) or {}
     code = response.get("Error", {}).get("Code")
     if code == _CONDITION_FAILED:
@@ -215,10 +214,8 @@ def _cancelled(reasons: Sequence[Mapping[str, Any]]) -> Exception:
 
 
 def _marshalled(values: Item) -> dict[str, Any]:
-    serialize = TypeSerializer().serialize
-    return {name: serialize(value) for name, value in values.items()}
+    return {name: to_attribute_value(value) for name, value in values.items()}
 
 
 def _plain(item: Item) -> Item:
-    deserialize = TypeDeserializer().deserialize
-    return {name: deserialize(value) for name, value in item.items()}
+    return {name: from_attribute_value(value) for name, value in item.items()}

@@ -237,7 +237,7 @@ class ObjectStates:
 
     @property
     def _mine(self) -> bool:
-        """Whether this invocation wrote it: the response was lost, and botocore repeated the request."""
+        """Whether this invocation wrote it: the response was lost, and the client repeated the request."""
         return self._seen.get("claim") == self.claim_id
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from functions.pipeline.outcomes import UNROUTED, Subject
 from functions.shared import aws, names
@@ -103,4 +103,4 @@ def _bytes(body: str, attributes: Mapping[str, MessageAttributeValueTypeDef]) ->
 
 @cache
 def _client() -> SQSClient:
-    return aws.session().client("sqs", config=aws.CONFIG)
+    return cast("SQSClient", aws.client("sqs"))

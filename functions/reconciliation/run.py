@@ -249,4 +249,4 @@ def _healer(settings: ReconcileSettings, context: LambdaContext) -> Healer:
 @cache
 def _client(service: str) -> Any:
     make: Any = boto3.client
-    return make(service, config=aws.CONFIG.merge(Config(max_pool_connections=READERS)))
+    return make(service, config=aws.config().merge(Config(max_pool_connections=READERS)))

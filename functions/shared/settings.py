@@ -151,9 +151,7 @@ def secret(key: str) -> str | None:
 @cache
 def _secret_document(secret_id: str) -> Mapping[str, str]:
     try:
-        answer = (
-            aws.session().client("secretsmanager", config=aws.CONFIG).get_secret_value(SecretId=secret_id)
-        )
+        answer = aws.client("secretsmanager").get_secret_value(SecretId=secret_id)
     except aws.AwsError as error:
         raise aws.fault("Secrets Manager", error) from error
     try:

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 import httpx
 import stripe
 
-from functions.shared import names
+from functions.shared import names, tls
 from functions.shared.errors import ConfigurationError, EventError, PermanentError, TransientError
 from functions.shared.retry import retry_after
 
@@ -41,7 +41,7 @@ class Transport(stripe.HTTPClient):
 
     def __init__(self) -> None:
         super().__init__()
-        self._http = httpx.Client(timeout=TIMEOUT, limits=LIMITS, trust_env=False)
+        self._http = httpx.Client(verify=tls.context(), timeout=TIMEOUT, limits=LIMITS, trust_env=False)
 
     def request(
         self,

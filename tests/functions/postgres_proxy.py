@@ -33,11 +33,11 @@ class Proxy:
     in_clear: bytearray = field(default_factory=bytearray)
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+def certificate(folder: Path, name: str, subject: str = "/CN=test") -> tuple[Path, Path]:
     """Create a self-signed certificate for a name such as `IP:127.0.0.1`; return its file and the key's."""
     made, key = folder / "server.pem", folder / "server.key"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    command += ["-nodes", "-keyout", str(key), "-out", str(made), "-days", "2", "-subj", "/CN=test"]
+    command += ["-nodes", "-keyout", str(key), "-out", str(made), "-days", "2", "-utf8", "-subj", subject]
     subprocess.run([*command, "-addext", f"subjectAltName={name}"], check=True, capture_output=True)
     return made, key
 

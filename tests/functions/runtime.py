@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final
 
-from botocore.config import Config
-
 from functions.shared import aws
 
 # Seconds that the function waits for AWS and PostgreSQL, instead of its own few: on a busy machine the
@@ -45,8 +43,8 @@ class Context:
 
 
 def _wait_for_busy_servers(module: str, seconds: int) -> None:
-    limits = Config(connect_timeout=seconds, read_timeout=seconds)
-    setattr(aws, "CONFIG", aws.CONFIG.merge(limits))  # noqa: B010 (final in a deployment)
+    for name in ("CONNECT_SECONDS", "READ_SECONDS"):
+        setattr(aws, name, seconds)
     if module == "functions.audit":
         postgres = importlib.import_module("functions.ledger.postgres")
         for name, limit in {"CONNECT_SECONDS": seconds, "STATEMENT_MILLISECONDS": seconds * 1000}.items():
@@ -77,5 +75,3 @@ def main(module: str, answers: int) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))
-    # As Lambda ends an environment: to take all clients and models apart takes as long as to import them.
-    os._exit(0)

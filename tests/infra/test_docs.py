@@ -36,7 +36,7 @@ RETRIES: dict[tuple[str, str], object] = {
     ("functions/shared/retry.py", "ATTEMPTS"): retry.ATTEMPTS,
     ("functions/pipeline/apply.py", "BUSY_ATTEMPTS"): apply.BUSY_ATTEMPTS,
     ("functions/pipeline/claims.py", "ROUNDS"): claims.ROUNDS,
-    ("functions/shared/aws.py", "CONFIG"): aws.CONFIG.retries["total_max_attempts"],  # type: ignore[attr-defined]
+    ("functions/shared/aws.py", "ATTEMPTS"): aws.ATTEMPTS,
     ("functions/stripe_api/client.py", "RETRIEVE_RETRIES"): stripe_client.RETRIEVE_RETRIES,
     ("functions/stripe_api/client.py", "PAGE_RETRIES"): stripe_client.PAGE_RETRIES,
     ("functions/stripe_api/client.py", "PAGE_ATTEMPTS"): stripe_client.PAGE_ATTEMPTS,

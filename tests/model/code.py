@@ -166,7 +166,7 @@ class Code:
         with ExitStack() as stack:
             stack.callback(_forget)
             stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
-            stack.enter_context(mock.patch.object(aws, "session", self._session))
+            stack.enter_context(mock.patch.object(aws, "client", self._client))
             stack.enter_context(mock.patch.object(functions.stripe_api.client, "retrieve", self._retrieve))
             build = api.build_client
             client = stack.enter_context(build(httpx.MockTransport(self._send)))
@@ -212,11 +212,11 @@ class Code:
         assert self._run is not None, "the code runs outside the model"
         return self._run
 
-    def _session(self) -> Any:
+    def _client(self, service: str) -> Any:
         # An empty secret: the functions read its values from the environment.
         secret = SimpleNamespace(get_secret_value=lambda **_asked: {"SecretString": "{}"})
         clients = {"dynamodb": _Client(self, TABLE), "sqs": _Client(self, QUEUE), "secretsmanager": secret}
-        return SimpleNamespace(client=lambda service, **_options: clients[service])
+        return clients[service]
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         answer = self._now.ask(
@@ -338,7 +338,7 @@ class _Body(httpx.SyncByteStream):
 
 
 class _Client:
-    """A client of boto3."""
+    """A client of AWS."""
 
     def __init__(self, code: Code, kind: str) -> None:
         self._code = code

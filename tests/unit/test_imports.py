@@ -12,16 +12,24 @@ import pytest
 
 from ops import ROOT
 
-HEAVY = {"stripe", "pydantic", "requests", "aws_xray_sdk"}
+HEAVY = {"stripe", "pydantic", "requests", "aws_xray_sdk", "asyncio", "anyio"}
+# What a client of boto3 needs, and the signer alone does not.
+CLIENTS = {
+    "boto3",
+    "botocore.client",
+    "botocore.credentials",
+    "botocore.endpoint",
+    "botocore.loaders",
+    "botocore.session",
+}
+# Modules that a handler loads, the standard library's included: 458 in Python 3.11, and a tenth more.
+MOST_MODULES = 505
 TOOLS = {"infra", "ops", "cdktf", "tests"}
 
 
-def loaded_by(module: str) -> set[str]:
-    """Top-level packages in `sys.modules` after importing `module` in a fresh interpreter."""
-    code = (
-        f"import json, sys, {module};"
-        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
-    )
+def modules_of(module: str) -> set[str]:
+    """What is in `sys.modules` after importing `module` in a fresh interpreter."""
+    code = f"import json, sys, {module}; print(json.dumps(sorted(sys.modules)))"
     # Without AWS settings: importing a handler makes no AWS client and needs no region.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
@@ -30,9 +38,22 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
+def loaded_by(module: str) -> set[str]:
+    """Top-level packages that `module` loads."""
+    return {name.partition(".")[0] for name in modules_of(module)}
+
+
 @pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile"])
 def test_handler_loads_no_heavy_library(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & HEAVY == set()
+
+
+@pytest.mark.parametrize("handler", ["payments", "billing", "audit"])
+def test_handlers_of_events_load_no_client_of_boto3(handler: str) -> None:
+    modules = modules_of(f"functions.{handler}")
+    assert modules & CLIENTS == set()
+    assert "botocore.auth" in modules
+    assert len(modules) <= MOST_MODULES
 
 
 @pytest.mark.parametrize("handler", ["payments", "billing", "reconcile"])

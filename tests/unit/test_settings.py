@@ -66,7 +66,7 @@ def set_all(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
 
 def use_secret(monkeypatch: pytest.MonkeyPatch, answer: Any) -> FakeSecretsManager:
     fake = FakeSecretsManager(answer if isinstance(answer, str | Exception) else json.dumps(answer))
-    monkeypatch.setattr(aws, "session", lambda: fake)
+    monkeypatch.setattr(aws, "client", fake.client)
     return fake
 
 
