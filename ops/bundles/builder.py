@@ -21,6 +21,7 @@ from typing import Final
 from packaging.utils import canonicalize_name
 
 from ops import ROOT
+from ops.bundles.authorities import write_folder
 from ops.bundles.contents import BUNDLES, PACKAGE, Locked, described, distributions
 from ops.bundles.interpreter import find_interpreter
 from ops.bundles.target import Target
@@ -40,9 +41,64 @@ UNIX: Final = 3
 LEFT_OUT_SUFFIXES: Final = (".pyi", ".pyc", "py.typed")
 # swagger_ui: a web page of Powertools' API router, a quarter of its bytes, which no event handler serves.
 LEFT_OUT_FOLDERS: Final = frozenset({"tests", "__pycache__", "swagger_ui"})
-# Two thirds of the stripe library: types for type checkers, which nothing imports at run time, and classes
-# of thin events, which it imports to build one. Snapshot events are read as plain dicts.
-LEFT_OUT_PACKAGES: Final = ("stripe/params/", "stripe/events/")
+# Utilities of Powertools that the functions do not use. Logger and Metrics import none of them.
+UTILITIES: Final = (
+    "auth_alpha",
+    "batch",
+    "circuit_breaker",
+    "data_classes",
+    "data_masking",
+    "feature_flags",
+    "idempotency",
+    "kafka",
+    "parameters",
+    "parser",
+    "streaming",
+    "validation",
+)
+# Most of the stripe library: types for type checkers, which nothing imports at run time, classes of thin
+# events, and classes and services of its products. The functions read answers as plain dicts.
+PARTS_OF_STRIPE: Final = (
+    "apps",
+    "billing",
+    "billing_portal",
+    "checkout",
+    "climate",
+    "data",
+    "entitlements",
+    "events",
+    "financial_connections",
+    "forwarding",
+    "identity",
+    "issuing",
+    "params",
+    "product_catalog",
+    "radar",
+    "reporting",
+    "reserve",
+    "sigma",
+    "tax",
+    "terminal",
+    "test_helpers",
+    "three_d_secure",
+    "treasury",
+    "v2/billing",
+    "v2/commerce",
+    "v2/money_management",
+    "v2/test_helpers",
+)
+LEFT_OUT_PACKAGES: Final = (
+    *(f"stripe/{name}/" for name in PARTS_OF_STRIPE),
+    # HTTP clients that the stripe library would use if it had none of ours.
+    "requests/",
+    "charset_normalizer/",
+    # Asynchronous clients of httpx.
+    "anyio/",
+    "aws_lambda_powertools/event_handler/",
+    *(f"aws_lambda_powertools/utilities/{name}/" for name in UTILITIES),
+)
+# Where `functions.shared.tls` looks for it.
+AUTHORITIES: Final = f"{PACKAGE}/shared/authorities"
 
 
 @dataclass(frozen=True)
@@ -95,6 +151,7 @@ def _build(
     progress(f"packages for {target.name}")
     install({item.name: item for items in contents.values() for item in items}, target, site)
     shutil.copytree(ROOT / PACKAGE, site / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+    write_folder(site / "certifi" / "cacert.pem", site / AUTHORITIES)
     interpreter = find_interpreter(target)
     progress(bytecode_line(target, interpreter))
     if interpreter is not None:

@@ -107,13 +107,6 @@ def _changes(root: Path) -> list[tuple[str, str]]:
     return changes
 
 
-def main() -> None:
-    """Write every generated file, and docs/scale.md with its plots, whose simulations take a while."""
-    from ops.dev import scale_page
-
-    written = [*write(), *scale_page.write()]
-    print_line(f"wrote {', '.join(written)}" if written else "every generated page is current")
-
-
 if __name__ == "__main__":
-    main()
+    written = write()
+    print_line(f"wrote {', '.join(written)}" if written else "every generated page is current")

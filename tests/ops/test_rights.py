@@ -24,7 +24,6 @@ OWN_CALLS_NONE = {
     "destroy",
     "bundles",
     "chaos",
-    "simulate",
     "api check",
     "local",
     "local status",
