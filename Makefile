@@ -12,16 +12,17 @@ unexport PYTHONDONTWRITEBYTECODE
 # A misspelled variable is refused: `make local EVENT=x` would send the shipped set.
 TAKES_local := EVENTS COUNT KEEP DETACH VARIANT
 TAKES_chaos := SEED DELIVERIES VARIANT
+TAKES_simulate := ENV SCENARIO RATE FOR BURST SIZED SET SEED
 TAKES_model := MODEL SEED MINUTES MAX SWITCHES FAULTS SCHEDULE
 # The former name of DELIVERIES.
 FORMER_chaos := EVENTS_TOTAL
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-$(foreach goal,$(filter local chaos model,$(MAKECMDGOALS)), \
+$(foreach goal,$(filter local chaos simulate model,$(MAKECMDGOALS)), \
 	$(foreach name,$(filter-out $(TAKES_$(goal)) $(FORMER_$(goal)) PYTHON NO_COLOR COLUMNS,$(GIVEN)), \
 		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local local-status local-down chaos bundles synth test-unit test-one test check lint policy format model measure bench lock docs diagram \
+.PHONY: help setup local local-status local-down chaos simulate bundles synth test-unit test-one test check lint policy format model measure bench lock docs diagram \
 	bootstrap plan deploy destroy clean
 
 # A line `##@ …` starts a group of the list.
@@ -48,6 +49,11 @@ chaos: setup ## Inject failures in phases on an embedded AWS and verify every ev
 	@$(OPS) chaos $(if $(SEED),--seed "$(SEED)") $(if $(DELIVERIES)$(EVENTS_TOTAL),--deliveries "$(or $(DELIVERIES),$(EVENTS_TOTAL))") \
 		$(if $(VARIANT),--variant "$(VARIANT)")
 
+simulate: setup ## Simulate bursts, a slow API and outages of prod (SCENARIO=NAME RATE=N FOR=4h BURST=N SIZED=1 SET=api_ms=300 SEED=N ENV=NAME)
+	@$(OPS) simulate --env "$(if $(filter file,$(origin ENV)),prod,$(ENV))" --plots build/simulation \
+		$(if $(SCENARIO),--scenario "$(SCENARIO)") $(if $(RATE),--events-per-second "$(RATE)") $(if $(FOR),--for "$(FOR)") \
+		$(if $(BURST),--burst "$(BURST)") $(if $(filter 0,$(SIZED)),,$(if $(SIZED)$(if $(RATE),,1),--sized)) $(if $(SET),--set "$(SET)") $(if $(SEED),--seed "$(SEED)")
+
 bundles: setup ## Build the function bundles for Lambda
 	@$(OPS) bundles
 
@@ -64,7 +70,7 @@ test-one: setup ## Run the tests of T: paths, a node id, or words of their names
 		else $(VENV)/python -m pytest -k "$(T)"; fi
 
 test: setup check ## Run every check and every test
-	@$(VENV)/python -m pytest -n 2 --no-loadscope-reorder
+	@$(VENV)/python -m pytest -n 3 --no-loadscope-reorder --durations 10
 
 check: setup ## Run the linters, the spell checker, the type checker, the import contracts, the workflow audit and `make policy`
 	@$(MAKE) --no-print-directory -j 2 --output-sync lint policy

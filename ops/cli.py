@@ -29,6 +29,7 @@ from ops.commands import (
     reconcile,
     replay,
     secrets,
+    simulate,
     verify,
 )
 from ops.console import print_error, print_line
@@ -42,7 +43,7 @@ PANELS: Final = {
         *("secrets", "cost", "verify", "adopt", "destroy"),
     ),
     "Operate": ("doctor", "dlq", "replay", "reconcile", "pause", "resume", "customer"),
-    "Develop": ("local", "chaos", "bundles", "api"),
+    "Develop": ("local", "chaos", "simulate", "bundles", "api"),
 }
 # What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
@@ -90,6 +91,7 @@ for module in (
     customer,
     local,
     chaos,
+    simulate,
     bundles,
     api,
 ):

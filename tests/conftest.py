@@ -1,4 +1,4 @@
-"""What every test needs: its kind, one worker per folder, a temporary folder in the checkout, and Ctrl-C."""
+"""What every test needs: its kind, its place in the run, a temporary folder in the checkout, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -36,7 +36,12 @@ KINDS = {
     "terraform": "embedded",
     "unit": "unit",
 }
-
+# The folders that take longest, the longest first: what comes last must be divisible among the workers.
+LONGEST = ("e2e", "chaos", "infra", "ops", "functions", "emulator", "local")
+# Each of its tests computes for seconds and shares nothing with another.
+DIVISIBLE = "model"
+# It removes everything that it deploys, and needs a deployment of its own for that.
+APART = "tests/e2e/test_deployment_roles.py"
 
 DEPLOYMENT_SECONDS = 900
 
@@ -53,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its kind: its own marker's, else its folder's."""
+    """Mark each test with its kind: its own marker's, else its folder's. The longest folders come first."""
     for item in items:
         marked = any(item.get_closest_marker(kind) for kind in ("unit", "embedded", "e2e"))
         # A test may run tests in a folder of its own.
@@ -62,6 +67,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("e2e"):
             # The first test deploys, which takes minutes where other work uses the processors.
             item.add_marker(pytest.mark.timeout(DEPLOYMENT_SECONDS))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    if folder == DIVISIBLE:
+        return len(LONGEST) + 1
+    return LONGEST.index(folder) if folder in LONGEST else len(LONGEST)
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +109,11 @@ class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Runs a folder's tests on one worker, so that what they share, such as a deployment, is made once."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return str(Path(nodeid).parts[1])
+        path = nodeid.partition("::")[0]
+        folder = Path(path).parts[1]
+        if folder == DIVISIBLE:
+            return nodeid
+        return path if path == APART else folder
 
 
 @pytest.hookimpl(optionalhook=True)

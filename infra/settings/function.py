@@ -17,7 +17,7 @@ _LAMBDA_SECONDS: Final = 900
 # A killed handler's record of its event stays in progress until its timeout, and a retry that finds the
 # record in progress is wasted. Lambda waits one minute before the first retry, two before the second (AWS
 # Lambda, "How Lambda handles errors and retries with asynchronous invocation").
-_FIRST_RETRY_SECONDS: Final = 60
+FIRST_RETRY_SECONDS: Final = 60
 # A handler's timeout leaves time for a second API call if the first was rejected within 4 s: for the longest
 # call (functions.pipeline.api), and for recording its outcome (functions.shared.retry). With less, each
 # transient failure would wait for Lambda's retry.
@@ -101,7 +101,7 @@ class HandlerSettings(FunctionSettings):
     timeout_seconds: int = _timeout(
         30,
         least=_HANDLER_SECONDS,
-        most=_FIRST_RETRY_SECONDS,
+        most=FIRST_RETRY_SECONDS,
         why=": enough for a second API call and its record, and no longer than a minute, after which "
         "Lambda's first retry finds the record of a killed handler in progress",
     )

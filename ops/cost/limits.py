@@ -36,6 +36,8 @@ OTHER_INVOCATIONS: Final = 1_100
 FIFO_REQUESTS: Final = 300
 # DynamoDB, "On-demand capacity mode": writes a second of a new table; "Partitions": of one partition.
 NEW_TABLE_UNITS: Final = 4_000
+# Quotas in Amazon DynamoDB, "Table-level write throughput": of an on-demand table, until it is raised.
+TABLE_UNITS: Final = 40_000
 PARTITION_UNITS: Final = 1_000
 # Amazon S3, "Performance guidelines": writes a second of a prefix.
 S3_WRITES: Final = 3_500
@@ -100,6 +102,19 @@ def _functions(usage: Usage) -> Iterator[Limit]:
             f"{executions:.0f} at once, {seconds * 1000:.0f} ms each, {share:.0%} of the events",
             moves,
         )
+    yield _account(usage)
+
+
+def _account(usage: Usage) -> Limit:
+    account, handled = usage.assumptions["account_concurrency"], usage.assumptions["handled_share"]
+    handling = sum(usage.share(family) * handled * usage.seconds(family) for family in HANDLERS)
+    seconds = handling + usage.seconds("audit") / max(1.0, usage.assumptions["events_per_batch"])
+    return Limit(
+        "Lambda account",
+        account / seconds,
+        f"{account:,.0f} at once in the account, {seconds * 1000:.0f} ms for an event in all functions",
+        'quota "Concurrent executions"',
+    )
 
 
 def _lanes(usage: Usage) -> Iterator[Limit]:
@@ -130,7 +145,13 @@ def _table(usage: Usage) -> Iterator[Limit]:
             "DynamoDB table",
             NEW_TABLE_UNITS / units,
             f"{NEW_TABLE_UNITS:,} write units / s, {units:.1f} for an event; grows with the traffic",
-            "warm throughput of the table; quota for tables 40,000",
+            "warm throughput of the table",
+        )
+        yield Limit(
+            "DynamoDB quota",
+            TABLE_UNITS / units,
+            f"{TABLE_UNITS:,} write units / s of a table, {units:.1f} for an event",
+            'quota "Table-level write throughput"',
         )
         yield Limit(
             "DynamoDB item",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from infra import settings as infra_settings
@@ -18,17 +19,31 @@ from ops.errors import OperatorError
 
 # What an operator's own settings may leave out: no cost depends on it.
 _FALLBACKS: Final[Mapping[str, object]] = {**NO_ALERTS, "stripe_event_source_name": UNNAMED_BUS}
+# What an operator sets in a checkout, and costs nothing.
+_OPERATORS_OWN: Final = {"STRIPE_EVENT_SOURCE_NAME": UNNAMED_BUS, "ALERT_EMAILS": "none"}
 _EXPIRY: Final = "IDEMPOTENCY_EXPIRY_SECONDS"
 _DAY: Final = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function's settings; `reserved` is -1 where it shares the account's concurrency."""
+    """A function's settings; `reserved` is -1 where it shares the account's concurrency.
+
+    Parameters
+    ----------
+    retries, event_age_seconds
+        Of an asynchronous invocation.
+    variables
+        Its environment variables; those that name other resources hold Terraform's references.
+    """
 
     memory_mb: int
     architecture: str
     reserved: int
+    timeout_seconds: int
+    retries: int
+    event_age_seconds: int
+    variables: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -74,13 +89,23 @@ def read(environment: str) -> Stack:
     """
     try:
         settings = infra_settings.load(environment, fallbacks=_FALLBACKS)
-        variables = {"STRIPE_EVENT_SOURCE_NAME": UNNAMED_BUS, "ALERT_EMAILS": "none", **os.environ}
+        variables = {**_OPERATORS_OWN, **os.environ}
         document = synthesised(
             environment, {**variables, "STRIPE_EVENT_SOURCE_NAME": settings.stripe_event_source_name}
         )
     except InfraError as error:
         raise OperatorError(str(error), usage=True) from error
     return of(document, settings)
+
+
+@cache
+def shipped(environment: str, variables: tuple[tuple[str, str], ...] = ()) -> Stack:
+    """Synthesise an environment as its files say, with some settings replaced by their variables.
+
+    Other variables of the process change nothing.
+    """
+    environ = {**_OPERATORS_OWN, **dict(variables)}
+    return of(synthesised(environment, environ), infra_settings.load(environment, environ=environ))
 
 
 def of(document: Mapping[str, Any], settings: Settings) -> Stack:
@@ -91,13 +116,18 @@ def of(document: Mapping[str, Any], settings: Settings) -> Stack:
         return list(resources.get(kind, {}).values())
 
     functions = every("aws_lambda_function")
-    variables = [each.get("environment", {}).get("variables", {}) for each in functions]
-    expiry = max(int(each[_EXPIRY]) for each in variables if _EXPIRY in each)
+    asynchronous = {each["function_name"]: each for each in every("aws_lambda_function_event_invoke_config")}
+    expiry = max(int(each[_EXPIRY]) for each in map(_variables, functions) if _EXPIRY in each)
     (table,) = every("aws_dynamodb_table")
     (source,) = every("aws_lambda_event_source_mapping")
     return Stack(
         settings=settings,
-        functions={_family(each, settings): _function(each) for each in functions},
+        functions={
+            _family(each, settings): _function(
+                each, asynchronous[f"${{aws_lambda_function.{key}.function_name}}"]
+            )
+            for key, each in resources["aws_lambda_function"].items()
+        },
         alarm_metrics=sum(metrics_of_alarm(alarm) for alarm in every("aws_cloudwatch_metric_alarm")),
         composite_alarms=len(every("aws_cloudwatch_composite_alarm")),
         dashboards=len(every("aws_cloudwatch_dashboard")),
@@ -114,9 +144,18 @@ def _family(function: Mapping[str, Any], settings: Settings) -> str:
     return name.removeprefix(f"{PROJECT}-").removesuffix(f"-{settings.environment}")
 
 
-def _function(function: Mapping[str, Any]) -> Function:
+def _function(function: Mapping[str, Any], asynchronous: Mapping[str, Any]) -> Function:
     return Function(
         memory_mb=function["memory_size"],
         architecture=function["architectures"][0],
         reserved=function["reserved_concurrent_executions"],
+        timeout_seconds=function["timeout"],
+        retries=asynchronous["maximum_retry_attempts"],
+        event_age_seconds=asynchronous["maximum_event_age_in_seconds"],
+        variables=_variables(function),
     )
+
+
+def _variables(function: Mapping[str, Any]) -> Mapping[str, str]:
+    variables: Mapping[str, str] = function.get("environment", {}).get("variables", {})
+    return variables

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Final
 
 from infra import settings as infra_settings
 from ops import DEFAULT_ENVIRONMENT
 from ops.cost import assumptions, limits, measured, prices, services, stack
 from ops.cost.services import Cost, Usage
-from ops.dev.synthesised import synthesised
-from ops.environment import UNNAMED_BUS
 
 MILLION: Final = 1_000_000
-# What an operator sets in a checkout, and costs nothing.
-NEEDED: Final = {"STRIPE_EVENT_SOURCE_NAME": UNNAMED_BUS, "ALERT_EMAILS": "none"}
 BARE: Final = {"AUTO_REDRIVE": "false", "RECONCILE": "off", "HEARTBEAT_MINUTES": "0"}
 # What a setting adds to the default environment without all of them.
 ADDED: Final[Mapping[str, Mapping[str, str]]] = {
@@ -44,7 +39,7 @@ PRICED: Final = {
 
 def parts() -> dict[str, str]:
     """Return the generated parts of the page by name."""
-    usage = _usage(_live(), {}, MILLION)
+    usage = _usage(live_environment(), {}, MILLION)
     tables = {
         "before": _fixed(),
         "settings": _added(),
@@ -56,18 +51,16 @@ def parts() -> dict[str, str]:
     return {name: "\n".join(lines) for name, lines in tables.items()}
 
 
-def _live() -> str:
+def live_environment() -> str:
     """Return the first environment whose events are live, else the default one."""
-    live = [
-        name for name in infra_settings.environments() if infra_settings.load(name, environ=NEEDED).livemode
-    ]
+    live = [name for name in infra_settings.environments() if stack.shipped(name).settings.livemode]
     return next(iter(live), DEFAULT_ENVIRONMENT)
 
 
 def _million(usage: Usage) -> Iterator[str]:
     costs = services.costs(usage)
     rows = [(each.service, each.what, each.how, f"{each.dollars:.2f}") for each in costs]
-    yield from _table(
+    yield from table(
         ("Service", "What", "How", "USD"), [*rows, ("**together**", "", "", f"**{_sum(costs):.2f}**")]
     )
 
@@ -77,17 +70,17 @@ def _limits(usage: Usage) -> Iterator[str]:
         (each.name, "" if each.events is None else f"{each.events:,.0f}", each.how, each.moves)
         for each in limits.limits(usage)
     ]
-    yield from _table(("Limit", "Events a second", "From", "Moved by"), rows)
+    yield from table(("Limit", "Events a second", "From", "Moved by"), rows)
 
 
 def _assumptions(usage: Usage) -> Iterator[str]:
     rows = [(f"`{each.name}`", f"{each.value:g}", each.meaning, each.source) for each in usage.assumptions]
-    yield from _table(("Assumption", "Value", "What it is", "From"), rows)
+    yield from table(("Assumption", "Value", "What it is", "From"), rows)
 
 
 def _fixed() -> Iterator[str]:
     environments = infra_settings.environments()
-    stacks = [_stack(name) for name in environments]
+    stacks = [stack.shipped(name) for name in environments]
     rows: list[tuple[str, ...]] = []
     together = [0.0] * len(stacks)
     for label, (service, price, attribute) in PRICED.items():
@@ -96,7 +89,7 @@ def _fixed() -> Iterator[str]:
         together = [total + each * number for total, number in zip(together, numbers, strict=True)]
         rows.append((label, f"{each:.2f}", *map(str, numbers)))
     rows.append(("**together**", "", *(f"**{total:.2f}**" for total in together)))
-    yield from _table(("", "Price", *environments), rows)
+    yield from table(("", "Price", *environments), rows)
 
 
 def _added() -> Iterator[str]:
@@ -105,7 +98,7 @@ def _added() -> Iterator[str]:
     for setting, variables in ADDED.items():
         more = {events: _total({**BARE, **variables}, events) - without[events] for events in without}
         rows.append((setting, *(f"{more[events]:.2f}" for events in without)))
-    yield from _table(("Setting", "Before the first event", "With a million events"), rows)
+    yield from table(("Setting", "Before the first event", "With a million events"), rows)
 
 
 def _total(variables: Mapping[str, str], events: int) -> float:
@@ -119,16 +112,11 @@ def _sum(costs: Sequence[Cost]) -> float:
 def _usage(environment: str, variables: Mapping[str, str], events: int) -> Usage:
     found = measured.read()
     rests = assumptions.of(found)
-    return Usage(_stack(environment, tuple(variables.items())), found, rests, prices.prices(), events)
+    shipped = stack.shipped(environment, tuple(variables.items()))
+    return Usage(shipped, found, rests, prices.prices(), events)
 
 
-@cache
-def _stack(environment: str, variables: tuple[tuple[str, str], ...] = ()) -> stack.Stack:
-    environ = {**NEEDED, **dict(variables)}
-    return stack.of(synthesised(environment, environ), infra_settings.load(environment, environ=environ))
-
-
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield _row(headings)
     yield f"|{'---|' * len(headings)}"
     yield from map(_row, rows)

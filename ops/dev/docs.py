@@ -107,6 +107,13 @@ def _changes(root: Path) -> list[tuple[str, str]]:
     return changes
 
 
-if __name__ == "__main__":
-    written = write()
+def main() -> None:
+    """Write every generated file, and docs/scale.md with its plots, whose simulations take a while."""
+    from ops.dev import scale_page
+
+    written = [*write(), *scale_page.write()]
     print_line(f"wrote {', '.join(written)}" if written else "every generated page is current")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 _OPERATORS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
@@ -33,9 +34,15 @@ def value(expression: str, metrics: Mapping[str, float | None]) -> float | None:
         The expression calls a function, or names a metric that is not there.
     """
     try:
-        return _value(ast.parse(expression, mode="eval").body, metrics)
+        return _value(_parsed(expression), metrics)
     except SyntaxError as error:
         raise UnknownMathError(expression) from error
+
+
+@lru_cache(maxsize=256)
+def _parsed(expression: str) -> ast.expr:
+    """Parse an expression once: each description of the alarms evaluates all of them in every period."""
+    return ast.parse(expression, mode="eval").body
 
 
 def _value(node: ast.expr, metrics: Mapping[str, float | None]) -> float | None:

@@ -87,10 +87,15 @@ def measure(aws: Aws, outputs: Outputs, envelopes: Sequence[Mapping[str, Any]], 
     )
 
 
-def _read(aws: Aws, function: str) -> _Log:
+def durations(aws: Aws, function_arn: str, since: float) -> list[float]:
+    """Return the milliseconds of each invocation of a function since a Unix time."""
+    return _read(aws, function_arn.rpartition(":")[2], since).durations
+
+
+def _read(aws: Aws, function: str, since: float = 0.0) -> _Log:
     log = _Log()
     pages = aws.client("logs").get_paginator("filter_log_events")
-    for page in pages.paginate(logGroupName=f"/aws/lambda/{function}"):
+    for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", startTime=int(since * 1000)):
         for event in page["events"]:
             log.add(event["message"])
     return log

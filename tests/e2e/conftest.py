@@ -16,6 +16,7 @@ from ops.local.observer import Observer
 from ops.local.services import running_services
 from ops.progress import Steps
 from ops.reference.stripe import ReferenceStripe
+from tests.checkout import alone_in_checkout
 from tests.e2e.operators import operators
 from tests.e2e.pipeline import KEY, Command, Pipeline
 from tests.ops.command import Done, run
@@ -34,6 +35,13 @@ def pipeline() -> Iterator[Pipeline]:
         deployment = deploy(services, Steps(Console(quiet=True)), settings)
         observer = Observer(services, deployment.outputs, since=time.time() * 1000)
         yield Pipeline(deployment, observer, operators(services.aws, ENVIRONMENT, EVENT_SOURCE, KEY))
+
+
+@pytest.fixture(scope="module")
+def checkout() -> Iterator[None]:
+    """Have the checkout's workspace for the module: what one command plans, another one reads or applies."""
+    with alone_in_checkout():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from ops.local import roles
 from ops.local.deployment import ENVIRONMENT
 from tests.e2e.pipeline import Pipeline, run_ops
 
+pytestmark = pytest.mark.usefixtures("checkout")
+
 
 @pytest.mark.parametrize(("part", "options"), [("plan", ["--no-refresh"]), ("refresh", [])])
 def test_a_plan_runs_as_the_role_for_it(pipeline: Pipeline, part: str, options: list[str]) -> None:

@@ -6,9 +6,13 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from ops import ROOT
 from ops.local import drive, usage
 from tests.e2e.pipeline import Pipeline, fresh, run_ops, sample
+
+pytestmark = pytest.mark.usefixtures("checkout")
 
 
 def test_plan_prints_that_nothing_changes_and_writes_it_as_markdown(pipeline: Pipeline) -> None:

@@ -1,6 +1,7 @@
 """The roles plan, refresh and deploy can do what their work needs, and need all that they can do.
 
 The tests of this module follow each other, and `conftest.py` runs them last: at the end nothing is left.
+In a run of several workers they have a deployment of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ops.local.clients import Aws
 from ops.local.deployment import ENVIRONMENT, as_role
 from ops.local.observer import decided_calls
 from ops.progress import Steps
+from tests.checkout import alone_in_checkout
 from tests.e2e.pipeline import Command, Pipeline, fresh, run_ops, sample
 
 pytestmark = pytest.mark.timeout(900)
@@ -113,7 +115,8 @@ def applied(workspace: Workspace) -> SavedPlan:
 def test_what_an_apply_needs_is_checked_before(
     pipeline: Pipeline, closed_subnet: str, part: str, command: tuple[str, ...]
 ) -> None:
-    done = run_ops(pipeline, *command, AS_ROLE=part, **MORE, AUDIT_SUBNET_IDS=closed_subnet)
+    with alone_in_checkout():
+        done = run_ops(pipeline, *command, AS_ROLE=part, **MORE, AUDIT_SUBNET_IDS=closed_subnet)
     assert done.returncode == 0, done.stderr
     assert f"warning: audit_subnet_ids: from {closed_subnet} " in done.stdout
     assert "0 to change" not in done.stdout

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from functions.shared.names import HANDLERS
 from ops import ROOT
 from ops.switches import SWITCHES, TAG
 from tests.e2e.pipeline import Pipeline, run_ops
+
+pytestmark = pytest.mark.usefixtures("checkout")
 
 
 def status(pipeline: Pipeline, command: str = "pause") -> dict[str, Any]:

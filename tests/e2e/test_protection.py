@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.e2e.pipeline import Pipeline, run_ops
+
+pytestmark = pytest.mark.usefixtures("checkout")
 
 PROTECTED = {"DELETION_PROTECTION": "true"}
 

@@ -16,7 +16,7 @@ from tests.e2e.pipeline import Pipeline
 from tests.e2e.workflow import Workflow
 from tests.ops.gh import GitHub
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("checkout")]
 
 REPOSITORY = {"repository": roles.REPOSITORY, "ref": "refs/heads/main"}
 AUDIT = f"huntaze-stripe-audit-{ENVIRONMENT}"

@@ -75,3 +75,5 @@ def main(module: str, answers: int) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))
+    # As Lambda ends an environment: to take all clients and models apart takes as long as to import them.
+    os._exit(0)

@@ -33,6 +33,11 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("local", "KEEP=1", "DETACH=0"), "local --keep"),
         (("local", "DETACH=1"), "local --detach"),
         (("chaos", "SEED=7", "DELIVERIES=500"), 'chaos --seed "7" --deliveries "500"'),
+        (("simulate",), 'simulate --env "prod" --plots build/simulation --sized'),
+        (
+            ("simulate", "ENV=dev", "SCENARIO=slow", "RATE=5"),
+            'simulate --env "dev" --plots build/simulation --scenario "slow" --events-per-second "5"',
+        ),
         (("chaos", "EVENTS_TOTAL=500"), 'chaos --deliveries "500"'),
     ],
 )

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ NO_HANDLER_IN_OPS = "ops never imports a Lambda handler"
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("contracts")
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for package in ("functions", "infra", "ops"):
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for package in settings["tool"]["importlinter"]["root_packages"]:
         ignored = shutil.ignore_patterns("__pycache__", "events")
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     return folder

@@ -24,6 +24,7 @@ OWN_CALLS_NONE = {
     "destroy",
     "bundles",
     "chaos",
+    "simulate",
     "api check",
     "local",
     "local status",
