@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Final, TypeVar
@@ -30,10 +31,11 @@ from ops import ROOT
 from ops.errors import OperatorError
 from ops.progress import Steps
 
-# Of each kind, under callgrind: events that are not counted, in which caches fill and Node.js compiles what
-# is often used, and events that are.
-WARM_UP: Final = 5
-COUNTED: Final = 20
+# Under callgrind: events of each kind before any is counted; then, in turns, groups of each, whose median
+# counts. Node.js compiles and collects garbage at times of its own choice.
+WARM_UP: Final = 20
+GROUPS: Final = 8
+GROUP: Final = 3
 # Events of a run for CPU time: enough that the clock's steps do not matter.
 TIMED: Final = 100
 # Events in which DynamoDB's calls are counted.
@@ -65,7 +67,7 @@ class _Times:
 
 
 @dataclass
-class _Run:
+class Run:
     """What is known so far."""
 
     steps: Steps
@@ -102,12 +104,12 @@ def measure(steps: Steps, rounds: int, left_out: Sequence[str] = ()) -> report.R
         tempfile.TemporaryDirectory(dir=packages.FOLDER, prefix=".run-") as made,
         running_endpoint(Path(made)) as endpoint,
     ):
-        run = _Run(steps, Path(made), endpoint)
+        run = Run(steps, Path(made), endpoint)
         run.missing += [f"{part}: left out by --without {part}" for part in left_out]
         _deploy(run)
         calls = _calls(run)
         times = _times(run, rounds)
-        counted = {} if INSTRUCTIONS in left_out else _instructions(run)
+        counted = {} if INSTRUCTIONS in left_out else instructions(run)
         load = None if WEBHOOK in left_out else run.try_or_note("webhook", lambda: _webhook(run))
         synth = None if SYNTH in left_out else run.try_or_note("synth", lambda: _synth(run))
         installed = None if INSTALL in left_out else run.try_or_note("install", lambda: _install(run))
@@ -123,7 +125,7 @@ def measure(steps: Steps, rounds: int, left_out: Sequence[str] = ()) -> report.R
     )
 
 
-def _deploy(run: _Run) -> None:
+def _deploy(run: Run) -> None:
     with run.steps.step("deploy ours and the peers") as step:
         run.sides[OURS] = sides.ours(run.folder, run.endpoint)
         for number, (name, deploy) in enumerate(sides.PEERS.items(), 1):
@@ -133,7 +135,7 @@ def _deploy(run: _Run) -> None:
                 run.sides[name] = side
 
 
-def _calls(run: _Run) -> dict[str, dict[str, float]]:
+def _calls(run: Run) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     with run.steps.step("count calls of DynamoDB") as step:
         for number, (name, side) in enumerate(run.sides.items(), 1):
@@ -149,7 +151,7 @@ def _calls(run: _Run) -> dict[str, dict[str, float]]:
     return found
 
 
-def _times(run: _Run, rounds: int) -> dict[str, _Times]:
+def _times(run: Run, rounds: int) -> dict[str, _Times]:
     times = {name: _Times() for name in run.sides}
     with run.steps.step("time in interleaved rounds") as step:
         for number in range(1, rounds + 1):
@@ -164,7 +166,7 @@ def _times(run: _Run, rounds: int) -> dict[str, _Times]:
     return times
 
 
-def _instructions(run: _Run) -> dict[str, dict[str, int]]:
+def instructions(run: Run) -> dict[str, dict[str, int]]:
     """Count the instructions of each side, by kind, and of the first event by the name ""."""
     if shutil.which("valgrind") is None:
         run.missing.append("instructions: valgrind is not on PATH")
@@ -188,23 +190,24 @@ def _counted(side: sides.Side, handler: str) -> dict[str, int]:
     kinds = [kind for kind in KINDS if kind.handler == handler or len(side.functions) == 1]
     # The timed kind first: the first event of all is the one that is compared.
     kinds.sort(key=lambda kind: kind is not TIMED_KIND)
-    first, *warm_up = events(kinds[0], 1 + WARM_UP)
-    groups = [[first], warm_up]
-    for kind in kinds:
-        made = events(kind, 1 + 2 * WARM_UP + COUNTED)[1 + WARM_UP :]
-        groups += [made[:WARM_UP], made[WARM_UP:]]
+    made = {kind.name: iter(events(kind, 1 + WARM_UP + GROUPS * GROUP)) for kind in kinds}
+    groups = [[next(made[kinds[0].name])], [next(made[kind.name]) for _ in range(WARM_UP) for kind in kinds]]
+    for _ in range(GROUPS):
+        groups += [list(islice(made[kind.name], GROUP)) for kind in kinds]
     cold, _, *counts = side.function(handler).instructions(*groups)
-    found = {kind.name: count // COUNTED for kind, count in zip(kinds, counts[1::2], strict=True)}
+    found = {
+        kind.name: round(median(counts[place :: len(kinds)]) / GROUP) for place, kind in enumerate(kinds)
+    }
     return found | ({"": cold} if kinds[0] is TIMED_KIND else {})
 
 
-def _webhook(run: _Run) -> report.Webhook:
+def _webhook(run: Run) -> report.Webhook:
     made = events(TIMED_KIND, 2 * TIMED + WEBHOOK_EVENTS)
     with run.steps.step("load the webhook"), webhook.running(run.folder, run.endpoint) as application:
         return webhook.measure(application, made[: 2 * TIMED], made[2 * TIMED :])
 
 
-def _synth(run: _Run) -> report.Command:
+def _synth(run: Run) -> report.Command:
     source = "aws.partner/stripe.com/ed_bench"
     command = [sys.executable, str(ROOT / "main.py"), "dev", "--outdir", str(run.folder / "synth")]
     taken = []
@@ -219,7 +222,7 @@ def _synth(run: _Run) -> report.Command:
     )
 
 
-def _install(run: _Run) -> float:
+def _install(run: Run) -> float:
     """Install the locked packages of a copy of the checkout, with empty caches; return the steps' seconds."""
     checkout = run.folder / "checkout"
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
@@ -251,7 +254,7 @@ def _command(command: Sequence[str], variables: Mapping[str, str]) -> report.Com
 
 
 def _side(
-    name: str, run: _Run, calls: Mapping[str, float], times: Mapping[str, _Times], counted: Mapping[str, int]
+    name: str, run: Run, calls: Mapping[str, float], times: Mapping[str, _Times], counted: Mapping[str, int]
 ) -> report.Side:
     own = times[name]
     return report.Side(

@@ -13,6 +13,9 @@ from bench.targets import BEFORE_DAY, MB, SECOND_MS, Row
 from ops import ROOT
 from ops.dev.docs import with_part
 
+# Not of this run.
+_TESTS: Final = "[CONTRIBUTING](../CONTRIBUTING.md#tests)"
+_LOCAL: Final = "[local](local.md)"
 PAGE: Final = "docs/performance.md"
 COLD_PLOT: Final = "docs/performance-cold.svg"
 WARM_PLOT: Final = "docs/performance-warm.svg"
@@ -107,6 +110,8 @@ def _commands(report: Report, peers: int) -> list[list[str]]:
             "≤ 15",
             *none,
         ],
+        ["`make test` on 2 cores, s", "660 to 740", _TESTS, "≤ 330", *none],
+        ["first `make local`, s", "86 to 116", _LOCAL, "≤ 80", *none],
     ]
 
 

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import function, packages
+from bench import function, measure, packages
+from bench.endpoint import Endpoint
 from ops import ROOT
+from ops.console import open_console
+from ops.errors import OperatorError
+from ops.progress import Steps
 
 WITHIN_SECONDS = 60
 
@@ -83,3 +87,31 @@ def test_a_program_of_another_thread_ends_with_the_run(tmp_path: Path) -> None:
     thread.join(WITHIN_SECONDS)
     assert not thread.is_alive()
     assert not is_running(int(written.read_text()))
+
+
+@pytest.mark.unit
+def test_without_node_or_npm_the_peers_in_node_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(OperatorError, match="node or npm is not on PATH"):
+        packages.node_programs()
+
+
+@pytest.mark.unit
+def test_without_valgrind_the_run_says_so_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    run = measure.Run(Steps(open_console()), tmp_path, Endpoint("https://localhost", tmp_path))
+    assert measure.instructions(run) == {}
+    assert run.missing == ["instructions: valgrind is not on PATH"]
+
+
+@pytest.mark.unit
+def test_a_part_that_fails_is_noted_in_one_line(tmp_path: Path) -> None:
+    run = measure.Run(Steps(open_console()), tmp_path, Endpoint("https://localhost", tmp_path))
+
+    def fail() -> None:
+        raise OperatorError("npm can't install the locked packages (E404)")
+
+    assert run.try_or_note("node", fail) is None
+    assert run.missing == ["node: npm can't install the locked packages (E404)"]
