@@ -43,6 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         choices=measure.PARTS,
         help="leave a part out; the documents then stay as they are",
     )
+    parser.add_argument(
+        "--keep-peers",
+        action="store_true",
+        help="take the peers' instructions and the webhook from bench/report.json if they are the same peers",
+    )
     parser.add_argument("--page", action="store_true", help="only write the page of bench/report.json again")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
@@ -62,7 +67,12 @@ def _run(options: argparse.Namespace) -> int:
 
     if not options.page:
         try:
-            found = measure.measure(Steps(open_console()), options.rounds, options.without)
+            found = measure.measure(
+                Steps(open_console()),
+                options.rounds,
+                options.without,
+                report.read() if options.keep_peers else None,
+            )
         except OperatorError as error:
             print_error(f"bench: {error}")
             return signals.FAILED

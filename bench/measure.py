@@ -85,13 +85,17 @@ class Run:
             return None
 
 
-def measure(steps: Steps, rounds: int, left_out: Sequence[str] = ()) -> report.Report:
+def measure(
+    steps: Steps, rounds: int, left_out: Sequence[str] = (), kept: report.Report | None = None
+) -> report.Report:
     """Measure all but the parts left out.
 
     Parameters
     ----------
     rounds
         Interleaved runs of each side, of which the medians count.
+    kept
+        An earlier report: the peers' instructions and the webhook are taken from it if the peers are equal.
 
     Raises
     ------
@@ -107,10 +111,18 @@ def measure(steps: Steps, rounds: int, left_out: Sequence[str] = ()) -> report.R
         run = Run(steps, Path(made), endpoint)
         run.missing += [f"{part}: left out by --without {part}" for part in left_out]
         _deploy(run)
+        peers = _peers(run)
+        if kept is not None and kept.peers != peers:
+            run.missing.append(f"the peers of {kept.day} are others: measured again")
+            kept = None
         calls = _calls(run)
         times = _times(run, rounds)
-        counted = {} if INSTRUCTIONS in left_out else instructions(run)
-        load = None if WEBHOOK in left_out else run.try_or_note("webhook", lambda: _webhook(run))
+        counted = {} if INSTRUCTIONS in left_out else instructions(run, kept)
+        if kept is not None:
+            load = kept.webhook
+            run.missing.append(f"the peers' instructions and the webhook: kept from {kept.day}")
+        else:
+            load = None if WEBHOOK in left_out else run.try_or_note("webhook", lambda: _webhook(run))
         synth = None if SYNTH in left_out else run.try_or_note("synth", lambda: _synth(run))
         installed = None if INSTALL in left_out else run.try_or_note("install", lambda: _install(run))
     return report.Report(
@@ -118,6 +130,7 @@ def measure(steps: Steps, rounds: int, left_out: Sequence[str] = ()) -> report.R
         seconds=round(time.monotonic() - began),
         machine=_machine(load_before),
         sides={name: _side(name, run, calls[name], times, counted.get(name, {})) for name in run.sides},
+        peers=peers,
         webhook=load,
         synth=synth,
         install_seconds=installed,
@@ -133,6 +146,13 @@ def _deploy(run: Run) -> None:
             side = run.try_or_note(name, partial(deploy, name, run.folder, run.endpoint))
             if side is not None:
                 run.sides[name] = side
+
+
+def _peers(run: Run) -> str:
+    machine = _machine(0)
+    return (
+        f"{packages.peers_digest()} {', '.join(run.sides)} {machine.system} {machine.python} {machine.node}"
+    )
 
 
 def _calls(run: Run) -> dict[str, dict[str, float]]:
@@ -166,17 +186,22 @@ def _times(run: Run, rounds: int) -> dict[str, _Times]:
     return times
 
 
-def instructions(run: Run) -> dict[str, dict[str, int]]:
+def instructions(run: Run, kept: report.Report | None = None) -> dict[str, dict[str, int]]:
     """Count the instructions of each side, by kind, and of the first event by the name ""."""
+    found: dict[str, dict[str, int]] = {}
+    for name in run.sides:
+        earlier = kept.sides.get(name) if kept is not None and name != OURS else None
+        if earlier is not None and earlier.cold_instructions is not None:
+            found[name] = {"": earlier.cold_instructions, **earlier.warm_instructions}
     if shutil.which("valgrind") is None:
         run.missing.append("instructions: valgrind is not on PATH")
-        return {}
+        return found
     jobs = [
         (name, handler)
         for name, side in run.sides.items()
+        if name not in found
         for handler in (side.functions if name == OURS else (TIMED_KIND.handler,))
     ]
-    found: dict[str, dict[str, int]] = {}
     with run.steps.step("count instructions") as step, _pool() as pool:
         futures = [(name, pool.submit(_counted, run.sides[name], handler)) for name, handler in jobs]
         for number, (name, future) in enumerate(futures, 1):

@@ -105,6 +105,16 @@ def node_programs() -> dict[str, Path]:
     return {name: folder / f"{name}.cjs" for name in NODE_PEERS}
 
 
+def peers_digest() -> str:
+    """Return a digest of the peers' own files and the locks of their packages."""
+    return _digest(
+        [
+            REQUIREMENTS,
+            *sorted(path for path in PEERS.rglob("*.*") if path.suffix != ".pyc" and path.is_file()),
+        ]
+    )
+
+
 def _digest(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:

@@ -89,6 +89,8 @@ class Report(Document):
         When it was, as YYYY-MM-DD in UTC.
     seconds
         How long it took.
+    peers
+        A digest of the peers' programs, packages and interpreters.
     synth
         `main.py` for one environment, its bundles built before.
     install_seconds
@@ -101,6 +103,7 @@ class Report(Document):
     seconds: float
     machine: Machine
     sides: Mapping[str, Side]
+    peers: str = ""
     webhook: Webhook | None = None
     synth: Command | None = None
     install_seconds: float | None = None

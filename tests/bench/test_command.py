@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import function, measure, packages
+from bench import function, measure, packages, report, sides
 from bench.endpoint import Endpoint
 from ops import ROOT
 from ops.console import open_console
@@ -115,3 +115,17 @@ def test_a_part_that_fails_is_noted_in_one_line(tmp_path: Path) -> None:
 
     assert run.try_or_note("node", fail) is None
     assert run.missing == ["node: npm can't install the locked packages (E404)"]
+
+
+@pytest.mark.unit
+def test_instructions_of_peers_are_kept_from_an_earlier_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    run = measure.Run(Steps(open_console()), tmp_path, Endpoint("https://localhost", tmp_path))
+    peer = sides.Side({}, {})
+    run.sides = {report.OURS: peer, report.BARE: peer}
+    earlier = report.read()
+    counted = measure.instructions(run, earlier)
+    bare = earlier.sides[report.BARE]
+    assert counted == {report.BARE: {"": bare.cold_instructions, **bare.warm_instructions}}
