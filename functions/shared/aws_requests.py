@@ -197,7 +197,7 @@ class Client:
         headers = {
             "X-Amz-Target": f"{self._service.target}.{operation}",
             "Content-Type": f"application/x-amz-json-{self._service.json_version}",
-            "User-Agent": f"huntaze-stripe-eventbridge/{__version__}",
+            "User-Agent": _user_agent(),
         }
         if self._name == "sqs":
             # SQS then names its errors as it did before it spoke JSON.
@@ -239,6 +239,13 @@ def endpoint_url(service: str, region: str) -> str:
             return configured
     suffixes = (suffix for begin, suffix in DNS_SUFFIXES.items() if region.startswith(begin))
     return f"https://{service}.{region}.{next(suffixes, 'amazonaws.com')}"
+
+
+def _user_agent() -> str:
+    """Name the program, and the function's runtime as boto3 names it."""
+    environment = os.environ.get("AWS_EXECUTION_ENV")
+    runtime = f" exec-env/{environment}" if environment else ""
+    return f"huntaze-stripe-eventbridge/{__version__}{runtime}"
 
 
 def _credentials() -> Credentials:

@@ -25,6 +25,7 @@ from botocore.retries import standard
 from functions.pipeline import idempotency_table
 from functions.shared import aws, aws_requests, tls
 from functions.shared.aws_requests import Client
+from ops.emulator.faults import FUNCTION_AGENT
 from tests.functions.helpers import closed_url
 from tests.functions.postgres_proxy import certificate
 from tests.functions.scripted import Answer, Scripted, error, running_script
@@ -141,6 +142,7 @@ def test_requests_are_those_of_boto3(
     if in_lambda:
         monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-\u00e9 x;Parent=y")
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "payments")
+        monkeypatch.setenv("AWS_EXECUTION_ENV", "AWS_Lambda_python3.13")
     for make in (sdks, ours):
         getattr(make(service), method)(**arguments, **token)
     theirs, own = server.received
@@ -148,6 +150,9 @@ def test_requests_are_those_of_boto3(
     wanted = {name: value for name, value in theirs.headers.items() if name not in OWN_HEADERS}
     assert {name: value for name, value in own.headers.items() if name != "user-agent"} == wanted
     assert ("x-amzn-trace-id" in wanted) == in_lambda
+    # By this the embedded AWS knows the calls of functions, which alone can fail.
+    for each in (theirs, own):
+        assert (FUNCTION_AGENT in each.headers["user-agent"]) == in_lambda
 
 
 def test_transaction_keeps_its_token_in_every_attempt(server: Scripted, waits: list[float]) -> None:
