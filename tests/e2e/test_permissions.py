@@ -263,8 +263,17 @@ def test_each_of_several_resources_and_services_of_a_statement_is_needed(pipelin
 
 def uses(pipeline: Pipeline) -> set[tuple[str, str, str, str]]:
     """Return place, Sid, action, and the resource or service of several, on which a decision rests."""
-    calls = decided_calls(pipeline.deployment.services.aws)
-    return {(place, sid, call["action"], part) for call in calls for place, sid, part in call["needs"]}
+    aws = pipeline.deployment.services.aws
+    # Terraform may create a log group before the key has its alias; the key's id is its name until then.
+    aliases = {
+        f"key {each['TargetKeyId']}": f"key {each['AliasName'].removeprefix('alias/')}"
+        for each in aws.client("kms").list_aliases()["Aliases"]
+    }
+    return {
+        (aliases.get(place, place), sid, call["action"], part)
+        for call in decided_calls(aws)
+        for place, sid, part in call["needs"]
+    }
 
 
 def test_no_call_of_the_pipeline_was_refused_but_for_those_of_the_tests_here(pipeline: Pipeline) -> None:
