@@ -41,7 +41,10 @@ def environment(
             Name=SECRET, SecretString=json.dumps({names.HUNTAZE_API_KEY: API_KEY})
         )
         queue = aws.client("sqs").create_queue(QueueName="huntaze-dlq-bench")["QueueUrl"]
-        yield isolated_environment(folder / "function") | {
+        variables = isolated_environment(folder / "function")
+        # A side has a path of its own.
+        variables.pop("PYTHONPATH", None)
+        yield variables | {
             "AWS_ENDPOINT_URL": url,
             "POWERTOOLS_SERVICE_NAME": "bench",
             "POWERTOOLS_METRICS_NAMESPACE": names.METRICS_NAMESPACE,
