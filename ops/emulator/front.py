@@ -12,6 +12,7 @@ from typing import Any, Final
 import psutil
 
 from ops.emulator.faults import fault_from_json, fault_plan, read_call
+from ops.emulator.repeats import Repeats
 from ops.local import loopback
 
 CONTROL_PATH: Final = "/_control/faults"
@@ -56,6 +57,7 @@ class Front:
         self._sessions = sessions
         self._decisions = decisions
         self._plan = fault_plan()
+        self._repeats = Repeats()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -76,7 +78,13 @@ class Front:
         elif self._plan:
             await self._failing(scope, receive, send)
         else:
-            await self._inner(scope, receive, send)
+            await self._executed(scope, receive, send)
+
+    async def _executed(self, scope: Message, receive: Receive, send: Send) -> None:
+        body = await _whole(receive)
+        await self._repeats.answer(
+            _headers(scope), lambda answer: self._inner(scope, _again(body, receive), answer), send
+        )
 
     def _refusal(self, scope: Message) -> str | None:
         headers = _headers(scope)
@@ -96,7 +104,7 @@ class Front:
         call = read_call(_headers(scope), scope["method"], body)
         fault = self._plan.strike(call) if call else None
         if fault is None:
-            await self._inner(scope, _again(body, receive), send)
+            await self._executed(scope, _again(body, receive), send)
             return
         if fault.kill == "after" or fault.applies:
             await self._inner(scope, _again(body, receive), _nowhere)
