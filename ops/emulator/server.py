@@ -23,6 +23,8 @@ DEFAULT_REGION: Final = "eu-west-1"
 # Of a request that arrives while hypercorn closes an idle connection, the response is lost. The SDK then
 # repeats the request, and a repeated CreateEventBus fails because the bus already exists.
 KEEP_ALIVE_SECONDS: Final = 24 * 3600.0
+# Requests on one connection, which hypercorn closes after 1,000 unless told otherwise.
+KEEP_ALIVE_REQUESTS: Final = 2**31
 # The time that requests in flight get after SIGTERM.
 SHUTDOWN_SECONDS: Final = 1.0
 
@@ -115,6 +117,7 @@ class EmulatorServer:
         config = Config()
         config.bind = [f"{LOOPBACK}:{self.port}"]
         config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+        config.keep_alive_max_requests = KEEP_ALIVE_REQUESTS
         config.graceful_timeout = SHUTDOWN_SECONDS
         config.loglevel = os.environ["LOG_LEVEL"]
         stop = asyncio.Event()
