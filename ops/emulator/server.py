@@ -23,7 +23,7 @@ DEFAULT_REGION: Final = "eu-west-1"
 # Of a request that arrives while hypercorn closes an idle connection, the response is lost. The SDK then
 # repeats the request, and a repeated CreateEventBus fails because the bus already exists.
 KEEP_ALIVE_SECONDS: Final = 24 * 3600.0
-# Requests on one connection, which hypercorn closes after 1,000 unless told otherwise.
+# Requests on one connection; the default of hypercorn closes it after 1,000.
 KEEP_ALIVE_REQUESTS: Final = 2**31
 # The time that requests in flight get after SIGTERM.
 SHUTDOWN_SECONDS: Final = 1.0
