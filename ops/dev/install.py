@@ -74,6 +74,8 @@ PIP_SETTINGS = {
     "client-cert": ("SSL_CLIENT_CERT", " "),
     "proxy": ("ALL_PROXY", " "),
 }
+# How pip writes that a setting is on.
+PIP_TRUE = ("1", "on", "t", "true", "y", "yes")
 # A package must not run a script when it is installed.
 NPM_OPTIONS = ("--ignore-scripts", "--no-audit", "--no-fund")
 STOP_SECONDS = 5.0
@@ -330,13 +332,15 @@ def _run(step: InstallStep, place: str) -> None:
     sys.stderr.flush()
     started = time.monotonic()
     output: list[str] = []
-    environment = clean_environment()
+    command, environment = step.command, clean_environment()
     if step.by_uv:
         listed = subprocess.check_output((VENV / "bin" / "python", "-m", "pip", "config", "list"), text=True)
-        environment = uv_settings(listed) | environment
+        settings = pip_settings(listed)
+        environment = uv_variables(settings) | environment
+        command = (*command, *uv_options(settings))
     # In its own process group: what pip starts must end with it, before the temporary folder is removed.
     with subprocess.Popen(
-        step.command,
+        command,
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
@@ -409,25 +413,33 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def uv_settings(listed: str) -> dict[str, str]:
-    """Return pip's settings, which say where a machine's packages come from, as variables of uv.
+def pip_settings(listed: str) -> dict[str, str]:
+    """Return pip's settings from what `pip config list` printed.
 
-    Parameters
-    ----------
-    listed
-        What `pip config list` printed. The environment wins over `install`, and that over `global`.
+    The environment wins over the section `install`, and that over `global`.
     """
     found: dict[str, dict[str, str]] = {scope: {} for scope in ("global", "install", ":env:")}
     for line in listed.splitlines():
         name, _, value = line.partition("=")
         scope, _, key = name.rpartition(".")
-        if scope in found and key in PIP_SETTINGS:
+        if scope in found:
             found[scope][key] = str(ast.literal_eval(value))
-    settings = {}
-    for key, value in (found["global"] | found["install"] | found[":env:"]).items():
-        variable, separator = PIP_SETTINGS[key]
-        settings[variable] = separator.join(value.split())
-    return settings
+    return found["global"] | found["install"] | found[":env:"]
+
+
+def uv_variables(settings: dict[str, str]) -> dict[str, str]:
+    """Return pip's settings, which say where a machine's packages come from, as variables of uv."""
+    variables = {}
+    for key, value in settings.items():
+        if key in PIP_SETTINGS:
+            variable, separator = PIP_SETTINGS[key]
+            variables[variable] = separator.join(value.split())
+    return variables
+
+
+def uv_options(settings: dict[str, str]) -> tuple[str, ...]:
+    """Return the options of uv for pip's settings for which it has no variable."""
+    return ("--no-index",) if settings.get("no-index", "").lower() in PIP_TRUE else ()
 
 
 def _runs(*command: str | Path) -> bool:

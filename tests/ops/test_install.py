@@ -114,12 +114,16 @@ def test_uv_takes_packages_from_where_pip_takes_them() -> None:
         "install.index-url='https://second/simple'\nfreeze.timeout='9'\nglobal.timeout='10'\n"
         ":env:.cert='/ca.pem'\n:env:.no-color='1'\nglobal.cert='/other.pem'\n"
     )
-    assert install.uv_settings(listed) == {
+    settings = install.pip_settings(listed)
+    assert install.uv_variables(settings) == {
         "UV_DEFAULT_INDEX": "https://second/simple",
         "UV_FIND_LINKS": "/one,/two",
         "UV_HTTP_TIMEOUT": "10",
         "SSL_CERT_FILE": "/ca.pem",
     }
+    assert install.uv_options(settings) == ()
+    offline = install.pip_settings(f"{listed}:env:.no-index='True'\n")
+    assert install.uv_options(offline) == ("--no-index",)
 
 
 def test_a_terminal_shows_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
