@@ -91,7 +91,7 @@ def environment(endpoint: Endpoint, handler: str) -> dict[str, str]:
     }
 
 
-def lend_sdk(folder: Path, interpreter: Path) -> Path:
+def copy_sdk(folder: Path, interpreter: Path) -> Path:
     """Copy the SDK of Lambda's runtime into a folder, with bytecode of the interpreter."""
     for name in SDK:
         source = package_source(name)
@@ -125,7 +125,7 @@ def function(module: str, task: Path, endpoint: Endpoint, service: str) -> Funct
     sdk = task.parent / "runtime"
     if not sdk.is_dir():
         sdk.mkdir()
-        lend_sdk(sdk, interpreter())
+        copy_sdk(sdk, interpreter())
     trust(endpoint, task, sdk)
     variables = environment(endpoint, service) | {"PYTHONPATH": f"{task}{os.pathsep}{sdk}"}
     return Function((str(interpreter()), "-S", str(INVOKE), module), variables)

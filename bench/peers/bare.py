@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from typing import Any, Final
 
@@ -51,7 +52,8 @@ def handler(envelope: dict[str, Any], context: Any) -> dict[str, str]:
         ExpressionAttributeNames={"#status": "status"},
         ExpressionAttributeValues={":status": {"S": "COMPLETED"}},
     )
-    print(json.dumps({"message": "event applied", "event_id": event["id"], "type": event["type"]}))  # noqa: T201
+    line = json.dumps({"message": "event applied", "event_id": event["id"], "type": event["type"]})
+    sys.stdout.write(f"{line}\n")
     return {"outcome": "applied"}
 
 

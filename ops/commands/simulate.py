@@ -46,7 +46,7 @@ def simulate(
         ),
     ] = None,
     lasting: Annotated[
-        str, typer.Option("--for", metavar="SPAN", help="How long the API is not well: 10m, 24h, 2d.")
+        str, typer.Option("--for", metavar="SPAN", help="How long the API is slow or away: 10m, 24h, 2d.")
     ] = "1h",
     burst: Annotated[
         int | None, typer.Option(metavar="N", help="Events of the burst; those of ten minutes without it.")
@@ -68,7 +68,7 @@ def simulate(
             help="Replace an assumption of docs/costs.md, for example api_ms=300; repeatable.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws the waits between attempts.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random waits.")] = 1,
     plots: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write a plot of each scenario there, as SVG.")
     ] = None,
@@ -77,7 +77,7 @@ def simulate(
     ] = False,
     measure: Annotated[
         bool,
-        typer.Option("--measure", help="Play that outage on the embedded AWS, and keep it: ten minutes."),
+        typer.Option("--measure", help="Run that outage on the embedded AWS and keep it: ten minutes."),
     ] = False,
     as_json: Json = False,
 ) -> None:

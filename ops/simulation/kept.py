@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
@@ -65,11 +64,10 @@ def read(path: Path = FILE) -> Experiment:
         The file can't be read, or holds none.
     """
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Experiment.model_validate(document)
+        return Experiment.model_validate_json(path.read_bytes())
     except OSError as error:
         raise OperatorError(f"can't read {path} ({error.strerror}): run `simulate --measure`") from error
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
         raise OperatorError(f"{path} holds no measurement: run `simulate --measure`") from error
 
 

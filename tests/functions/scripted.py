@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import sys
 import threading
 import time
 import zlib
@@ -62,6 +63,17 @@ class Received:
     connection: int
 
 
+class Server(ThreadingHTTPServer):
+    """A server whose certificate a client may refuse."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print an error, unless it is a refused certificate."""
+        if not isinstance(sys.exception(), ssl.SSLError):
+            super().handle_error(request, client_address)
+
+
 class Scripted:
     """The server. Without a script it answers with an empty JSON object."""
 
@@ -114,15 +126,12 @@ def running_script(certified: tuple[Path, Path] | None = None) -> Iterator[Scrip
         def log_message(self, *_arguments: Any) -> None:
             """Write nothing."""
 
-    with ThreadingHTTPServer((LOOPBACK, 0), Exchange) as server:
-        server.daemon_threads = True
+    with Server((LOOPBACK, 0), Exchange) as server:
         script = Scripted(f"http{'s' if certified else ''}://localhost:{server.server_port}")
         if certified:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certified)
             server.socket = context.wrap_socket(server.socket, server_side=True)
-            # A client that does not trust the certificate is the test's business.
-            server.handle_error = lambda *_: None  # type: ignore[method-assign]
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield script
