@@ -283,7 +283,7 @@ def _install_into(folder: Path, categories: Sequence[str], *more: InstallStep) -
     uv = (VENV / "bin" / "uv", "pip", "install", "--python", python, *UV_OPTIONS, "-r", requirements)
     steps += [InstallStep(f"install {packages} locked packages into {name}", uv, by_uv=True), *more]
     listed = "".join(f"\n  {number}. {step.what}" for number, step in enumerate(steps, 1))
-    sys.stderr.write(f"setup: to do once, until Pipfile.lock changes (minutes the first time):{listed}\n")
+    sys.stderr.write(f"setup: to do once, until Pipfile.lock changes:{listed}\n")
     for number, step in enumerate(steps, 1):
         _run(step, f"{number}/{len(steps)}")
 
