@@ -27,6 +27,7 @@ ALLOWED: Final = frozenset(
 )
 # Packages with another licence, and why they may be here.
 ACCEPTED: Final[Mapping[str, str]] = {
+    "axe-playwright-python": "MIT by its LICENSE file, with axe-core, MPL-2.0: only tests run it",
     "codespell": "GPL-2.0-only: a program that `make check` runs, never imported and never shipped",
     "psycopg": "LGPL-3.0-only: imported as a library, shipped unchanged with its licence",
     "psycopg-binary": "LGPL-3.0-only: imported as a library, shipped unchanged with its licence",
