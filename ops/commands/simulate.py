@@ -26,6 +26,8 @@ MOST_SECONDS: Final = 30 * SPAN_SECONDS["d"]
 LEAST_RATE: Final = 0.01
 MOST_RATE: Final = 100_000.0
 MOST_BURST: Final = 10**9
+# The parameters that --check and --measure take.
+COMPARING: Final = frozenset({"check", "measure", "as_json"})
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def simulate(
+    context: typer.Context,
     scenario: Annotated[
         str, typer.Option(metavar="NAME", help=f"Only {SCENARIOS}; all of docs/scale.md without it.")
     ] = "",
@@ -89,6 +92,8 @@ def simulate(
 
     Example: `huntaze-stripe simulate --env prod --scenario refuses --for 4h --events-per-second 25`
     """
+    if measure or check:
+        _require_no_other(context)
     if measure:
         _measure(as_json=as_json)
     if measure or check:
@@ -112,6 +117,18 @@ def simulate(
     for run in runs:
         table.add_row(*run.cells())
     console.print(table)
+
+
+def _require_no_other(context: typer.Context) -> None:
+    """Refuse an option that --check and --measure would ignore."""
+    for each in context.command.params:
+        source = context.get_parameter_source(each.name or "")
+        if each.name not in COMPARING and source is not None and source.name == "COMMANDLINE":
+            raise OperatorError(
+                f"invalid {each.opts[0]} with --check or --measure, which compare one kept outage: leave it "
+                "out",
+                usage=True,
+            )
 
 
 def _default_rates(*, sized: bool) -> list[float]:

@@ -416,6 +416,10 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
             ("--scenario", "storm"),
             "invalid --scenario 'storm': expected burst, slow, refuses, silent or fails",
         ),
+        (
+            ("--check", "--seed", "7"),
+            "invalid --seed with --check or --measure, which compare one kept outage: leave it out",
+        ),
         (("--events-per-second", "0"), "invalid --events-per-second 0: expected 0.01 to 100,000"),
         (("--events-per-second", "nan"), "invalid --events-per-second nan: expected 0.01 to 100,000"),
         (("--for", "soon"), "invalid --for 'soon': expected a span such as 10m, 24h or 2d, up to 30d"),
