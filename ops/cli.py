@@ -17,6 +17,7 @@ from ops.commands import (
     api,
     bundles,
     chaos,
+    console,
     cost,
     customer,
     deploy,
@@ -42,7 +43,7 @@ PANELS: Final = {
         *("destination", "bootstrap", "plan", "plan-report", "deploy"),
         *("secrets", "cost", "verify", "adopt", "destroy"),
     ),
-    "Operate": ("doctor", "dlq", "replay", "reconcile", "pause", "resume", "customer"),
+    "Operate": ("console", "doctor", "dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "simulate", "bundles", "api"),
 }
 # What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
@@ -83,6 +84,7 @@ for module in (
     secrets,
     cost,
     verify,
+    console,
     doctor,
     dlq,
     replay,

@@ -89,13 +89,25 @@ def read(environment: str) -> Stack:
     """
     try:
         settings = infra_settings.load(environment, fallbacks=_FALLBACKS)
-        variables = {**_OPERATORS_OWN, **os.environ}
-        document = synthesised(
-            environment, {**variables, "STRIPE_EVENT_SOURCE_NAME": settings.stripe_event_source_name}
-        )
     except InfraError as error:
         raise OperatorError(str(error), usage=True) from error
-    return of(document, settings)
+    return of(synthesised_document(settings), settings)
+
+
+def synthesised_document(settings: Settings) -> dict[str, Any]:
+    """Synthesise the environment of some settings, and return its `cdk.tf.json`.
+
+    Raises
+    ------
+    OperatorError
+        The settings are invalid.
+    """
+    variables = {**_OPERATORS_OWN, **os.environ}
+    variables["STRIPE_EVENT_SOURCE_NAME"] = settings.stripe_event_source_name
+    try:
+        return synthesised(settings.environment, variables)
+    except InfraError as error:
+        raise OperatorError(str(error), usage=True) from error
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import Final
 from functions.shared import names
 from infra.resources.policy import Statement
 from ops.preflight import FUNCTIONS
-from ops.rights import doctor
+from ops.rights import console, doctor
 from ops.rights.place import Place
 from ops.rights.why import WHY
 
@@ -41,12 +41,21 @@ def of_commands(place: Place) -> dict[str, Statements]:
         **_of_secrets(place),
         **_of_destinations(place),
         "doctor": (*doctor.statements(place), *_key(place, "Decrypt")),
+        **_of_console(place),
     }
 
 
 def without_options(command: str) -> str:
     """Return a command's own name: `replay start` of `replay start --force`."""
     return command.partition(" --")[0]
+
+
+def _of_console(place: Place) -> dict[str, Statements]:
+    read = (*console.reads(place),)
+    return {
+        "console": read,
+        "console --allow-changes": (*read, console.record(place), *_key(place, "GenerateDataKey")),
+    }
 
 
 def _of_dead_letters(place: Place) -> dict[str, Statements]:

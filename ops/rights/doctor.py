@@ -35,13 +35,18 @@ def statements(place: Place) -> Iterator[Statement]:
     yield Statement("ReadQueues", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], queues)
     yield Statement("ReadTopic", ["sns:GetTopicAttributes"], [place.topic])
     yield Statement("CheckSubscribers", ["sns:ListSubscriptionsByTopic"], [place.topic])
-    yield Statement(
+    yield alarms()
+    yield Statement("FindLedger", ["s3:GetBucketVersioning"], [place.ledger])
+    yield Statement("ReadTable", ["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"], [place.table])
+    if place.key:
+        yield Statement("ReadKeyPolicy", ["kms:DescribeKey", "kms:GetKeyPolicy"], [place.key])
+
+
+def alarms() -> Statement:
+    """Return the right to read alarms and metrics."""
+    return Statement(
         "ReadAlarms",
         ["cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"],
         ["*"],
         accepted={"RESOURCE_STAR": "DescribeAlarms finds composite alarms with all alarms alone"},
     )
-    yield Statement("FindLedger", ["s3:GetBucketVersioning"], [place.ledger])
-    yield Statement("ReadTable", ["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive"], [place.table])
-    if place.key:
-        yield Statement("ReadKeyPolicy", ["kms:DescribeKey", "kms:GetKeyPolicy"], [place.key])

@@ -68,6 +68,12 @@ class Place:
         return self.arn("sns", self.name("alerts"))
 
     @property
+    def dashboard(self) -> str:
+        """The dashboard; it belongs to no region."""
+        name = f"HuntazeStripeEventBridge-{self.environment}"
+        return f"arn:{self.partition}:cloudwatch::{self.account_id}:dashboard/{name}"
+
+    @property
     def table(self) -> str:
         """The idempotency table."""
         return self.arn("dynamodb", f"table/{self.name('idempotency')}")

@@ -39,8 +39,9 @@ WHY: Final[Mapping[str, str]] = {
     "LookIntoQueues": "Finds the queues, counts and reads messages, and releases them",
     "PassRole": "UpdateSchedule names the schedule's role again",
     "PauseRules": "Disables a rule, and writes down since when",
-    "ReadAlarms": "Looks which alarms are on, and how old the oldest message of a queue is; neither has a "
-    "resource",
+    "ReadAlarms": "Looks which alarms are on, and reads metrics such as the age of a message; neither "
+    "has a resource",
+    "ReadDashboard": "Finds the metrics that are worth a look",
     "ReadBus": "Looks how the bus encrypts",
     "ReadDatabaseSecret": "Finds PostgreSQL, unless `DATABASE_URL` is exported",
     "ReadFunctions": "Looks what the functions run, who may invoke them, and where goes what fails",
@@ -63,6 +64,7 @@ WHY: Final[Mapping[str, str]] = {
     "RewriteLedger": "Writes objects without the values, unless somebody changed them meanwhile",
     "SendToAudit": "Sends an event to the ledger",
     "StartReplay": "Starts the replay of an archive to rules of the bus",
+    "WriteConsole": "Records who changed or revealed what in the console, when and why",
     "WriteErasure": "Records who erased whom, when and why",
     "WriteReplay": "Records who applied what again, when and why",
     "WriteSecrets": "Writes a new version; it reads none",

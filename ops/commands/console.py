@@ -1,0 +1,59 @@
+"""`huntaze-stripe console`: the pipeline in a browser, on this machine."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Annotated
+
+import typer
+
+from ops import DEFAULT_ENVIRONMENT, signals
+from ops.commands.options import Env, Json
+from ops.console import open_console, print_json, print_line
+from ops.errors import OperatorError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(console)
+
+
+def console(
+    env: Env = DEFAULT_ENVIRONMENT,
+    port: Annotated[int, typer.Option(metavar="PORT", help="Port on 127.0.0.1; a free one by default.")] = 0,
+    allow_changes: Annotated[
+        bool,
+        typer.Option("--allow-changes", help="Allow redrives, replays and purges; each one still asks."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show an environment in the browser: events, dead-letter queues, alarms and costs. Ctrl-C ends it.
+
+    It listens on this machine only, and prints an address that works once, for one browser. Without
+    --allow-changes nothing can be changed. docs/console.md shows the pages.
+    """
+    if not 0 <= port <= 65535:
+        raise OperatorError(f"invalid --port {port}: expected 1 to 65535, or leave it out", usage=True)
+    from ops import environment as environments
+    from ops.progress import Steps
+    from ops.web import server, site
+
+    environment = environments.connect(env)
+    with Steps(open_console(as_json=as_json)).step(f"draw {env}"):
+        opened = site.of(environment, allow_changes=allow_changes)
+    with server.serving(opened, port) as url:
+        if as_json:
+            print_json({"environment": env, "url": url, "allow_changes": allow_changes})
+        else:
+            print_line(f"open {url}")
+            print_line("the address works once; Ctrl-C ends the console")
+        _wait()
+    print_line("stopped", as_json=as_json)
+
+
+def _wait() -> None:
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        # This is how a console ends, not an interrupt: forget the signal.
+        signals.raise_exceptions()

@@ -1,0 +1,25 @@
+"""The rights of `console`, which reads; with --allow-changes it also records what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.resources.policy import Statement
+from ops.rights import doctor
+from ops.rights.place import Place
+
+# Where `ops/web/record.py` writes.
+PREFIX = "console/"
+
+
+def reads(place: Place) -> Sequence[Statement]:
+    """Return what every page asks for."""
+    return (
+        doctor.alarms(),
+        Statement("ReadDashboard", ["cloudwatch:GetDashboard"], [place.dashboard]),
+    )
+
+
+def record(place: Place) -> Statement:
+    """Return the right to record a change."""
+    return Statement("WriteConsole", ["s3:PutObject"], [f"{place.ledger}/{PREFIX}*"])

@@ -1,0 +1,1 @@
+"""One module for each page; `ops/web/navigation.py` lists them."""

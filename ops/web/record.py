@@ -1,0 +1,59 @@
+"""The record of what somebody did in the console, in the ledger's bucket: who, when, what and why."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ops.environment import aws_errors
+from ops.errors import OperatorError
+from ops.rights.console import PREFIX
+from ops.times import stamp
+from ops.web.site import Site
+
+SHORTEST_REASON: Final = 3
+NAME_BYTES: Final = 4
+
+
+def write(site: Site, action: str, *, reason: str, details: Mapping[str, Any]) -> str:
+    """Write the record of an action and return the object's key.
+
+    Call it before the action: a record without an action does less harm than the reverse.
+
+    Parameters
+    ----------
+    action
+        A short name, for example redrive.
+    details
+        What is changed or revealed: ids, names and counts, never a value of an event.
+
+    Raises
+    ------
+    OperatorError
+        There is no reason, or the bucket refuses the record; the action must not start then.
+    """
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise OperatorError("the reason is missing: say in a few words why")
+    environment, now = site.environment, datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%SZ}-{action}-{secrets.token_hex(NAME_BYTES)}"
+    key = f"{PREFIX}dt={now.date().isoformat()}/{name}.json"
+    document = {
+        "action": action,
+        "environment": environment.name,
+        "caller": environment.caller[1],
+        "at": stamp(now),
+        "reason": reason.strip(),
+        "details": dict(details),
+    }
+    with aws_errors(f"the ledger bucket {environment.ledger_bucket}"):
+        environment.client("s3").put_object(
+            Bucket=environment.ledger_bucket,
+            Key=key,
+            Body=json.dumps(document, indent=2).encode() + b"\n",
+            ContentType="application/json",
+            IfNoneMatch="*",
+        )
+    return key

@@ -1,0 +1,107 @@
+"""What all pages of a console share: the environment, what may be changed, and what was read of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from functions.shared.names import LOOPBACK_HOSTS
+from ops import addresses
+from ops.environment import Environment
+from ops.errors import OperatorError
+
+T = TypeVar("T")
+# Seconds between two looks at what is live. CloudWatch has a value a minute, and bills each metric read.
+LIVE_SECONDS: Final = 2.0
+LIVE_SECONDS_AWS: Final = 60.0
+
+
+class ReadOnlyError(OperatorError):
+    """The console was started without --allow-changes."""
+
+    def __init__(self) -> None:
+        super().__init__("this console is read-only: start it with --allow-changes to change anything")
+
+
+@dataclass(frozen=True)
+class Site:
+    """An environment as the pages see it.
+
+    Parameters
+    ----------
+    document
+        Its synthesised Terraform.
+    embedded
+        Whether it is an embedded AWS: one on this machine.
+    stopping
+        Set when the console ends.
+    """
+
+    environment: Environment
+    document: dict[str, Any] = field(repr=False)
+    allow_changes: bool = False
+    embedded: bool = False
+    stopping: Event = field(default_factory=Event, repr=False)
+    _kept: dict[str, tuple[float, Any]] = field(default_factory=dict, repr=False)
+    _locks: dict[str, Lock] = field(default_factory=dict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    @property
+    def live_seconds(self) -> float:
+        """Seconds between two looks at what is live."""
+        return LIVE_SECONDS if self.embedded else LIVE_SECONDS_AWS
+
+    def require_changes(self) -> None:
+        """Refuse a change in a console that is read-only.
+
+        Raises
+        ------
+        ReadOnlyError
+            It is.
+        """
+        if not self.allow_changes:
+            raise ReadOnlyError
+
+    def recent(self, name: str, read: Callable[[], T], now: float, seconds: float | None = None) -> T:
+        """Return a value that is read again after some seconds; several browsers cost one read.
+
+        Parameters
+        ----------
+        now
+            A monotonic time in seconds.
+        seconds
+            For how long it is kept; that of what is live without it.
+        """
+        kept_for = self.live_seconds if seconds is None else seconds
+        with self._lock:
+            lock = self._locks.setdefault(name, Lock())
+        with lock:
+            found = self._kept.get(name)
+            if found is None or now - found[0] >= kept_for:
+                found = self._kept[name] = (now, read())
+        value: T = found[1]
+        return value
+
+
+def of(environment: Environment, *, allow_changes: bool = False) -> Site:
+    """Return the site of an environment; synthesises its stack, which takes seconds.
+
+    Raises
+    ------
+    OperatorError
+        The settings are invalid.
+    """
+    from ops.cost.stack import synthesised_document
+
+    document = synthesised_document(environment.settings)
+    return Site(environment, document, allow_changes, is_embedded())
+
+
+def is_embedded() -> bool:
+    """Return whether the exported address of AWS is on this machine."""
+    host = urlsplit(os.environ.get(addresses.ENDPOINT, "")).hostname
+    return host in LOOPBACK_HOSTS

@@ -1,0 +1,58 @@
+"""The templates, which show every text as it reads: escaped, on one line, without invisible characters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ops.plain import plain, plain_lines
+
+FOLDER: Final = Path(__file__).with_name("templates")
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+@cache
+def environment() -> Environment:
+    """Return the templates' environment."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(lines=lines, clock=clock, span=span, number=number)
+    return made
+
+
+def lines(text: str) -> Markup:
+    """Return a text of several lines, for an element that keeps them."""
+    return escape(plain_lines(text))
+
+
+def clock(time: datetime) -> str:
+    """Return a time in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def span(seconds: float) -> str:
+    """Return a duration in the largest unit that fits, for example 12 s, 5 min or 2.5 d."""
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.0f} s"
+
+
+def number(value: float) -> str:
+    """Return a number with commas between thousands."""
+    return f"{value:,.0f}"
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, Markup) or not isinstance(value, str) else plain(value)
