@@ -10,19 +10,20 @@ OPS := $(VENV)/huntaze-stripe
 unexport PYTHONDONTWRITEBYTECODE
 
 # A misspelled variable is refused: `make local EVENT=x` would send the shipped set.
-TAKES_local := EVENTS COUNT KEEP DETACH VARIANT
+TAKES_local := EVENTS COUNT KEEP DETACH VARIANT FRESH
+TAKES_dev := EVENTS VARIANT FRESH
 TAKES_chaos := SEED DELIVERIES VARIANT
 TAKES_simulate := ENV SCENARIO RATE FOR BURST SIZED SET SEED
 TAKES_model := MODEL SEED MINUTES MAX SWITCHES FAULTS SCHEDULE
 # The former name of DELIVERIES.
 FORMER_chaos := EVENTS_TOTAL
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
-$(foreach goal,$(filter local chaos simulate model,$(MAKECMDGOALS)), \
+$(foreach goal,$(filter local dev chaos simulate model,$(MAKECMDGOALS)), \
 	$(foreach name,$(filter-out $(TAKES_$(goal)) $(FORMER_$(goal)) PYTHON NO_COLOR COLUMNS,$(GIVEN)), \
 		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local local-status local-down chaos simulate bundles synth test-unit test-one test check lint policy format model measure bench lock docs diagram \
+.PHONY: help setup local dev local-status local-down chaos simulate bundles synth test-unit test-one test check lint policy format model measure bench lock docs diagram \
 	bootstrap plan deploy destroy clean
 
 # A line `##@ …` starts a group of the list.
@@ -34,10 +35,14 @@ help: ## Show this list
 setup: ## Install the locked packages into .venv; all targets but clean do this first
 	@$(if $(PYTHON),$(PYTHON) -I -S ops/dev/install.py,echo "setup: Python 3.11 or newer is not on PATH; install it, or name one with make PYTHON=…" >&2; exit 1)
 
-local: setup ## Deploy dev to an embedded AWS and send Stripe events through it (EVENTS=PATH COUNT=N VARIANT=all KEEP=1 DETACH=1)
+local: setup ## Deploy dev to an embedded AWS and send Stripe events through it (EVENTS=PATH COUNT=N VARIANT=all KEEP=1 DETACH=1 FRESH=1)
 	@$(OPS) local $(if $(EVENTS),--events "$(EVENTS)") $(if $(COUNT),--count "$(COUNT)") $(if $(filter-out 0,$(KEEP)),--keep) \
 		$(if $(VARIANT),--variant "$(VARIANT)") \
-		$(if $(filter-out 0,$(DETACH)),--detach)
+		$(if $(filter-out 0,$(DETACH)),--detach) $(if $(filter-out 0,$(FRESH)),--fresh)
+
+dev: setup ## As local KEEP=1, and bring each saved file to the embedded AWS in seconds (EVENTS=PATH VARIANT=all FRESH=1)
+	@$(OPS) local --dev $(if $(EVENTS),--events "$(EVENTS)") $(if $(VARIANT),--variant "$(VARIANT)") \
+		$(if $(filter-out 0,$(FRESH)),--fresh)
 
 local-status: ## Show the local run that KEEP=1 or DETACH=1 keeps
 	@$(OPS) local status

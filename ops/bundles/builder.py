@@ -155,16 +155,16 @@ def _build(
     interpreter = find_interpreter(target)
     progress(bytecode_line(target, interpreter))
     if interpreter is not None:
-        _compile(interpreter, site)
+        compile_sources(interpreter, site)
     owned = _files_by_distribution(site)
     bundles = {}
     for name, items in contents.items():
         progress(f"{name}.zip")
-        files = dict(_own_files(site))
+        files = dict(own_files(site))
         for item in items:
             files |= owned[item.name]
         draft = scratch / f"{name}.zip"
-        _write_zip(draft, _with_bytecode(files, site))
+        write_zip(draft, _with_bytecode(files, site))
         bundles[name] = Bundle(name, folder / f"{name}.zip", _sha256(draft), described(files, items))
     (folder / MANIFEST).unlink(missing_ok=True)
     for name, bundle in bundles.items():
@@ -225,17 +225,22 @@ def _reason(output: str) -> str:
     return errors[-1] if errors else " ".join(output.split())
 
 
-def _compile(interpreter: Path, site: Path) -> None:
-    """Compile everything with the paths on Lambda, in one process, so that the bytes are reproducible."""
+def compile_sources(interpreter: Path, site: Path) -> None:
+    """Compile everything with the paths on Lambda, in one process, so that the bytes are reproducible.
+
+    Raises
+    ------
+    OperatorError
+        One of our modules does not compile.
+    """
     command = [str(interpreter), "-I", "-m", "compileall", "-q", "-j", "1"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", str(site), "-p", LAMBDA_TASK_ROOT, str(site)]
     # A package may include a file for other versions of Python; ours must compile.
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     for source in (site / PACKAGE).rglob("*.py"):
         if not list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")):
-            raise OperatorError(
-                f"{interpreter} can't compile {source.relative_to(site)}: {done.stdout.strip()}"
-            )
+            said = " ".join(done.stdout.replace(f"{site}/", "").split())
+            raise OperatorError(f"{interpreter} can't compile {source.relative_to(site)}: {said}")
 
 
 def _files_by_distribution(site: Path) -> dict[str, dict[str, Path]]:
@@ -248,7 +253,8 @@ def _files_by_distribution(site: Path) -> dict[str, dict[str, Path]]:
     return found
 
 
-def _own_files(site: Path) -> Iterator[tuple[str, Path]]:
+def own_files(site: Path) -> Iterator[tuple[str, Path]]:
+    """Yield our files below a folder that belong in a bundle, by their names in it."""
     for path in sorted((site / PACKAGE).rglob("*")):
         name = path.relative_to(site).as_posix()
         if path.is_file() and _is_needed(name):
@@ -273,7 +279,7 @@ def _with_bytecode(files: Mapping[str, Path], site: Path) -> dict[str, Path]:
     return result
 
 
-def _write_zip(path: Path, files: Mapping[str, Path]) -> None:
+def write_zip(path: Path, files: Mapping[str, Path]) -> None:
     """Write files into a zip, in the order of their names in it."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION_LEVEL) as archive:
         for name in sorted(files):

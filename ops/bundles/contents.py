@@ -158,11 +158,11 @@ def third_party(handlers: Sequence[str]) -> set[tuple[str, str]]:
     pending = list(handlers)
     while pending:
         module = pending.pop()
-        if module in seen or _file(module) is None:
+        if module in seen or source_file(module) is None:
             continue
         seen.add(module)
         pending.append(module.rpartition(".")[0])
-        for name in _imports(module):
+        for name in imports(module):
             top = name.partition(".")[0]
             if top == PACKAGE:
                 pending.append(name)
@@ -171,9 +171,9 @@ def third_party(handlers: Sequence[str]) -> set[tuple[str, str]]:
     return found
 
 
-def _imports(module: str) -> Iterator[str]:
+def imports(module: str) -> Iterator[str]:
     """Yield every module that a module imports, also inside its functions, except for type checking."""
-    file = _file(module)
+    file = source_file(module)
     assert file is not None
     pending: list[ast.AST] = [ast.parse(file.read_text())]
     while pending:
@@ -189,7 +189,8 @@ def _imports(module: str) -> Iterator[str]:
         pending.extend(ast.iter_child_nodes(node))
 
 
-def _file(module: str) -> Path | None:
+def source_file(module: str) -> Path | None:
+    """Return the file of one of our modules; None for anything else."""
     path = ROOT.joinpath(*module.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if module and candidate.is_file():

@@ -43,15 +43,26 @@ def local(
     detach: Annotated[
         bool, typer.Option("--detach", help="As --keep, in the background; `local down` stops it.")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Deploy from nothing, and restore no earlier run's deploy.")
+    ] = False,
+    dev: Annotated[
+        bool,
+        typer.Option(
+            "--dev", help="As --keep, and bring each saved file of functions, infra or environments to it."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Deploy `dev` to an embedded AWS with real Terraform and send Stripe events through it.
 
     It fails if an event is not accounted for or was applied twice, or if a second plan has changes. The
-    report is written to build/local/report.json.
+    report is written to build/local/report.json. A later run of the same code restores the deploy in seconds.
     """
     if context.invoked_subcommand is not None:
         return
+    if dev and detach:
+        raise OperatorError("--dev and --detach exclude each other: --dev shows what it does", usage=True)
     number = _whole("COUNT", count)
     known_variant(variant)
     if detach:
@@ -59,6 +70,7 @@ def local(
 
         more = ["--count", count, "--variant", variant]
         more += ["--events", str(events.resolve())] if events else []
+        more += ["--fresh"] if fresh else []
         raise typer.Exit(kept.start_detached([*more, *(["--json"] if as_json else [])]))
     from ops.local.run import LocalOptions, run
 
@@ -66,7 +78,8 @@ def local(
         if as_json:
             print_json(report.as_json())
 
-    if not run(LocalOptions(events, number, keep, variant), open_console(as_json=as_json), print_report):
+    options = LocalOptions(events, number, keep or dev, variant, fresh, dev)
+    if not run(options, open_console(as_json=as_json), print_report):
         raise typer.Exit(FAILED)
 
 

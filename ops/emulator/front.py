@@ -17,6 +17,7 @@ from ops.local import loopback
 
 CONTROL_PATH: Final = "/_control/faults"
 PERMISSIONS_PATH: Final = "/_control/permissions"
+STATE_PATH: Final = "/_control/state"
 # The front stands for AWS's TLS endpoints. A client that sends the header itself plays one without TLS.
 SCHEME_HEADER: Final = b"x-forwarded-proto"
 # MiniStack's own control paths too, also under the prefix of LocalStack, which it imitates.
@@ -41,6 +42,9 @@ class Front:
     `GET /_control/permissions` lists every distinct call of a role or a service: see
     `ops.emulator.permissions.Decisions`.
 
+    `POST /_control/state` writes the state of every service into the state folder, as the end of the server
+    does.
+
     `POST /_control/faults` adds a fault, `GET` lists the faults and how many calls each failed, and `DELETE`
     removes all. See `ops.emulator.faults.AwsFault`.
     """
@@ -51,11 +55,13 @@ class Front:
         access_key_id: str,
         sessions: Container[str],
         decisions: Callable[[], list[Message]],
+        save: Callable[[], None],
     ) -> None:
         self._inner = inner
         self._access_key_id = access_key_id
         self._sessions = sessions
         self._decisions = decisions
+        self._save = save
         self._plan = fault_plan()
         self._repeats = Repeats()
 
@@ -72,6 +78,8 @@ class Front:
             await _refuse(send, refusal, speaks_xml=_speaks_xml(_headers(scope)))
         elif scope["path"] == PERMISSIONS_PATH:
             await _answer(send, 200, {"calls": self._decisions()}, "application/json")
+        elif scope["path"] == STATE_PATH:
+            await _answer(send, *self._saved(scope["method"]), "application/json")
         elif scope["path"] == CONTROL_PATH:
             body = await _whole(receive)
             await _answer(send, *self._control(scope["method"], body), "application/json")
@@ -113,6 +121,12 @@ class Front:
         else:
             error = {"__type": fault.code, "message": "injected fault"}
             await _answer(send, fault.status or 0, error, JSON_1_0)
+
+    def _saved(self, method: str) -> tuple[int, Any]:
+        if method != "POST":
+            return 405, {"error": "expected POST"}
+        self._save()
+        return 201, {"saved": True}
 
     def _control(self, method: str, body: bytes) -> tuple[int, Any]:
         if method == "GET":

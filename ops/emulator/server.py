@@ -108,7 +108,8 @@ class EmulatorServer:
     async def _serve(self) -> None:
         from hypercorn.asyncio import serve
         from hypercorn.config import Config
-        from ministack.app import app
+        from ministack.app import _build_persistence_save_dict, app
+        from ministack.core.persistence import save_all
         from ministack.services import sts
 
         from ops.emulator.front import Front
@@ -123,7 +124,13 @@ class EmulatorServer:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        front = Front(app, self.access_key_id, sts._sessions, DECISIONS.listed)
+        front = Front(
+            app,
+            self.access_key_id,
+            sts._sessions,
+            DECISIONS.listed,
+            lambda: save_all(_build_persistence_save_dict()),
+        )
         await serve(cast(Any, front), config, shutdown_trigger=stop.wait)
 
     def _stop_workers(self) -> None:

@@ -1,9 +1,12 @@
-"""Deploy `dev` to an embedded AWS in the steps of a real deploy: synth, bootstrap, init, plan, apply."""
+"""Deploy `dev` to an embedded AWS in the steps of a real deploy: synth, bootstrap, init, plan, apply.
+
+Or continue with a deploy that an earlier run saved: init, plan.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -14,11 +17,13 @@ from infra.names import BOOTSTRAP, stack_name
 from infra.settings import Settings, StateSettings
 from infra.settings_source import declarations
 from ops import DEFAULT_ENVIRONMENT, bundles
-from ops.deploy import SavedPlan, Workspace, apply, plan_stack, synthesise
+from ops.deploy import SavedPlan, Workspace, apply, initialised, plan_stack, synthesise
+from ops.errors import OperatorError
 from ops.local import roles
 from ops.local.clients import Credentials
 from ops.local.outputs import Outputs
 from ops.local.report import TerraformFacts
+from ops.local.saved import Record
 from ops.local.services import Services
 from ops.progress import Steps
 from ops.terraform import Terraform
@@ -34,19 +39,36 @@ NO_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed environment: its servers, plan, outputs, Terraform figures and settings."""
+    """A deployed environment: its servers, outputs, Terraform figures and settings.
+
+    Parameters
+    ----------
+    terraform
+        Terraform in the environment's stack, with the deploy role.
+    planned
+        The plan that was applied; None for a restored deploy.
+    """
 
     services: Services
     workspace: Workspace
-    planned: SavedPlan
+    terraform: Terraform
     outputs: Outputs
     facts: TerraformFacts
     settings: Mapping[str, str]
+    planned: SavedPlan | None = None
 
-    @property
-    def terraform(self) -> Terraform:
-        """Terraform in the environment's stack, with the deploy role."""
-        return self.planned.terraform
+    def record(self, key: str) -> Record:
+        """Return what a later run needs to continue with this deploy; `key` is its fingerprint."""
+        return Record(
+            key=key,
+            ports=self.services.ports(),
+            secrets=asdict(self.services.secrets),
+            settings=dict(self.settings),
+            resources=self.facts.resources,
+            engine=self.facts.engine,
+            version=self.facts.version,
+            outputs=self.terraform.outputs(),
+        )
 
 
 def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SETTINGS) -> Deployment:
@@ -82,7 +104,32 @@ def deploy(services: Services, steps: Steps, settings: Mapping[str, str] = NO_SE
         step.note = f"{second.changes} changes"
     engine = planned.terraform.engine
     facts = TerraformFacts(engine.version, engine.name, len(resources), second.changes)
-    return Deployment(services, workspace, planned, outputs, facts, settings)
+    return Deployment(services, workspace, planned.terraform, outputs, facts, settings, planned)
+
+
+def restored(services: Services, steps: Steps, record: Record) -> Deployment:
+    """Return a saved deploy whose files are in the run's folder, after a plan that has nothing to do.
+
+    Raises
+    ------
+    OperatorError
+        The plan has changes, another Terraform deployed it, or a step fails.
+    """
+    workspace = local_workspace(services, bundles.host_target(), record.settings)
+    place = roles.place(services.aws, ENVIRONMENT, StateSettings().state_bucket)
+    deployer = as_role(workspace, roles.assumed(services.aws, DEPLOY, place))
+    terraform = initialised(deployer, stack_name(ENVIRONMENT), ENVIRONMENT, steps)
+    engine = terraform.engine
+    if (engine.name, engine.version) != (record.engine, record.version):
+        raise OperatorError(f"{record.engine} {record.version} made it")
+    with steps.step(f"plan {ENVIRONMENT}") as step:
+        changes = terraform.plan(progress=step.advance_to).changes
+        step.note = f"{changes} changes"
+    if changes:
+        raise OperatorError(f"its plan has {changes} changes")
+    facts = TerraformFacts(engine.version, engine.name, record.resources, changes, warm=True)
+    outputs = Outputs.read(ENVIRONMENT, services.aws.region, record.outputs)
+    return Deployment(services, workspace, terraform, outputs, facts, record.settings)
 
 
 def local_workspace(

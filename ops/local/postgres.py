@@ -44,7 +44,8 @@ class PostgresError(OperatorError):
 def running_postgres(folder: Path, port: int | None = None, watch: Watch | None = None) -> Iterator[str]:
     """Start PostgreSQL with its data below `folder` and yield a `DATABASE_URL` for it.
 
-    A folder that contains a cluster is started again with its data and its password.
+    A folder that contains a cluster is started again with its data and its password; one that contains only
+    the password gets a new cluster with it.
 
     Raises
     ------
@@ -76,9 +77,10 @@ def _initialised(folder: Path) -> str:
     data = folder / "data"
     if (data / "PG_VERSION").is_file():
         return password_file.read_text()
-    password = secrets.token_hex(16)
-    password_file.write_text(password)
-    password_file.chmod(0o600)
+    if not password_file.is_file():
+        password_file.touch(mode=0o600)
+        password_file.write_text(secrets.token_hex(16))
+    password = password_file.read_text()
     _give_to_server_user(folder)
     command = ["initdb", "--username=postgres", f"--pwfile={password_file}", "--auth=scram-sha-256"]
     command += ["--encoding=UTF8", "--no-locale", "--no-sync", f"--pgdata={data}"]

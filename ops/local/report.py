@@ -31,12 +31,19 @@ PERCENTILES: Final = 100
 
 @dataclass(frozen=True)
 class TerraformFacts:
-    """Terraform's version, the engine that ran it, the resources, and the changes of a second plan."""
+    """Terraform's version, the engine that ran it, the resources, and the changes of a second plan.
+
+    Parameters
+    ----------
+    warm
+        Whether the run restored the deploy of an earlier one; its second plan is the only one then.
+    """
 
     version: str
     engine: str
     resources: int
     second_plan_changes: int
+    warm: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ class LocalReport:
             f"{totals['sent'] - totals['unaccounted']} of {totals['sent']} deliveries accounted for, "
             f"{totals['audited']} audited, {', '.join(self.applied_twice) or 'none'} applied twice, "
             f"{plural(len(self.refused), 'call')} refused, "
-            f"second plan {self.terraform.second_plan_changes} changes"
+            f"{'plan of the restored deploy' if self.terraform.warm else 'second plan'} "
+            f"{self.terraform.second_plan_changes} changes"
         )
 
     def as_json(self) -> dict[str, Any]:

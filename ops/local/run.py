@@ -5,22 +5,19 @@ from __future__ import annotations
 import copy
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 from rich.console import Console
 
 from ops import ROOT
-from ops.bundles import described_python, host_target
-from ops.errors import OperatorError
+from ops.bundles import host_target
 from ops.local import drive, envelopes, kept, usage, variants
 from ops.local.accounting import Row, SentEvent
-from ops.local.clients import Aws
-from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, deploy, shell_exports
+from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, shell_exports
 from ops.local.folder import run_folder
 from ops.local.fresh_ids import FreshIds
 from ops.local.observer import Observer, firing_alarms, refused_calls
@@ -35,7 +32,7 @@ from ops.local.report import (
     verdict_line,
     write,
 )
-from ops.local.services import running_services
+from ops.local.start import Wanted, deployed
 from ops.progress import Steps
 
 REPORT_PATH: Final = kept.FOLDER / "report.json"
@@ -57,12 +54,18 @@ class LocalOptions:
         How often to send it, with fresh ids.
     variant
         One of `ops.local.variants.VARIANTS`.
+    fresh
+        Whether to deploy from nothing, whatever earlier runs saved.
+    dev
+        Whether a run that is kept also brings saved files to the embedded AWS.
     """
 
     events: Path | None = None
     count: int = 1
     keep: bool = False
     variant: str = variants.DEFAULT
+    fresh: bool = False
+    dev: bool = False
 
 
 def run(
@@ -90,16 +93,9 @@ def run(
     steps = Steps(console)
     with ExitStack() as running:
         folder = running.enter_context(run_folder())
-        with steps.step("start the servers") as step:
-            services = running.enter_context(running_services(folder, with_stripe=options.keep))
-            with services.watch.guarding("during set-up"):
-                drive.register_source(services.aws, EVENT_SOURCE)
-                if options.keep:
-                    drive.add_destination(services, EVENT_SOURCE)
-            step.note = f"embedded AWS ({described_python()}), PostgreSQL, reference Huntaze API"
-        with services.watch.guarding("during the deploy"), _reporting_refusals(services.aws, console):
-            settings = variants.settings(options.variant, services.aws)
-            deployment = deploy(services, steps, settings)
+        wanted = Wanted(options.variant, with_stripe=options.keep, fresh=options.fresh)
+        deployment = running.enter_context(deployed(folder, wanted, steps))
+        services = deployment.services
         with services.watch.guarding("while events were sent"):
             report = drive_events(deployment, samples, steps)
         steps.timings["total"] = time.monotonic() - started
@@ -107,7 +103,7 @@ def run(
         _print(report, console)
         on_report(report)
         if options.keep:
-            _keep(deployment, samples, report, console)
+            _keep(deployment, samples, report, console, dev=options.dev)
     return report.passed
 
 
@@ -165,18 +161,6 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
     )
 
 
-@contextmanager
-def _reporting_refusals(aws: Aws, console: Console) -> Iterator[None]:
-    """Print what no policy allows if the deploy fails: Terraform names the error of AWS alone."""
-    try:
-        yield
-    except OperatorError:
-        with suppress(httpx.HTTPError):
-            for line in refused_lines(refused_calls(aws)):
-                console.print(line)
-        raise
-
-
 def _deliveries(number: int) -> str:
     return f"{number} {'delivery' if number == 1 else 'deliveries'}"
 
@@ -196,7 +180,12 @@ def _print(report: LocalReport, console: Console) -> None:
 
 
 def _keep(
-    deployment: Deployment, samples: Sequence[envelopes.Sample], report: LocalReport, console: Console
+    deployment: Deployment,
+    samples: Sequence[envelopes.Sample],
+    report: LocalReport,
+    console: Console,
+    *,
+    dev: bool = False,
 ) -> None:
     """Print how to reach the running environment, and wait until it is stopped.
 
@@ -220,7 +209,13 @@ def _keep(
         console.print()
         how = "" if kept.in_background() else "Ctrl-C, or in another shell "
         console.print(f"To stop it: {how}`make local-down`")
-        kept.wait_until_stopped(services.watch, passed=report.passed)
+        if dev:
+            from ops.local.loop import follow
+
+            console.print("Watching functions/, infra/, environments/ and tests/unit/")
+            follow(deployment, console)
+        else:
+            kept.wait_until_stopped(services.watch, passed=report.passed)
         console.print("stopping")
 
 

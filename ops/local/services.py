@@ -13,15 +13,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from ops import ROOT
 from ops.errors import OperatorError
 from ops.local.clients import CREDENTIALS, Aws, Control
 from ops.local.loopback import LOOPBACK, free_port
+from ops.local.ports import Ports
 from ops.local.postgres import running_postgres
 from ops.local.watch import ServerEndedError, Watch
 
@@ -85,40 +88,61 @@ class Services:
         found = {"embedded AWS": self.aws.url, "reference API": self.api_url, "PostgreSQL": database}
         return found | ({"reference Stripe API": self.stripe_url} if self.stripe_url else {})
 
+    def ports(self) -> Ports:
+        """Return the ports of the servers whose addresses are part of a deploy."""
+        aws, api, database = (urlsplit(url).port for url in (self.aws.url, self.api_url, self.database_url))
+        return Ports(aws, api, database)
+
     def environment(self) -> dict[str, str]:
         """Return the process environment in which AWS SDKs and Terraform reach the embedded AWS only."""
         return isolated_environment(self.folder) | {"AWS_ENDPOINT_URL": self.aws.url}
 
 
 @contextmanager
-def running_services(folder: Path, *, with_stripe: bool = False) -> Iterator[Services]:
+def running_services(
+    folder: Path, *, with_stripe: bool = False, ports: Ports | None = None, created: Secrets | None = None
+) -> Iterator[Services]:
     """Start the servers, yield where they listen, and stop them in reverse order.
 
     Parameters
     ----------
     with_stripe
         Whether to start the reference Stripe API too.
+    ports, created
+        Those of a saved deploy, whose files are in `folder`; None for free ports and random secrets.
 
     Raises
     ------
     ServiceError, PostgresError
         One of them doesn't answer in time.
     """
-    created, watch = Secrets(), Watch()
+    given, watch = created or Secrets(), Watch()
+    at = ports or Ports()
     with ExitStack() as stack:
-        database_url = stack.enter_context(running_postgres(folder / "postgres", watch=watch))
-        aws_url = stack.enter_context(running_emulator(folder / "aws", watch=watch))
-        api_url = stack.enter_context(
-            running_reference_api(folder / "api", created.huntaze_api_key, watch=watch)
+        database_url, aws_url, api_url = _together(
+            stack,
+            running_postgres(folder / "postgres", at.database, watch),
+            running_emulator(folder / "aws", at.aws, watch=watch),
+            running_reference_api(folder / "api", given.huntaze_api_key, at.api, watch),
         )
         stripe_url = ""
         if with_stripe:
             stripe_url = stack.enter_context(
                 running_reference_stripe(
-                    folder / "stripe", created.stripe_secret_key, watch=watch, aws_url=aws_url
+                    folder / "stripe", given.stripe_secret_key, watch=watch, aws_url=aws_url
                 )
             )
-        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, created, watch, stripe_url)
+        yield Services(folder, Aws(aws_url, REGION), api_url, database_url, given, watch, stripe_url)
+
+
+def _together(stack: ExitStack, *servers: AbstractContextManager[str]) -> list[str]:
+    """Start servers at the same time; the stack stops those that started, also if another one did not."""
+    with ThreadPoolExecutor(len(servers)) as pool:
+        starts = [pool.submit(server.__enter__) for server in servers]
+    for server, start in zip(servers, starts, strict=True):
+        if start.exception() is None:
+            stack.push(server)
+    return [start.result() for start in starts]
 
 
 @contextmanager

@@ -34,7 +34,9 @@ def test_destroy_without_a_terminal_changes_nothing(pipeline: Pipeline) -> None:
 
 
 def test_the_plan_of_the_first_deploy_was_written_for_a_reviewer(pipeline: Pipeline) -> None:
-    markdown = pipeline.deployment.planned.markdown_file.read_text()
+    planned = pipeline.deployment.planned
+    assert planned is not None
+    markdown = planned.markdown_file.read_text()
     assert markdown.startswith("<!-- huntaze-plan:dev -->")
     assert "aws_lambda_function" in markdown
     assert len(markdown) < 65_536

@@ -65,9 +65,11 @@ def written(pipeline: Pipeline) -> Iterator[tuple[str, bytes]]:
             yield str(path), _unzipped(path) if path.suffix == ".zip" else path.read_bytes()
     for path in stacks.parent.glob("*.tfstate*"):
         yield str(path), path.read_bytes()
-    plan = pipeline.deployment.planned.file
+    planned = pipeline.deployment.planned
+    assert planned is not None
+    plan = planned.file
     yield "the plan", _unzipped(plan)
-    yield "the plan as Markdown", pipeline.deployment.planned.markdown_file.read_bytes()
+    yield "the plan as Markdown", planned.markdown_file.read_bytes()
     yield "the plan as JSON", json.dumps(terraform.show(plan)).encode()
     s3 = pipeline.deployment.services.aws.client("s3")
     body = s3.get_object(Bucket="huntaze-stripe-terraform-state", Key="huntaze-stripe-dev/terraform.tfstate")

@@ -32,6 +32,13 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("local", "EVENTS=my events", "COUNT=3"), 'local --events "my events" --count "3"'),
         (("local", "KEEP=1", "DETACH=0"), "local --keep"),
         (("local", "DETACH=1"), "local --detach"),
+        (("local", "FRESH=1"), "local --fresh"),
+        (("local", "FRESH=0"), "local"),
+        (("dev",), "local --dev"),
+        (
+            ("dev", "EVENTS=my events", "VARIANT=all", "FRESH=1"),
+            'local --dev --events "my events" --variant "all" --fresh',
+        ),
         (("chaos", "SEED=7", "DELIVERIES=500"), 'chaos --seed "7" --deliveries "500"'),
         (("simulate",), 'simulate --env "prod" --plots build/simulation --sized'),
         (
@@ -51,6 +58,7 @@ def test_variables_become_options(arguments: tuple[str, ...], command: str) -> N
     ("arguments", "error"),
     [
         (("local", "EVENT=folder"), "unknown variable EVENT: make local takes EVENTS COUNT KEEP DETACH"),
+        (("dev", "COUNT=2"), "unknown variable COUNT: make dev takes EVENTS VARIANT FRESH"),
         (("chaos", "EVENTS=9"), "unknown variable EVENTS: make chaos takes SEED DELIVERIES"),
         (
             ("model", "SWITCH=1"),
