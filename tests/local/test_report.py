@@ -60,6 +60,8 @@ def test_a_complete_run_passes() -> None:
         "passed: 1 of 1 deliveries accounted for, 1 audited, none applied twice, 0 calls refused, "
         "second plan 0 changes"
     )
+    warm = replace(REPORT, terraform=replace(REPORT.terraform, warm=True))
+    assert warm.verdict().endswith("0 calls refused, plan of the restored deploy 0 changes")
 
 
 def test_a_repeated_call_that_the_api_knows_is_not_a_second_effect() -> None:
@@ -129,6 +131,7 @@ def test_report_json_has_the_documented_form(tmp_path: Path) -> None:
         "engine": "terraform",
         "resources": 80,
         "second_plan_changes": 0,
+        "warm": False,
     }
     assert document["events"] == [
         {
