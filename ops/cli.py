@@ -31,6 +31,7 @@ from ops.commands import (
     replay,
     secrets,
     simulate,
+    story,
     verify,
 )
 from ops.console import print_error, print_line
@@ -43,7 +44,7 @@ PANELS: Final = {
         *("destination", "bootstrap", "plan", "plan-report", "deploy"),
         *("secrets", "cost", "verify", "adopt", "destroy"),
     ),
-    "Operate": ("console", "doctor", "dlq", "replay", "reconcile", "pause", "resume", "customer"),
+    "Operate": ("console", "doctor", "story", "dlq", "replay", "reconcile", "pause", "resume", "customer"),
     "Develop": ("local", "chaos", "simulate", "bundles", "api"),
 }
 # What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
@@ -86,6 +87,7 @@ for module in (
     verify,
     console,
     doctor,
+    story,
     dlq,
     replay,
     reconcile,

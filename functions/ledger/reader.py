@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import ClientError
+
 from functions.ledger import keys as ledger_keys
 from functions.shared import aws, names
+from functions.shared.errors import EventError
 from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RESOURCE: Final = "the ledger bucket"
+# Amazon S3 API reference, GetObject.
+MISSING: Final = "NoSuchKey"
 # Objects that are read at once, each over its own connection.
 READERS: Final = 10
 # Objects in these storage classes must be restored before they can be read.
@@ -141,6 +146,51 @@ class LedgerReader:
             for number, found in enumerate(pool.map(self._entries, keys), 1):
                 progress(number)
                 yield from found
+
+    def records(
+        self,
+        keys: Collection[str],
+        texts: Collection[bytes] = (),
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each delivery in objects, as the audit function wrote it, with the object's key.
+
+        Damaged lines, and objects that a compaction or a lifecycle rule has removed, are left out.
+
+        Parameters
+        ----------
+        texts
+            Only lines that hold one of these; all if empty.
+        progress
+            Called with the number of objects read so far.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
+        """
+        with ThreadPoolExecutor(READERS) as pool:
+            for number, (key, lines) in enumerate(zip(keys, pool.map(self._present, keys), strict=True), 1):
+                progress(number)
+                for line in lines:
+                    if texts and not any(text in line for text in texts):
+                        continue
+                    try:
+                        record = json.loads(line)
+                        _ = record["event_id"], record["received_at"], record["envelope"]["detail"].items()
+                    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                        continue
+                    yield key, record
+
+    def _present(self, key: str) -> list[bytes]:
+        """Return an object's lines; none if it is gone."""
+        try:
+            return self._lines(key)[0]
+        except EventError as error:
+            cause = error.__cause__
+            if isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") == MISSING:
+                return []
+            raise
 
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
         """Return an event as an object holds it, or None; None too for one whose values were erased.

@@ -65,20 +65,30 @@ class LedgerRecord:
     @property
     def customer_id(self) -> str | None:
         """Id of the customer that the event's object is, or belongs to."""
-        if self._object.get("object") == "customer":
-            return self.object_id
-        customer = self._object.get("customer")
-        return _id_or_none(customer.get("id") if isinstance(customer, dict) else customer)
+        return customer_of(self._object)
 
     @property
     def _object(self) -> Mapping[str, Any]:
-        data = self.event.get("data")
-        stripe_object = data.get("object") if isinstance(data, dict) else None
-        if isinstance(stripe_object, dict):
-            return stripe_object
-        related = self.event.get("related_object")
-        # A thin event names its object.
-        return {"id": related.get("id"), "object": related.get("type")} if isinstance(related, dict) else {}
+        return object_of(self.event)
+
+
+def object_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an event's object; of a thin event its id and type, and of any other event nothing."""
+    data = event.get("data")
+    stripe_object = data.get("object") if isinstance(data, dict) else None
+    if isinstance(stripe_object, dict):
+        return stripe_object
+    related = event.get("related_object")
+    # A thin event names its object.
+    return {"id": related.get("id"), "object": related.get("type")} if isinstance(related, dict) else {}
+
+
+def customer_of(stripe_object: Mapping[str, Any]) -> str | None:
+    """Return the id of the customer that an object is, or belongs to."""
+    if stripe_object.get("object") == "customer":
+        return _id_or_none(stripe_object.get("id"))
+    customer = stripe_object.get("customer")
+    return _id_or_none(customer.get("id") if isinstance(customer, dict) else customer)
 
 
 def parse(message: Mapping[str, Any]) -> LedgerRecord:

@@ -133,8 +133,8 @@ class HuntazeApi:
         *,
         doubt: bool = False,
         settles: bool = False,
-    ) -> None:
-        """Apply an event; return if the API has applied it, now or before.
+    ) -> int:
+        """Apply an event; return the answer's status if the API has applied it, now or before.
 
         Parameters
         ----------
@@ -173,6 +173,7 @@ class HuntazeApi:
             )
         if not response.is_success:
             _classify(response, request.path, answer, doubt=doubt and not settles)
+        return response.status_code
 
 
 def _classify(response: httpx.Response, path: str, answer: bytes, *, doubt: bool) -> None:

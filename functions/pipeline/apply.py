@@ -289,8 +289,8 @@ def _call(delivery: Delivery, claim: Claim, request: Request, idempotency_key: s
     def attempt() -> None:
         nonlocal doubt, settles, in_flight
         try:
-            with outcomes.api_latency():
-                api.post(request, delivery.event, idempotency_key, doubt=doubt, settles=settles)
+            with outcomes.api_call(request.path) as call:
+                call.status = api.post(request, delivery.event, idempotency_key, doubt=doubt, settles=settles)
         except EventError as failure:
             doubt = doubt or failure.unknown_outcome
             settles = settles and not failure.unknown_outcome

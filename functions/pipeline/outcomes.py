@@ -1,7 +1,8 @@
 """The outcomes of a delivery, and what it writes to logs and metrics.
 
 One log line per invocation: "event finished", "event parked" or "event failed", with the Stripe event id as
-its correlation id; and "attempt failed" for each attempt before the last.
+its correlation id; and "attempt failed" for each attempt before the last. After a call of the API, its path,
+status, start (Unix milliseconds) and duration are in `api_call` of each line.
 """
 
 from __future__ import annotations
@@ -117,12 +118,24 @@ def _log(message: str, subject: Subject, error: Exception, **extra: str | None) 
     )
 
 
+@dataclass(slots=True)
+class ApiCall:
+    """A call of the API; `status` is that of its answer, None without one."""
+
+    status: int | None = None
+
+
 @contextmanager
-def api_latency() -> Iterator[None]:
-    """Measure an API call, however it ends."""
-    started = time.perf_counter()
+def api_call(path: str) -> Iterator[ApiCall]:
+    """Measure an API call, however it ends; the lines that are logged after it say what it was."""
+    call, at, started = ApiCall(), round(time.time() * 1000), time.perf_counter()
     try:
-        yield
+        yield call
+    except EventError as error:
+        call.status = error.status
+        raise
     finally:
         elapsed_ms = (time.perf_counter() - started) * 1000
         metrics.add_metric(names.API_LATENCY, MetricUnit.Milliseconds, elapsed_ms)
+        about = {"path": path, "status": call.status, "at": at, "ms": round(elapsed_ms, 1)}
+        logger.append_keys(api_call=about)

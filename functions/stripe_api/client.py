@@ -119,6 +119,21 @@ class StripeApi:
         path = OBJECT_PATHS[object_type]
         return self._get(path + object_id, shown_path=path + "{id}", **options)
 
+    def event(self, event_id: str) -> dict[str, Any]:
+        """Return an event, as Stripe stores it; see `events`.
+
+        Raises
+        ------
+        ConfigurationError, PermanentError, TransientError
+            By the table at the top of this module; `PermanentError` also if Stripe made the event more than
+            30 days ago.
+        """
+        of_account = {} if self.account is None else {"stripe_account": self.account}
+        path = f"{EVENTS_PATH}/"
+        return self._get(
+            path + event_id, shown_path=path + "{id}", max_network_retries=PAGE_RETRIES, **of_account
+        )
+
     def events(self, since: int, until: int, types: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """Iterate over the events created from `since` to `until`, both included, oldest first.
 

@@ -12,16 +12,19 @@ from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 
 AUDIT: Final = "audit"
+# EventBridge API reference, DescribeRule: State.
+DISABLED: Final = "DISABLED"
 # The audit rule for types that no handler takes has the plain name.
 NAMES: Final = (*names.HANDLERS, *(f"{AUDIT}-{handler}" for handler in names.HANDLERS), AUDIT)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of the bus; `name` is its short one."""
+    """A rule of the bus; `name` is its short one, and a rule that is not `enabled` is paused."""
 
     name: str
     arn: str
+    enabled: bool = True
 
     @property
     def handler(self) -> str | None:
@@ -54,5 +57,5 @@ def find(environment: Environment, names: Sequence[str]) -> list[Rule]:
             full = environment.resource(name)
             with aws_errors(f"the rule {full}"):
                 answer = client.describe_rule(Name=full, EventBusName=environment.bus)
-                found.append(Rule(name, answer["Arn"]))
+                found.append(Rule(name, answer["Arn"], answer["State"] != DISABLED))
     return found

@@ -35,6 +35,7 @@ def of_commands(place: Place) -> dict[str, Statements]:
         **_of_replays(place),
         **_of_reconcile(place),
         **_of_verify(place),
+        **_of_stories(place),
         **_of_switches(place),
         **_of_customers(place),
         **_of_deploys(place),
@@ -77,16 +78,13 @@ def _of_dead_letters(place: Place) -> dict[str, Statements]:
 
 def _of_replays(place: Place) -> dict[str, Statements]:
     find = (
-        Statement("ListArchives", ["events:ListArchives"], ["*"]),
-        Statement("FindArchives", ["events:DescribeArchive"], place.archives),
-        Statement("ListReplays", ["events:ListReplays"], ["*"]),
+        *_find_replays(place),
         Statement("DescribeReplays", ["events:DescribeReplay"], place.replays),
     )
-    rules = place.rules(*names.HANDLERS, *(f"audit-{handler}" for handler in names.HANDLERS), "audit")
     bus = place.arn("events", f"event-bus/{place.bus}")
     start = (
         *find,
-        Statement("DescribeRules", ["events:DescribeRule"], rules),
+        _describe_rules(place),
         *_read_ledger(place),
         Statement("CountRecords", ["dynamodb:BatchGetItem"], [place.table]),
         Statement("StartReplay", ["events:StartReplay"], [*place.archives, bus, *place.replays]),
@@ -100,6 +98,19 @@ def _of_replays(place: Place) -> dict[str, Statements]:
         "replay status": find,
         "replay cancel": (find[-1], cancel),
     }
+
+
+def _find_replays(place: Place) -> Statements:
+    return (
+        Statement("ListArchives", ["events:ListArchives"], ["*"]),
+        Statement("FindArchives", ["events:DescribeArchive"], place.archives),
+        Statement("ListReplays", ["events:ListReplays"], ["*"]),
+    )
+
+
+def _describe_rules(place: Place) -> Statement:
+    rules = place.rules(*names.HANDLERS, *(f"audit-{handler}" for handler in names.HANDLERS), "audit")
+    return Statement("DescribeRules", ["events:DescribeRule"], rules)
 
 
 def _of_reconcile(place: Place) -> dict[str, Statements]:
@@ -117,6 +128,22 @@ def _of_verify(place: Place) -> dict[str, Statements]:
     compare = _of_reconcile(place)["reconcile"]
     groups = [place.arn("logs", f"log-group:/aws/lambda/{place.name(each)}:*") for each in names.HANDLERS]
     return {"verify": (*compare, Statement("ReadHandlerLogs", ["logs:FilterLogEvents"], groups))}
+
+
+def _of_stories(place: Place) -> dict[str, Statements]:
+    functions = (*names.HANDLERS, "audit", "redrive")
+    groups = [place.arn("logs", f"log-group:/aws/lambda/{place.name(each)}:*") for each in functions]
+    story = (
+        _read_stripe_key(place),
+        Statement("ReadFunctionLogs", ["logs:FilterLogEvents"], groups),
+        *_read_ledger(place),
+        _look_into_queues(place),
+        *_find_replays(place),
+        _describe_rules(place),
+        Statement("ReadItems", ["dynamodb:BatchGetItem"], [place.table]),
+        *_key(place, "Decrypt"),
+    )
+    return {"story": story}
 
 
 def _of_switches(place: Place) -> dict[str, Statements]:

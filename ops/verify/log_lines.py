@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from functions.shared import names
-from ops.environment import Environment, aws_errors
+from ops import function_log
+from ops.environment import Environment
 
 FINISHED: Final = "event finished"
 PARKED: Final = "event parked"
@@ -42,7 +43,7 @@ class HandlerLines:
 
     def __init__(self, environment: Environment, since: int) -> None:
         self._environment = environment
-        groups = (f"/aws/lambda/{environment.resource(handler)}" for handler in names.HANDLERS)
+        groups = (function_log.group(environment, handler) for handler in names.HANDLERS)
         self._position = dict.fromkeys(groups, since * MILLISECONDS)
         self._seen: set[tuple[str, int, str]] = set()
 
@@ -54,14 +55,8 @@ class HandlerLines:
         OperatorError
             CloudWatch Logs refuses or does not answer.
         """
-        logs = self._environment.client("logs")
         for group, since in list(self._position.items()):
-            with aws_errors(f"the log group {group}"):
-                pages = logs.get_paginator("filter_log_events").paginate(
-                    logGroupName=group, startTime=since, filterPattern=PATTERN
-                )
-                events = [event for page in pages for event in page["events"]]
-            for event in events:
+            for event in function_log.events(self._environment, group, PATTERN, since):
                 identity = (event["logStreamName"], event["timestamp"], event["message"])
                 if identity in self._seen:
                     continue

@@ -79,6 +79,10 @@ def test_finished_delivery_leaves_one_line_and_its_metrics(payments: Function) -
     assert line["event_id"] == line["correlation_id"] == event_id(envelope)
     assert line["event_type"] == "payment_intent.succeeded"
     assert 60_000 <= line["age_ms"] < 120_000
+    call = line["api_call"]
+    assert (call["path"], call["status"]) == ("/api/billing/payment-succeeded", 200)
+    assert 0 < call["ms"] < 10_000
+    assert abs(time.time() * 1000 - call["at"]) < 60_000
     found = metrics(lines)
     assert set(found) == {"EventsApplied", "EventAge", "ApiLatency"}
     for name, unit in (
@@ -103,6 +107,7 @@ def test_duplicate_delivery_is_applied_once(api: ReferenceApi, payments: Functio
     lines = payments.new_lines()
     (line,) = [line for line in lines if "message" in line]
     assert (line["message"], line["outcome"]) == ("event finished", "duplicate")
+    assert "api_call" not in line, "the call of another event"
     assert set(metrics(lines)) == {"DuplicatesSkipped"}
     assert statuses_for(api, envelope) == [requests_for(api, envelope)[0].status]
 

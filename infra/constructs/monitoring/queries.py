@@ -13,7 +13,8 @@ from infra.resources.base import Capability
 # A query has no parameters: replace the three dots with the id.
 _QUERIES: Final = {
     "event-story": """\
-fields @timestamp, service, level, message, attempt, outcome, event_type, error, reason, status, path, age_ms
+fields @timestamp, service, level, message, attempt, outcome, event_type, error, reason, status, path, age_ms,
+    api_call.status, api_call.ms
 | filter correlation_id = "evt_..."
 | sort @timestamp asc
 | limit 1000

@@ -78,6 +78,8 @@ class StripeExchange(Exchange):
             return _error(403, message, code="account_invalid")
         if request.method == "GET" and path == EVENTS_PATH:
             return self._list(query, account)
+        if request.method == "GET" and path.startswith(f"{EVENTS_PATH}/"):
+            return self._event(path.removeprefix(f"{EVENTS_PATH}/"), account)
         if request.method == "GET" and path == listing.ACCOUNTS_URL:
             return self._list_accounts(query)
         if path == destinations.PATH or path.startswith(f"{destinations.PATH}/"):
@@ -107,6 +109,12 @@ class StripeExchange(Exchange):
             return json_reply(200, listing.page(self.store.events(account), listing.parse(query)))
         except listing.BadParameter as bad:
             return _error(400, str(bad), code=bad.code, param=bad.parameter)
+
+    def _event(self, event_id: str, account: str | None) -> Reply:
+        found = next((event for event in self.store.events(account) if event["id"] == event_id), None)
+        if found is None:
+            return _error(404, f"No such event: '{event_id}'", code="resource_missing", param="id")
+        return json_reply(200, found)
 
     def _list_accounts(self, query: str) -> Reply:
         accounts = [{"id": each, "object": "account"} for each in self.store.accounts()]
