@@ -12,7 +12,7 @@ from ops.console import plural
 from ops.doctor.check import Finding, failed, warned, worst
 from ops.doctor.context import Context
 from ops.doctor.state import Alarm
-from ops.environment import if_exists
+from ops.environment import Environment, if_exists
 
 RUNBOOK: Final = re.compile(r"Runbook: (\S+)")
 
@@ -55,7 +55,7 @@ def alarms(context: Context) -> Finding:
 
 
 def _alarms(context: Context, wanted: Mapping[str, Alarm]) -> Iterator[Finding]:
-    found, step = _found(context), context.deploy
+    found, step = found_in(context.environment), context.deploy
     for name, deployed in sorted(wanted.items()):
         alarm = found.get(name)
         if alarm is None:
@@ -73,9 +73,9 @@ def _alarms(context: Context, wanted: Mapping[str, Alarm]) -> Iterator[Finding]:
             yield failed(f"{name} notifies nobody: its actions are disabled", step)
 
 
-def _found(context: Context) -> Mapping[str, Mapping[str, Any]]:
+def found_in(environment: Environment) -> Mapping[str, Mapping[str, Any]]:
     """Return the alarms of all environments of the account by name."""
-    pages = context.client("cloudwatch").get_paginator("describe_alarms")
+    pages = environment.client("cloudwatch").get_paginator("describe_alarms")
     types = ("MetricAlarm", "CompositeAlarm")
     return {
         alarm["AlarmName"]: alarm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from functions.shared.names import QUEUE_RETENTION_SECONDS
@@ -12,7 +12,7 @@ from ops.dlq import queues as dead_letter_queues
 from ops.doctor.check import Finding, failed, passed, warned, worst
 from ops.doctor.context import Context
 from ops.doctor.expected import EVENTS_QUEUE, dead_letters
-from ops.environment import if_exists
+from ops.environment import Environment, if_exists
 
 DAY_SECONDS: Final = 86_400
 # SQS deletes a message after 14 days: what is older than this needs somebody now.
@@ -31,7 +31,7 @@ def parked(context: Context) -> Finding:
     absent = [name for name in wanted if name not in counts]
     deploy = context.deploy
     problems = [failed(f"{name} does not exist", deploy) for name in absent]
-    ages = _ages(context, [name for name, count in counts.items() if count])
+    ages = ages_of(context.environment, [name for name, count in counts.items() if count], context.now)
     step = context.command("dlq list")
     for name, count in counts.items():
         if count:
@@ -67,8 +67,8 @@ def _count(context: Context, name: str) -> int | None:
     return sum(int(found[each]) for each in WAITING)
 
 
-def _ages(context: Context, names: Sequence[str]) -> Mapping[str, float]:
-    """Return the age of the oldest message in seconds, where CloudWatch has one."""
+def ages_of(environment: Environment, names: Sequence[str], now: datetime) -> Mapping[str, float]:
+    """Return the age of the oldest message of queues in seconds, where CloudWatch has one."""
     if not names:
         return {}
     queries = [
@@ -81,7 +81,7 @@ def _ages(context: Context, names: Sequence[str]) -> Mapping[str, float]:
                     "Dimensions": [
                         {
                             "Name": "QueueName",
-                            "Value": dead_letter_queues.full_name(context.environment, name),
+                            "Value": dead_letter_queues.full_name(environment, name),
                         }
                     ],
                 },
@@ -91,8 +91,8 @@ def _ages(context: Context, names: Sequence[str]) -> Mapping[str, float]:
         }
         for number, name in enumerate(names)
     ]
-    answer = context.client("cloudwatch").get_metric_data(
-        MetricDataQueries=queries, StartTime=context.now - WINDOW, EndTime=context.now + timedelta(minutes=1)
+    answer = environment.client("cloudwatch").get_metric_data(
+        MetricDataQueries=queries, StartTime=now - WINDOW, EndTime=now + timedelta(minutes=1)
     )
     return dict(_latest(answer["MetricDataResults"], names))
 

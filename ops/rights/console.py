@@ -16,6 +16,7 @@ def reads(place: Place) -> Sequence[Statement]:
     """Return what every page asks for."""
     return (
         doctor.alarms(),
+        doctor.queues(place),
         Statement("ReadDashboard", ["cloudwatch:GetDashboard"], [place.dashboard]),
     )
 

@@ -15,7 +15,6 @@ def statements(place: Place) -> Iterator[Statement]:
     parts = (*names.HANDLERS, *(f"audit-{handler}" for handler in names.HANDLERS), "audit", "log")
     functions = place.functions(*FUNCTIONS.values())
     schedules = [place.arn("scheduler", f"schedule/default/{name}") for name in place.schedules]
-    queues = [place.audit_queue, *place.dead_letter_queues]
     yield Statement("FindState", ["s3:GetBucketVersioning", "s3:ListBucket"], [place.state])
     yield Statement("ReadState", ["s3:GetObject"], [place.state_objects])
     yield Statement(
@@ -32,7 +31,7 @@ def statements(place: Place) -> Iterator[Statement]:
     yield Statement("CheckQuota", ["lambda:GetAccountSettings"], ["*"])
     yield Statement("ListMappings", ["lambda:ListEventSourceMappings"], ["*"])
     yield Statement("ReadSchedules", ["scheduler:GetSchedule"], schedules)
-    yield Statement("ReadQueues", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], queues)
+    yield queues(place)
     yield Statement("ReadTopic", ["sns:GetTopicAttributes"], [place.topic])
     yield Statement("CheckSubscribers", ["sns:ListSubscriptionsByTopic"], [place.topic])
     yield alarms()
@@ -50,3 +49,9 @@ def alarms() -> Statement:
         ["*"],
         accepted={"RESOURCE_STAR": "DescribeAlarms finds composite alarms with all alarms alone"},
     )
+
+
+def queues(place: Place) -> Statement:
+    """Return the right to count what waits in the queues."""
+    every = [place.audit_queue, *place.dead_letter_queues]
+    return Statement("ReadQueues", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], every)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Final
 
+from ops.axes import above, step
 from ops.simulation.outcome import Outcome, Sample
 from ops.simulation.scenarios import Scenario
 from ops.simulation.texts import DAY, HOUR, MINUTE, short
@@ -65,7 +66,7 @@ def _panel(
 ) -> list[str]:
     right, bottom = _PANEL - _RIGHT, _HEIGHT - _BOTTOM
     end = max(outcome.samples[-1].at, scenario.seconds * 1.2)
-    top = _above(max([float(_TICKS), *(outcome.most(of) for _, _, of in lines)]))
+    top = above(max([float(_TICKS), *(outcome.most(of) for _, _, of in lines)]), _TICKS)
 
     def x(seconds: float) -> float:
         return _LEFT + (right - _LEFT) * seconds / end
@@ -74,7 +75,7 @@ def _panel(
         return bottom - (bottom - _TOP) * events / top
 
     size, unit = next((size, unit) for size, unit in _UNITS if end >= 2 * size or size == 1)
-    step = _step(end / size / _TICKS)
+    apart = step(end / size / _TICKS)
     parts = [
         f'<text class="title" x="{_LEFT}" y="18">{scenario.per_second:,.0f} events a second</text>',
         f'<rect class="shade" x="{x(0):.1f}" y="{_TOP}" width="{x(scenario.seconds) - x(0):.1f}" '
@@ -84,8 +85,8 @@ def _panel(
     for number in range(_TICKS + 1):
         value = top * number / _TICKS
         parts.append(f'<text x="{_LEFT - 5}" y="{y(value) + 4:.1f}" text-anchor="end">{short(value)}</text>')
-    for number in range(math.floor(end / size / step) + 1):
-        at = number * step
+    for number in range(math.floor(end / size / apart) + 1):
+        at = number * apart
         parts.append(
             f'<text x="{x(at * size):.1f}" y="{bottom + 16}" text-anchor="middle">{at:g} {unit}</text>'
         )
@@ -105,16 +106,3 @@ def _thinned(outcome: Outcome, of: Callable[[Sample], float], end: float) -> lis
     first, last = outcome.samples[0], outcome.samples[-1]
     chosen = [first, *columns.values(), last]
     return [(sample.at, of(sample)) for sample in chosen]
-
-
-def _above(value: float) -> float:
-    """Return a round number of events that is not below a value, and divides by the ticks."""
-    return _step(value / _TICKS) * _TICKS
-
-
-def _step(value: float) -> float:
-    """Return the smallest of 1, 2, 2.5, 5 and 10 times a power of ten that is not below a value."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(
-        factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= value * (1 - 1e-9)
-    )

@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
+from functions.shared import names
 from ops.environment import aws_errors
 from ops.web.site import Site
 
@@ -37,6 +38,20 @@ WINDOWS: Final = (
 )
 
 
+# The namespace and the name of a metric that counts.
+Counted = tuple[str, str]
+EVENTS: Final = ("AWS/Events", "Events")
+MATCHED: Final = ("AWS/Events", "MatchedEvents")
+DELIVERED: Final = ("AWS/Events", "Invocations")
+UNDELIVERED: Final = ("AWS/Events", "InvocationsSentToDlq")
+INVOKED: Final = ("AWS/Lambda", "Invocations")
+
+
+def ours(name: str) -> Counted:
+    """Return a metric that the functions publish."""
+    return (names.METRICS_NAMESPACE, name)
+
+
 @dataclass(frozen=True)
 class Series:
     """One metric of a graph.
@@ -51,6 +66,7 @@ class Series:
     """
 
     label: str
+    namespace: str
     name: str
     statistic: str
     resource: str
@@ -80,17 +96,17 @@ class Reading:
     graphs: tuple[Graph, ...]
 
     @cached_property
-    def _totals(self) -> Mapping[tuple[str, str], float]:
-        found: dict[tuple[str, str], float] = {}
+    def _totals(self) -> Mapping[tuple[str, str, str], float]:
+        found: dict[tuple[str, str, str], float] = {}
         for each in chain.from_iterable(graph.series for graph in self.graphs):
             if each.statistic == "Sum":
-                key = (each.name, each.resource)
+                key = (each.namespace, each.name, each.resource)
                 found[key] = found.get(key, 0.0) + each.total
         return found
 
-    def total(self, name: str, resources: Iterable[str]) -> int:
+    def total(self, metric: Counted, resources: Iterable[str]) -> int:
         """Return the sum of a metric over some resources and the window; of event types, over all."""
-        return round(sum(self._totals.get((name, resource), 0.0) for resource in resources))
+        return round(sum(self._totals.get((*metric, resource), 0.0) for resource in resources))
 
 
 def window_of(name: str) -> Window:
@@ -160,8 +176,8 @@ def _query(number: int, row: Sequence[Any], window: Window) -> dict[str, Any]:
 
 
 def _series(row: Sequence[Any], points: tuple[tuple[datetime, float], ...]) -> Series:
-    _, name, *pairs, options = row
+    namespace, name, *pairs, options = row
     by_name = dict(zip(pairs[::2], pairs[1::2], strict=True))
     wanted = ("RuleName", "FunctionName", "QueueName", "EventSourceName", "service")
     resource = next(by_name[each] for each in wanted if each in by_name)
-    return Series(options["label"], name, options["stat"], resource, points)
+    return Series(options["label"], namespace, name, options["stat"], resource, points)

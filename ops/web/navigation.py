@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from ops.web.page import Page
-from ops.web.pages import flow
+from ops.web.pages import flow, health
 
-PAGES: Final[tuple[Page, ...]] = (flow.PAGE,)
+PAGES: Final[tuple[Page, ...]] = (flow.PAGE, health.PAGE)

@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ops.plain import plain, plain_lines
+from ops.simulation.texts import lasting
 
 FOLDER: Final = Path(__file__).with_name("templates")
-MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @cache
@@ -27,7 +27,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(lines=lines, clock=clock, span=span, number=number)
+    made.filters.update(lines=lines, clock=clock, span=lasting, number=number)
     return made
 
 
@@ -39,14 +39,6 @@ def lines(text: str) -> Markup:
 def clock(time: datetime) -> str:
     """Return a time in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def span(seconds: float) -> str:
-    """Return a duration in the largest unit that fits, for example 12 s, 5 min or 2.5 d."""
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
-    return f"{seconds:.0f} s"
 
 
 def number(value: float) -> str:

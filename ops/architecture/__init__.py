@@ -1,0 +1,1 @@
+"""The architecture of an environment, read from its synthesised Terraform, and drawn."""

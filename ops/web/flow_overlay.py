@@ -1,0 +1,123 @@
+"""The counts, links and alarms on the picture of the architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from functions.shared import names
+from infra.names import PROJECT
+from ops.architecture.overlay import Label, Mark
+from ops.architecture.topology import Box
+from ops.dlq.queues import FIFO
+from ops.simulation.texts import short
+from ops.web import metrics
+from ops.web.alarms import UNHEALTHY, Alarm
+from ops.web.metrics import Counted, Reading
+
+# How deliveries end at a handler: the outcome, its metric, and how its count looks.
+OUTCOMES: Final = (
+    ("applied", metrics.ours(names.EVENTS_APPLIED), "good"),
+    ("recorded", metrics.ours(names.EVENTS_RECORDED), "good"),
+    ("duplicate", metrics.ours(names.DUPLICATES_SKIPPED), "soft"),
+    ("stale", metrics.ours(names.STALE_SKIPPED), "soft"),
+)
+PARKED: Final = ("parked", metrics.ours(names.EVENTS_PARKED), "bad")
+
+
+@dataclass(frozen=True)
+class FlowOverlay:
+    """What a reading, the queues and the alarms say of each box and line.
+
+    Parameters
+    ----------
+    depths
+        Messages by the queues' short names.
+    """
+
+    environment: str
+    bus: str
+    reading: Reading
+    depths: Mapping[str, int]
+    alarms: Sequence[Alarm]
+
+    def on_box(self, box: Box) -> Mark | None:
+        """Return what is shown at a box."""
+        short = [name.removesuffix(FIFO) for name in box.names]
+        on = [each for each in self.alarms if each.on and each.part != UNHEALTHY and each.about & {*short}]
+        if box.kind.startswith("SQS"):
+            return self._queue(box, on)
+        if box.names == ("alarms",):
+            number = sum(each.on for each in self.alarms if each.part != UNHEALTHY)
+            return Mark(f"{number} alarms are on", "/health", f"{number} on", "bad" if number else "")
+        if box.names == ("ledger",):
+            return Mark("events in the ledger", "/events")
+        if not on:
+            return None
+        said = ", ".join(each.part for each in on)
+        return Mark(f"{', '.join(box.names)}: alarm {said} is on", "/health", tone="bad", alarm=True)
+
+    def on_line(self, left: Box, right: Box) -> Sequence[Label]:
+        """Return the labels of the line between two boxes."""
+        if right.names == ("partner bus",):
+            return [self._label("in", metrics.EVENTS, [self.bus], "/events", left)]
+        if right.kind.startswith("EventBridge rule"):
+            return [self._label("matched", metrics.MATCHED, self.full_names(right), _events(right), right)]
+        if left.kind.startswith("EventBridge rule"):
+            if _is_dead_letter(right):
+                return self._failed("undelivered", metrics.UNDELIVERED, self.full_names(left), right)
+            word = "sent" if right.kind.startswith("SQS") else "invoked"
+            return [self._label(word, metrics.DELIVERED, self.full_names(left), "", left)]
+        if left.kind.startswith("SQS"):
+            if _is_dead_letter(right):
+                return ()
+            return [self._label("batches", metrics.INVOKED, self.full_names(right), "", right)]
+        if left.names[0] in names.HANDLERS:
+            if _is_dead_letter(right):
+                return self._failed(PARKED[0], PARKED[1], left.names, right)
+            return [
+                self._label(word, metric, left.names, _events(left, outcome=word), left, tone)
+                for word, metric, tone in OUTCOMES
+            ]
+        return ()
+
+    def waiting(self, box: Box) -> int:
+        """Return how many messages the queues of a box hold."""
+        return sum(self.depths.get(name, self.depths.get(f"{name}{FIFO}", 0)) for name in box.names)
+
+    def _queue(self, box: Box, on: Sequence[Alarm]) -> Mark:
+        waiting = self.waiting(box)
+        is_dead_letter = _is_dead_letter(box)
+        tone = "bad" if waiting and is_dead_letter else ""
+        said = ", ".join(box.names)
+        rest = f", alarm {', '.join(each.part for each in on)} is on" if on else ""
+        href = f"/dead-letters?{urlencode({'queue': box.names[0]})}" if is_dead_letter else "/health"
+        return Mark(f"{said}: {waiting} waiting{rest}", href, f"{short(waiting)}", tone, alarm=bool(on))
+
+    def _label(
+        self, word: str, metric: Counted, resources: Iterable[str], href: str, at: Box, tone: str = ""
+    ) -> Label:
+        count = self.reading.total(metric, resources)
+        return Label(f"{short(count)} {word}", f"line-{at.names[0]}-{word}", href, tone if count else "soft")
+
+    def _failed(self, word: str, metric: Counted, resources: Iterable[str], right: Box) -> Sequence[Label]:
+        """Return the label of a line that carries events only where something failed."""
+        label = self._label(word, metric, resources, f"/events?outcome={word}", right, "bad")
+        return () if label.text.startswith("0 ") else [label]
+
+    def full_names(self, box: Box) -> list[str]:
+        """Return the names of a box's resources in AWS."""
+        return [f"{PROJECT}-{name}-{self.environment}" for name in box.names]
+
+
+def _is_dead_letter(box: Box) -> bool:
+    return all("dlq" in name for name in box.names)
+
+
+def _events(box: Box, **more: str) -> str:
+    """Return the address of the list of events that pass a box."""
+    handler = {"handler": box.names[0]} if box.names[0] in names.HANDLERS else {}
+    chosen = {**handler, **more}
+    return f"/events?{urlencode(chosen)}" if chosen else "/events"
