@@ -24,6 +24,7 @@ from ops.commands import (
     destination,
     dlq,
     doctor,
+    ledger,
     local,
     pause,
     plan_report,
@@ -44,7 +45,10 @@ PANELS: Final = {
         *("destination", "bootstrap", "plan", "plan-report", "deploy"),
         *("secrets", "cost", "verify", "adopt", "destroy"),
     ),
-    "Operate": ("console", "doctor", "story", "dlq", "replay", "reconcile", "pause", "resume", "customer"),
+    "Operate": (
+        *("console", "doctor", "story", "dlq", "replay", "reconcile", "pause", "resume"),
+        *("customer", "ledger"),
+    ),
     "Develop": ("local", "chaos", "simulate", "bundles", "api"),
 }
 # What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
@@ -93,6 +97,7 @@ for module in (
     reconcile,
     pause,
     customer,
+    ledger,
     local,
     chaos,
     simulate,

@@ -186,14 +186,14 @@ class S3Ledger:
         try:
             return self._known.known(event_ids)
         except EventError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
     def event(self, event_id: str) -> dict[str, Any] | None:
         """Return an event as it was first delivered."""
         try:
             return self._known.event(event_id)
         except EventError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
     def events(self, since: datetime, until: datetime) -> EventsByType:
         """Return the events that arrived in the window, without those of a replay."""
@@ -210,7 +210,7 @@ class S3Ledger:
                 read += len(keys)
             return _by_type(found)
         except EventError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
 
     def _report(self, before: int, total: int, done: int) -> None:
         self.progress(before + done, total)
@@ -230,7 +230,8 @@ def _by_type(rows: Iterable[tuple[str, ...]]) -> EventsByType:
     return found
 
 
-def _unreadable(error: EventError) -> OperatorError:
+def unreadable(error: EventError) -> OperatorError:
+    """Return the error of a ledger in S3 that can't be read."""
     return denials.cause("the ledger bucket", error) or OperatorError(
         f"can't read the ledger: {error.reason}; check the credentials and --env, or export DATABASE_URL"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops.errors import OperatorError
@@ -44,3 +46,68 @@ def check(option: str, file: Path, default_folder: Path, *, if_it_exists: str | 
 def existing(option: str, file: Path, advice: str) -> OperatorError:
     """Return the error of a file that exists."""
     return OperatorError(f"invalid {option} {file}: it exists; {advice}", usage=True)
+
+
+@contextmanager
+def draft(option: str, file: Path, prefix: str, *, if_it_exists: str, force: bool) -> Iterator[Path]:
+    """Yield a new file with mode 0600 beside `file`, which it becomes when the block has ended well.
+
+    So until all is written `file` does not change. What killed processes have left is removed.
+
+    Parameters
+    ----------
+    prefix
+        How the names of drafts begin; the id of the process follows. The name should name no person.
+    force
+        Whether to replace a file that exists.
+
+    Raises
+    ------
+    OperatorError
+        The file can't be written, or exists and `force` is off.
+    """
+    remove_drafts(file.parent, prefix)
+    made = file.with_name(f"{prefix}{os.getpid()}")
+    try:
+        with _file_errors(option, file):
+            os.close(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            yield made
+            with made.open("rb") as written:
+                os.fsync(written.fileno())
+            if force:
+                made.replace(file)
+            else:
+                # Unlike a rename, a link never replaces a file that was made meanwhile.
+                os.link(made, file)
+    except FileExistsError:
+        raise existing(option, file, if_it_exists) from None
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path, prefix: str) -> None:
+    """Remove the drafts that killed processes have left; this one has written nothing yet."""
+    for each in folder.glob(f"{prefix}*"):
+        # In a folder for everyone, drafts of others are not ours to remove.
+        with suppress(PermissionError, FileNotFoundError, ValueError):
+            process = each.name.removeprefix(prefix)
+            if process == str(os.getpid()) or not _runs(process):
+                each.unlink()
+
+
+def _runs(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextmanager
+def _file_errors(option: str, file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise OperatorError(f"can't write {file} ({error.strerror}): use another {option}") from error

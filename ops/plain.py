@@ -14,7 +14,8 @@ REPLACEMENT: Final = "�"
 
 def plain(text: object) -> str:
     """Return a text as one line without control characters or invisible ones."""
-    return "".join(_plain(character) for character in str(text))
+    written = str(text)
+    return written if written.isprintable() else "".join(map(_plain, written))
 
 
 def plain_lines(text: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,11 +65,34 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """An object as a listing shows it.
+
+    Parameters
+    ----------
+    etag
+        It differs if the content does.
+    size
+        In bytes, as stored.
+    """
+
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a listing: the keys to read, and the last key listed; None at the end."""
+    """A page of a listing: the keys to read, and the last key listed; None at the end.
+
+    Parameters
+    ----------
+    listed
+        All objects of the page, also those that are not to be read.
+    """
 
     keys: list[str]
     last: str | None
+    listed: Mapping[str, Listed] = field(default_factory=dict)
 
 
 class LedgerReader:
@@ -102,17 +125,29 @@ class LedgerReader:
         except aws.AwsError as error:
             raise aws.fault(RESOURCE, error) from error
         keys, last = [], None
+        listed: dict[str, Listed] = {}
         for item in answer.get("Contents", []):
             last = item["Key"]
+            listed[last] = Listed(item.get("ETag", ""), item.get("Size", 0))
             if written_since is not None and item["LastModified"] < written_since:
                 continue
             if item.get("StorageClass") in FROZEN_CLASSES:
                 self.frozen += 1
             else:
                 keys.append(last)
-        return Page(keys, last)
+        return Page(keys, last, listed)
 
     def keys_between(self, since: datetime, until: datetime) -> Iterator[list[str]]:
+        """Return the keys of `pages_between`, page by page.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
+        """
+        return (page.keys for page in self.pages_between(since, until))
+
+    def pages_between(self, since: datetime, until: datetime) -> Iterator[Page]:
         """List, in pages, the objects that may hold what reached the bus from `since` to `until`.
 
         Raises
@@ -126,7 +161,7 @@ class LedgerReader:
         after: str | None = ledger_keys.lower_bound(since - CLOCK_SKEW)
         while after is not None and after < end:
             page = self.page(after)
-            yield [key for key in page.keys if _may_hold(key, latest)]
+            yield replace(page, keys=[key for key in page.keys if _may_hold(key, latest)])
             after = page.last
 
     def entries(
@@ -202,7 +237,7 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        lines, _ = self._lines(key)
+        lines, _ = self.lines(key)
         for line in lines:
             try:
                 record = json.loads(line)
@@ -213,7 +248,7 @@ class LedgerReader:
         return None
 
     def _entries(self, key: str) -> list[LedgerEntry]:
-        lines, damaged = self._lines(key)
+        lines, damaged = self.lines(key)
         found: list[LedgerEntry] = []
         for line in lines:
             try:
@@ -225,8 +260,14 @@ class LedgerReader:
             logger.warning("ledger object not readable", extra={"key": key})
         return found
 
-    def _lines(self, key: str) -> tuple[list[bytes], bool]:
-        """Return an object's lines, and whether it is damaged."""
+    def lines(self, key: str) -> tuple[list[bytes], bool]:
+        """Return an object's lines, and whether it is damaged.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
+        """
         try:
             body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(MAXIMUM_BYTES + 1)
         except aws.AwsError as error:
@@ -313,7 +354,11 @@ def _may_hold(key: str, latest: datetime) -> bool:
 
 
 def _entry(key: str, line: bytes) -> LedgerEntry:
-    record = json.loads(line)
+    return entry_of(key, json.loads(line))
+
+
+def entry_of(key: str, record: Mapping[str, Any]) -> LedgerEntry:
+    """Return the delivery that a line holds; a damaged one raises what reading it raises."""
     envelope = record["envelope"]
     detail = envelope.get("detail")
     snapshot_id = detail.get("snapshot_event") if isinstance(detail, dict) else None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,13 +14,12 @@ from ops import new_file
 from ops.console import plural
 from ops.customer.holdings import Holdings
 from ops.dlq.purge import whole_message
-from ops.errors import OperatorError
 from ops.times import stamp
 
 FOLDER: Final = Path("build") / "customers"
 OPTION: Final = "--output"
 IF_IT_EXISTS: Final = "use another name, or add --force"
-# What is being written, by the id of the process; the name of a draft names no customer.
+# How the name of a draft begins: it names no customer.
 _DRAFT: Final = ".customer-export."
 # What AWS stores in forms that nobody can search by customer; docs/personal-data.md says how long.
 NOT_SEARCHED: Final = ("the archive of the event bus", "the log of the event bus", "backups of PostgreSQL")
@@ -108,42 +105,12 @@ def write(file: Path, content: Mapping[str, Any], *, force: bool) -> None:
     OperatorError
         The file can't be written, or exists and `force` is off.
     """
-    _remove_drafts(file.parent)
-    draft = file.with_name(f"{_DRAFT}{os.getpid()}")
-    try:
-        with _file_errors(file):
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                json.dump(content, out, indent=2, default=_plain)
-                out.write("\n")
-                out.flush()
-                os.fsync(out.fileno())
-            if force:
-                draft.replace(file)
-            else:
-                # Unlike a rename, a link never replaces a file that was made meanwhile.
-                os.link(draft, file)
-    except FileExistsError:
-        raise new_file.existing(OPTION, file, IF_IT_EXISTS) from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _remove_drafts(folder: Path) -> None:
-    """Remove what processes that were killed have left; this one has written nothing yet."""
-    for draft in folder.glob(f"{_DRAFT}*"):
-        # In a folder for everyone, drafts of others are not ours to remove.
-        with suppress(PermissionError, FileNotFoundError, ValueError):
-            if draft.suffix == f".{os.getpid()}" or not _runs(draft.suffix[1:]):
-                draft.unlink()
-
-
-def _runs(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return False
-    return True
+    with (
+        new_file.draft(OPTION, file, _DRAFT, if_it_exists=IF_IT_EXISTS, force=force) as draft,
+        draft.open("w", encoding="utf-8") as out,
+    ):
+        json.dump(content, out, indent=2, default=_plain)
+        out.write("\n")
 
 
 def _plain(value: object) -> object:
@@ -153,13 +120,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"unexpected {type(value).__name__}")
-
-
-@contextmanager
-def _file_errors(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise OperatorError(f"can't write {file} ({error.strerror}): use another --output") from error

@@ -38,6 +38,7 @@ def of_commands(place: Place) -> dict[str, Statements]:
         **_of_stories(place),
         **_of_switches(place),
         **_of_customers(place),
+        **_of_ledger(place),
         **_of_deploys(place),
         **_of_secrets(place),
         **_of_destinations(place),
@@ -208,6 +209,11 @@ def _of_customers(place: Place) -> dict[str, Statements]:
         "customer erase": erase,
         "customer erase --parked": (*erase, purge),
     }
+
+
+def _of_ledger(place: Place) -> dict[str, Statements]:
+    read = (*_read_ledger(place), *_key(place, "Decrypt"))
+    return {"ledger query": read, "ledger export": read}
 
 
 def _of_deploys(place: Place) -> dict[str, Statements]:

@@ -294,6 +294,7 @@ OWN_WRITERS = {
     "ops/terraform/supervision.py": "writes one constant",
     "ops/chaos/fuzz/__main__.py": "writes JSON to the process that started it",
     "ops/reference/server/foreground.py": "writes its own name and address",
+    "ops/ledger_copy/output.py": "writes JSON in ASCII, row by row",
     "ops/verify/objects.py": "writes nothing: it confirms a payment at Stripe",
 }
 WRITES = {"print", "Console", "echo", "secho", "confirm", "prompt", "from_markup", "from_ansi"}
