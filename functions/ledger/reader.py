@@ -220,7 +220,7 @@ class LedgerReader:
     def _present(self, key: str) -> list[bytes]:
         """Return an object's lines; none if it is gone."""
         try:
-            return self._lines(key)[0]
+            return self.lines(key)[0]
         except EventError as error:
             cause = error.__cause__
             if isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") == MISSING:
