@@ -123,6 +123,20 @@ def reconciliation(base: Foundation, handlers: Sequence[Handler], audit: Audit) 
     )
 
 
+def compaction(base: Foundation) -> FunctionProps:
+    """Of the compact function, which may delete no version of an object for ever."""
+    return _props(
+        base,
+        base.settings.compaction,
+        {
+            names.ENVIRONMENT: base.settings.environment,
+            names.LEDGER_BUCKET: base.ledger.name,
+            names.IDEMPOTENCY_TABLE: base.table.name,
+        },
+        [*base.table.grant_ledger_lease(), *base.ledger.grant_compaction()],
+    )
+
+
 def _props(
     base: Foundation,
     settings: FunctionSettings,

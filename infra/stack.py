@@ -1,6 +1,7 @@
 """The stack of one environment: constructs wired in the order in which an event passes them."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from cdktf import TerraformStack
 from constructs import Construct
@@ -16,12 +17,16 @@ from infra.constructs.inventory import Inventory
 from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.redrive import Redrive
+from infra.constructs.schedule import ScheduledFunction
 from infra.forgotten import EARLIER_ARCHIVES, EARLIER_QUEUES, FORMER_KEY
 from infra.foundation import Foundation
 from infra.names import stack_name
 from infra.resources.outputs import Outputs
 from infra.resources.state_backend import keep_in_bucket
 from infra.settings import Settings
+
+# A day that one run has no time for is done within hours; a run that finds nothing lists sixteen folders.
+_COMPACTION_MINUTES: Final = 60
 
 
 class EnvironmentStack(TerraformStack):
@@ -82,7 +87,7 @@ def _inventory(scope: Construct, base: Foundation, matching: Mapping[str, str]) 
         props=functions.audit(base),
         high_throughput=settings.audit_high_throughput,
     )
-    bus_log = redrive = reconciliation = None
+    bus_log = redrive = reconciliation = compaction = None
     if settings.bus_logs:
         bus_log = BusLog(
             scope,
@@ -109,7 +114,11 @@ def _inventory(scope: Construct, base: Foundation, matching: Mapping[str, str]) 
             minutes=settings.reconcile_minutes,
             props=functions.reconciliation(base, handlers, audit),
         )
-    return Inventory(account, bus, handlers, audit, bus_log, redrive, reconciliation)
+    if settings.ledger_compaction:
+        compaction = ScheduledFunction(
+            scope, "compact", account=account, minutes=_COMPACTION_MINUTES, props=functions.compaction(base)
+        )
+    return Inventory(account, bus, handlers, audit, bus_log, redrive, reconciliation, compaction)
 
 
 def _outputs(scope: Construct, base: Foundation, inventory: Inventory, monitoring: Monitoring) -> None:

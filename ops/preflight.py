@@ -33,6 +33,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "audit": "audit",
     "redrive": "redrive",
     "reconciliation": "reconcile",
+    "compaction": "compact",
 }
 
 
@@ -108,6 +109,7 @@ def _wanted(settings: Settings) -> dict[str, int]:
     """Return the executions that each deployed function reserves, by its table of settings."""
     off = {"redrive"} if not settings.auto_redrive else set()
     off |= {"reconciliation"} if settings.reconcile == "off" else set()
+    off |= {"compaction"} if not settings.ledger_compaction else set()
     numbers = {
         table: getattr(settings, table).reserved_concurrency for table in FUNCTIONS if table not in off
     }

@@ -232,4 +232,10 @@ SWITCHES: Final[Mapping[str, Switch]] = {
         "reconcile-stopped fires",
         "After the pause, the next run starts where the last one ended",
     ),
+    "compact": Schedule(
+        "compact",
+        "disables its schedule; the ledger keeps its small objects, which every reader knows. The alarm "
+        "compact-stopped fires",
+        "After the pause, the next run compacts the days of the last two weeks",
+    ),
 }

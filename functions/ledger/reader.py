@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -15,23 +14,26 @@ from botocore.exceptions import ClientError
 from functions.ledger import keys as ledger_keys
 from functions.shared import aws, names
 from functions.shared.errors import EventError
+from functions.shared.parallel import in_order
 from functions.shared.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RESOURCE: Final = "the ledger bucket"
-# Amazon S3 API reference, GetObject.
-MISSING: Final = "NoSuchKey"
 # Objects that are read at once, each over its own connection.
 READERS: Final = 10
 # Objects in these storage classes must be restored before they can be read.
 FROZEN_CLASSES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+# Error codes of an object that was deleted after it was listed (Amazon S3 API reference, GetObject).
+GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
 # How much Stripe's clock and the queue's may differ.
 CLOCK_SKEW: Final = timedelta(minutes=5)
 QUEUE_RETENTION: Final = timedelta(seconds=names.QUEUE_RETENTION_SECONDS)
 # How long EventBridge retries the delivery to the audit queue (infra.constructs.rules).
 DELIVERY_RETRIES: Final = timedelta(days=1)
+# A compacted object is named for the newest message of a day.
+COMPACTED: Final = timedelta(days=1)
 # A batch has at most ten events of 1 MiB, and an escaped character may take three times its bytes.
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
 _GZIP: Final = 16 + zlib.MAX_WBITS
@@ -157,7 +159,7 @@ class LedgerReader:
         """
         latest = until + DELIVERY_RETRIES
         # An event may have waited in the queue until it was batched with a much later message.
-        end = ledger_keys.lower_bound(latest + QUEUE_RETENTION)
+        end = ledger_keys.lower_bound(latest + QUEUE_RETENTION + COMPACTED)
         after: str | None = ledger_keys.lower_bound(since - CLOCK_SKEW)
         while after is not None and after < end:
             page = self.page(after)
@@ -170,17 +172,24 @@ class LedgerReader:
         """Read objects; `progress` is called with the number of objects read so far.
 
         A damaged line is skipped and its object is logged, so its event counts as missing. One function can
-        write a line that is nested more deeply than another one can read.
+        write a line that is nested more deeply than another one can read. Of an object that a compaction has
+        removed since it was listed, the compacted ones of its day are read.
 
         Raises
         ------
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        with ThreadPoolExecutor(READERS) as pool:
-            for number, found in enumerate(pool.map(self._entries, keys), 1):
-                progress(number)
+        gone: list[str] = []
+        results = zip(keys, in_order(self._entries, keys, READERS), strict=True)
+        for number, (key, found) in enumerate(results, 1):
+            progress(number)
+            if found is None:
+                gone.append(key)
+            else:
                 yield from found
+        for found in in_order(self._entries, self._compacted(gone), READERS):
+            yield from found or ()
 
     def records(
         self,
@@ -190,7 +199,8 @@ class LedgerReader:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield each delivery in objects, as the audit function wrote it, with the object's key.
 
-        Damaged lines, and objects that a compaction or a lifecycle rule has removed, are left out.
+        Damaged lines, and objects that a lifecycle rule has removed, are left out. Of an object that a
+        compaction has removed since it was listed, the compacted ones of its day are read.
 
         Parameters
         ----------
@@ -204,28 +214,16 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        with ThreadPoolExecutor(READERS) as pool:
-            for number, (key, lines) in enumerate(zip(keys, pool.map(self._present, keys), strict=True), 1):
-                progress(number)
-                for line in lines:
-                    if texts and not any(text in line for text in texts):
-                        continue
-                    try:
-                        record = json.loads(line)
-                        _ = record["event_id"], record["received_at"], record["envelope"]["detail"].items()
-                    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                        continue
-                    yield key, record
-
-    def _present(self, key: str) -> list[bytes]:
-        """Return an object's lines; none if it is gone."""
-        try:
-            return self.lines(key)[0]
-        except EventError as error:
-            cause = error.__cause__
-            if isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") == MISSING:
-                return []
-            raise
+        gone: list[str] = []
+        results = zip(keys, in_order(self._present, keys, READERS), strict=True)
+        for number, (key, read) in enumerate(results, 1):
+            progress(number)
+            if read is None:
+                gone.append(key)
+            else:
+                yield from _records(key, read[0], texts)
+        for key in self._compacted(gone):
+            yield from _records(key, (self._present(key) or ([], False))[0], texts)
 
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
         """Return an event as an object holds it, or None; None too for one whose values were erased.
@@ -237,8 +235,10 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        lines, _ = self.lines(key)
-        for line in lines:
+        name = event_id.encode()
+        for line in self._lines_now(key):
+            if name not in line:
+                continue
             try:
                 record = json.loads(line)
                 if record["event_id"] == event_id:
@@ -247,8 +247,46 @@ class LedgerReader:
                 continue
         return None
 
-    def _entries(self, key: str) -> list[LedgerEntry]:
-        lines, damaged = self.lines(key)
+    def _lines_now(self, key: str) -> Iterator[bytes]:
+        """Yield the lines of an object, or those of the compacted ones of its day if it is gone."""
+        read = self._present(key)
+        if read is not None:
+            yield from read[0]
+            return
+        for each in self._compacted([key]):
+            yield from (self._present(each) or ([], False))[0]
+
+    def _compacted(self, gone: Iterable[str]) -> Iterator[str]:
+        """Yield the keys of compacted objects that may hold what removed ones held."""
+        # A compacted object never sorts before the time of an object whose lines it holds.
+        first: dict[str, str] = {}
+        for key in gone:
+            day, _, name = key.rpartition("/")
+            after = f"{day}/{name.partition('-')[0]}"
+            first[day] = min(after, first.get(day, after))
+        for day, start in first.items():
+            after_key: str | None = start
+            while after_key is not None and after_key.startswith(f"{day}/"):
+                page = self.page(after_key)
+                yield from (key for key in page.keys if key.startswith(day) and ledger_keys.is_compacted(key))
+                after_key = page.last
+
+    def _present(self, key: str) -> tuple[list[bytes], bool] | None:
+        """Return an object's lines, and whether it is damaged; None if the object is gone."""
+        try:
+            return self.lines(key)
+        except EventError as error:
+            cause = error.__cause__
+            if isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") in GONE:
+                return None
+            raise
+
+    def _entries(self, key: str) -> list[LedgerEntry] | None:
+        """Return the deliveries that an object holds; None if the object is gone."""
+        read = self._present(key)
+        if read is None:
+            return None
+        lines, damaged = read
         found: list[LedgerEntry] = []
         for line in lines:
             try:
@@ -330,13 +368,13 @@ class KnownEvents:
         return page.last is not None
 
 
-def lines_of(body: bytes) -> tuple[list[bytes], bool]:
-    """Return the lines of an object's content, at most `MAXIMUM_BYTES`, and whether it is damaged."""
+def lines_of(body: bytes, most: int = MAXIMUM_BYTES) -> tuple[list[bytes], bool]:
+    """Return the lines of an object's content, at most `most` bytes, and whether it is damaged."""
     if not body:
         return [], False
     decompressor = zlib.decompressobj(_GZIP)
     try:
-        content = decompressor.decompress(body, MAXIMUM_BYTES)
+        content = decompressor.decompress(body, most)
     except zlib.error:
         return [], True
     complete = decompressor.eof and not decompressor.unused_data
@@ -346,6 +384,20 @@ def lines_of(body: bytes) -> tuple[list[bytes], bool]:
 def whole(event: dict[str, Any]) -> dict[str, Any] | None:
     """Return an event of the ledger to send it, or None if its values were erased: it is not Stripe's."""
     return None if names.ERASED in event else event
+
+
+def _records(
+    key: str, lines: Iterable[bytes], texts: Collection[bytes]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for line in lines:
+        if texts and not any(text in line for text in texts):
+            continue
+        try:
+            record = json.loads(line)
+            _ = record["event_id"], record["received_at"], record["envelope"]["detail"].items()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        yield key, record
 
 
 def _may_hold(key: str, latest: datetime) -> bool:

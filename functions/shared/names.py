@@ -82,6 +82,8 @@ RECONCILED_ID_PREFIX: Final = "reconcile-"
 
 # Where the audit function writes in its bucket; one folder per day of receipt.
 LEDGER_PREFIX: Final = "audit/"
+# How the keys of compacted objects end; the function that compacts may write no other.
+LEDGER_COMPACTED: Final = "-compacted.jsonl.gz"
 
 # Variables of the redrive function, besides those of the handlers.
 AUTO_REDRIVE_ATTEMPTS: Final = "AUTO_REDRIVE_ATTEMPTS"
@@ -141,6 +143,9 @@ LOOPBACK_HOSTS: Final = ("127.0.0.1", "::1", "localhost")
 
 # FIFO message group, in the audit queue, of the event types that no handler takes.
 OTHER_MESSAGE_GROUP: Final = "other"
+
+# Who may rewrite the ledger's objects now: a compaction or an erasure, never both.
+LEDGER_REWRITE: Final = "ledger#rewrite"
 
 # Where forced replays are recorded in the ledger bucket, and where erasures of a customer are.
 REPLAYS_PREFIX: Final = "replays/"

@@ -66,6 +66,13 @@ class IdempotencyTable(Capability):
         access = Statement("KeepRun", ["dynamodb:UpdateItem"], [self.arn], condition=keys)
         return [access, *read_with(self._key)]
 
+    def grant_ledger_lease(self) -> list[Statement]:
+        """Statements for a role that holds the right to rewrite the ledger."""
+        # ForAllValues also matches a request without a key; this action always has one.
+        keys = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [names.LEDGER_REWRITE]}}
+        access = Statement("HoldLedger", ["dynamodb:UpdateItem"], [self.arn], condition=keys)
+        return [access, *read_with(self._key)]
+
     def grant_comparison(self, *, of_accounts: bool) -> list[Statement]:
         """Statements for a role that reads records and writes its checkpoints.
 

@@ -27,6 +27,7 @@ class Inventory:
     bus_log: BusLog | None = None
     redrive: Redrive | None = None
     reconciliation: Reconciliation | None = None
+    compaction: ScheduledFunction | None = None
 
     @property
     def rules(self) -> dict[str, EventRule]:
@@ -38,7 +39,7 @@ class Inventory:
     @property
     def scheduled(self) -> list[ScheduledFunction]:
         """The scheduled functions."""
-        return [each for each in (self.redrive, self.reconciliation) if each]
+        return [each for each in (self.redrive, self.reconciliation, self.compaction) if each]
 
     @property
     def functions(self) -> list[PipelineFunction]:

@@ -11,8 +11,8 @@ from infra.resources.bucket import PrivateBucket, Retention
 from infra.resources.key import Key, read_with, write_with
 from infra.resources.policy import Statement
 
-# The audit function writes each object once. Another version was written or deleted by hand; this is the time
-# to notice that.
+# The audit function writes each object once. Another version was written or deleted by hand, or is compacted;
+# this is the time to notice what should not have been.
 _NONCURRENT_DAYS: Final = 365
 
 
@@ -59,6 +59,16 @@ class Ledger(Capability):
         """Statements for a role that adds ledger objects."""
         put = Statement("AddToLedger", ["s3:PutObject"], [f"{self.arn}/{names.LEDGER_PREFIX}*"])
         return [put, *write_with(self._key)]
+
+    def grant_compaction(self) -> list[Statement]:
+        """Statements for a role that compacts ledger objects: it hides them, and deletes none for ever."""
+        objects = f"{self.arn}/{names.LEDGER_PREFIX}*"
+        return [
+            *self.grant_read(),
+            Statement("WriteCompacted", ["s3:PutObject"], [f"{objects}{names.LEDGER_COMPACTED}"]),
+            Statement("HideObjects", ["s3:DeleteObject"], [objects]),
+            *write_with(self._key),
+        ]
 
     def grant_read(self) -> list[Statement]:
         """Statements for a role that reads ledger objects."""

@@ -32,7 +32,7 @@ def boundary(place: Place) -> list[Statement]:
             ],
             [place.table],
         ),
-        Statement("UseLedger", ["s3:GetObject", "s3:PutObject"], [f"{place.ledger}/*"]),
+        Statement("UseLedger", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{place.ledger}/*"]),
         Statement("ListLedger", ["s3:ListBucket"], [place.ledger]),
         Statement("ReadSecrets", ["secretsmanager:GetSecretValue"], place.secrets),
         Statement("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], place.log_streams),

@@ -10,6 +10,7 @@ from infra import settings_source
 from infra.settings import checks
 from infra.settings.function import (
     AuditSettings,
+    CompactionSettings,
     Frozen,
     HandlerSettings,
     ReconciliationSettings,
@@ -274,6 +275,12 @@ class Settings(StateSettings):
         "them for ever. Rows in PostgreSQL stay",
         examples=[2557],
     )
+    ledger_compaction: bool = Field(
+        False,
+        description="Compact the ledger: after a day is over, few sorted objects replace its small ones, "
+        "which stay as former versions for a year. Worth it from some thousand objects a day",
+    )
+    compaction: CompactionSettings = Field(CompactionSettings(), description="The compact function")
     secret_version: int = Field(
         1,
         ge=1,

@@ -28,6 +28,9 @@ _HANDLER_SECONDS: Final = LONGEST_CALL_SECONDS + RECORD_SECONDS + _QUICK_REFUSAL
 # A run starts no work in its last minute (functions.reconciliation.run), so two leave one for work.
 RECONCILIATION_RESERVE_SECONDS: Final = 60
 _RECONCILIATION_SECONDS: Final = 2 * RECONCILIATION_RESERVE_SECONDS
+# The same holds for the compaction (functions.compaction.run).
+COMPACTION_RESERVE_SECONDS: Final = 60
+_COMPACTION_SECONDS: Final = 2 * COMPACTION_RESERVE_SECONDS
 # One message group for each handler and one for all other events (infra.patterns), each with one batch in
 # flight. With less concurrency Lambda throttles batches, and a throttled batch counts as a receive (AWS
 # Lambda, "Configuring scaling behavior for SQS event source mappings").
@@ -128,6 +131,17 @@ class RedriveSettings(UntimedSettings):
     def lasting(self, seconds: int) -> FunctionSettings:
         """The settings with a timeout in seconds."""
         return FunctionSettings(timeout_seconds=seconds, **self.model_dump())
+
+
+class CompactionSettings(FunctionSettings):
+    """The compact function, which reads a day's ledger objects and writes few."""
+
+    memory_mb: int = _memory(512)
+    timeout_seconds: int = _timeout(
+        _LAMBDA_SECONDS,
+        least=_COMPACTION_SECONDS,
+        why=": a run begins no object in its last minute",
+    )
 
 
 class ReconciliationSettings(FunctionSettings):

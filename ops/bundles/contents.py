@@ -23,7 +23,13 @@ from ops.errors import OperatorError
 PACKAGE: Final = "functions"
 # The handlers of each bundle: the first calls HTTP APIs, the other needs PostgreSQL.
 BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "handlers": ("functions.payments", "functions.billing", "functions.reconcile", "functions.redrive"),
+    "handlers": (
+        "functions.payments",
+        "functions.billing",
+        "functions.reconcile",
+        "functions.redrive",
+        "functions.compact",
+    ),
     "audit": ("functions.audit",),
 }
 # Hexadecimal digits of a module's SHA-256: enough to see that two differ.

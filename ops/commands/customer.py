@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from ops.progress import Steps
 
 if TYPE_CHECKING:
     from ops.customer.holdings import Holdings
+    from ops.environment import Environment
 
 Customer = Annotated[
     str, typer.Argument(metavar="CUSTOMER", help="The customer's id at Stripe, such as cus_NffrFeUfNV2Hib.")
@@ -58,10 +60,12 @@ def export(
     from ops.customer import export as exports
 
     file = output or exports.default_file(env, customer)
+    from ops import environment as environments
+
     exports.check(file, force=force)
     steps = Steps(open_console(as_json=as_json))
     now = datetime.now(UTC)
-    found = _find(customer, env, since, now, steps)
+    found = _find(customer, environments.connect(env, bus=False), since, now, steps)
     exports.write(file, exports.document(found, now), force=force)
     if found.events:
         done = f"wrote {plural(found.events, 'event')} of {customer} to {file}, which holds personal data"
@@ -105,26 +109,32 @@ def erase(
     if parked not in ("", "purge"):
         raise OperatorError(f"invalid --parked {parked!r}: expected purge", usage=True)
     require_terminal(as_json=as_json, yes=yes, dry_run=dry_run)
+    from ops import environment as environments
     from ops.customer import erasure
     from ops.customer import plan as plans
+    from ops.customer.exclusive import exclusive
 
     console = open_console(as_json=as_json)
     steps = Steps(console)
     now = datetime.now(UTC)
-    plan = plans.make(_find(customer, env, since, now, steps), now, purges=parked == "purge", steps=steps)
-    if not plan.empty:
-        plan.show(console)
-    if plan.problems:
-        raise _refused("nothing was changed", plan.problems)
-    document = {"dry_run": dry_run, **plan.document(), "record": None}
-    if dry_run:
-        print_line("dry run: nothing was changed", as_json=as_json)
-    elif plan.empty:
-        print_line(f"nothing to erase: no store holds a personal value of {customer}", as_json=as_json)
-    else:
-        plan.ask(yes=yes, as_json=as_json)
-        document["record"] = erasure.run(plan, reason.strip(), steps)
-        print_line(f"erased; who, when and why is in {document['record']}", as_json=as_json)
+    environment = environments.connect(env, bus=False)
+    with nullcontext() if dry_run else exclusive(environment) as held:
+        found = _find(customer, environment, since, now, steps)
+        plan = plans.make(found, now, purges=parked == "purge", steps=steps)
+        if not plan.empty:
+            plan.show(console)
+        if plan.problems:
+            raise _refused("nothing was changed", plan.problems)
+        document = {"dry_run": dry_run, **plan.document(), "record": None}
+        if held is None:
+            print_line("dry run: nothing was changed", as_json=as_json)
+        elif plan.empty:
+            print_line(f"nothing to erase: no store holds a personal value of {customer}", as_json=as_json)
+        else:
+            plan.ask(yes=yes, as_json=as_json)
+            held.check()
+            document["record"] = erasure.run(plan, reason.strip(), steps)
+            print_line(f"erased; who, when and why is in {document['record']}", as_json=as_json)
     if as_json:
         print_json(document)
 
@@ -148,9 +158,8 @@ def _check(customer: str) -> None:
         )
 
 
-def _find(customer: str, env: str, since: str, now: datetime, steps: Steps) -> Holdings:
-    from ops import environment as environments
+def _find(customer: str, environment: Environment, since: str, now: datetime, steps: Steps) -> Holdings:
     from ops.customer import holdings
 
     first = times.parse_time(since, "--since", now) if since else None
-    return holdings.find(environments.connect(env, bus=False), customer, first, steps)
+    return holdings.find(environment, customer, first, steps)

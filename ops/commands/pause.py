@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # EventBridge, "Disabling or deleting event rules": a change takes a short time until it has effect. To replay
 # a little more is harmless: handlers skip what is already applied.
 _MARGIN: Final = timedelta(minutes=5)
-PARTS: Final = (*HANDLERS, "audit", "redrive", "reconcile")
+PARTS: Final = (*HANDLERS, "audit", "redrive", "reconcile", "compact")
 
 Parts = Annotated[
     list[str] | None,
@@ -51,8 +51,8 @@ def pause(
 
     audit: stops reading its queue. Events wait in it, for 14 days at most.
 
-    redrive, reconcile: disables the schedule. Failed events stay in the dead-letter queues; the next
-    comparison starts where the last one ended.
+    redrive, reconcile, compact: disables the schedule. Failed events stay in the dead-letter queues; the next
+    comparison starts where the last one ended; the ledger keeps its small objects.
 
     The next deploy resumes everything.
     """

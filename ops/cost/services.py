@@ -35,8 +35,8 @@ TRACED_SHARE: Final = 0.05
 SERVICES: Final = {"cloudwatch": "CloudWatch", "secretsmanager": "Secrets Manager", "kms": "KMS"}
 NOT_INCLUDED: Final = (
     "free tiers, tax, starts of execution environments, data transfer, NAT gateways and VPC endpoints, "
-    "PostgreSQL, e-mails of alarms, retries, replays, runs of redrive and reconcile, requests to KMS and "
-    "Secrets Manager, the state's bucket"
+    "PostgreSQL, e-mails of alarms, retries, replays, runs of redrive, reconcile and compact, requests to "
+    "KMS and Secrets Manager, the state's bucket"
 )
 
 

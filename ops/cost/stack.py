@@ -53,7 +53,7 @@ class Stack:
     Parameters
     ----------
     functions
-        By family: payments, billing, audit, redrive, reconcile.
+        By family: payments, billing, audit, redrive, reconcile, compact.
     alarm_metrics
         Metrics that alarms watch; each is billed.
     remembered_days

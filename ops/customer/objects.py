@@ -21,12 +21,12 @@ from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 
 # Error codes of the Amazon S3 API: GetObject; GetObjectLockConfiguration, GetObjectRetention and
-# GetObjectLegalHold; PutObject with If-Match.
+# GetObjectLegalHold; PutObject with If-Match, where the object may be gone.
 _FROZEN: Final = "InvalidObjectState"
 _GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
 _NO_LOCKS: Final = "ObjectLockConfigurationNotFoundError"
 _NO_LOCK: Final = "NoSuchObjectLockConfiguration"
-_CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+_CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 
 
 class UnreadableError(Exception):

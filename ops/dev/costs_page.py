@@ -16,6 +16,7 @@ BARE: Final = {"AUTO_REDRIVE": "false", "RECONCILE": "off", "HEARTBEAT_MINUTES":
 ADDED: Final[Mapping[str, Mapping[str, str]]] = {
     "`auto_redrive`": {"AUTO_REDRIVE": "true"},
     "`reconcile`": {"RECONCILE": "report"},
+    "`ledger_compaction`": {"LEDGER_COMPACTION": "true"},
     "`heartbeat_minutes`": {"HEARTBEAT_MINUTES": "60"},
     "`create_kms_key`": {"CREATE_KMS_KEY": "true"},
     "`bus_logs`": {"BUS_LOGS": "true"},

@@ -68,7 +68,8 @@ def functions(settings: Settings) -> tuple[str, ...]:
     """Return the functions that the settings deploy."""
     redrive = ("redrive",) if settings.auto_redrive else ()
     reconcile = ("reconcile",) if settings.reconcile != names.OFF else ()
-    return (*names.HANDLERS, "audit", *redrive, *reconcile)
+    compact = ("compact",) if settings.ledger_compaction else ()
+    return (*names.HANDLERS, "audit", *redrive, *reconcile, *compact)
 
 
 def dead_letters(settings: Settings) -> tuple[str, ...]:

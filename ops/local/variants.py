@@ -18,6 +18,7 @@ _SCHEDULED: Final = {
     "RECONCILE": "heal",
     "RECONCILE_MINUTES": "1440",
     "RECONCILE_ACCOUNTS": "all",
+    "LEDGER_COMPACTION": "true",
 }
 _TRACING: Final = {"LAMBDA_TRACING": "true"}
 _THIN: Final = {"THIN_EVENTS": "true"}

@@ -7,9 +7,11 @@ made to an environment with every optional part.
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -18,6 +20,8 @@ import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
+from functions.ledger.keys import day_prefix, object_key
+from functions.ledger.records import parse
 from ops.dev.permissions import NOT_EXERCISED, PURPOSES, granted
 from ops.local import drive
 from ops.local.deployment import EVENT_SOURCE
@@ -182,7 +186,8 @@ def test_event_that_the_bus_can_not_encrypt_reaches_the_buss_queue(pipeline: Pip
 
 def test_schedule_starts_its_function(pipeline: Pipeline) -> None:
     scheduler = pipeline.deployment.services.aws.client("scheduler")
-    names = ("huntaze-stripe-redrive-schedule-dev", "huntaze-stripe-reconcile-schedule-dev")
+    scheduled = ("redrive", "reconcile", "compact")
+    names = [f"huntaze-stripe-{each}-schedule-dev" for each in scheduled]
     before = {name: scheduler.get_schedule(Name=name) for name in names}
     kept = ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
     due = {"ScheduleExpression": "at(2026-01-01T00:00:00)"}
@@ -196,9 +201,39 @@ def test_schedule_starts_its_function(pipeline: Pipeline) -> None:
         compared = ("huntaze-stripe-reconcile-dev", "dynamodb:DescribeTable")
         return found >= {*((name, "lambda:InvokeFunction") for name in names), compared}
 
-    wait_for(started, "both schedules have invoked their function, and the comparison has begun")
+    wait_for(started, "the schedules have invoked their function, and the comparison has begun")
     for schedule in before.values():
         scheduler.update_schedule(**{name: schedule[name] for name in kept})
+
+
+def test_compact_function_replaces_the_objects_of_a_day(pipeline: Pipeline) -> None:
+    aws, bucket = pipeline.deployment.services.aws, pipeline.deployment.outputs.ledger_bucket
+    s3 = aws.client("s3")
+    received = datetime.now(UTC) - timedelta(days=3)
+    records = [
+        parse(
+            {
+                "messageId": f"compacted-{each}",
+                "body": json.dumps(fresh(sample("current", "product.created"), f"evt_compacted{each}")),
+                "attributes": {"SentTimestamp": str(int(received.timestamp() * 1000) + each)},
+            }
+        )
+        for each in range(3)
+    ]
+    for record in records:
+        body = gzip.compress(f"{record.line}\n".encode())
+        s3.put_object(Bucket=bucket, Key=object_key([record]), Body=body)
+    day = day_prefix(received.date())
+
+    def compacted() -> bool:
+        # A scheduled run may hold the lease.
+        aws.client("lambda").invoke(FunctionName="huntaze-stripe-compact-dev", Payload=b"{}")
+        return len(s3.list_objects_v2(Bucket=bucket, Prefix=day)["Contents"]) == 1
+
+    wait_for(compacted, "one object of three")
+    (found,) = s3.list_objects_v2(Bucket=bucket, Prefix=day)["Contents"]
+    body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
+    assert gzip.decompress(body).decode().splitlines() == [record.line for record in records]
 
 
 def test_nothing_is_served_without_tls(pipeline: Pipeline) -> None:

@@ -32,6 +32,7 @@ EVERYTHING_ON = {
     "AWS_ACCOUNT_ID": "123456789012",
     "BUS_LOGS": "true",
     "RECONCILE_ACCOUNTS": "acct_1Secured, acct_2Secured",
+    "LEDGER_COMPACTION": "true",
 }
 
 # The shipped environments; a checkout may have more.

@@ -24,7 +24,7 @@ TOPIC = "${aws_sns_topic.alerts.arn}"
 DEPLOYED = 10_000_000.0
 ACTIONS = {"ALARM": "alarm_actions", "OK": "ok_actions"}
 # The parts of alarms on silence; all other alarms fire by what is measured.
-SILENT = ("redrive-not-running", "reconcile-not-running", "heartbeat")
+SILENT = ("redrive-not-running", "reconcile-not-running", "compact-not-running", "heartbeat")
 
 
 @dataclass

@@ -47,6 +47,7 @@ ALONE = {
     "bus logs": {"BUS_LOGS": "true", "LIVEMODE": "false"},
     "redrive": {"AUTO_REDRIVE": "true"},
     "reconcile": {"RECONCILE": "report"},
+    "compaction": {"LEDGER_COMPACTION": "true"},
 }
 
 

@@ -27,6 +27,7 @@ SECTIONS = ["What it means", "How to look", "How to fix", "How to confirm"]
 SWITCHES = {
     "AUTO_REDRIVE": ("false", "true"),
     "RECONCILE": ("off", "heal"),
+    "LEDGER_COMPACTION": ("false", "true"),
     "CREATE_KMS_KEY": ("false", "true"),
     "BUS_LOGS": ("false", "true"),
     "HEARTBEAT_MINUTES": ("0", "60"),

@@ -154,6 +154,7 @@ OWN_DEFAULTS = {
     "billing": (256, 30),
     "audit": (512, 60),
     "reconciliation": (512, 300),
+    "compaction": (512, 900),
 }
 
 

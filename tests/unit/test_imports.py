@@ -43,7 +43,7 @@ def loaded_by(module: str) -> set[str]:
     return {name.partition(".")[0] for name in modules_of(module)}
 
 
-@pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile"])
+@pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile", "compact"])
 def test_handler_loads_no_heavy_library(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & HEAVY == set()
 
@@ -56,7 +56,7 @@ def test_handlers_of_events_load_no_client_of_boto3(handler: str) -> None:
     assert len(modules) <= MOST_MODULES
 
 
-@pytest.mark.parametrize("handler", ["payments", "billing", "reconcile"])
+@pytest.mark.parametrize("handler", ["payments", "billing", "reconcile", "compact"])
 def test_event_handlers_do_not_load_the_database_driver(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & {"psycopg", "psycopg_binary"} == set()
 
@@ -69,7 +69,7 @@ def test_audit_imports_the_database_driver_where_it_is_needed() -> None:
     assert "psycopg" in loaded_by("functions.ledger.postgres")
 
 
-@pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile"])
+@pytest.mark.parametrize("handler", ["payments", "billing", "audit", "reconcile", "compact"])
 def test_handler_loads_nothing_of_the_tools(handler: str) -> None:
     assert loaded_by(f"functions.{handler}") & TOOLS == set()
 
