@@ -177,8 +177,8 @@ def test_the_same_objects_give_the_same_bytes(aws: Aws, start: Start) -> None:
     for each in reversed(records[:-2]):
         worlds[1].audit(each)
     worlds[1].audit(*records[-2:])
-    for each in worlds:
-        each.compact()
+    for world in worlds:
+        world.compact()
     (first,), (second,) = (each.listed() for each in worlds)
     assert first == second
     assert worlds[0].content(first) == worlds[1].content(second)
