@@ -23,7 +23,7 @@ $(foreach goal,$(filter local dev chaos simulate model,$(MAKECMDGOALS)), \
 		$(error unknown variable $(name): make $(goal) takes $(TAKES_$(goal)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup local dev local-status local-down chaos simulate bundles synth test-unit test-one test check lint policy format model measure bench lock docs diagram \
+.PHONY: help setup local dev local-status local-down chaos simulate bundles synth test-unit test-one test check lint policy format model measure bench lock docs diagram browser screenshots \
 	bootstrap plan deploy destroy clean
 
 # A line `##@ …` starts a group of the list.
@@ -113,6 +113,12 @@ lock: setup ## Resolve Pipfile into Pipfile.lock, without index addresses
 docs: setup ## Write the parts of the documentation that come from the code
 	@$(VENV)/python -m ops.dev.docs
 	@$(VENV)/python -m ops.dev.permissions
+
+browser: setup ## Find a Chromium for the tests of the console and for screenshots, or install one
+	@$(VENV)/python -m ops.dev.browser
+
+screenshots: setup ## Take docs/screenshots from the console of a local run, which it starts if none is kept
+	@$(VENV)/python -m ops.dev.screenshots
 
 diagram: setup ## Draw docs/architecture.svg from synthesised Terraform
 	@$(VENV)/python -m ops.dev.diagram

@@ -222,7 +222,7 @@ class _Drawing:
         if mark:
             self._mark(placed, mark)
             inside = "".join(self._shapes[first:])
-            self._shapes[first:] = [_linked(inside, mark.href, mark.label, f"box-{placed.box.names[0]}")]
+            self._shapes[first:] = [_linked(inside, mark.href, mark.label, _key(placed.box))]
         return placed
 
     def _mark(self, placed: _Placed, mark: Mark) -> None:
@@ -327,6 +327,11 @@ class _Drawing:
                 "</svg>\n",
             ]
         )
+
+
+def _key(box: Box) -> str:
+    """Return an id; a rule and a function may have the same name."""
+    return f"box-{box.kind.partition(' ')[0].lower()}-{box.names[0]}"
 
 
 def _linked(shapes: str, href: str, label: str, key: str) -> str:

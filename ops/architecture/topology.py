@@ -14,6 +14,9 @@ from infra.names import PROJECT
 # Where events come from and go to outside of AWS, by what a function has for it.
 _STRIPE, _API, _DATABASE = "Stripe", "Huntaze API", "PostgreSQL"
 
+# What AWS calls a rule, a function and a queue; a FIFO queue's kind begins so, too.
+RULE, FUNCTION, QUEUE = "EventBridge rule", "Lambda function", "SQS"
+
 
 @dataclass(frozen=True)
 class Box:
@@ -92,7 +95,7 @@ class _Reader:
             address: self._queue(state) for address, (kind, state) in self._state.items() if "SQS" in kind
         }
         self._functions = {
-            address: Box((self._short(each["function_name"]),), "Lambda function")
+            address: Box((self._short(each["function_name"]),), FUNCTION)
             for address, each in self._of("aws_lambda_function").items()
         }
 
@@ -125,7 +128,7 @@ class _Reader:
             if target not in self._queues and target not in self._functions:
                 continue  # the log of the bus, which handles no event
             (rule,) = _addresses(each["rule"])
-            box = Box((self._short(self._of("aws_cloudwatch_event_rule")[rule]["name"]),), "EventBridge rule")
+            box = Box((self._short(self._of("aws_cloudwatch_event_rule")[rule]["name"]),), RULE)
             rules[target] = rules[target] + box if target in rules else box
             parked[target] = parked[target] + self._queues[dead] if target in parked else self._queues[dead]
         for target, box in rules.items():

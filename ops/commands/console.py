@@ -41,19 +41,15 @@ def console(
     environment = environments.connect(env)
     with Steps(open_console(as_json=as_json)).step(f"draw {env}"):
         opened = site.of(environment, allow_changes=allow_changes)
-    with server.serving(opened, port) as url:
-        if as_json:
-            print_json({"environment": env, "url": url, "allow_changes": allow_changes})
-        else:
-            print_line(f"open {url}")
-            print_line("the address works once; Ctrl-C ends the console")
-        _wait()
-    print_line("stopped", as_json=as_json)
-
-
-def _wait() -> None:
     try:
-        Event().wait()
+        with server.serving(opened, port) as url:
+            if as_json:
+                print_json({"environment": env, "url": url, "allow_changes": allow_changes})
+            else:
+                print_line(f"open {url}")
+                print_line("the address works once; Ctrl-C ends the console")
+            Event().wait()
     except KeyboardInterrupt:
         # This is how a console ends, not an interrupt: forget the signal.
         signals.raise_exceptions()
+    print_line("stopped", as_json=as_json)

@@ -91,21 +91,18 @@ def read(environment: str) -> Stack:
         settings = infra_settings.load(environment, fallbacks=_FALLBACKS)
     except InfraError as error:
         raise OperatorError(str(error), usage=True) from error
-    return of(synthesised_document(settings), settings)
+    return of(_document(settings), settings)
 
 
-def synthesised_document(settings: Settings) -> dict[str, Any]:
-    """Synthesise the environment of some settings, and return its `cdk.tf.json`.
+def variables_of(settings: Settings) -> dict[str, str]:
+    """Return the variables with which to synthesise an environment as its operator has set it."""
+    name = settings.stripe_event_source_name
+    return {**_OPERATORS_OWN, **os.environ, "STRIPE_EVENT_SOURCE_NAME": name}
 
-    Raises
-    ------
-    OperatorError
-        The settings are invalid.
-    """
-    variables = {**_OPERATORS_OWN, **os.environ}
-    variables["STRIPE_EVENT_SOURCE_NAME"] = settings.stripe_event_source_name
+
+def _document(settings: Settings) -> dict[str, Any]:
     try:
-        return synthesised(settings.environment, variables)
+        return synthesised(settings.environment, variables_of(settings))
     except InfraError as error:
         raise OperatorError(str(error), usage=True) from error
 

@@ -33,6 +33,7 @@ from ops.local.report import (
     write,
 )
 from ops.local.start import Wanted, deployed
+from ops.local.web import running_console
 from ops.progress import Steps
 
 REPORT_PATH: Final = kept.FOLDER / "report.json"
@@ -197,9 +198,18 @@ def _keep(
     services = deployment.services
     drive.list_at_stripe(services, _made_by_stripe(samples))
     exports = shell_exports(deployment)
-    with kept.published(exports, services.watch.processes(), services.urls()) as env:
+    with (
+        running_console(services, exports) as url,
+        kept.published(
+            exports, services.watch.processes(), services.urls() | {"console": url.partition("/?")[0]}
+        ) as env,
+    ):
         console.print()
-        console.print("Still running. In another shell:")
+        console.print("Still running. See it in a browser; the address works once:")
+        console.print()
+        console.out(url)
+        console.print()
+        console.print("In another shell:")
         console.print()
         console.out(f"source {env.relative_to(ROOT)}")
         console.out("huntaze-stripe dlq list")

@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from infra.names import PROJECT
+from ops.architecture.topology import FUNCTION, QUEUE, RULE
 from ops.doctor.alarms import RUNBOOK, found_in
 from ops.environment import aws_errors
 from ops.web.site import Site
 
 # The alarm that stands for all others.
 UNHEALTHY: Final = "unhealthy"
-# The dimensions that name a resource; `service` is the family of a function.
-NAMED_BY: Final = ("RuleName", "FunctionName", "QueueName", "service")
+# The dimensions that name a resource, and its kind; `service` is the family of a function.
+NAMED_BY: Final = {"RuleName": RULE, "FunctionName": FUNCTION, "QueueName": QUEUE, "service": FUNCTION}
 KIND: Final = re.compile(r"docs/runbooks/([a-z-]+)\.md$")
 STATES: Final = {"ALARM": "on", "OK": "off", "INSUFFICIENT_DATA": "no data"}
 
@@ -35,7 +36,7 @@ class Alarm:
     runbook
         The name of its page in docs/runbooks, without `.md`; empty if it has none.
     about
-        Names of resources, without project and environment.
+        Kinds and names of resources, the names without project and environment.
     """
 
     part: str
@@ -44,7 +45,7 @@ class Alarm:
     meaning: str
     runbook: str
     since: datetime | None
-    about: frozenset[str]
+    about: frozenset[tuple[str, str]]
 
 
 def read(site: Site) -> tuple[Alarm, ...]:
@@ -80,7 +81,10 @@ def _alarm(part: str, alarm: Mapping[str, Any], ending: str) -> Alarm:
         *(each["MetricStat"]["Metric"] for each in alarm.get("Metrics", ()) if "MetricStat" in each),
     ]
     values = {
-        one["Value"].removeprefix(f"{PROJECT}-").removesuffix(".fifo").removesuffix(ending)
+        (
+            NAMED_BY[one["Name"]],
+            one["Value"].removeprefix(f"{PROJECT}-").removesuffix(".fifo").removesuffix(ending),
+        )
         for each in metrics
         for one in each.get("Dimensions", ())
         if one["Name"] in NAMED_BY
@@ -90,7 +94,7 @@ def _alarm(part: str, alarm: Mapping[str, Any], ending: str) -> Alarm:
         part,
         on=alarm["StateValue"] == "ALARM" and bool(alarm.get("AlarmActions")),
         state=STATES[alarm["StateValue"]],
-        meaning=described.partition(" Runbook:")[0],
+        meaning=described.partition(" Runbook:")[0].replace("`", ""),
         runbook=kind[1] if kind else "",
         since=since if isinstance(since, datetime) else None,
         about=frozenset(values),

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from functions.shared import names
 from infra.names import PROJECT
 from ops.architecture.overlay import Label, Mark
-from ops.architecture.topology import Box
+from ops.architecture.topology import FUNCTION, QUEUE, RULE, Box
 from ops.dlq.queues import FIFO
 from ops.simulation.texts import short
 from ops.web import metrics
@@ -45,9 +45,8 @@ class FlowOverlay:
 
     def on_box(self, box: Box) -> Mark | None:
         """Return what is shown at a box."""
-        short = [name.removesuffix(FIFO) for name in box.names]
-        on = [each for each in self.alarms if each.on and each.part != UNHEALTHY and each.about & {*short}]
-        if box.kind.startswith("SQS"):
+        on = [each for each in self.alarms if each.on and each.part != UNHEALTHY and _is_about(each, box)]
+        if box.kind.startswith(QUEUE):
             return self._queue(box, on)
         if box.names == ("alarms",):
             number = sum(each.on for each in self.alarms if each.part != UNHEALTHY)
@@ -63,14 +62,14 @@ class FlowOverlay:
         """Return the labels of the line between two boxes."""
         if right.names == ("partner bus",):
             return [self._label("in", metrics.EVENTS, [self.bus], "/events", left)]
-        if right.kind.startswith("EventBridge rule"):
+        if right.kind.startswith(RULE):
             return [self._label("matched", metrics.MATCHED, self.full_names(right), _events(right), right)]
-        if left.kind.startswith("EventBridge rule"):
+        if left.kind.startswith(RULE):
             if _is_dead_letter(right):
                 return self._failed("undelivered", metrics.UNDELIVERED, self.full_names(left), right)
-            word = "sent" if right.kind.startswith("SQS") else "invoked"
+            word = "sent" if right.kind.startswith(QUEUE) else "invoked"
             return [self._label(word, metrics.DELIVERED, self.full_names(left), "", left)]
-        if left.kind.startswith("SQS"):
+        if left.kind.startswith(QUEUE):
             if _is_dead_letter(right):
                 return ()
             return [self._label("batches", metrics.INVOKED, self.full_names(right), "", right)]
@@ -110,6 +109,12 @@ class FlowOverlay:
     def full_names(self, box: Box) -> list[str]:
         """Return the names of a box's resources in AWS."""
         return [f"{PROJECT}-{name}-{self.environment}" for name in box.names]
+
+
+def _is_about(alarm: Alarm, box: Box) -> bool:
+    # The kind of a scheduled function is its schedule.
+    kind = next((each for each in (RULE, QUEUE) if box.kind.startswith(each)), FUNCTION)
+    return any((kind, name.removesuffix(FIFO)) in alarm.about for name in box.names)
 
 
 def _is_dead_letter(box: Box) -> bool:

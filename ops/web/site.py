@@ -93,11 +93,12 @@ def of(environment: Environment, *, allow_changes: bool = False) -> Site:
     Raises
     ------
     OperatorError
-        The settings are invalid.
+        The stack can't be synthesised.
     """
-    from ops.cost.stack import synthesised_document
+    from ops.cost.stack import variables_of
+    from ops.dev.synthesised import synthesised_apart
 
-    document = synthesised_document(environment.settings)
+    document = synthesised_apart(environment.name, variables_of(environment.settings))
     return Site(environment, document, allow_changes, is_embedded())
 
 
