@@ -128,14 +128,15 @@ def read(site: Site, window: Window) -> Reading:
 def _read(site: Site, window: Window) -> Reading:
     widgets = site.recent("dashboard", lambda: _widgets(site), time.monotonic(), DASHBOARD_SECONDS)
     rows = list(chain.from_iterable(each["metrics"] for each in widgets))
-    now = datetime.now(UTC)
+    # The end of this minute: a picture changes with its values, not with each look.
+    now = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
     values: dict[str, tuple[tuple[datetime, float], ...]] = {}
     queries = [_query(number, row, window) for number, row in enumerate(rows)]
     for first in range(0, len(queries), AT_ONCE):
         request: dict[str, Any] = {
             "MetricDataQueries": queries[first : first + AT_ONCE],
             "StartTime": now - window.length,
-            "EndTime": now + timedelta(minutes=1),
+            "EndTime": now,
             "ScanBy": "TimestampAscending",
         }
         with aws_errors("the metrics of the dashboard"):

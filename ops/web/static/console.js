@@ -9,6 +9,15 @@
     status.classList.toggle("on", on);
   };
 
+  // What has not changed stays as it is: a selection, a place in the page.
+  const shown = new Map();
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    const { requestConfig, serverResponse } = event.detail;
+    if (!requestConfig.triggeringEvent || requestConfig.triggeringEvent.type !== "look") return;
+    if (shown.get(requestConfig.path) === serverResponse) event.detail.shouldSwap = false;
+    shown.set(requestConfig.path, serverResponse);
+  });
+
   const connect = () => {
     if (source || document.hidden) return;
     source = new EventSource("/live");

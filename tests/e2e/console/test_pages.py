@@ -66,11 +66,14 @@ def test_the_keyboard_reaches_content_navigation_and_counts(page: Page, opened: 
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     reached = []
-    for _ in range(40):
+    while True:
         page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            # Behind the last one.
+            break
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert outline == "solid" or reached[-1] in ("", "main")
+        assert outline == "solid", reached[-1]
     assert {"box-sqs-payments-dlq", "line-Stripe-in", "6h"} <= set(reached)
 
 
