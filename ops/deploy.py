@@ -185,7 +185,7 @@ def stack_of(workspace: Workspace, environment: str, steps: Steps) -> Terraform:
     _check_known(environment)
     with steps.step("synth"):
         synthesise(workspace, [environment])
-    return initialised(workspace, stack_name(environment), environment, steps)
+    return _initialised(workspace, stack_name(environment), environment, steps)
 
 
 def plan_bootstrap(workspace: Workspace, steps: Steps) -> SavedPlan:
@@ -206,7 +206,7 @@ def plan_stack(
     review: Review = NO_REVIEW,
 ) -> SavedPlan:
     """Plan a synthesised stack."""
-    terraform = initialised(workspace, stack, name, steps)
+    terraform = _initialised(workspace, stack, name, steps)
     workspace.plans.mkdir(parents=True, exist_ok=True)
     file = workspace.plans / f"{name}.tfplan"
     with steps.step(f"plan {name}") as step:
@@ -247,8 +247,7 @@ def _check_known(environment: str) -> None:
         raise OperatorError(str(error), usage=True) from error
 
 
-def initialised(workspace: Workspace, stack: str, name: str, steps: Steps) -> Terraform:
-    """Return Terraform in the folder of a synthesised stack, connected to the state."""
+def _initialised(workspace: Workspace, stack: str, name: str, steps: Steps) -> Terraform:
     folder = workspace.outdir / "stacks" / stack
     terraform = Terraform.at(folder, workspace.environment, workspace.scratch, workspace.check)
     with steps.step(f"init {name}") as step:

@@ -40,8 +40,8 @@ KINDS = {
 LONGEST = ("e2e", "chaos", "infra", "ops", "functions", "emulator", "local")
 # Each of its tests computes for seconds and shares nothing with another.
 DIVISIBLE = "model"
-# It removes everything that it deploys, and needs a deployment of its own for that.
-APART = "tests/e2e/test_deployment_roles.py"
+# They remove everything that they deploy and restore it, and need a deployment of their own for that.
+APART = ("tests/e2e/test_deployment_roles.py", "tests/e2e/test_warm.py")
 
 DEPLOYMENT_SECONDS = 900
 
@@ -113,7 +113,7 @@ class FolderScheduling(LoadScopeScheduling):  # type: ignore[misc]
         folder = Path(path).parts[1]
         if folder == DIVISIBLE:
             return nodeid
-        return path if path == APART else folder
+        return APART[0] if path in APART else folder
 
 
 @pytest.hookimpl(optionalhook=True)

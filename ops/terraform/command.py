@@ -16,6 +16,7 @@ from ops.terraform.cli_config import cli_environment
 from ops.terraform.endpoint import backend_options, settle_override
 from ops.terraform.engine import Engine, find_engine
 from ops.terraform.messages import PlanSummary, Progress, Reader
+from ops.terraform.mirror import holds_provider
 from ops.terraform.supervision import Check, read_lines
 
 __all__ = ["KeptError", "PlanSummary", "Terraform", "TerraformError", "operator_environment"]
@@ -25,6 +26,8 @@ from ops import ROOT
 LOCK_TIMEOUT: Final = "60s"
 # Where Terraform keeps the checksums of a stack's providers.
 LOCK_FILE: Final = ".terraform.lock.hcl"
+# Where `terraform init` installs them, or links to a mirror.
+PROVIDERS: Final = ".terraform/providers"
 KEYS: Final = (names.HUNTAZE_API_KEY, names.STRIPE_SECRET_KEY)
 ERRORS_SHOWN: Final = 3
 PLAN_ONLY: Final = "a plan does not read this value"
@@ -122,6 +125,11 @@ class Terraform:
     def provider_origin(self) -> str:
         """The origin of the provider, for people."""
         return f"mirror {self.mirror}" if self.mirror else "the Terraform registry or the CLI configuration"
+
+    @property
+    def is_initialised(self) -> bool:
+        """Whether an earlier `init` of this folder left a provider; Terraform itself checks the rest."""
+        return holds_provider(self.folder / PROVIDERS)
 
     def init(self) -> None:
         """Install the provider and connect to the backend."""

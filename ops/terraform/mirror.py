@@ -42,13 +42,13 @@ def find_mirror(environment: Mapping[str, str]) -> Path | None:
     """
     named = environment.get("TF_PLUGIN_MIRROR")
     if named:
-        if not _holds_provider(Path(named)):
+        if not holds_provider(Path(named)):
             raise OperatorError(
                 f"TF_PLUGIN_MIRROR={named} has no {PROVIDER / PROVIDER_VERSION / _platform()}: correct it, "
                 "or unset it to search elsewhere"
             )
         return Path(named)
-    return next(filter(_holds_provider, _candidates(environment)), None)
+    return next(filter(holds_provider, _candidates(environment)), None)
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
@@ -68,7 +68,8 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
             continue
 
 
-def _holds_provider(folder: Path) -> bool:
+def holds_provider(folder: Path) -> bool:
+    """Return whether a folder holds the provider for this machine, in the layout of a mirror."""
     try:
         return (folder / PROVIDER / PROVIDER_VERSION / _platform()).is_dir()
     except OSError:

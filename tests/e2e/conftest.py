@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 from rich.console import Console
 
-from ops.local import drive, variants
-from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, deploy, shell_exports
+from ops.local import variants
+from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, shell_exports
 from ops.local.folder import run_folder
 from ops.local.observer import Observer
-from ops.local.services import running_services
+from ops.local.start import Wanted, deployed
 from ops.progress import Steps
 from ops.reference.stripe import ReferenceStripe
 from tests.checkout import alone_in_checkout
@@ -26,15 +27,15 @@ POLL_SECONDS = 0.25
 
 
 @pytest.fixture(scope="session")
-def pipeline() -> Iterator[Pipeline]:
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Deploy once, with everything that can be on; everything is removed after the last test."""
-    with run_folder() as folder, running_services(folder, with_stripe=True) as services:
-        drive.register_source(services.aws, EVENT_SOURCE)
-        drive.add_destination(services, EVENT_SOURCE)
-        settings = variants.settings(variants.ALL, services.aws)
-        deployment = deploy(services, Steps(Console(quiet=True)), settings)
-        observer = Observer(services, deployment.outputs, since=time.time() * 1000)
-        yield Pipeline(deployment, observer, operators(services.aws, ENVIRONMENT, EVENT_SOURCE, KEY))
+    saves = tmp_path_factory.mktemp("saved")
+    wanted = Wanted(variants.ALL, with_stripe=True, fresh=True)
+    with run_folder() as folder, ExitStack() as servers:
+        deployment = servers.enter_context(deployed(folder, wanted, Steps(Console(quiet=True)), saves))
+        observer = Observer(deployment.services, deployment.outputs, since=time.time() * 1000)
+        known = operators(deployment.services.aws, ENVIRONMENT, EVENT_SOURCE, KEY)
+        yield Pipeline(deployment, observer, known, saves, servers.close)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,12 @@ def _with_its_rights(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run last what looks at the calls of all tests, then what changes and what destroys everything."""
-    last = ("test_permissions.py", "test_command_rights.py", "test_workflows.py", "test_deployment_roles.py")
+    """Run last what looks at the calls of all tests, then what changes, destroys and restores everything."""
+    last = (
+        "test_permissions.py",
+        "test_command_rights.py",
+        "test_workflows.py",
+        "test_deployment_roles.py",
+        "test_warm.py",
+    )
     items.sort(key=lambda item: last.index(item.path.name) if item.path.name in last else -1)

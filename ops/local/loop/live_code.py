@@ -51,7 +51,8 @@ class LiveCode:
         }
         self._deployed = {name: _Zip.read(path) for name, path in bundles.items()}
         self._kept = {name: path.read_bytes() for name, path in bundles.items()}
-        self._live = dict(self._kept)
+        # Code that is neither a bundle's nor put here counts as unknown: whatever is wanted replaces it.
+        self._live = {name: whole if self._runs(name, whole) else b"" for name, whole in self._kept.items()}
 
     def replace(self) -> list[str]:
         """Make the checkout's modules live; return the names of the functions whose code changed.
@@ -76,14 +77,18 @@ class LiveCode:
         for name, content in wanted.items():
             if content == self._live[name]:
                 continue
-            digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
             for arn in self._functions[name]:
                 answer = self._lambda.update_function_code(FunctionName=arn, ZipFile=content)
-                if answer["CodeSha256"] != digest:
+                if answer["CodeSha256"] != _digest(content):
                     raise OperatorError(f"{arn} has other code than was sent: repeat the save")
                 changed.append(arn.rpartition(":")[2])
             self._live[name] = content
         return changed
+
+    def _runs(self, bundle: str, content: bytes) -> bool:
+        """Return whether all functions of a bundle have this code."""
+        found = (self._lambda.get_function_configuration(FunctionName=arn) for arn in self._functions[bundle])
+        return all(configuration["CodeSha256"] == _digest(content) for configuration in found)
 
     def _built(self, deployed: _Zip) -> bytes:
         files = dict(own_files(ROOT))
@@ -145,6 +150,11 @@ class _Zip:
                 # A fixed time: the same files give the same zip.
                 archive.writestr(zipfile.ZipInfo(name), content, compresslevel=LEVEL)
         return whole.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    """Return a zip's SHA-256 as Lambda writes it."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
 def _source(bytecode: str) -> str:

@@ -23,6 +23,7 @@ from ops.local.loop.changes import FOLDERS, Changes, relevant
 from ops.local.loop.live_code import LiveCode
 from ops.local.loop.unit_tests import Outcome, UnitTests
 from ops.progress import Steps
+from ops.terraform import TerraformError
 
 # How often the servers and the tests are looked at while nothing is saved.
 TICK_MILLISECONDS: Final = 250
@@ -66,34 +67,45 @@ class Session:
         self._console = console
         self._tests = UnitTests()
         self._code = self._live_code()
+        self._bootstrap = self._synthesised(BOOTSTRAP)
+        self._watching = False
 
     def close(self) -> None:
         """End the tests that run."""
         self._tests.stop()
 
     def tick(self) -> None:
-        """Report the tests if they have ended."""
+        """Report the tests if they have ended; the first time, bring what was saved before the watch."""
+        if not self._watching:
+            self._watching = True
+            self._replace()
         if outcome := self._tests.outcome():
             self._report(outcome)
 
     def bring(self, changes: Changes) -> None:
         """Make saved files live, and start the unit tests that import them."""
-        started = time.monotonic()
         self._console.print(f"saved {', '.join(changes.paths)}")
         self._tests.stop()
         try:
-            if changes.code:
-                functions = self._code.replace()
-                seconds = f"after {time.monotonic() - started:.1f} s"
-                live = f"live in {', '.join(functions)}" if functions else "as it is deployed"
-                self._console.print(f"{live} {seconds}")
+            if changes.code and not self._replace():
+                self._console.print("the functions have this code already")
             tests = changes.unit_tests()
             self._tests.start(tests)
             self._console.print(f"unit tests that import it: {plural(len(tests), 'file')}")
             if stack := changes.of_stack():
                 self._deploy(stack)
+        except TerraformError as error:
+            self._console.print(f"error: {error}")
         except OperatorError as error:
             self._console.print(f"error: {error}; {FORMER_CODE}")
+
+    def _replace(self) -> bool:
+        """Make the checkout's code live; return whether it differs from the live one."""
+        started = time.monotonic()
+        functions = self._code.replace()
+        if functions:
+            self._console.print(f"live in {', '.join(functions)} after {time.monotonic() - started:.1f} s")
+        return bool(functions)
 
     def _report(self, outcome: Outcome) -> bool:
         """Print how the tests ended; without success the code that passed its tests last is live again."""
@@ -118,11 +130,11 @@ class Session:
             return
         steps = Steps(self._console)
         workspace = self._deployment.workspace
-        before = self._synthesised(BOOTSTRAP)
         with steps.step("synth"):
             synthesise(workspace, [ENVIRONMENT])
-        if self._synthesised(BOOTSTRAP) != before:
+        if (bootstrap := self._synthesised(BOOTSTRAP)) != self._bootstrap:
             apply(plan_stack(workspace, BOOTSTRAP, "bootstrap", steps), steps)
+            self._bootstrap = bootstrap
         aws = self._deployment.services.aws
         place = roles.place(aws, ENVIRONMENT, StateSettings().state_bucket)
         deployer = as_role(workspace, roles.assumed(aws, DEPLOY, place))
