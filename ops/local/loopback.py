@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 import socket
 from collections.abc import Mapping
 from typing import Final
@@ -15,6 +16,9 @@ from typing import Final
 from functions.shared import names
 
 LOOPBACK: Final = "127.0.0.1"
+# Below those that the kernel gives to outgoing connections (from 32768 on Linux, from 49152 on macOS), so that
+# a restored deploy finds its ports free.
+PORTS: Final = range(20_000, 32_768)
 # The access key of a request signed with AWS Signature Version 4, and of a presigned URL of either version.
 _SIGNER: Final = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
 _PRESIGNER: Final = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([A-Za-z0-9]+)")
@@ -25,10 +29,20 @@ def free_port() -> int:
 
     Another process may take it before the caller binds it; callers retry with another port.
     """
+    tried = (secrets.choice(PORTS) for _ in PORTS)
+    return next(filter(is_free, tried))
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server can listen on a TCP port of the loopback interface."""
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        # As the servers do: a connection that has just ended does not keep its port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def refusal(headers: Mapping[str, str]) -> str | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 
-from ops.local.loopback import LOOPBACK
+from ops.local.loopback import is_free
 
 
 @dataclass(frozen=True)
@@ -19,15 +18,4 @@ class Ports:
     def taken(self) -> int | None:
         """Return the first port that another process has, or None."""
         named = filter(None, (self.aws, self.api, self.database))
-        return next((port for port in named if not _is_free(port)), None)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As the servers do: a connection that has just ended does not keep its port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+        return next((port for port in named if not is_free(port)), None)
