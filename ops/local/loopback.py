@@ -16,8 +16,8 @@ from typing import Final
 from functions.shared import names
 
 LOOPBACK: Final = "127.0.0.1"
-# Below those that the kernel gives to outgoing connections (from 32768 on Linux, from 49152 on macOS), so that
-# a restored deploy finds its ports free.
+# Below those that the kernel gives to outgoing connections, from 32768 on Linux and from 49152 on macOS: a
+# restored deploy finds its ports free.
 PORTS: Final = range(20_000, 32_768)
 # The access key of a request signed with AWS Signature Version 4, and of a presigned URL of either version.
 _SIGNER: Final = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
