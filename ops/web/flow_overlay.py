@@ -80,7 +80,14 @@ class FlowOverlay:
                 self._label(word, metric, left.names, _events(left, outcome=word), left, tone)
                 for word, metric, tone in OUTCOMES
             ]
+        if right.names == ("ledger",):
+            return [self._label("audited", metrics.AUDITED, [self.audit_queue], "/events", right, "good")]
         return ()
+
+    @property
+    def audit_queue(self) -> str:
+        """The name in AWS of the queue from which events are audited."""
+        return f"{PROJECT}-events-{self.environment}{FIFO}"
 
     def waiting(self, box: Box) -> int:
         """Return how many messages the queues of a box hold."""

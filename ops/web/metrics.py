@@ -1,4 +1,4 @@
-"""The metrics of the deployed dashboard, which knows all that are worth a look: one read for every page."""
+"""The metrics of the deployed dashboard, and of what is audited: one read for every page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from itertools import chain
 from typing import Any, Final
 
 from functions.shared import names
+from ops.dlq import queues
+from ops.doctor.expected import EVENTS_QUEUE
 from ops.environment import aws_errors
 from ops.web.site import Site
 
@@ -45,6 +47,8 @@ MATCHED: Final = ("AWS/Events", "MatchedEvents")
 DELIVERED: Final = ("AWS/Events", "Invocations")
 UNDELIVERED: Final = ("AWS/Events", "InvocationsSentToDlq")
 INVOKED: Final = ("AWS/Lambda", "Invocations")
+# The audit's mapping deletes a message once its event is in the ledger.
+AUDITED: Final = ("AWS/SQS", "NumberOfMessagesDeleted")
 
 
 def ours(name: str) -> Counted:
@@ -127,6 +131,7 @@ def read(site: Site, window: Window) -> Reading:
 
 def _read(site: Site, window: Window) -> Reading:
     widgets = site.recent("dashboard", lambda: _widgets(site), time.monotonic(), DASHBOARD_SECONDS)
+    widgets = [*widgets, _audited(site)]
     rows = list(chain.from_iterable(each["metrics"] for each in widgets))
     # The end of this minute: a picture changes with its values, not with each look.
     now = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
@@ -164,6 +169,13 @@ def _widgets(site: Site) -> list[dict[str, Any]]:
         answer = site.environment.client("cloudwatch").get_dashboard(DashboardName=name)
     widgets = json.loads(answer["DashboardBody"])["widgets"]
     return [each["properties"] for each in widgets if each["type"] == "metric"]
+
+
+def _audited(site: Site) -> dict[str, Any]:
+    """Return a graph that the dashboard lacks, in its form."""
+    queue = queues.full_name(site.environment, EVENTS_QUEUE)
+    row = [*AUDITED, "QueueName", queue, {"label": "audited", "stat": "Sum"}]
+    return {"title": "Events audited", "metrics": [row], "yAxis": {"left": {"label": "events"}}}
 
 
 def _query(number: int, row: Sequence[Any], window: Window) -> dict[str, Any]:

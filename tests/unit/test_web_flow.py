@@ -36,6 +36,7 @@ SERIES = (
     counted(names.METRICS_NAMESPACE, names.EVENTS_APPLIED, "payments", 14),
     counted(names.METRICS_NAMESPACE, names.EVENTS_APPLIED, "payments", 12_286),
     counted(names.METRICS_NAMESPACE, names.EVENTS_PARKED, "payments", 3),
+    counted("AWS/SQS", "NumberOfMessagesDeleted", "huntaze-stripe-events-dev.fifo", 53),
 )
 SOURCE, PARTNER = Box(("Stripe",), "event source"), Box(("partner bus",), "EventBridge")
 RULES, HANDLER, DEAD = Box(("payments",), RULE), Box(("payments",), FUNCTION), Box(("payments-dlq",), QUEUE)
@@ -69,6 +70,7 @@ def test_each_line_has_the_count_of_its_own_metric() -> None:
     assert texts(shown, RULES, HANDLER) == ["24 invoked"]
     assert texts(shown, HANDLER, LANE.sinks[0]) == ["12.3k applied", "0 recorded", "0 duplicate", "0 stale"]
     assert texts(shown, HANDLER, DEAD) == ["3 parked"]
+    assert texts(shown, Box(("audit",), FUNCTION), Box(("ledger",), "S3 bucket")) == ["53 audited"]
     # Nothing was undeliverable, so that its line has no count.
     assert texts(shown, RULES, DEAD) == []
 

@@ -14,7 +14,7 @@ from ministack.services import cloudwatch, eventbridge, lambda_svc, sqs
 
 from ops.emulator.alarm_state import COMPARISONS, state
 from ops.emulator.metrics import embedded, rule_dimensions
-from ops.emulator.patching import original, replace
+from ops.emulator.patching import original, replace, replace_operation
 
 Data = dict[str, Any]
 
@@ -27,6 +27,7 @@ def apply() -> None:
     execute = original(lambda_svc, "_execute_function_dispatch")
     replace(lambda_svc, "_execute_function_dispatch", _counting_executions(execute))
     replace(lambda_svc, "_emit_lambda_logs", _reading_logs(original(lambda_svc, "_emit_lambda_logs")))
+    replace_operation(sqs, "_delete_messages_for_esm", _counting_deletes)
     replace(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
     replace(cloudwatch, "_describe_alarms", _evaluating(original(cloudwatch, "_describe_alarms")))
 
@@ -84,6 +85,20 @@ def _reading_logs(emit: Callable[..., None]) -> Callable[..., None]:
                 cloudwatch.record_metric(one.namespace, one.name, one.value, one.unit, one.dimensions)
 
     return emit_lambda_logs
+
+
+def _counting_deletes(delete: Callable[..., None]) -> Callable[..., None]:
+    """Count what an event source mapping deletes; the deletes of other callers have no metric here."""
+
+    def delete_messages_for_esm(url: str, handles: set[str]) -> None:
+        delete(url, handles)
+        if handles:
+            dimensions = {"QueueName": url.rpartition("/")[2]}
+            cloudwatch.record_metric(
+                "AWS/SQS", "NumberOfMessagesDeleted", float(len(handles)), "Count", dimensions
+            )
+
+    return delete_messages_for_esm
 
 
 def _measure_queues() -> None:

@@ -60,7 +60,7 @@ def show(request: Request) -> Response:
         "flow_live.html" if is_partial(request) else "flow.html",
         reading=reading,
         windows=[(each.name, f"/?window={each.name}") for each in metrics.WINDOWS],
-        totals=list(_totals(site, reading)),
+        totals=list(_totals(overlay)),
         alarms=[each for each in overlay.alarms if each.on and each.part != alarms.UNHEALTHY],
         drawing=Markup(draw(topology, overlay=overlay)),  # noqa: S704  (draw escapes every text)
         rows=list(_rows(topology, overlay)),
@@ -71,11 +71,13 @@ def _topology(site: Site) -> Topology:
     return read(site.document, site.environment.name)
 
 
-def _totals(site: Site, reading: metrics.Reading) -> Iterator[Total]:
-    yield Total("from Stripe", reading.total(metrics.EVENTS, [site.environment.bus]), "/events")
+def _totals(overlay: FlowOverlay) -> Iterator[Total]:
+    reading = overlay.reading
+    yield Total("from Stripe", reading.total(metrics.EVENTS, [overlay.bus]), "/events")
     for name, metric, tone in (*OUTCOMES, PARKED):
         count = reading.total(metric, names.HANDLERS)
         yield Total(name, count, f"/events?outcome={name}", tone if count else "")
+    yield Total("audited", reading.total(metrics.AUDITED, [overlay.audit_queue]), "/events")
 
 
 def _rows(topology: Topology, overlay: FlowOverlay) -> Iterator[Row]:
@@ -85,7 +87,7 @@ def _rows(topology: Topology, overlay: FlowOverlay) -> Iterator[Row]:
         outcomes = (
             tuple((word, overlay.reading.total(metric, [handler])) for word, metric, _ in (*OUTCOMES, PARKED))
             if handler in names.HANDLERS
-            else ()
+            else (("audited", overlay.reading.total(metrics.AUDITED, [overlay.audit_queue])),)
         )
         yield Row(
             ", ".join(lane.rules.names),
