@@ -31,9 +31,11 @@ from ops.commands import (
     reconcile,
     replay,
     secrets,
+    send,
     simulate,
     story,
     verify,
+    watch,
 )
 from ops.console import print_error, print_line
 from ops.errors import DeniedError, OperatorError
@@ -46,10 +48,10 @@ PANELS: Final = {
         *("secrets", "cost", "verify", "adopt", "destroy"),
     ),
     "Operate": (
-        *("console", "doctor", "story", "dlq", "replay", "reconcile", "pause", "resume"),
+        *("console", "doctor", "story", "watch", "dlq", "replay", "reconcile", "pause", "resume"),
         *("customer", "ledger"),
     ),
-    "Develop": ("local", "chaos", "simulate", "bundles", "api"),
+    "Develop": ("local", "send", "chaos", "simulate", "bundles", "api"),
 }
 # What a full disk, a quota, a broken or a read-only output answers to a write; a closed pipe is typer's own.
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
@@ -92,6 +94,7 @@ for module in (
     console,
     doctor,
     story,
+    watch,
     dlq,
     replay,
     reconcile,
@@ -99,6 +102,7 @@ for module in (
     customer,
     ledger,
     local,
+    send,
     chaos,
     simulate,
     bundles,

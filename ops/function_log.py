@@ -13,6 +13,8 @@ from ops.environment import Environment, aws_errors
 MILLISECONDS: Final = 1000
 # A filter pattern has at most 1,024 characters (CloudWatch Logs quotas); a condition takes up to 60.
 CONDITIONS: Final = 15
+# A line may become visible after later ones.
+OVERLAP_MILLISECONDS: Final = 30 * MILLISECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,47 @@ class LogLine:
         of_platform = platform.get("requestId") if isinstance(platform, dict) else None
         found = self.record.get("function_request_id") or of_platform
         return found if isinstance(found, str) else None
+
+
+@dataclass
+class NewLines:
+    """The lines of functions since a time, read as they come.
+
+    Parameters
+    ----------
+    conditions
+        Terms of a filter pattern; see `lines`.
+    since
+        Unix seconds.
+    """
+
+    environment: Environment
+    functions: Sequence[str]
+    conditions: Sequence[str]
+    since: float
+    _position: dict[str, int] = field(default_factory=dict, init=False, repr=False)
+    _seen: set[int] = field(default_factory=set, init=False, repr=False)
+
+    def read(self) -> Iterator[LogLine]:
+        """Yield the lines that were not read before.
+
+        Raises
+        ------
+        OperatorError
+            CloudWatch Logs refuses or does not answer.
+        """
+        for function in self.functions:
+            since = self._position.setdefault(function, int(self.since * MILLISECONDS))
+            for event in events(
+                self.environment, group(self.environment, function), _any(self.conditions), since
+            ):
+                identity = hash((event["logStreamName"], event["timestamp"], event["message"]))
+                if identity in self._seen:
+                    continue
+                self._seen.add(identity)
+                reached = event["timestamp"] - OVERLAP_MILLISECONDS
+                self._position[function] = max(self._position[function], reached)
+                yield from _line(function, event)
 
 
 def group(environment: Environment, function: str) -> str:
@@ -91,10 +134,10 @@ def lines(environment: Environment, function: str, conditions: Sequence[str], si
         CloudWatch Logs refuses or does not answer, or the function has no log.
     """
     found: list[LogLine] = []
-    for start in range(0, len(conditions), CONDITIONS):
-        some = conditions[start : start + CONDITIONS]
-        pattern = f"{{ {' || '.join(f'({each})' for each in some)} }}"
-        for event in events(environment, group(environment, function), pattern, int(since * MILLISECONDS)):
+    for first in range(0, len(conditions), CONDITIONS):
+        some = conditions[first : first + CONDITIONS]
+        start_ms = int(since * MILLISECONDS)
+        for event in events(environment, group(environment, function), _any(some), start_ms):
             found += _line(function, event)
     return sorted(found, key=lambda line: line.at)
 
@@ -102,6 +145,11 @@ def lines(environment: Environment, function: str, conditions: Sequence[str], si
 def equals(path: str, values: Collection[str]) -> list[str]:
     """Return a condition for each value of a field; a value is an id, which needs no quoting."""
     return [f'$.{path} = "{value}"' for value in values]
+
+
+def _any(conditions: Sequence[str]) -> str:
+    """Return a filter pattern (CloudWatch Logs user guide, "Filter pattern syntax": JSON)."""
+    return f"{{ {' || '.join(f'({each})' for each in conditions)} }}"
 
 
 def _line(function: str, event: Mapping[str, Any]) -> Iterator[LogLine]:

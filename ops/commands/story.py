@@ -11,9 +11,9 @@ from ops import DEFAULT_ENVIRONMENT, times
 from ops.commands.options import Env, Json
 from ops.console import open_console, print_json
 from ops.errors import OperatorError
+from ops.story.story import UNKNOWN
 
 SINCE: Final = "48h"
-UNKNOWN: Final = "unknown"
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 
@@ -61,8 +61,15 @@ def add_destination(services: Services, source: str) -> None:
     ).raise_for_status()
 
 
+class Clients(Protocol):
+    """Whatever makes boto3 clients of the embedded AWS."""
+
+    def client(self, service: str) -> Any:
+        """Return the client of a service."""
+
+
 def send(
-    aws: Aws,
+    aws: Clients,
     source: str,
     envelopes: Sequence[dict[str, Any]],
     progress: Callable[[int], None] = lambda _: None,
@@ -133,7 +140,11 @@ def _batches(details: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]
 
 def list_at_stripe(services: Services, events: Sequence[dict[str, Any]]) -> None:
     """Add events to the reference Stripe API's list, in their order."""
-    control = Control(services.stripe_url, services.secrets.stripe_secret_key)
+    add_to_list(Control(services.stripe_url, services.secrets.stripe_secret_key), events)
+
+
+def add_to_list(control: Control, events: Sequence[dict[str, Any]]) -> None:
+    """Add events to the list of the reference Stripe API with these control paths, in their order."""
     for batch in _batches(events):
         httpx.post(
             f"{control.url}/_control/events", json=batch, headers=control.headers, trust_env=False

@@ -37,6 +37,10 @@ REPEATED: Final = (
 )
 
 
+# What Stripe's events call themselves: snapshot events and thin ones.
+EVENTS: Final = ("event", "v2.core.event")
+
+
 class EnvelopeError(OperatorError):
     """The envelopes can't be sent.
 
@@ -160,8 +164,31 @@ def own_ids(envelope: dict[str, Any]) -> tuple[str, ...]:
     return (detail["id"], object_id) if isinstance(object_id, str) and object_id else (detail["id"],)
 
 
+def of_event(event: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return the envelope that EventBridge would build around an event; its own id and time are missing."""
+    return {"detail-type": event.get("type"), "source": source, "detail": event}
+
+
+def checked(document: Any, source: str) -> dict[str, Any]:
+    """Return the envelope that a JSON document is, or the one around the Stripe event that it is.
+
+    Raises
+    ------
+    EnvelopeError
+        It is neither; the message says why.
+    """
+    is_event = isinstance(document, dict) and document.get("object") in EVENTS
+    try:
+        return _checked(of_event(document, source) if is_event else document)
+    except ValueError as error:
+        raise EnvelopeError(f"this is not an event: {error}") from error
+
+
 def _read(file: Path) -> dict[str, Any]:
-    envelope = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    return _checked(json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_constant))
+
+
+def _checked(envelope: Any) -> dict[str, Any]:
     if not isinstance(envelope, dict):
         raise _BadEnvelopeError("not a JSON object")
     if envelope.get("object") == "event":

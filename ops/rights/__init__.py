@@ -144,7 +144,8 @@ def _of_stories(place: Place) -> dict[str, Statements]:
         Statement("ReadItems", ["dynamodb:BatchGetItem"], [place.table]),
         *_key(place, "Decrypt"),
     )
-    return {"story": story}
+    watch = (story[1], _read_objects(place), *_key(place, "Decrypt"))
+    return {"story": story, "watch": watch}
 
 
 def _of_switches(place: Place) -> dict[str, Statements]:
@@ -278,8 +279,12 @@ def _send_again(place: Place) -> Sequence[Statement]:
 def _read_ledger(place: Place) -> Sequence[Statement]:
     return (
         Statement("ListLedger", ["s3:ListBucket"], [place.ledger]),
-        Statement("ReadLedger", ["s3:GetObject"], [f"{place.ledger}/{names.LEDGER_PREFIX}*"]),
+        _read_objects(place),
     )
+
+
+def _read_objects(place: Place) -> Statement:
+    return Statement("ReadLedger", ["s3:GetObject"], [f"{place.ledger}/{names.LEDGER_PREFIX}*"])
 
 
 def _key(place: Place, action: str) -> Sequence[Statement]:

@@ -8,11 +8,10 @@ from typing import Any, Final
 
 from functions.shared import names
 from ops.function_log import LogLine
-from ops.verify.log_lines import FAILED, FINISHED, PARKED
+from ops.verify.log_lines import ENDS
 
 START: Final = "platform.start"
 REPORT: Final = "platform.report"
-ENDS: Final = (FINISHED, PARKED, FAILED)
 # What each line of Powertools repeats about its function.
 _OF_FUNCTION: Final = frozenset(
     {

@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 
 from ops.console import PlainTable, plural, print_line, styled
+from ops.story.listing import EventRow
 from ops.story.story import UNKNOWN, WAITING, Moment, Story
 from ops.times import stamp_of
 
@@ -42,6 +43,16 @@ def show(console: Console, stories: Sequence[Story], *, payload: bool) -> None:
                 print_line(f"{story.event_id}, {'revealed' if story.revealed else 'masked'}:")
                 for line in json.dumps(story.payload, indent=2).splitlines():
                     print_line(line)
+
+
+def show_rows(console: Console, rows: Sequence[EventRow]) -> None:
+    """Print events, one row each."""
+    table = PlainTable("Event", "Type", "Outcome", "Attempts", "ms", "Why", title="Events", text=("Why",))
+    for row in rows:
+        latency = "" if row.latency_ms is None else f"{row.latency_ms:,.0f}"
+        outcome = styled(row.outcome, STYLES.get(row.outcome, "green"))
+        table.add_row(row.event_id, row.event_type, outcome, str(row.attempts), latency, row.reason or "")
+    console.print(table)
 
 
 def _result(story: Story) -> str:

@@ -1,24 +1,21 @@
-"""What the handlers logged about events, read from CloudWatch Logs."""
+"""What the handlers logged about the ends of events, read from CloudWatch Logs."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from functions.shared import names
 from ops import function_log
 from ops.environment import Environment
+from ops.function_log import NewLines
 
 FINISHED: Final = "event finished"
 PARKED: Final = "event parked"
 FAILED: Final = "event failed"
-MILLISECONDS: Final = 1000
-# CloudWatch Logs user guide, "Filter pattern syntax" (JSON).
-PATTERN: Final = "{ " + " || ".join(f'($.message = "{each}")' for each in (FINISHED, PARKED, FAILED)) + " }"
-# A line may become visible after later ones.
-OVERLAP_MILLISECONDS: Final = 30 * MILLISECONDS
+ENDS: Final = (FINISHED, PARKED, FAILED)
+MILLISECONDS: Final = function_log.MILLISECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +39,8 @@ class HandlerLines:
     """
 
     def __init__(self, environment: Environment, since: int) -> None:
-        self._environment = environment
-        groups = (function_log.group(environment, handler) for handler in names.HANDLERS)
-        self._position = dict.fromkeys(groups, since * MILLISECONDS)
-        self._seen: set[tuple[str, int, str]] = set()
+        conditions = function_log.equals("message", ENDS)
+        self._lines = NewLines(environment, names.HANDLERS, conditions, since)
 
     def new(self) -> Iterator[Line]:
         """Yield the lines that were not read before.
@@ -55,18 +50,12 @@ class HandlerLines:
         OperatorError
             CloudWatch Logs refuses or does not answer.
         """
-        for group, since in list(self._position.items()):
-            for event in function_log.events(self._environment, group, PATTERN, since):
-                identity = (event["logStreamName"], event["timestamp"], event["message"])
-                if identity in self._seen:
-                    continue
-                self._seen.add(identity)
-                reached = event["timestamp"] - OVERLAP_MILLISECONDS
-                self._position[group] = max(self._position[group], reached)
-                yield _line(json.loads(event["message"]), event["timestamp"])
-
-
-def _line(record: dict[str, Any], at: float) -> Line:
-    return Line(
-        str(record.get("event_id")), record["message"], at, record.get("outcome"), record.get("reason")
-    )
+        for line in self._lines.read():
+            record = line.record
+            yield Line(
+                str(record.get("event_id")),
+                line.message,
+                line.at * MILLISECONDS,
+                record.get("outcome"),
+                record.get("reason"),
+            )

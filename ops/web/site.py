@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
 
-from functions.shared.names import LOOPBACK_HOSTS
 from ops import addresses
 from ops.environment import Environment
 from ops.errors import OperatorError
@@ -99,10 +97,4 @@ def of(environment: Environment, *, allow_changes: bool = False) -> Site:
     from ops.dev.synthesised import synthesised_apart
 
     document = synthesised_apart(environment.name, variables_of(environment.settings))
-    return Site(environment, document, allow_changes, is_embedded())
-
-
-def is_embedded() -> bool:
-    """Return whether the exported address of AWS is on this machine."""
-    host = urlsplit(os.environ.get(addresses.ENDPOINT, "")).hostname
-    return host in LOOPBACK_HOSTS
+    return Site(environment, document, allow_changes, addresses.is_embedded(os.environ))

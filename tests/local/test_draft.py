@@ -1,0 +1,104 @@
+"""What `send` sends: samples, files, fresh ids and changed fields."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from ops.errors import OperatorError
+from ops.local import draft
+from ops.local.envelopes import sample
+
+SOURCE = "aws.partner/stripe.com/ed_test"
+
+
+def test_copies_are_events_of_their_own_made_now() -> None:
+    original = draft.read("customer.subscription.updated", SOURCE)
+    first, second = draft.copies(original, 2, [], keep_ids=False)
+    ids = {each["detail"]["id"] for each in (original, first, second)}
+    objects = {each["detail"]["data"]["object"]["id"] for each in (original, first, second)}
+    assert (len(ids), len(objects)) == (3, 3)
+    assert abs(first["detail"]["created"] - time.time()) < 60
+    assert original == sample("customer.subscription.updated")
+
+
+def test_kept_ids_make_a_repeated_delivery() -> None:
+    original = draft.read("invoice.paid", SOURCE)
+    assert draft.copies(original, 1, [], keep_ids=True)[0]["detail"] == original["detail"]
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "value"),
+    [
+        ("data.object.amount=1200", ("data", "object", "amount"), 1200),
+        ("data.object.currency=eur", ("data", "object", "currency"), "eur"),
+        ("data.object.metadata.order=x=1", ("data", "object", "metadata", "order"), "x=1"),
+        ("data.object.metadata=null", ("data", "object", "metadata"), None),
+        (
+            "data.object.payment_method_types.0=sepa_debit",
+            ("data", "object", "payment_method_types"),
+            ["sepa_debit"],
+        ),
+    ],
+)
+def test_field_is_changed(change: str, path: tuple[str, ...], value: object) -> None:
+    (made,) = draft.copies(draft.read("payment_intent.succeeded", SOURCE), 1, [change], keep_ids=True)
+    found = made["detail"]
+    for name in path:
+        found = found[name]
+    assert found == value
+
+
+def test_changed_type_changes_the_envelope() -> None:
+    (made,) = draft.copies(draft.read("invoice.paid", SOURCE), 1, ["type=invoice.voided"], keep_ids=False)
+    assert made["detail-type"] == made["detail"]["type"] == "invoice.voided"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("amount", "expected a path and a value, such as data.object.amount=1200"),
+        ("data.objekt.amount=1", "the event has no objekt there; did you mean object?"),
+        ("data.object.amount.x=1", "x is in no object and no list"),
+        ("data.object.payment_method_types.9=x", "9 is in no object and no list"),
+    ],
+)
+def test_change_that_leads_nowhere_is_refused(change: str, message: str) -> None:
+    with pytest.raises(OperatorError) as refused:
+        draft.copies(draft.read("payment_intent.succeeded", SOURCE), 1, [change], keep_ids=False)
+    assert message in str(refused.value)
+    assert refused.value.usage
+
+
+def test_file_may_hold_an_envelope_or_an_event(tmp_path: Path) -> None:
+    envelope = sample("invoice.paid")
+    for name, document in (("envelope.json", envelope), ("event.json", envelope["detail"])):
+        file = tmp_path / name
+        file.write_text(json.dumps(document))
+        assert draft.read(str(file), SOURCE)["detail"] == envelope["detail"]
+    assert draft.read(str(tmp_path / "event.json"), SOURCE)["source"] == SOURCE
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not valid JSON: correct it"),
+        ('{"id": "x"}', "detail is missing"),
+        ("[]", "not a JSON object"),
+    ],
+)
+def test_file_without_an_event_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(text)
+    with pytest.raises(OperatorError, match=message):
+        draft.read(str(file), SOURCE)
+
+
+def test_unknown_type_names_the_nearest_one() -> None:
+    with pytest.raises(OperatorError, match=r"did you mean invoice\.paid\?"):
+        draft.read("invoice.payed", SOURCE)
+    with pytest.raises(OperatorError, match=r"name a file, or one of charge\.failed, "):
+        draft.read("nothing", SOURCE)
