@@ -53,11 +53,15 @@ def without_options(command: str) -> str:
 
 
 def _of_console(place: Place) -> dict[str, Statements]:
-    read = (*console.reads(place),)
-    return {
-        "console": read,
-        "console --allow-changes": (*read, console.record(place), *_key(place, "GenerateDataKey")),
-    }
+    read = (*console.reads(place), *_of_stories(place)["story"])
+    redrive = _of_dead_letters(place)["dlq redrive"]
+    change = (console.record(place), *redrive, *_key(place, "GenerateDataKey"))
+    return {"console": read, "console --allow-changes": _once(*read, *change)}
+
+
+def _once(*statements: Statement) -> Statements:
+    """Return statements, each once by its id."""
+    return tuple({statement.sid: statement for statement in statements}.values())
 
 
 def _of_dead_letters(place: Place) -> dict[str, Statements]:

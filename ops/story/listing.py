@@ -68,6 +68,12 @@ class EventRow:
     reason: str | None = None
 
     @property
+    def handler(self) -> str | None:
+        """The function that handles its type, else None."""
+        route = ROUTES.get(self.event_type)
+        return None if route is None else route.handler
+
+    @property
     def ended(self) -> bool:
         """Whether it has an outcome and is in the ledger."""
         return self.outcome != WAITING and self.audited
@@ -94,6 +100,8 @@ class Wanted:
 
     Parameters
     ----------
+    handler
+        Only events that this function handles.
     text
         A part of the event's id, type, customer or object, in any case.
     """
@@ -101,6 +109,7 @@ class Wanted:
     event_type: str = ""
     outcome: str = ""
     customer: str = ""
+    handler: str = ""
     text: str = ""
 
     def match(self, row: EventRow) -> bool:
@@ -109,6 +118,7 @@ class Wanted:
             (not self.event_type or row.event_type == self.event_type)
             and (not self.outcome or row.outcome == self.outcome)
             and (not self.customer or row.customer_id == self.customer)
+            and (not self.handler or row.handler == self.handler)
             and (not self.text or self._has_text(row))
         )
 

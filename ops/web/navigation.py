@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from ops.web.page import Page
-from ops.web.pages import flow, health
+from ops.web.pages import events, flow, health, send
 
-PAGES: Final[tuple[Page, ...]] = (flow.PAGE, health.PAGE)
+PAGES: Final[tuple[Page, ...]] = (flow.PAGE, events.PAGE, health.PAGE, send.PAGE)

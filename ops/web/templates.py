@@ -27,7 +27,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(lines=lines, clock=clock, span=lasting, number=number)
+    made.filters.update(lines=lines, clock=clock, clock_of=clock_of, span=lasting, number=number)
     return made
 
 
@@ -39,6 +39,11 @@ def lines(text: str) -> Markup:
 def clock(time: datetime) -> str:
     """Return a time in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def clock_of(seconds: float) -> str:
+    """Return Unix seconds as a time in UTC."""
+    return clock(datetime.fromtimestamp(seconds, UTC))
 
 
 def number(value: float) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ops.local import drive
+from ops.local.deployment import shell_exports
 from tests.e2e.pipeline import Command, Pipeline, fresh, sample
+from tests.ops.command import run
 
 
 @pytest.fixture
@@ -50,6 +52,57 @@ def test_story_of_an_applied_event_goes_from_stripe_to_the_ledger(
     created = next(moment for moment in story["moments"] if moment["place"] == "stripe")
     assert created["detail"]["listed"] is True
     assert not [line for line in story["unknown"] if " is unknown: " in line]
+
+
+@pytest.fixture
+def sent(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `send` with the exports of a kept run: a role for it would be of no use on AWS."""
+    for name, value in shell_exports(pipeline.deployment).items():
+        monkeypatch.setenv(name, value)
+    return lambda *arguments: run(["send", *arguments], monkeypatch, capsys)
+
+
+def test_sent_sample_is_applied_with_its_changed_fields(pipeline: Pipeline, sent: Command) -> None:
+    done = sent("invoice.paid", "--set", "data.object.amount_paid=1234", "--json")
+    assert done.code == 0, done.err
+    story = json.loads(done.out)
+    assert (story["event_type"], story["outcome"]) == ("invoice.paid", "applied")
+    (request,) = pipeline.requests(story["event_id"])
+    assert request["body"]["amountPaid"] == 1234
+
+
+def test_several_events_print_a_row_each(sent: Command) -> None:
+    done = sent("customer.created", "--count", "3")
+    assert done.code == 0, done.err
+    assert done.out.count("customer.created") == 3
+
+
+@pytest.mark.usefixtures("working_api")
+def test_sent_event_that_is_parked_fails_the_command(pipeline: Pipeline, sent: Command) -> None:
+    pipeline.fail(event_type="charge.failed", status=422)
+    done = sent("charge.failed")
+    pipeline.messages("huntaze-stripe-payments-dlq-dev")
+    assert done.code == 1
+    assert "the API answered 422" in done.out
+
+
+def test_nothing_is_sent_to_aws_itself(sent: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    done = sent("invoice.paid")
+    assert done.code == 2
+    assert "dev is on AWS, where only Stripe can publish to a partner event bus" in done.err
+
+
+def test_watch_prints_each_event_once_when_it_has_ended(pipeline: Pipeline, command: Command) -> None:
+    customer = fresh(sample("current", "customer.updated"), "evt_StoryWatched")
+    pipeline.drive(customer, fresh(sample("current", "payout.paid"), "evt_StoryWatched2"))
+    own = customer["detail"]["data"]["object"]["id"]
+    done = command("watch", "--since", "10m", "--customer", own, "--limit", "1", "--json")
+    assert done.code == 0, done.err
+    row = json.loads(done.out)
+    assert (row["event_id"], row["outcome"], row["audited"]) == ("evt_StoryWatched", "applied", True)
+    unrouted = command("watch", "--since", "10m", "--outcome", "unrouted", "--limit", "1")
+    assert "payout.paid" in unrouted.out
 
 
 @pytest.mark.usefixtures("working_api")

@@ -26,6 +26,7 @@ OWN_CALLS_NONE = {
     "chaos",
     "simulate",
     "api check",
+    "send",
     "local",
     "local status",
     "local down",

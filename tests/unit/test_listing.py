@@ -50,7 +50,7 @@ class _S3:
         return {"Body": io.BytesIO(self.objects[Key])}
 
 
-class _World:
+class World:
     """An environment with a log and a ledger, and what its functions write into them."""
 
     name = "dev"
@@ -99,7 +99,7 @@ def end(outcome: str = "applied", event_id: str = "evt_1", **more: Any) -> dict[
 
 
 def test_row_joins_what_the_handler_logged_with_what_the_ledger_holds() -> None:
-    world = _World()
+    world = World()
     listing = world.listing()
     world.log(70, **end())
     (row,) = listing.refresh()
@@ -114,7 +114,7 @@ def test_row_joins_what_the_handler_logged_with_what_the_ledger_holds() -> None:
 
 
 def test_repeated_delivery_leaves_the_outcome_and_counts_as_an_attempt() -> None:
-    world = _World()
+    world = World()
     listing = world.listing()
     world.log(10, **end())
     world.log(20, **end("duplicate"))
@@ -123,7 +123,7 @@ def test_repeated_delivery_leaves_the_outcome_and_counts_as_an_attempt() -> None
 
 
 def test_failure_waits_and_a_parked_event_is_applied_by_a_redrive() -> None:
-    world = _World()
+    world = World()
     listing = world.listing()
     world.log(10, message="event failed", event_id="evt_1", reason="the API answered 503")
     (row,) = listing.refresh()
@@ -137,7 +137,7 @@ def test_failure_waits_and_a_parked_event_is_applied_by_a_redrive() -> None:
 
 
 def test_type_without_a_handler_ends_with_the_ledger() -> None:
-    world = _World()
+    world = World()
     listing = world.listing()
     world.audit(10, sample("payout.paid")["detail"])
     (row,) = listing.refresh()
@@ -145,7 +145,7 @@ def test_type_without_a_handler_ends_with_the_ledger() -> None:
 
 
 def test_filters_and_pages() -> None:
-    listing = _World().listing()
+    listing = World().listing()
     for number in range(120):
         kind = "invoice.paid" if number % 3 else "payout.paid"
         outcome = "parked" if number == 7 else "applied"
@@ -165,7 +165,7 @@ def test_filters_and_pages() -> None:
 
 
 def test_page_of_a_hundred_thousand_rows_asks_nobody() -> None:
-    world = _World()
+    world = World()
     listing = world.listing()
     for number in range(100_000):
         listing._put(
