@@ -167,5 +167,5 @@ def _unknown(named: str, error: Exception) -> OperatorError:
     advice = f"did you mean {near[0]}?" if near else f"name a file, or one of {', '.join(types())}"
     why = error.strerror if isinstance(error, OSError) else "it is not a text"
     return OperatorError(
-        f"{named} is no type with a sample, and can't be read as a file ({why}): {advice}", usage=True
+        f"{named} is not a type with a sample, and can't be read as a file ({why}): {advice}", usage=True
     )

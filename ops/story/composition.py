@@ -46,7 +46,10 @@ def compose(facts: Facts, *, reveal: bool = False) -> Story:
         latency_ms=latency,
         why=end.why,
         moments=moments.moments(facts, words, tried, made),
-        calls=tuple(_call(facts, call, reveal=reveal) for call in made),
+        calls=tuple(
+            _call(facts, call, last={one.path: one for one in made}[call.path] is call, reveal=reveal)
+            for call in made
+        ),
         payload=shown(facts.event, reveal=reveal),
         revealed=reveal,
         unknown=(*facts.unknown, *_unsaid(facts, made)),
@@ -63,8 +66,9 @@ def shown(document: Any, *, reveal: bool) -> Any:
         return mask.MASKED
 
 
-def _call(facts: Facts, call: LoggedCall, *, reveal: bool) -> Call:
-    answer = _answers(facts).get(call.path) if call.status is not None else None
+def _call(facts: Facts, call: LoggedCall, *, last: bool, reveal: bool) -> Call:
+    """Return a call; a message quotes the answer to the last one of its path."""
+    answer = _answers(facts).get(call.path) if last and call.status is not None else None
     return Call(
         call.at,
         call.path,

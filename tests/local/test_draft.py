@@ -61,7 +61,7 @@ def test_changed_type_changes_the_envelope() -> None:
     ("change", "message"),
     [
         ("amount", "expected a path and a value, such as data.object.amount=1200"),
-        ("data.objekt.amount=1", "the event has no objekt there; did you mean object?"),
+        ("data.objects.amount=1", "the event has no objects there; did you mean object?"),
         ("data.object.amount.x=1", "x is in no object and no list"),
         ("data.object.payment_method_types.9=x", "9 is in no object and no list"),
     ],

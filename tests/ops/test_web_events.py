@@ -98,7 +98,7 @@ def test_hostile_type_and_search_are_shown_as_text(world: _Environment, browser:
         assert forbidden not in page.text
 
 
-def test_what_is_no_id_of_an_event_is_refused_calmly(browser: httpx.Client) -> None:
+def test_address_without_an_id_is_refused_calmly(browser: httpx.Client) -> None:
     page = browser.get("/events/evt%20x")
     assert page.status_code == 200
     assert "is not the id of an event: choose one in Events" in page.text
