@@ -17,7 +17,7 @@ from ops.local import envelopes
 from ops.local.envelopes import EnvelopeError
 from ops.local.fresh_ids import FreshIds
 
-# Bytes of randomness that tell the ids of one copy from those of all others.
+# Bytes of randomness, so that the ids of each copy differ from those of all others.
 SALT_BYTES: Final = 8
 
 

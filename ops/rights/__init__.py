@@ -148,7 +148,7 @@ def _of_stories(place: Place) -> dict[str, Statements]:
         Statement("ReadItems", ["dynamodb:BatchGetItem"], [place.table]),
         *_key(place, "Decrypt"),
     )
-    watch = (story[1], _read_objects(place), *_key(place, "Decrypt"))
+    watch = (story[1], *_read_ledger(place), *_key(place, "Decrypt"))
     return {"story": story, "watch": watch}
 
 
@@ -283,12 +283,8 @@ def _send_again(place: Place) -> Sequence[Statement]:
 def _read_ledger(place: Place) -> Sequence[Statement]:
     return (
         Statement("ListLedger", ["s3:ListBucket"], [place.ledger]),
-        _read_objects(place),
+        Statement("ReadLedger", ["s3:GetObject"], [f"{place.ledger}/{names.LEDGER_PREFIX}*"]),
     )
-
-
-def _read_objects(place: Place) -> Statement:
-    return Statement("ReadLedger", ["s3:GetObject"], [f"{place.ledger}/{names.LEDGER_PREFIX}*"])
 
 
 def _key(place: Place, action: str) -> Sequence[Statement]:

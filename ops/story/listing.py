@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Final
 
@@ -154,6 +156,7 @@ class Listing:
     # The rows, newest first; None while they are not sorted.
     _newest: list[EventRow] | None = field(default=None, init=False, repr=False)
     _unread: list[str] = field(default_factory=list, init=False, repr=False)
+    _listed: bool = field(default=False, init=False, repr=False)
     _read: set[str] = field(default_factory=set, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -177,9 +180,8 @@ class Listing:
             changed: dict[str, None] = {}
             for line in self._handlers.read():
                 changed |= dict.fromkeys(self._log(line))
-            for line in self._audit.read():
-                key = line.record.get("key")
-                if isinstance(key, str) and key not in self._read:
+            for key in self._new_keys():
+                if key not in self._read:
                     self._read.add(key)
                     self._unread.append(key)
             changed |= dict.fromkeys(self._read_objects())
@@ -219,14 +221,28 @@ class Listing:
         self._put(row)
         yield event_id
 
+    def _new_keys(self) -> Iterator[str]:
+        """Yield the keys of objects that may be new: at first by a listing, then by the audit's log."""
+        if not self._listed:
+            since, now = datetime.fromtimestamp(self.since, UTC), datetime.now(UTC)
+            with _ledger_errors():
+                for keys in self._ledger.keys_between(since, now):
+                    yield from keys
+            self._listed = True
+        for line in self._audit.read():
+            key = line.record.get("key")
+            if isinstance(key, str):
+                yield key
+
     def _read_objects(self) -> Iterator[str]:
         keys, self._unread = self._unread, []
         try:
-            for key, record in self._ledger.records(keys):
-                yield from self._deliver(Delivery(key, record))
-        except EventError as error:
+            with _ledger_errors():
+                for key, record in self._ledger.records(keys):
+                    yield from self._deliver(Delivery(key, record))
+        except OperatorError:
             self._unread = keys
-            raise denials.cause("the ledger bucket", error) or OperatorError(error.reason) from error
+            raise
 
     def _deliver(self, delivery: Delivery) -> Iterator[str]:
         event_id, event_type = identity(delivery.event)
@@ -259,6 +275,14 @@ class Listing:
                     self._rows.values(), key=lambda row: (row.at, row.event_id), reverse=True
                 )
             return self._newest
+
+
+@contextmanager
+def _ledger_errors() -> Iterator[None]:
+    try:
+        yield
+    except EventError as error:
+        raise denials.cause("the ledger bucket", error) or OperatorError(error.reason) from error
 
 
 def _outcome(line: LogLine) -> str | None:

@@ -12,8 +12,8 @@ from ops.environment import Environment
 from ops.local.envelopes import sample
 from ops.story.listing import EventRow, Listing, Wanted
 
-BASE_MS = 1_800_000_000_000
-KEY = "audit/dt=2027-01-15/080000000-0-{}.jsonl.gz"
+BASE_MS = 1_750_000_000_000
+KEY = "audit/dt=2025-06-15/150640000-0-{}.jsonl.gz"
 
 
 class _Logs:
@@ -43,6 +43,10 @@ class _S3:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.read: list[str] = []
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str) -> dict[str, Any]:  # noqa: N803 (AWS's names)
+        del Bucket, Prefix
+        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key > StartAfter]}
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 (AWS's names)
         del Bucket
@@ -74,7 +78,7 @@ class World:
             {
                 "event_id": event["id"],
                 "event_type": event["type"],
-                "received_at": "2027-01-15T08:00:00.000+00:00",
+                "received_at": "2025-06-15T15:06:40.000+00:00",
                 "envelope": {"id": f"delivery-{event['id']}", "detail": event},
             }
             for event in events
@@ -142,6 +146,14 @@ def test_type_without_a_handler_ends_with_the_ledger() -> None:
     world.audit(10, sample("payout.paid")["detail"])
     (row,) = listing.refresh()
     assert (row.outcome, row.ended, row.attempts) == ("unrouted", True, 0)
+
+
+def test_object_that_the_audit_log_does_not_name_any_more_is_found_by_the_first_listing() -> None:
+    world = World()
+    world.audit(0, paid(), key=f"{1:032x}")
+    world.logs.groups.clear()
+    (row,) = world.listing().refresh()
+    assert (row.event_id, row.audited) == ("evt_1", True)
 
 
 def test_filters_and_pages() -> None:
