@@ -42,11 +42,6 @@ def check(environment: Mapping[str, str]) -> None:
             _check_database(value)
 
 
-def is_embedded(environment: Mapping[str, str]) -> bool:
-    """Return whether the exported address of AWS is on this machine: an embedded AWS."""
-    return urlsplit(environment.get(ENDPOINT, "")).hostname in names.LOOPBACK_HOSTS
-
-
 def is_endpoint(value: str) -> bool:
     """Return whether botocore accepts an address as an endpoint."""
     # Most commands run without an endpoint of their own, and Terraform needs no botocore.

@@ -65,16 +65,16 @@ def watch(
     An event ends when its handler logs its outcome and the ledger has it. One that fails is printed when a
     later attempt ends it; `dlq list` shows what waits meanwhile.
     """
-    from ops import addresses
     from ops import environment as environments
     from ops.story.listing import OUTCOMES, Listing, Wanted
+    from ops.terraform.endpoint import is_embedded
 
     if outcome and outcome not in OUTCOMES:
         raise OperatorError(f"invalid --outcome {outcome!r}: expected {', '.join(OUTCOMES)}", usage=True)
     now = datetime.now(UTC)
     first = times.parse_time(since, "--since", now) if since else now
     listing = Listing(environments.connect(env, bus=False), first.timestamp())
-    pause = LOOK_SECONDS_EMBEDDED if addresses.is_embedded(os.environ) else LOOK_SECONDS
+    pause = LOOK_SECONDS_EMBEDDED if is_embedded(os.environ) else LOOK_SECONDS
     wanted = Wanted(event_type, outcome, customer)
     if not as_json:
         print_line("  ".join(f"{name:<{width}}" for name, width in COLUMNS) + "  About")

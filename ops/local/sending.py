@@ -12,11 +12,11 @@ import httpx
 from functions.pipeline.envelope import THIN, identity
 from functions.shared import names
 from functions.stripe_api.client import STRIPE_API_URL
-from ops import addresses
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.local import drive
 from ops.local.clients import Control
+from ops.terraform.endpoint import is_embedded
 
 
 def require_embedded(environment: Environment) -> None:
@@ -27,7 +27,7 @@ def require_embedded(environment: Environment) -> None:
     OperatorError
         The exported address of AWS is not on this machine.
     """
-    if not addresses.is_embedded(os.environ):
+    if not is_embedded(os.environ):
         raise OperatorError(
             f"{environment.name} is on AWS, where only Stripe can publish to a partner event bus: use "
             f"`huntaze-stripe verify --env {environment.name}` in test mode or `stripe trigger TYPE`; for a "

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Any, Final, TypeVar
 
-from ops import addresses
 from ops.environment import Environment
 from ops.errors import OperatorError
+from ops.terraform.endpoint import is_embedded
 
 T = TypeVar("T")
 # Seconds between two looks at what is live. CloudWatch has a value a minute, and bills each metric read.
@@ -97,4 +97,4 @@ def of(environment: Environment, *, allow_changes: bool = False) -> Site:
     from ops.dev.synthesised import synthesised_apart
 
     document = synthesised_apart(environment.name, variables_of(environment.settings))
-    return Site(environment, document, allow_changes, addresses.is_embedded(os.environ))
+    return Site(environment, document, allow_changes, is_embedded(os.environ))

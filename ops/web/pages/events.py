@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from ops import addresses
 from ops.story.listing import OUTCOMES, Listing, Wanted
 from ops.web.page import Page, get, is_partial, post, render, site_of
 from ops.web.pages import event
@@ -58,7 +56,7 @@ def listed(site: Site) -> Listing:
     OperatorError
         CloudWatch Logs or S3 refuses or does not answer.
     """
-    window = EMBEDDED_WINDOW if addresses.is_embedded(os.environ) else AWS_WINDOW
+    window = EMBEDDED_WINDOW if site.embedded else AWS_WINDOW
     since = (datetime.now(UTC) - window).timestamp()
     listing = site.recent("listing", lambda: Listing(site.environment, since), 0.0, float("inf"))
     site.recent("events", listing.refresh, time.monotonic())

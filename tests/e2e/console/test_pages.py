@@ -13,7 +13,8 @@ from tests.e2e.console.opened import Opened
 from tests.e2e.pipeline import Pipeline, sample
 
 # The address of each page; those of events and forms have ids.
-PAGES = ("/", "/health", "/runbooks/dlq-messages", "/nothing")
+PARKED = "/events/evt_3nGabHArExTd2cH0I5nAWdtW"
+PAGES = ("/", "/events", PARKED, "/send", "/health", "/runbooks/dlq-messages", "/nothing")
 NARROW = ViewportSize(width=360, height=740)
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
