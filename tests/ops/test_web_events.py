@@ -33,6 +33,7 @@ class _Environment(World):
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> _Environment:
     monkeypatch.setattr(events, "EMBEDDED_WINDOW", events.EMBEDDED_WINDOW * 1_000)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     return _Environment()
 
 
