@@ -158,6 +158,7 @@ class Listing:
     _newest: list[EventRow] | None = field(default=None, init=False, repr=False)
     _unread: list[str] = field(default_factory=list, init=False, repr=False)
     _listed: bool = field(default=False, init=False, repr=False)
+    _types: set[str] = field(default_factory=set, init=False, repr=False)
     _read: set[str] = field(default_factory=set, init=False, repr=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
 
@@ -194,8 +195,13 @@ class Listing:
 
     def page(self, wanted: Wanted, number: int = 1, size: int = PAGE_ROWS) -> PageOfRows:
         """Return a page of the wanted rows, newest first; the first page has the number 1."""
-        newest = self._sorted()
-        matching = [row for row in newest if wanted.match(row)] if wanted != Wanted() else newest
+        matching = self._sorted()
+        if wanted.text:
+            text = wanted.text.casefold()
+            matching = [row for row in matching if text in row.searched]
+        others = replace(wanted, text="")
+        if others != Wanted():
+            matching = [row for row in matching if others.match(row)]
         first = (max(1, number) - 1) * size
         more = number + 1 if first + size < len(matching) else None
         return PageOfRows(tuple(matching[first : first + size]), len(matching), number, more)
@@ -203,7 +209,7 @@ class Listing:
     def types(self) -> tuple[str, ...]:
         """Return the event types that there are, sorted."""
         with self._lock:
-            return tuple(sorted({row.event_type for row in self._rows.values()}))
+            return tuple(sorted(self._types))
 
     def _log(self, line: LogLine) -> Iterator[str]:
         event_id = line.record.get("event_id")
@@ -267,6 +273,7 @@ class Listing:
 
     def _put(self, row: EventRow) -> None:
         self._rows[row.event_id] = replace(row, searched=_searched(row))
+        self._types.add(row.event_type)
         self._newest = None
 
     def _sorted(self) -> list[EventRow]:
