@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 
 from functions.dead_letters.message import parse
 from functions.dead_letters.queue import DeadLetterQueue
+from ops.console import PlainConsole
 from ops.dlq.mask import MASKED
 from ops.dlq.queues import NamedQueue
 from ops.function_log import LogLine
 from ops.local.envelopes import sample
 from ops.replay.rules import Rule
+from ops.story import text
 from ops.story.attempts import attempts
 from ops.story.composition import compose
 from ops.story.facts import Delivery, Facts
@@ -266,3 +269,28 @@ def test_moments_of_one_time_stand_in_the_order_of_the_pipeline() -> None:
     story = composed(rules=(Rule("payments", "arn:aws:events:eu-west-1:1:rule/bus/r"),))
     moments: list[Moment] = [moment for moment in story.moments if moment.at == ARRIVED]
     assert [moment.place for moment in moments] == ["bus", "rule"]
+
+
+def test_printed_story_obeys_no_event_and_hides_the_payload_until_it_is_revealed() -> None:
+    hostile = sample("payment_intent.succeeded")
+    hostile["detail"]["type"] = "evil\x1b[2J\u202e[bold]type"
+    hostile["detail"]["data"]["object"]["receipt_email"] = "jane@example.com"
+    delivery = delivered(**hostile)
+    file = io.StringIO()
+    console = PlainConsole(file=file, width=120)
+    text.show(console, [composed(deliveries=(delivery,), unknown=("x\x1b[31m",))], payload=False)
+    printed = file.getvalue()
+    assert "[bold]type" in printed
+    assert "unknown: x" in printed
+    for forbidden in ("\x1b", "\u202e", "jane@example.com"):
+        assert forbidden not in printed
+
+
+def test_several_events_share_one_timeline() -> None:
+    first, second = composed(), composed(event_type="customer.created")
+    file = io.StringIO()
+    console = PlainConsole(file=file, width=160)
+    text.show(console, [first, second], payload=False)
+    printed = file.getvalue()
+    assert printed.count("Timeline") == 1
+    assert {first.event_id, second.event_id} <= set(printed.split())
