@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from functions.pipeline.routing_table import ROUTES
 from functions.shared import names
 from ops.console import PlainConsole, plural
 from ops.dlq import queues as dead_letter_queues
@@ -132,13 +133,14 @@ def _links(site: Site, request: Request, story: Story) -> list[Link]:
     found = [Link("Open in Stripe", f"{DASHBOARD}{test}events/{quote(story.event_id)}")]
     paths = {page.path for page in request.app.state.pages}
     arrived = next((moment.at for moment in story.moments if moment.place == "bus"), None)
-    if "/replays" in paths and arrived is not None:
+    route = ROUTES.get(story.event_type or "")
+    if "/replays" in paths and arrived is not None and route is not None:
         time = datetime.fromtimestamp(arrived, UTC)
-        window = {"since": stamp(time - WINDOW), "until": stamp(time + WINDOW)}
-        found.append(Link("Replay this window", f"/replays?{urlencode(window)}"))
+        window = {"since": stamp(time - WINDOW), "until": stamp(time + WINDOW), "rule": route.handler}
+        found.append(Link("Replay this window", f"/replays/forecast?{urlencode(window)}"))
     if story.customer_id:
-        where = "/customer" if "/customer" in paths else "/events"
-        found.append(Link("All about this customer", f"{where}?{urlencode({'customer': story.customer_id})}"))
+        where = "/customer?id=" if "/customer" in paths else "/events?customer="
+        found.append(Link("All about this customer", where + quote(story.customer_id)))
     return found
 
 
