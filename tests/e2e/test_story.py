@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -37,6 +38,8 @@ def test_story_of_an_applied_event_goes_from_stripe_to_the_ledger(
 ) -> None:
     monkeypatch.delenv("DATABASE_URL")
     envelope = fresh(sample("current", "payment_intent.succeeded"), "evt_StoryApplied")
+    # Stripe keeps events for 30 days.
+    envelope["detail"]["created"] = int(time.time())
     drive.list_at_stripe(pipeline.deployment.services, [envelope["detail"]])
     pipeline.drive(envelope)
     story = story_of(command, "evt_StoryApplied")
