@@ -102,8 +102,12 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
 def problem(request: Request, error: OperatorError, status: int = 200) -> Response:
     """Answer with what is wrong and what to do: a part of a page, or a page of its own."""
     text = error.naming("the console") if isinstance(error, DeniedError) else str(error)
-    name = "_problem.html" if is_partial(request) else "problem.html"
-    return render(request, name, status=200 if is_partial(request) else status, text=text)
+    if not is_partial(request):
+        return render(request, "problem.html", status=status, text=text)
+    part = render(request, "_problem.html", text=text)
+    # The live part itself stays, and looks again.
+    part.headers.update({"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"})
+    return part
 
 
 def _calm(handler: Handler) -> Callable[[Request], Any]:

@@ -158,6 +158,7 @@ def test_an_error_is_one_calm_line_that_shows_hostile_text_as_it_reads(browser: 
     assert "&lt;script&gt;alert(1)&lt;/script&gt;�[31m�evil: log in again" in page.text
     part = browser.get("/fails", headers={"HX-Request": "true"})
     assert part.text.startswith('<p class="note bad" role="alert">AWS refused')
+    assert part.headers["HX-Retarget"] == "#problem"
 
 
 def test_a_defect_shows_no_value_and_no_traceback(

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const status = document.getElementById("live");
+  const problem = document.getElementById("problem");
   let source = null;
 
   const say = (word, on) => {
@@ -12,8 +13,9 @@
   // What has not changed stays as it is: a selection, a place in the page.
   const shown = new Map();
   document.body.addEventListener("htmx:beforeSwap", (event) => {
-    const { requestConfig, serverResponse } = event.detail;
+    const { requestConfig, serverResponse, target } = event.detail;
     if (!requestConfig.triggeringEvent || requestConfig.triggeringEvent.type !== "look") return;
+    if (target.id !== "problem") problem.replaceChildren();
     if (shown.get(requestConfig.path) === serverResponse) event.detail.shouldSwap = false;
     shown.set(requestConfig.path, serverResponse);
   });

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from ops.web.navigation import PAGES as SHOWN
 from tests.e2e.console.opened import Opened
@@ -111,6 +111,23 @@ def test_health_shows_alarms_queues_costs_and_charts(page: Page, opened: Opened)
     text = page.locator("main").inner_text()
     assert "Cost so far this month" in text
     assert "payments-dlq" in text
+
+
+def test_a_live_part_outlives_an_error_of_aws(page: Page, opened: Opened) -> None:
+    _goto(page, opened, "/")
+
+    def fail(route: Route) -> None:
+        route.fulfill(
+            status=200,
+            headers={"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"},
+            body='<p class="note bad" role="alert">AWS does not answer: check the network</p>',
+        )
+
+    page.route("**/?window=1h", fail)
+    expect(page.get_by_role("alert")).to_have_text("AWS does not answer: check the network")
+    assert page.locator("#flow").count() == 1
+    page.unroute("**/?window=1h")
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def _goto(page: Page, opened: Opened, path: str) -> None:
