@@ -26,6 +26,8 @@ SETTLED: Final = timedelta(hours=1)
 DAYS: Final = QUEUE_RETENTION.days + 1
 # A compacted object takes seconds: it is read as up to a few thousand small ones, ten at a time.
 RESERVE_MILLISECONDS: Final = 60_000
+# To hide a thousand objects in one request takes S3 longer than to answer about one.
+READ_SECONDS: Final = 20
 # A killed run keeps an erasure waiting for this long. A step between two renewals takes seconds.
 LEASE_SECONDS: Final = 120
 
@@ -89,5 +91,6 @@ def days(now: datetime) -> Iterator[date]:
 def _client(service: str) -> Any:
     from botocore.config import Config
 
+    own = Config(max_pool_connections=READERS, read_timeout=READ_SECONDS)
     make: Any = aws.session().client
-    return make(service, config=aws.config().merge(Config(max_pool_connections=READERS)))
+    return make(service, config=aws.config().merge(own))

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from functions.pipeline.envelope import TYPE, identity
@@ -117,6 +118,25 @@ class DeadLetterMessage:
             return None
         found = _API_CODE.search(answer) if isinstance(answer, str) else None
         return found[1] if found else None
+
+    def brief(self) -> DeadLetterMessage:
+        """Return it without the event: what identifies it, says why it failed, and releases it.
+
+        An event takes many kilobytes in memory, and a queue may hold 100,000.
+        """
+        code, envelope = self.api_code, self.envelope
+        return replace(
+            self,
+            # Most messages of a queue share these.
+            reason=sys.intern(self.reason),
+            event_type=self.event_type and sys.intern(self.event_type),
+            envelope={name: envelope.get(name) for name in ("id", "time")}
+            if isinstance(envelope, dict)
+            else None,
+            body=json.dumps({"parked": {"answer": f'"code":"{code}"'}}) if code else "",
+            attributes={},
+            system_attributes={},
+        )
 
     @property
     def unsettled(self) -> bool:

@@ -34,6 +34,7 @@ class DeadLetterQueue:
         visibility_timeout: int,
         most: int | None = None,
         on_batch: Callable[[int], None] = lambda _count: None,
+        kept: Callable[[DeadLetterMessage], DeadLetterMessage] = lambda message: message,
     ) -> list[DeadLetterMessage]:
         """Receive the visible messages, and return them oldest first.
 
@@ -49,6 +50,8 @@ class DeadLetterQueue:
             How many messages to receive; None for no limit.
         on_batch
             Called with the number of messages after each call to SQS.
+        kept
+            Returns what to keep of a message, for example its `brief`.
 
         Raises
         ------
@@ -62,7 +65,7 @@ class DeadLetterQueue:
                 wanted = RECEIVE_BATCH if most is None else min(RECEIVE_BATCH, most - len(received))
                 batch = self.receive(visibility_timeout=visibility_timeout, most=wanted)
                 known = len(received)
-                received |= {message.message_id: message for message in batch}
+                received |= {message.message_id: kept(message) for message in batch}
                 on_batch(len(batch))
                 if len(received) == known:
                     break

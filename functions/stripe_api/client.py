@@ -157,6 +157,8 @@ class StripeApi:
             found += page
             if len(found) > RANGE_LIMIT and since < until:
                 middle = (since + until) // 2
+                # They are listed again in the halves; each level would keep its own until the last event.
+                found.clear()
                 yield from self.events(since, middle, types)
                 yield from self.events(middle + 1, until, types)
                 return

@@ -70,7 +70,7 @@ def show(
     from ops.dlq.session import begin
 
     session = begin(env, filters, as_json=as_json)
-    found, counts = session.inspect()
+    found, counts = session.inspect(whole=True)
     shown = [json_output.message_document(message, queue, reveal=reveal) for message, queue in found]
     if as_json:
         print_json(shown)

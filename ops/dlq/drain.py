@@ -69,9 +69,19 @@ class QueueCounts:
 
 
 def inspect(
-    queues: Sequence[NamedQueue], filters: Filters, steps: Steps, interrupted: Interruption
+    queues: Sequence[NamedQueue],
+    filters: Filters,
+    steps: Steps,
+    interrupted: Interruption,
+    *,
+    whole: bool = True,
 ) -> tuple[Messages, QueueCounts]:
     """Return the chosen messages, oldest first; all are released by then.
+
+    Parameters
+    ----------
+    whole
+        Whether the chosen messages are needed with their events, and not only brief.
 
     Raises
     ------
@@ -80,7 +90,12 @@ def inspect(
     """
     counts = QueueCounts.of(queues)
     with steps.step("read the queues") as step, holding(LOOK_SECONDS) as held:
-        held.receive(queues, interrupted, lambda count: step.advance_to(count))
+        held.receive(
+            queues,
+            interrupted,
+            lambda count: step.advance_to(count),
+            kept=lambda message: message if whole and filters.match(message) else message.brief(),
+        )
         messages = held.items()
         step.note = plural(len(messages), "message")
     counts.add(messages)

@@ -24,6 +24,9 @@ HOLD_SECONDS: Final = 600
 # rest stays visible to others, the redrive function included.
 MOST_HELD: Final = 10_000
 
+# What to keep of a message in memory.
+Kept = Callable[[DeadLetterMessage], DeadLetterMessage]
+
 
 class HeldMessages:
     """The messages that are held at present, with their queues."""
@@ -46,6 +49,7 @@ class HeldMessages:
         interrupted: Interruption,
         on_progress: Callable[[int], None],
         most: int | None = None,
+        kept: Kept = lambda message: message,
     ) -> None:
         """Receive from all queues at once.
 
@@ -55,6 +59,8 @@ class HeldMessages:
             Called with the number of messages received so far.
         most
             How many messages to receive from each queue; None for no limit.
+        kept
+            Returns what to keep of a message.
 
         Raises
         ------
@@ -62,7 +68,7 @@ class HeldMessages:
             A queue can't be read; the messages of the others are held.
         """
         self._since = time.monotonic()
-        receivers = [_Receiver(queue, self._seconds, interrupted, most) for queue in queues]
+        receivers = [_Receiver(queue, self._seconds, interrupted, most, kept) for queue in queues]
         for receiver in receivers:
             receiver.start()
         for receiver in receivers:
@@ -128,7 +134,9 @@ class _InterruptedError(Exception):
 class _Receiver(threading.Thread):
     """Receives the messages of one queue."""
 
-    def __init__(self, queue: NamedQueue, seconds: int, interrupted: Interruption, most: int | None) -> None:
+    def __init__(
+        self, queue: NamedQueue, seconds: int, interrupted: Interruption, most: int | None, kept: Kept
+    ) -> None:
         super().__init__(daemon=True)
         self.queue = queue
         self.count = 0
@@ -137,11 +145,12 @@ class _Receiver(threading.Thread):
         self._seconds = seconds
         self._interrupted = interrupted
         self._most = most
+        self._kept = kept
 
     def run(self) -> None:
         try:
             self.messages = self.queue.messages.receive_all(
-                visibility_timeout=self._seconds, most=self._most, on_batch=self._count
+                visibility_timeout=self._seconds, most=self._most, on_batch=self._count, kept=self._kept
             )
         except _InterruptedError:
             pass

@@ -47,8 +47,13 @@ class Session:
     as_json: bool
     now: float
 
-    def inspect(self) -> tuple[Messages, QueueCounts]:
+    def inspect(self, *, whole: bool = False) -> tuple[Messages, QueueCounts]:
         """Return the chosen messages; they are back in their queues by then.
+
+        Parameters
+        ----------
+        whole
+            Whether they are needed with their events, and not only brief.
 
         Raises
         ------
@@ -58,7 +63,7 @@ class Session:
             A signal interrupted.
         """
         with interruption() as interrupted:
-            found = inspect(self.queues, self.filters, self.steps, interrupted)
+            found = inspect(self.queues, self.filters, self.steps, interrupted, whole=whole)
         if interrupted:
             raise typer.Exit(interrupted.exit_code)
         return found

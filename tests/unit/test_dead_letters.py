@@ -207,6 +207,29 @@ def test_receiving_ends_before_the_first_messages_are_visible_again(
     assert len(taken) == len({message.message_id for message in taken}) == min(messages, calls * 10)
 
 
+@pytest.mark.parametrize("error", ["PermanentError", "DoubtfulRefusalError", "TransientError"])
+def test_brief_message_says_all_but_the_event(error: str) -> None:
+    parked = {"reason": "r", "error": error, "status": 422, "answer": '{"code": "card_declined"}'}
+    whole = parse(received({"parked": parked, "envelope": ENVELOPE}))
+    brief = whole.brief()
+    same = (
+        "message_id",
+        "receipt",
+        "failed_at",
+        "event_id",
+        "event_type",
+        "kind",
+        "reason",
+        "error",
+        "status",
+    )
+    for name in (*same, "endpoint", "envelope_id", "api_code", "unsettled"):
+        assert getattr(brief, name) == getattr(whole, name), name
+    assert brief.envelope == {"id": ENVELOPE["id"], "time": ENVELOPE["time"]}
+    assert len(brief.body) < 100
+    assert not parse(received("no json")).brief().unsettled
+
+
 def test_message_of_a_thin_event_has_the_identity_of_its_snapshot_event() -> None:
     snapshot = snapshots.envelope("charge.failed", snapshots.charge())
     message = parse(received(snapshots.thin(snapshot)))
