@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 # Content of a compacted object, in bytes before compression. A reader holds ten objects at once
-# (functions.ledger.reader.READERS): this is a tenth of what a small function has.
-MOST_BYTES: Final = 4 * 1024 * 1024
+# (functions.ledger.reader.READERS), whole and cut into lines: 40 MB of the 200 that a command may take.
+MOST_BYTES: Final = 2 * 1024 * 1024
 # Keys of one request (Amazon S3 API, DeleteObjects).
 REMOVED_AT_ONCE: Final = 1000
 # What DeleteObjects answers if the object has changed since it was read, or is gone: neither is a failure.

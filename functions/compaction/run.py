@@ -28,8 +28,9 @@ DAYS: Final = QUEUE_RETENTION.days + 1
 RESERVE_MILLISECONDS: Final = 60_000
 # To hide a thousand objects in one request takes S3 longer than to answer about one.
 READ_SECONDS: Final = 20
-# A killed run keeps an erasure waiting for this long. A step between two renewals takes seconds.
-LEASE_SECONDS: Final = 120
+# Half of it is left when a write begins: more than three attempts at it take. A killed run keeps an erasure
+# waiting for all of it.
+LEASE_SECONDS: Final = 300
 
 
 def compact(context: LambdaContext) -> dict[str, Any]:
