@@ -212,7 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         world = World(Aws(url, REGION), stripe, Path(folder), day, options.count, parts)
         world.fill()
-        print_line("| Work | Seconds | CPU seconds | Peak MB | Calls |\n|---|---|---|---|---|")
+        print_line("| Work | Seconds | CPU seconds | Peak MB | Calls |")
+        print_line("|---|---|---|---|---|")
         for title, asked in work(world):
             print_line(row(title, measured(world, asked)))
     return 0
