@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -35,6 +35,8 @@ class FlowOverlay:
     ----------
     depths
         Messages by the queues' short names.
+    waiting_in
+        Returns the address that shows what waits in a dead-letter queue.
     """
 
     environment: str
@@ -42,6 +44,7 @@ class FlowOverlay:
     reading: Reading
     depths: Mapping[str, int]
     alarms: Sequence[Alarm]
+    waiting_in: Callable[[str], str]
 
     def on_box(self, box: Box) -> Mark | None:
         """Return what is shown at a box."""
@@ -91,7 +94,11 @@ class FlowOverlay:
 
     def waiting(self, box: Box) -> int:
         """Return how many messages the queues of a box hold."""
-        return sum(self.depths.get(name, self.depths.get(f"{name}{FIFO}", 0)) for name in box.names)
+        return sum(self.depths.get(name, 0) for name in self._short_names(box))
+
+    def _short_names(self, box: Box) -> list[str]:
+        """Return the names of queues as the `dlq` commands have them: a FIFO queue's with its ending."""
+        return [f"{name}{FIFO}" if f"{name}{FIFO}" in self.depths else name for name in box.names]
 
     def _queue(self, box: Box, on: Sequence[Alarm]) -> Mark:
         waiting = self.waiting(box)
@@ -99,7 +106,10 @@ class FlowOverlay:
         tone = "bad" if waiting and is_dead_letter else ""
         said = ", ".join(box.names)
         rest = f", alarm {', '.join(each.part for each in on)} is on" if on else ""
-        href = f"/dead-letters?{urlencode({'queue': box.names[0]})}" if is_dead_letter else "/health"
+        short_names = self._short_names(box)
+        # Where several queues are one box: the first in which something waits.
+        shown = next((name for name in short_names if self.depths.get(name)), short_names[0])
+        href = self.waiting_in(shown) if is_dead_letter else "/health"
         return Mark(f"{said}: {waiting} waiting{rest}", href, f"{short(waiting)}", tone, alarm=bool(on))
 
     def _label(

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ops.web.site import Site
 
 Handler = Callable[["Request"], Response]
+DEAD_LETTERS: Final = "/dead-letters"
 # Bytes; a form has a few short fields, or the JSON of one event of at most 1 MiB, percent-encoded.
 LARGEST_FORM: Final = 4 * 1024 * 1024
 
@@ -70,6 +71,12 @@ def site_of(request: Request) -> Site:
     """Return what the pages share."""
     site: Site = request.app.state.site
     return site
+
+
+def waiting_in(request: Request, queue: str) -> str:
+    """Return the address that shows what waits in a dead-letter queue."""
+    has_page = any(page.path == DEAD_LETTERS for page in request.app.state.pages)
+    return f"{DEAD_LETTERS}?{urlencode({'queue': queue})}" if has_page else "/events?outcome=parked"
 
 
 def is_partial(request: Request) -> bool:

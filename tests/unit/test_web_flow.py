@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree import ElementTree as Xml
 
@@ -56,7 +57,7 @@ TOPOLOGY = Topology(
 
 def overlay(*alarms: Alarm, waiting: int = 0) -> FlowOverlay:
     reading = Reading(WINDOWS[0], NOW, (Graph("all", "events", SERIES),))
-    return FlowOverlay("dev", BUS, reading, {"payments-dlq": waiting}, alarms)
+    return FlowOverlay("dev", BUS, reading, {"payments-dlq": waiting}, alarms, "/waiting/{}".format)
 
 
 def texts(shown: FlowOverlay, left: Box, right: Box) -> list[str]:
@@ -87,6 +88,7 @@ def test_an_alarm_is_lit_at_what_it_is_about_and_nowhere_else() -> None:
     mark = shown.on_box(DEAD)
     assert mark is not None
     assert (mark.alarm, mark.tone, mark.note) == (True, "bad", "2")
+    assert mark.href == "/waiting/payments-dlq"
     assert mark.label == "payments-dlq: 2 waiting, alarm payments-dlq-messages is on"
     assert shown.on_box(HANDLER) is None
 
@@ -97,6 +99,13 @@ def test_a_rule_and_a_function_of_one_name_have_alarms_of_their_own() -> None:
     assert mark is not None
     assert mark.alarm
     assert shown.on_box(RULES) is None
+
+
+def test_a_box_of_several_queues_leads_to_the_one_in_which_something_waits() -> None:
+    shown = replace(overlay(), depths={"a-dlq": 0, "b-dlq.fifo": 3})
+    mark = shown.on_box(Box(("a-dlq", "b-dlq"), "SQS queues"))
+    assert mark is not None
+    assert (mark.note, mark.href) == ("3", "/waiting/b-dlq.fifo")
 
 
 def test_an_empty_queue_without_an_alarm_is_calm() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup
@@ -14,7 +15,7 @@ from ops.architecture.drawing import draw
 from ops.architecture.topology import Topology, read
 from ops.web import alarms, metrics, queues
 from ops.web.flow_overlay import OUTCOMES, PARKED, FlowOverlay
-from ops.web.page import Page, is_partial, render, site_of
+from ops.web.page import Page, is_partial, render, site_of, waiting_in
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,7 +53,12 @@ def show(request: Request) -> Response:
     site = site_of(request)
     reading = metrics.read(site, metrics.window_of(request.query_params.get("window", "")))
     overlay = FlowOverlay(
-        site.environment.name, site.environment.bus, reading, queues.depths(site), alarms.read(site)
+        site.environment.name,
+        site.environment.bus,
+        reading,
+        queues.depths(site),
+        alarms.read(site),
+        partial(waiting_in, request),
     )
     topology = site.recent("topology", lambda: _topology(site), time.monotonic(), DRAWN_SECONDS)
     return render(

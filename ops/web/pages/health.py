@@ -15,7 +15,7 @@ from ops.doctor.expected import EVENTS_QUEUE
 from ops.doctor.queues import ages_of
 from ops.errors import OperatorError
 from ops.web import alarms, charts, metrics, queues, runbooks
-from ops.web.page import Page, get, is_partial, problem, render, site_of
+from ops.web.page import Page, get, is_partial, problem, render, site_of, waiting_in
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -58,7 +58,7 @@ def show(request: Request) -> Response:
         reading=reading,
         windows=[(each.name, f"/health?window={each.name}") for each in metrics.WINDOWS],
         alarms=alarms.read(site),
-        queues=list(_queues(site)),
+        queues=[(each, waiting_in(request, each.name)) for each in _queues(site)],
         bill=site.recent("bill", lambda: _bill(site), time.monotonic(), COST_SECONDS),
         not_included=NOT_INCLUDED,
         charts=[each for each in drawn.values() if each],
