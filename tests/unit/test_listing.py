@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -26,15 +27,20 @@ class _Logs:
         return self
 
     def paginate(self, *, logGroupName: str, startTime: int, filterPattern: str, **_: Any) -> Iterable[Any]:  # noqa: N803 (AWS's names)
-        wanted = [part for part in ("finished", "parked", "failed", "audited") if part in filterPattern]
+        quoted = set(re.findall(r'"([^"]*)"', filterPattern))
         yield {
             "events": [
                 event
                 for event in self.groups.get(logGroupName, [])
-                if event["timestamp"] >= startTime
-                and any(json.loads(event["message"])["message"].endswith(part) for part in wanted)
+                if event["timestamp"] >= startTime and quoted & set(_fields(event["message"]))
             ]
         }
+
+
+def _fields(message: str) -> tuple[str, ...]:
+    """Return what a pattern may ask a line for."""
+    record = json.loads(message)
+    return (record["message"], record.get("correlation_id", ""))
 
 
 class _S3:
