@@ -9,11 +9,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from ops import environment as environments
-from ops.local.deployment import shell_exports
+from ops.local import drive
+from ops.local.deployment import EVENT_SOURCE, shell_exports
 from ops.web import server, site
 from tests.e2e.console.conftest import DESKTOP
 from tests.e2e.console.opened import Opened
-from tests.e2e.pipeline import Pipeline, fresh, sample
+from tests.e2e.pipeline import Pipeline, fresh, sample, target_gone, wait_for
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\x1b[31m\u202egnp.exe"
 LONG = 900 * 1024
@@ -47,6 +48,25 @@ def test_newcomer_finds_a_parked_event_and_redrives_it(
     )
     expect(page.locator(".why .outcome")).to_have_text("applied")
     assert len(pipeline.requests("evt_ConsoleRedrive")) == 2
+
+
+def test_event_that_the_audit_missed_is_redriven_to_the_ledger(
+    page: Page, opened: Opened, pipeline: Pipeline
+) -> None:
+    envelope = fresh(sample("current", "charge.succeeded"), "evt_ConsoleAudit")
+    with target_gone(pipeline, "huntaze-stripe-audit-payments-dev"):
+        drive.send(pipeline.deployment.services.aws, EVENT_SOURCE, [envelope])
+        wait_for(
+            lambda: pipeline.observer.queue_depths()["huntaze-stripe-audit-payments-dlq-dev"] == 1,
+            "the event is in the audit's dead-letter queue",
+        )
+    page.goto(f"{opened.base}/events/evt_ConsoleAudit")
+    page.locator("form[action$=redrive] input[name=reason]").fill("the rule is corrected")
+    page.get_by_role("button", name="Redrive this event").click()
+    expect(page.get_by_role("status").filter(has_text="redriven")).to_have_text(
+        "1 message redriven: sent to the audit queue"
+    )
+    wait_for(lambda: pipeline.observer.look().ledger.get("evt_ConsoleAudit") == 1, "the ledger has the event")
 
 
 def test_list_shows_a_new_event_without_a_reload(page: Page, opened: Opened, pipeline: Pipeline) -> None:
