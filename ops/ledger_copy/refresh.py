@@ -27,7 +27,7 @@ from ops.progress import Step
 
 # A batch is held in memory: at most so many objects, and stored bytes, which JSON lines unpack to about ten
 # times as many.
-BATCH_OBJECTS: Final = 1000
+BATCH_OBJECTS: Final = 500
 BATCH_BYTES: Final = 1024 * 1024
 # Listings until no object vanished between its listing and its reading.
 _LISTINGS: Final = 3
@@ -35,7 +35,7 @@ _GONE: Final = frozenset({"NoSuchKey", "404"})
 # In `objects.damaged`: every line can be read.
 WHOLE: Final = -1
 # Rows that one statement inserts; its parameters are copies of them.
-_INSERTED_ROWS: Final = 1000
+_INSERTED_ROWS: Final = 200
 _INSERT: Final = (
     f"INSERT INTO lines ({', '.join(rows.COLUMNS)}, repeated) SELECT "
     f"{', '.join(f'unnest(${number})' for number in range(1, len(rows.COLUMNS) + 1))}, false"

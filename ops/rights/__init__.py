@@ -53,15 +53,34 @@ def without_options(command: str) -> str:
 
 
 def _of_console(place: Place) -> dict[str, Statements]:
-    read = (*console.reads(place), *_of_stories(place)["story"])
-    redrive = _of_dead_letters(place)["dlq redrive"]
-    change = (console.record(place), *redrive, *_key(place, "GenerateDataKey"))
-    return {"console": read, "console --allow-changes": _once(*read, *change)}
+    dead_letters, replays = _of_dead_letters(place), _of_replays(place)
+    reconcile = _of_reconcile(place)
+    read = _once(
+        *console.reads(place),
+        *_of_stories(place)["story"],
+        # A forecast starts nothing.
+        *(each for each in replays["replay start"] if each.sid != "StartReplay"),
+        *_of_customers(place)["customer export"],
+    )
+    change = _once(
+        *read,
+        console.record(place),
+        console.send(place),
+        *dead_letters["dlq redrive"],
+        *replays["replay start --force"],
+        *replays["replay cancel"],
+        *reconcile["reconcile --heal"],
+    )
+    return {"console": read, "console --allow-changes": change}
+
+
+# Of what a console's other statements grant already: two that grant one call would both be superfluous.
+_GRANTED: Final = ("CountRecords", "SendToAudit")
 
 
 def _once(*statements: Statement) -> Statements:
-    """Return statements, each once by its id."""
-    return tuple({statement.sid: statement for statement in statements}.values())
+    """Return the statements of several commands for one role, each once."""
+    return tuple({each.sid: each for each in statements if each.sid not in _GRANTED}.values())
 
 
 def _of_dead_letters(place: Place) -> dict[str, Statements]:

@@ -5,6 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from ops.web.page import Page
-from ops.web.pages import events, flow, health, send
+from ops.web.pages import (
+    dead_letters,
+    events,
+    flow,
+    health,
+    send,
+)
 
-PAGES: Final[tuple[Page, ...]] = (flow.PAGE, events.PAGE, health.PAGE, send.PAGE)
+PAGES: Final[tuple[Page, ...]] = (
+    flow.PAGE,
+    events.PAGE,
+    dead_letters.PAGE,
+    health.PAGE,
+    send.PAGE,
+)
