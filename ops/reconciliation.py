@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from functions.pipeline.idempotency import COMPLETED
 from functions.pipeline.routing_table import ROUTES
-from functions.reconciliation.gap import Batch, Event, Gap, compare
+from functions.reconciliation.gap import GRACE_SECONDS, Batch, Event, Gap, compare
 from functions.reconciliation.heal import Healer, HealTargets
 from functions.shared import names
 from functions.shared.errors import ConfigurationError, EventError
 from functions.stripe_api import client
 from functions.stripe_api.client import StripeApi
-from ops import denials, records
+from ops import denials, records, times
 from ops.console import plural
 from ops.environment import Environment, aws_errors
 from ops.errors import OperatorError
 from ops.ledger import Ledger
 from ops.progress import Steps
+
+KEPT: Final = timedelta(days=names.STRIPE_LIST_DAYS)
+# Younger events may still be on their way to the ledger.
+GRACE: Final = timedelta(seconds=GRACE_SECONDS)
 
 
 def stripe(environment: Environment, account: str | None = None) -> StripeApi:
@@ -207,3 +212,30 @@ def healer(environment: Environment) -> Healer:
         queue_url=queue_url,
     )
     return Healer(destination, lambda_client=functions, sqs_client=sqs)
+
+
+def check_window(first: datetime, last: datetime, now: datetime) -> None:
+    """Refuse a window that Stripe's list or the ledger does not cover.
+
+    Raises
+    ------
+    OperatorError
+        It is empty, begins too early, or ends too late.
+    """
+    begins, ends = times.format_time(first), times.format_time(last)
+    if last <= first:
+        raise OperatorError(
+            f"the window ends ({ends}) before it begins ({begins}): correct --since or --until", usage=True
+        )
+    if first < now - KEPT:
+        raise OperatorError(
+            f"the window begins {begins}, and Stripe lists the last {KEPT.days} days only: use "
+            f"--since {KEPT.days}d or later, and `huntaze-stripe replay` for older events",
+            usage=True,
+        )
+    if last > now - GRACE:
+        raise OperatorError(
+            f"the window ends {ends}, and events of the last 10 minutes may still be on their way: use "
+            "--until 10m or earlier",
+            usage=True,
+        )

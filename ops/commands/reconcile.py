@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from functions.reconciliation.gap import GRACE_SECONDS
-from functions.shared import names
 from ops import DEFAULT_ENVIRONMENT, times
 from ops.commands.options import Account, DryRun, Env, EventTypes, Json, Until
 from ops.console import PlainTable, open_console, plural, print_json, styled
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from ops.reconciliation import Findings
 
 SHOWN_IDS: Final = 5
-# Younger events may still be on their way to the ledger.
-KEPT: Final = timedelta(days=names.STRIPE_LIST_DAYS)
-GRACE: Final = timedelta(seconds=GRACE_SECONDS)
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +78,7 @@ def reconcile(
 
     now = datetime.now(UTC).replace(microsecond=0)
     first, last = times.parse_time(since, "--since", now), times.parse_time(until, "--until", now)
-    _check_window(first, last, now)
+    reconciliation.check_window(first, last, now)
     types = _checked_types(event_type or []) if event_type else () if all_types else tuple(ROUTES)
     environment = environments.connect(env)
     console = open_console(as_json=as_json)
@@ -116,26 +111,6 @@ def reconcile(
             console.print(line, soft_wrap=True)
     if findings.open_count:
         raise typer.Exit(FAILED)
-
-
-def _check_window(first: datetime, last: datetime, now: datetime) -> None:
-    begins, ends = times.format_time(first), times.format_time(last)
-    if last <= first:
-        raise OperatorError(
-            f"the window ends ({ends}) before it begins ({begins}): correct --since or --until", usage=True
-        )
-    if first < now - KEPT:
-        raise OperatorError(
-            f"the window begins {begins}, and Stripe lists the last {KEPT.days} days only: use "
-            f"--since {KEPT.days}d or later, and `huntaze-stripe replay` for older events",
-            usage=True,
-        )
-    if last > now - GRACE:
-        raise OperatorError(
-            f"the window ends {ends}, and events of the last 10 minutes may still be on their way: use "
-            "--until 10m or earlier",
-            usage=True,
-        )
 
 
 def _checked_types(types: list[str]) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def _table(stories: Sequence[Story]) -> PlainTable:
     table = PlainTable(
         *(("Event",) if len(stories) > 1 else ()), *HEADINGS, title="Timeline", text=("What happened",)
     )
-    for moment, story in _timeline(stories):
+    for moment, story in timeline(stories):
         cells = (
             f"{stamp_of(moment.at)[:-1]}.{int(moment.at * 1000) % 1000:03}",
             moment.place,
@@ -75,7 +75,7 @@ def _table(stories: Sequence[Story]) -> PlainTable:
     return table
 
 
-def _timeline(stories: Sequence[Story]) -> Iterator[tuple[Moment, Story]]:
+def timeline(stories: Sequence[Story]) -> Iterator[tuple[Moment, Story]]:
     """Yield the moments of all events, oldest first; the order within an event stays."""
     every = [(moment, story) for story in stories for moment in story.moments]
     yield from sorted(every, key=lambda each: each[0].at)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -48,6 +48,10 @@ class Stop(Interruption):
         self._set.set()
 
 
+class _StoppedError(Exception):
+    """Ends a job that has nothing to finish."""
+
+
 class _Watched(Step):
     """A step whose progress a page shows, and no terminal."""
 
@@ -56,6 +60,8 @@ class _Watched(Step):
         self._job = job
 
     def advance_to(self, done: int, total: int | None = None, note: str | None = None) -> None:
+        if self._job.ends_at_once and self._job.stop:
+            raise _StoppedError
         self._job.done, self._job.total = done, total
         if note is not None:
             self.note = note
@@ -78,11 +84,32 @@ class WatchedSteps(Steps):
 
 
 @dataclass(frozen=True)
+class Change:
+    """The form of a change that a job prepared: see `parts.change`."""
+
+    action: str
+    sentence: str
+    button: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Result:
-    """What a job has done: facts as pairs of name and text, and one sentence of what is left to do."""
+    """What a job has done.
+
+    Parameters
+    ----------
+    facts
+        Pairs of name and text.
+    left
+        What is left to do, in one sentence.
+    change
+        What can be done now.
+    """
 
     facts: Sequence[tuple[str, str]]
     left: str = ""
+    change: Change | None = None
 
 
 @dataclass
@@ -93,6 +120,8 @@ class Job:
     ----------
     back
         The page to which it belongs.
+    ends_at_once
+        Whether a stop ends it at its next progress: it holds nothing that must be released.
     step, done, total
         What it does now, and how far it is; without a total nobody knows how far there is to go.
     """
@@ -102,6 +131,7 @@ class Job:
     back: str
     stop: Stop
     started: datetime
+    ends_at_once: bool = False
     step: str = "start"
     done: int = 0
     total: int | None = None
@@ -126,8 +156,10 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, Job] = {}
 
-    def start(self, site: Site, kind: str, title: str, back: str, work: Work) -> Job:
-        """Start a job.
+    def start(
+        self, site: Site, kind: str, title: str, back: str, work: Work, *, ends_at_once: bool = False
+    ) -> Job:
+        """Start a job; of two that read the same at once, return the running one.
 
         Raises
         ------
@@ -137,8 +169,11 @@ class Jobs:
         with self._lock:
             other = self._running.get(kind)
             if other is not None and not other.ended:
+                if ends_at_once and other.title == title:
+                    return other
                 raise OperatorError(f"{other.title} still runs: wait until it has ended, or stop it")
-            job = Job(secrets.token_hex(ID_BYTES), title, back, Stop(site.stopping), datetime.now(UTC))
+            name, now = secrets.token_hex(ID_BYTES), datetime.now(UTC)
+            job = Job(name, title, back, Stop(site.stopping), now, ends_at_once)
             self._running[kind] = self._jobs[job.id] = job
             for old in [each for each in self._jobs.values() if each.ended][:-REMEMBERED]:
                 del self._jobs[old.id]
@@ -175,6 +210,8 @@ def _run(job: Job, work: Work) -> None:
             job.result = work(job)
     except OperatorError as error:
         job.error = str(error)
+    except _StoppedError:
+        job.error = "stopped: what was done before stays done"
     except Exception as error:  # noqa: BLE001 - its text may hold data; the page names its class
         job.error = f"this job has a defect ({type(error).__name__}): report it with what you did"
     finally:

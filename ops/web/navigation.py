@@ -6,10 +6,13 @@ from typing import Final
 
 from ops.web.page import Page
 from ops.web.pages import (
+    customer,
     dead_letters,
     events,
     flow,
     health,
+    reconciliation,
+    replays,
     send,
 )
 
@@ -17,6 +20,9 @@ PAGES: Final[tuple[Page, ...]] = (
     flow.PAGE,
     events.PAGE,
     dead_letters.PAGE,
+    replays.PAGE,
+    reconciliation.PAGE,
+    customer.PAGE,
     health.PAGE,
     send.PAGE,
 )

@@ -81,7 +81,7 @@ def command(
     monkeypatch.delenv("STRIPE_SECRET_KEY", raising=False)
     monkeypatch.setenv("STRIPE_API_URL", stripe.url)
     monkeypatch.setattr("ops.replay.archive.LATENESS", timedelta(0))
-    monkeypatch.setattr("ops.commands.reconcile.GRACE", timedelta(0))
+    monkeypatch.setattr("ops.reconciliation.GRACE", timedelta(0))
     monkeypatch.setattr("ops.replay.replays.POLL_SECONDS", 0.1)
     return _with_its_rights(pipeline, monkeypatch, capsys)
 
