@@ -16,7 +16,6 @@ def reads(place: Place) -> Sequence[Statement]:
     """Return what every page asks for."""
     return (
         doctor.alarms(),
-        doctor.queues(place),
         Statement("ReadDashboard", ["cloudwatch:GetDashboard"], [place.dashboard]),
     )
 
@@ -24,3 +23,8 @@ def reads(place: Place) -> Sequence[Statement]:
 def record(place: Place) -> Statement:
     """Return the right to record a change."""
     return Statement("WriteConsole", ["s3:PutObject"], [f"{place.ledger}/{PREFIX}*"])
+
+
+def send(place: Place) -> Statement:
+    """Return the right to send to the audit queue, whose address a page has found by then."""
+    return Statement("SendAgain", ["sqs:SendMessage"], [place.audit_queue])

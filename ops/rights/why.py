@@ -63,6 +63,7 @@ WHY: Final[Mapping[str, str]] = {
     "ReadWithKey": "Decrypts what it reads, and what it sends",
     "ResumeRules": "Enables a rule, and removes its tag",
     "RewriteLedger": "Writes objects without the values, unless somebody changed them meanwhile",
+    "SendAgain": "Sends an event to the ledger, from a page of the console",
     "SendToAudit": "Sends an event to the ledger",
     "StartReplay": "Starts the replay of an archive to rules of the bus",
     "WriteConsole": "Records who changed or revealed what in the console, when and why",

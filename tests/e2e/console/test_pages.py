@@ -14,7 +14,10 @@ from tests.e2e.pipeline import Pipeline, sample
 
 # The address of each page; those of events and forms have ids.
 PARKED = "/events/evt_3nGabHArExTd2cH0I5nAWdtW"
-PAGES = ("/", "/events", PARKED, "/send", "/health", "/runbooks/dlq-messages", "/nothing")
+PAGES = (
+    *("/", "/events", PARKED, "/dead-letters", "/replays", "/reconciliation", "/customer", "/send"),
+    *("/health", "/runbooks/dlq-messages", "/nothing"),
+)
 # CloudWatch looks at periods of a minute.
 ALARMED_MS = 60_000
 NARROW = ViewportSize(width=360, height=740)
