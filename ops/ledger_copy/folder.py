@@ -30,6 +30,8 @@ _LIMITS: Final[Mapping[str, str]] = MappingProxyType({"memory_limit": "64MB", "t
 _CLOSED: Final[Mapping[str, str]] = MappingProxyType(
     {
         **_LIMITS,
+        # The join of 100,000 events with their envelopes.
+        "memory_limit": "96MB",
         "enable_external_access": "false",
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",

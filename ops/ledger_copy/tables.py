@@ -28,6 +28,8 @@ MARK_REPEATED: Final = """
     FROM (
         SELECT rowid AS line, row_number() OVER (PARTITION BY delivery_id ORDER BY key, rowid) > 1 AS again
         FROM lines
+        WHERE repeated
+            OR delivery_id IN (SELECT delivery_id FROM lines GROUP BY delivery_id HAVING count(*) > 1)
     ) AS numbered
     WHERE lines.rowid = numbered.line AND lines.repeated <> numbered.again
 """
@@ -70,6 +72,8 @@ _DELIVERIES: Final = f"""
     SELECT {", ".join(DELIVERIES)} FROM lines
     WHERE NOT repeated AND time >= TIMESTAMP '{{since}}' AND time < TIMESTAMP '{{until}}'
 """  # noqa: S608 - our own column names
+# More microseconds than any time has.
+_LATER: Final = 2**62
 # The snapshot event stands for both; only its envelope holds the object.
 _EVENTS: Final = f"""
     CREATE TEMP VIEW events AS
@@ -79,7 +83,7 @@ _EVENTS: Final = f"""
             max(event_id) FILTER (snapshot_id IS NOT NULL) AS thin_event_id,
             min(time) AS first_time, max(time) AS last_time, count(*) AS deliveries,
             count(*) FILTER (replayed) AS replays,
-            min_by(rowid, (snapshot_id IS NOT NULL, time, delivery_id)) AS line
+            min_by(rowid, epoch_us(time) + CASE WHEN snapshot_id IS NULL THEN 0 ELSE {_LATER} END) AS line
         FROM lines
         WHERE NOT repeated AND time >= TIMESTAMP '{{since}}' AND time < TIMESTAMP '{{until}}'
         GROUP BY ALL
