@@ -27,7 +27,7 @@ from ops.progress import Step
 
 # A batch is held in memory: at most so many objects, and stored bytes, which JSON lines unpack to about ten
 # times as many.
-BATCH_OBJECTS: Final = 500
+BATCH_OBJECTS: Final = 200
 BATCH_BYTES: Final = 1024 * 1024
 # Listings until no object vanished between its listing and its reading.
 _LISTINGS: Final = 3

@@ -1,4 +1,4 @@
-"""The page Dead letters over real queues: what it shows, redrives, purges, refuses and records."""
+"""The page Dead-letter queues over real queues: what it shows, redrives, purges, refuses and records."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ def test_messages_are_grouped_by_reason_and_stay_visible(queues: World, browser:
 
 
 def test_an_empty_page_says_so(browser: httpx.Client) -> None:
-    assert "No dead letter: every event was applied" in shown(browser)
-    assert "No dead letter matches." in shown(browser, "/dead-letters?kind=transient")
+    assert "No message: every event was applied" in shown(browser)
+    assert "No message matches." in shown(browser, "/dead-letters?kind=transient")
     assert "did you mean transient?" in shown(browser, "/dead-letters?kind=transiet")
 
 
@@ -184,7 +184,7 @@ def test_nothing_changes_without_a_reason_or_with_another_form(queues: World, br
     form = fields(shown(browser), "/dead-letters/redrive")
     assert "the reason is missing" in browser.post("/dead-letters/redrive", data=form).text
     wrong = form | {"before": "9999999999", "reason": "test"}
-    assert "open Dead letters again" in browser.post("/dead-letters/redrive", data=wrong).text
+    assert "open Dead-letter queues again" in browser.post("/dead-letters/redrive", data=wrong).text
     assert (queues.counts(), records(queues)) == ((1, 0), [])
 
 

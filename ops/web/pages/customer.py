@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 KIND: Final = "customer"
 PATH: Final = "/customer"
 SINCE: Final = "7d"
-# Seconds for which a timeline is kept: it costs a read of the ledger.
-KEPT_SECONDS: Final = 20.0
 
 
 def show(request: Request) -> Response:
@@ -42,10 +39,7 @@ def show(request: Request) -> Response:
         _check(customer)
         now = datetime.now(UTC)
         first = times.parse_time(since, "since", now)
-        name = f"customer {customer} {since}"
-        stories = site.recent(
-            name, lambda: _stories(site, customer, first, now), time.monotonic(), KEPT_SECONDS
-        )
+        stories = _stories(site, customer, first, now)
     return render(
         request,
         "customer.html",

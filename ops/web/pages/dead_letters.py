@@ -1,4 +1,4 @@
-"""Dead letters: what failed, grouped by reason, with redrive and purge under the guards of `dlq`."""
+"""Dead-letter queues: what failed, grouped by reason, with redrive and purge under the guards of `dlq`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-KIND: Final = "dead letters"
+KIND: Final = "dead-letter queues"
 # As `dlq redrive` by default.
 PER_SECOND: Final = 5.0
 # Bars of a graph; the first one begins with the oldest message.
@@ -221,12 +221,12 @@ def _before(text: str) -> float:
     except ValueError:
         before = -1.0
     if not 0 < before <= time.time():
-        raise OperatorError("the form is not one of this page: open Dead letters again")
+        raise OperatorError("the form is not one of this page: open Dead-letter queues again")
     return before
 
 
 PAGE: Final = Page(
-    "Dead letters",
+    "Dead-letter queues",
     "/dead-letters",
     show,
     routes=(post("/dead-letters/redrive", redrive), post("/dead-letters/purge", purge), *jobs.ROUTES),

@@ -92,7 +92,7 @@ def _result(findings: Findings, first: datetime, last: datetime, *, unread: int)
             f"{plural(unread, 'object')} of the ledger could not be read: fewer events may be missing"
         )
     if findings.unapplied.open_count:
-        left.append("what was received and not applied is in Dead letters, or was purged there")
+        left.append("what was received and not applied is in Dead-letter queues, or was purged there")
     change = None
     if findings.open_count:
         change = Change(

@@ -83,7 +83,7 @@ def test_a_dead_letter_is_redriven_and_another_one_purged(
     pipeline.clear_faults()
     page = done(browser, browser.post("/dead-letters/redrive", data=form | {"reason": "the API is right"}))
     assert ">applied</td><td>1</td>" in page
-    assert "No dead letter: every event was applied" in shown(browser, "/dead-letters")
+    assert "No message: every event was applied" in shown(browser, "/dead-letters")
 
     pipeline.fail(idempotency_key="evt_e2eConsolePurged", status=422)
     pipeline.drive(fresh(sample("current", "payment_intent.succeeded"), "evt_e2eConsolePurged"))
