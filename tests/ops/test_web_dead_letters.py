@@ -119,7 +119,7 @@ def test_messages_are_grouped_by_reason_and_stay_visible(queues: World, browser:
 def test_an_empty_page_says_so(browser: httpx.Client) -> None:
     assert "No message: every event was applied" in shown(browser)
     assert "No message matches." in shown(browser, "/dead-letters?kind=transient")
-    assert "did you mean transient?" in shown(browser, "/dead-letters?kind=transiet")
+    assert "did you mean transient?" in shown(browser, "/dead-letters?kind=transients")
 
 
 def test_a_redrive_sends_what_was_shown_and_is_recorded(queues: World, browser: httpx.Client) -> None:
