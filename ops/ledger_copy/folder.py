@@ -24,7 +24,7 @@ FOLDER: Final = ROOT / "build" / "ledger"
 # A change takes less than a second, a query at most its own limit.
 WAIT_SECONDS: Final = 90.0
 _POLL_SECONDS: Final = 0.02
-# The figures of docs/ledger.md: enough for 100,000 events, and far from what a laptop notices.
+# Enough for 100,000 events, and far from what a laptop notices.
 _LIMITS: Final[Mapping[str, str]] = MappingProxyType({"memory_limit": "64MB", "threads": "1"})
 # No SQL may reach a file, the network, an extension or a variable of this process, or lift these limits.
 _CLOSED: Final[Mapping[str, str]] = MappingProxyType(

@@ -1,0 +1,60 @@
+"""The page Customer: what it shows of the stories of a customer's events."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import httpx
+import pytest
+
+from ops.environment import Environment
+from ops.story.story import Moment, Story
+from ops.web import server
+from ops.web.pages import customer
+from ops.web.site import Site
+
+
+class _Named:
+    name, region = "dev", "eu-west-1"
+
+
+def _story(event_id: str, at: float, sentence: str) -> Story:
+    return Story(
+        environment="dev",
+        event_id=event_id,
+        event_type="invoice.paid",
+        object_id="in_1",
+        customer_id="cus_1",
+        created=at,
+        outcome="applied",
+        attempts=1,
+        latency_ms=4000,
+        why="the API applied it",
+        moments=(Moment(at, "stripe", sentence), Moment(at + 60, "ledger", f"{sentence} and was stored")),
+        calls=(),
+        payload=None,
+        revealed=False,
+        unknown=("whether the archive holds it",),
+    )
+
+
+def test_moments_of_all_events_are_in_order_and_hostile_text_is_harmless(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stories = [_story("evt_1", 1000.0, "<script>first"), _story("evt_2", 1030.0, "second")]
+    monkeypatch.setattr(customer, "_stories", lambda *_: stories)
+    site = Site(cast("Environment", _Named()), {}, allow_changes=False, embedded=True)
+    with (
+        server.serving(site, pages=[customer.PAGE]) as url,
+        httpx.Client(base_url=url.partition("/?")[0], trust_env=False) as browser,
+    ):
+        browser.get(url)
+        page = browser.get("/customer", params={"id": "cus_1"}).text
+        places = [
+            page.find(each) for each in ("script&gt;first<", "second<", "first and was", "second and was")
+        ]
+        assert -1 < places[0] < places[1] < places[2] < places[3]
+        assert "<script>first" not in page
+        assert "whether the archive holds it" in page
+        assert "is an event: open it in Events" in browser.get("/customer", params={"id": "evt_1"}).text
+        assert "Enter the id of a customer." in browser.get("/customer").text
