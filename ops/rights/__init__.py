@@ -60,7 +60,6 @@ def _of_console(place: Place) -> dict[str, Statements]:
         *_of_stories(place)["story"],
         # A forecast starts nothing.
         *(each for each in replays["replay start"] if each.sid != "StartReplay"),
-        *_of_customers(place)["customer export"],
     )
     change = _once(
         *read,

@@ -16,6 +16,8 @@ def reads(place: Place) -> Sequence[Statement]:
     """Return what every page asks for."""
     return (
         doctor.alarms(),
+        # The dead-letter queues are in what the page of their messages asks.
+        Statement("CountWaiting", ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], [place.audit_queue]),
         Statement("ReadDashboard", ["cloudwatch:GetDashboard"], [place.dashboard]),
     )
 

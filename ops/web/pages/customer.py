@@ -1,4 +1,4 @@
-"""Customer: everything about one customer in order, and what the stores hold of them."""
+"""Customer: all events about one customer and their objects, in order."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from ops import times
-from ops.customer import export, holdings
 from ops.dlq.interrupts import Interruption
 from ops.errors import OperatorError
 from ops.progress import Steps
 from ops.story import reading, references
 from ops.story.composition import compose
 from ops.story.text import timeline, unknown_lines
-from ops.web import jobs
-from ops.web.jobs import Job, Result, Stop
-from ops.web.page import Page, get, render, site_of
+from ops.web.jobs import Job, Stop
+from ops.web.page import Page, render, site_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from ops.story.story import Story
     from ops.web.site import Site
 
-KIND: Final = "customer"
 PATH: Final = "/customer"
 SINCE: Final = "7d"
 
@@ -51,32 +48,6 @@ def show(request: Request) -> Response:
     )
 
 
-def held(request: Request) -> Response:
-    """Count what the stores hold of a customer, as `customer export` does, and change nothing."""
-    site = site_of(request)
-    customer = request.query_params.get("id", "").strip()
-    _check(customer)
-
-    def work(job: Job) -> Result:
-        found = holdings.find(site.environment, customer, None, job.watched())
-        summary = export.summary(found)
-        facts = [
-            ("events", str(summary["events"])),
-            *((f"deliveries of {name}", str(count)) for name, count in summary["deliveries_by_type"].items()),
-            ("objects of the ledger, all versions", str(summary["objects"])),
-            ("rows of PostgreSQL", "no database" if summary["rows"] is None else str(summary["rows"])),
-            ("messages of dead-letter queues", str(summary["messages"])),
-            ("items of the idempotency table", str(summary["items"])),
-        ]
-        lacking = export.missing(found)
-        advice = f"huntaze-stripe customer export {customer} --env {site.environment.name} writes all of it"
-        return Result([*facts, ("whole", advice)], "; ".join(lacking))
-
-    back = f"{PATH}?id={customer}"
-    job = jobs.of(site).start(site, KIND, f"What is held of {customer}", back, work, ends_at_once=True)
-    return jobs.moved(job)
-
-
 def _check(customer: str) -> None:
     references.check(customer)
     if references.is_event(customer):
@@ -92,4 +63,4 @@ def _stories(site: Site, customer: str, first: datetime, now: datetime) -> list[
     return [compose(each, reveal=False) for each in facts]
 
 
-PAGE: Final = Page("Customer", PATH, show, routes=(get(f"{PATH}/held", held),))
+PAGE: Final = Page("Customer", PATH, show)
