@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from ops.plain import plain, plain_lines
 from ops.simulation.texts import lasting
 
 FOLDER: Final = Path(__file__).with_name("templates")
+CODE: Final = re.compile(r"`([^`]+)`")
 
 
 @cache
@@ -27,13 +29,20 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(lines=lines, clock=clock, clock_of=clock_of, span=lasting, number=number)
+    made.filters.update(lines=lines, code=code, clock=clock, clock_of=clock_of, span=lasting, number=number)
     return made
 
 
 def lines(text: str) -> Markup:
     """Return a text of several lines, for an element that keeps them."""
     return escape(plain_lines(text))
+
+
+def code(text: str) -> Markup:
+    """Return a text in which what stands between backticks is code."""
+    shown = Markup("<code>{}</code>")
+    pieces = enumerate(CODE.split(plain(text)))
+    return Markup("").join(shown.format(each) if number % 2 else each for number, each in pieces)
 
 
 def clock(time: datetime) -> str:

@@ -13,6 +13,7 @@ from ops.architecture.topology import FUNCTION, RULE, Box, Lane, Topology
 from ops.web.alarms import Alarm
 from ops.web.flow_overlay import FlowOverlay
 from ops.web.metrics import WINDOWS, Graph, Reading, Series
+from ops.web.templates import code
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 BUS = "aws.partner/stripe.com/ed_1"
@@ -135,3 +136,9 @@ def test_the_picture_has_every_count_once_and_ids_that_differ() -> None:
     assert root.attrib["role"] == "group"
     assert "<style" not in drawn
     assert " style=" not in drawn
+
+
+def test_what_stands_between_backticks_is_code_and_nothing_is_markup() -> None:
+    assert code("`dlq list` shows <b>why</b>, `<i>`") == (
+        "<code>dlq list</code> shows &lt;b&gt;why&lt;/b&gt;, <code>&lt;i&gt;</code>"
+    )
