@@ -60,7 +60,7 @@ class LedgerRecord:
     @property
     def object_id(self) -> str | None:
         """Id of the event's object."""
-        return _id_or_none(self._object.get("id"))
+        return id_of(self._object)
 
     @property
     def customer_id(self) -> str | None:
@@ -83,10 +83,15 @@ def object_of(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"id": related.get("id"), "object": related.get("type")} if isinstance(related, dict) else {}
 
 
+def id_of(stripe_object: Mapping[str, Any]) -> str | None:
+    """Return the id of an object, if it can be one: an event may hold any text there."""
+    return _id_or_none(stripe_object.get("id"))
+
+
 def customer_of(stripe_object: Mapping[str, Any]) -> str | None:
     """Return the id of the customer that an object is, or belongs to."""
     if stripe_object.get("object") == "customer":
-        return _id_or_none(stripe_object.get("id"))
+        return id_of(stripe_object)
     customer = stripe_object.get("customer")
     return _id_or_none(customer.get("id") if isinstance(customer, dict) else customer)
 

@@ -36,7 +36,7 @@ def console(
         raise OperatorError(f"invalid --port {port}: expected 1 to 65535, or leave it out", usage=True)
     from ops import environment as environments
     from ops.progress import Steps
-    from ops.web import server, site
+    from ops.web import jobs, server, site
 
     environment = environments.connect(env)
     with Steps(open_console(as_json=as_json)).step(f"draw {env}"):
@@ -52,4 +52,9 @@ def console(
     except KeyboardInterrupt:
         # This is how a console ends, not an interrupt: forget the signal.
         signals.raise_exceptions()
+    all_jobs = jobs.of(opened)
+    for job in all_jobs.unfinished():
+        print_line(f"{job.title}: finishing the current step", as_json=as_json)
+        all_jobs.wait(job)
+        print_line(job.ending, as_json=as_json)
     print_line("stopped", as_json=as_json)

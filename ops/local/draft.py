@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from functions.pipeline.envelope import THIN
+from ops.dlq import mask
 from ops.errors import OperatorError
 from ops.local import envelopes
 from ops.local.envelopes import EnvelopeError
@@ -63,14 +64,19 @@ def parse(text: str, source: str, name: str) -> dict[str, Any]:
     Raises
     ------
     OperatorError
-        The text is not JSON, or neither of both.
+        The text is not JSON, is nested too deeply, or is neither of both.
     """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise OperatorError(f"{name} is not valid JSON: correct it", usage=True) from error
     try:
+        mask.check_depth(document)
         return envelopes.checked(document, source)
+    except mask.TooDeepError as error:
+        raise OperatorError(
+            f"{name} is nested more than {mask.DEEPEST} deep: send less", usage=True
+        ) from error
     except EnvelopeError as error:
         raise OperatorError(f"{name}: {error}", usage=True) from error
 

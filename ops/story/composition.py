@@ -25,9 +25,7 @@ def compose(facts: Facts, *, reveal: bool = False) -> Story:
     reveal
         Whether payload, requests and answers show personal data.
     """
-    object_id = facts.object.get("id")
-    object_id = object_id if isinstance(object_id, str) else None
-    words = said(facts.items, facts.event_id, facts.created, object_id or "its object", facts.now)
+    words = said(facts.items, facts.event_id, facts.created, facts.object_id or "its object", facts.now)
     tried, made = attempts(facts.lines), calls(facts.lines)
     end = ending(facts, words, tried, made)
     first = next((attempt.end for attempt in tried if attempt.end is not None), None)
@@ -38,7 +36,7 @@ def compose(facts: Facts, *, reveal: bool = False) -> Story:
         environment=facts.environment,
         event_id=facts.event_id,
         event_type=facts.event_type,
-        object_id=object_id,
+        object_id=facts.object_id,
         customer_id=customer_of(facts.object),
         created=facts.created,
         outcome=end.outcome,

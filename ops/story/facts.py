@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from functions.ledger.records import object_of
+from functions.ledger.records import id_of, object_of
 from functions.pipeline.envelope import identity
 from functions.pipeline.route import Route
 from functions.pipeline.routing_table import ROUTES
@@ -18,6 +18,9 @@ from ops.function_log import LogLine
 from ops.replay.archive import Archive
 from ops.replay.replays import Replay
 from ops.replay.rules import Rule
+
+# Unix seconds of ten digits, until the year 2286: an event may hold any number, and a calendar ends.
+LATEST: Final = 10**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +145,27 @@ class Facts:
         return object_of(self.event or {})
 
     @property
+    def object_id(self) -> str | None:
+        """The id of the event's object, if it can be one."""
+        return id_of(self.object)
+
+    @property
     def created(self) -> float | None:
         """When Stripe created it, in Unix seconds."""
-        created = (self.event or {}).get("created")
-        if isinstance(created, str):
-            try:
-                return datetime.fromisoformat(created).timestamp()
-            except ValueError:
-                return None
-        return float(created) if isinstance(created, int) else None
+        return created_at(self.event or {})
 
     @property
     def arrived_at(self) -> float | None:
         """When the audit queue, and so the bus, first had it, in Unix seconds."""
         return min((delivery.received_at for delivery in self.deliveries), default=None)
+
+
+def created_at(event: Mapping[str, Any]) -> float | None:
+    """Return when Stripe created an event, in Unix seconds; None if it has no time of Stripe's."""
+    created = event.get("created")
+    if isinstance(created, str):
+        try:
+            created = datetime.fromisoformat(created).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    return float(created) if isinstance(created, int | float) and 0 <= created < LATEST else None

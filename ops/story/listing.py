@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, Final
 
 from functions.ledger.reader import LedgerReader
-from functions.ledger.records import customer_of, object_of
+from functions.ledger.records import customer_of, id_of, object_of
 from functions.pipeline import outcomes
 from functions.pipeline.envelope import identity
 from functions.pipeline.routing_table import ROUTES
@@ -194,7 +194,7 @@ class Listing:
         return self._rows.get(event_id)
 
     def page(self, wanted: Wanted, number: int = 1, size: int = PAGE_ROWS) -> PageOfRows:
-        """Return a page of the wanted rows, newest first; the first page has the number 1."""
+        """Return a page of the wanted rows, newest first, numbered from 1; after the last comes the last."""
         matching = self._sorted()
         if wanted.text:
             text = wanted.text.casefold()
@@ -202,7 +202,8 @@ class Listing:
         others = replace(wanted, text="")
         if others != Wanted():
             matching = [row for row in matching if others.match(row)]
-        first = (max(1, number) - 1) * size
+        number = max(1, min(number, -(-len(matching) // size)))
+        first = (number - 1) * size
         more = number + 1 if first + size < len(matching) else None
         return PageOfRows(tuple(matching[first : first + size]), len(matching), number, more)
 
@@ -256,14 +257,13 @@ class Listing:
         if not isinstance(event_id, str) or not isinstance(event_type, str):
             return
         found = object_of(delivery.event)
-        object_id = found.get("id")
         row = self._rows.get(event_id) or EventRow(event_id)
         at = delivery.received_at if not row.audited else min(row.at, delivery.received_at)
         row = replace(
             row,
             event_type=event_type,
             customer_id=customer_of(found) or row.customer_id,
-            object_id=object_id if isinstance(object_id, str) else row.object_id,
+            object_id=id_of(found) or row.object_id,
             outcome=UNROUTED if row.outcome == WAITING and event_type not in ROUTES else row.outcome,
             at=at,
             audited=True,

@@ -42,7 +42,7 @@ def _created(facts: Facts) -> Iterator[Moment]:
     if facts.created is not None:
         about = {
             "type": facts.event_type,
-            "object": facts.object.get("id"),
+            "object": facts.object_id,
             "listed": facts.at_stripe is not None,
         }
         yield Moment(facts.created, story.STRIPE, "Stripe creates it", about)

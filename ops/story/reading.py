@@ -32,7 +32,7 @@ from ops.replay import archive, replays, rules
 from ops.replay.archive import Archive
 from ops.replay.replays import Replay
 from ops.replay.rules import Rule
-from ops.story.facts import Delivery, Facts
+from ops.story.facts import Delivery, Facts, created_at
 
 AUDIT, REDRIVE = "audit", "redrive"
 # The functions whose lines name events. Without `auto_redrive` there is no redrive function.
@@ -130,7 +130,7 @@ def read(
 
 
 def _earliest(since: datetime, events: Collection[Mapping[str, Any]]) -> datetime:
-    created = (event["created"] for event in events)
+    created = (time for event in events if (time := created_at(event)) is not None)
     times = (datetime.fromtimestamp(each, UTC) - CLOCK_SKEW for each in created)
     return min((since, *times))
 
@@ -219,7 +219,8 @@ def _searched(
     sources: _Sources, lines: Sequence[LogLine], at_stripe: Mapping[str, Any] | None
 ) -> tuple[datetime, datetime]:
     """Return the window in which an event may have reached the bus."""
-    times = [line.at for line in lines] + ([float(at_stripe["created"])] if at_stripe else [])
+    created = created_at(at_stripe or {})
+    times = [line.at for line in lines] + ([] if created is None else [created])
     if not times:
         return sources.since, sources.now
     first = datetime.fromtimestamp(min(times), UTC)

@@ -88,7 +88,7 @@ def _duplicate(said: Sequence[Said]) -> str:
 
 
 def _stale(facts: Facts, said: Sequence[Said]) -> str:
-    about = facts.object.get("id") or "its object"
+    about = facts.object_id or "its object"
     other = next((each.because_of for each in said if each.because_of and not each.waits), None)
     by = f" by {other}" if other else ""
     return f"a newer state of {about} was applied before{by}, so this older one was left out"

@@ -106,11 +106,13 @@ class FlowOverlay:
         tone = "bad" if waiting and is_dead_letter else ""
         said = ", ".join(box.names)
         rest = f", alarm {', '.join(each.part for each in on)} is on" if on else ""
-        short_names = self._short_names(box)
-        # Where several queues are one box: the first in which something waits.
-        shown = next((name for name in short_names if self.depths.get(name)), short_names[0])
-        href = self.waiting_in(shown) if is_dead_letter else "/health"
+        href = self.address(box) if is_dead_letter else "/health"
         return Mark(f"{said}: {waiting} waiting{rest}", href, f"{short(waiting)}", tone, alarm=bool(on))
+
+    def address(self, box: Box) -> str:
+        """Return the address of what waits in a box: in the first of its queues that holds anything."""
+        short_names = self._short_names(box)
+        return self.waiting_in(next((name for name in short_names if self.depths.get(name)), short_names[0]))
 
     def _label(
         self, word: str, metric: Counted, resources: Iterable[str], href: str, at: Box, tone: str = ""
@@ -120,7 +122,9 @@ class FlowOverlay:
 
     def _failed(self, word: str, metric: Counted, resources: Iterable[str], right: Box) -> Sequence[Label]:
         """Return the label of a line that carries events only where something failed."""
-        label = self._label(word, metric, resources, f"/events?outcome={word}", right, "bad")
+        # What a rule can't deliver has no outcome: it is in the queue alone.
+        href = f"/events?outcome={word}" if word == PARKED[0] else self.address(right)
+        label = self._label(word, metric, resources, href, right, "bad")
         return () if label.text.startswith("0 ") else [label]
 
     def full_names(self, box: Box) -> list[str]:

@@ -48,8 +48,11 @@ class Stop(Interruption):
         self._set.set()
 
 
-class _StoppedError(Exception):
-    """Ends a job that has nothing to finish."""
+class StoppedError(OperatorError):
+    """Ends what has nothing to finish: a job, or a page when the console ends."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped: what was done before stays done")
 
 
 class _Watched(Step):
@@ -61,7 +64,7 @@ class _Watched(Step):
 
     def advance_to(self, done: int, total: int | None = None, note: str | None = None) -> None:
         if self._job.ends_at_once and self._job.stop:
-            raise _StoppedError
+            raise StoppedError
         self._job.done, self._job.total = done, total
         if note is not None:
             self.note = note
@@ -105,11 +108,14 @@ class Result:
         What is left to do, in one sentence.
     change
         What can be done now.
+    error
+        Why it ended before all was done.
     """
 
     facts: Sequence[tuple[str, str]]
     left: str = ""
     change: Change | None = None
+    error: str = ""
 
 
 @dataclass
@@ -140,6 +146,14 @@ class Job:
     result: Result | None = None
     error: str = ""
 
+    @property
+    def ending(self) -> str:
+        """What it has done, in one line."""
+        if self.result is None:
+            return f"{self.title}: {self.error}"
+        parts = [*(f"{name} {text}" for name, text in self.result.facts), self.result.left, self.result.error]
+        return f"{self.title}: {'; '.join(filter(None, parts))}"
+
     def watched(self) -> WatchedSteps:
         """Return the steps by which the job reports."""
         return WatchedSteps(self)
@@ -155,6 +169,7 @@ class Jobs:
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, Job] = {}
+        self._threads: dict[str, threading.Thread] = {}
 
     def start(
         self, site: Site, kind: str, title: str, back: str, work: Work, *, ends_at_once: bool = False
@@ -176,8 +191,9 @@ class Jobs:
             job = Job(name, title, back, Stop(site.stopping), now, ends_at_once)
             self._running[kind] = self._jobs[job.id] = job
             for old in [each for each in self._jobs.values() if each.ended][:-REMEMBERED]:
-                del self._jobs[old.id]
-        threading.Thread(target=_run, args=(job, work), name=kind).start()
+                del self._jobs[old.id], self._threads[old.id]
+            self._threads[job.id] = threading.Thread(target=_run, args=(job, work), name=kind)
+            self._threads[job.id].start()
         return job
 
     def find(self, job_id: str) -> Job:
@@ -198,6 +214,14 @@ class Jobs:
         found = self._running.get(kind)
         return found if found is not None and not found.ended else None
 
+    def unfinished(self) -> list[Job]:
+        """Return the jobs that run."""
+        return [job for job in self._running.values() if not job.ended]
+
+    def wait(self, job: Job) -> None:
+        """Wait until a job has ended."""
+        self._threads[job.id].join()
+
 
 def of(site: Site) -> Jobs:
     """Return the jobs of a console."""
@@ -210,8 +234,6 @@ def _run(job: Job, work: Work) -> None:
             job.result = work(job)
     except OperatorError as error:
         job.error = str(error)
-    except _StoppedError:
-        job.error = "stopped: what was done before stays done"
     except Exception as error:  # noqa: BLE001 - its text may hold data; the page names its class
         job.error = f"this job has a defect ({type(error).__name__}): report it with what you did"
     finally:
@@ -238,4 +260,5 @@ def moved(job: Job) -> Response:
     return RedirectResponse(f"/jobs/{job.id}", 303)
 
 
-ROUTES: Final = (get("/jobs/{id}", show), post("/jobs/{id}/stop", stop))
+# Whoever may only read may stop what only reads: such a console has no other job.
+ROUTES: Final = (get("/jobs/{id}", show), post("/jobs/{id}/stop", stop, changes=False))

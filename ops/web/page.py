@@ -57,11 +57,18 @@ def get(path: str, handler: Handler) -> Route:
     return Route(path, _calm(handler), methods=["GET"])
 
 
-def post(path: str, handler: Handler) -> Route:
-    """Return the route of a form that changes something; a console without --allow-changes refuses it."""
+def post(path: str, handler: Handler, *, changes: bool = True) -> Route:
+    """Return the route of a form.
+
+    Parameters
+    ----------
+    changes
+        Whether it changes something: a console without --allow-changes refuses it then.
+    """
 
     def change(request: Request) -> Response:
-        site_of(request).require_changes()
+        if changes:
+            site_of(request).require_changes()
         return handler(request)
 
     return Route(path, _calm(change), methods=["POST"])

@@ -14,7 +14,8 @@ from ops.rights.console import PREFIX
 from ops.times import stamp
 from ops.web.site import Site
 
-SHORTEST_REASON: Final = 3
+# Characters; the forms ask for as many.
+SHORTEST_REASON, LONGEST_REASON = 3, 200
 NAME_BYTES: Final = 4
 
 
@@ -33,10 +34,12 @@ def write(site: Site, action: str, *, reason: str, details: Mapping[str, Any]) -
     Raises
     ------
     OperatorError
-        There is no reason, or the bucket refuses the record; the action must not start then.
+        There is no reason, or a long one, or the bucket refuses the record; the action must not start then.
     """
     if len(reason.strip()) < SHORTEST_REASON:
         raise OperatorError("the reason is missing: say in a few words why")
+    if len(reason.strip()) > LONGEST_REASON:
+        raise OperatorError(f"the reason is too long: say why in at most {LONGEST_REASON} characters")
     environment, now = site.environment, datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{action}-{secrets.token_hex(NAME_BYTES)}"
     key = f"{PREFIX}dt={now.date().isoformat()}/{name}.json"

@@ -9,6 +9,7 @@ from typing import Any, Final
 # A browser shows so many at once, and so much of one text; `story --reveal` prints all.
 MOST_NODES: Final = 4_000
 LONGEST_TEXT: Final = 2_000
+LONGEST_NAME: Final = 200
 DEEPEST: Final = 60
 # Below this depth objects are folded.
 OPEN: Final = 3
@@ -66,7 +67,8 @@ def _node(name: str, value: Any, depth: int, budget: _Budget) -> Node:
         if budget.left <= 0:
             node.cut = f"{len(value) - len(node.children):,} more not shown here"
             break
-        node.children.append(_node(key, below, depth + 1, budget))
+        name = key if len(key) <= LONGEST_NAME else f"{key[:LONGEST_NAME]}…"
+        node.children.append(_node(name, below, depth + 1, budget))
     return node
 
 

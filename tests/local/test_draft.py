@@ -86,6 +86,7 @@ def test_file_may_hold_an_envelope_or_an_event(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("{", "is not valid JSON: correct it"),
+        ('{"id": ' + "[" * 900 + "]" * 900 + "}", "is nested more than 100 deep: send less"),
         ('{"id": "x"}', "detail is missing"),
         ("[]", "not a JSON object"),
     ],

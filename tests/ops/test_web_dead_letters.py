@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from functions.dead_letters.queue import DeadLetterQueue
 from functions.dead_letters.redrive import RedriveResult
+from functions.shared.errors import ConfigurationError
 from ops import environment as environments
 from ops.dlq import purge
 from ops.local.clients import Aws
@@ -179,10 +181,38 @@ def test_a_purge_writes_deletes_and_leaves_unknown_outcomes(
     assert [each["action"] for each in records(queues)] == ["purge"]
 
 
+def test_a_purge_that_aws_ends_says_what_it_did_and_where_its_file_is(
+    queues: World, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    queues.parked()
+    queues.parked()
+    delete = DeadLetterQueue.delete
+    deleted: list[Any] = []
+
+    def fails_later(self: DeadLetterQueue, message: Any) -> None:
+        if deleted:
+            raise ConfigurationError("SQS refused")
+        deleted.append(message)
+        delete(self, message)
+
+    monkeypatch.setattr(DeadLetterQueue, "delete", fails_later)
+    form = fields(shown(browser), "/dead-letters/purge")
+    ended = done(browser, browser.post("/dead-letters/purge", data=form | {"reason": "test"}))
+    (file,) = (tmp_path / "purged").iterdir()
+    assert ">deleted</td><td>1</td>" in ended
+    assert str(file) in ended
+    assert "1 message in the file and still in the queues" in ended
+    assert re.search('note bad">[^<]*SQS refused', ended)
+    assert ">done</span>" not in ended
+    records(queues)
+
+
 def test_nothing_changes_without_a_reason_or_with_another_form(queues: World, browser: httpx.Client) -> None:
     queues.failed()
     form = fields(shown(browser), "/dead-letters/redrive")
     assert "the reason is missing" in browser.post("/dead-letters/redrive", data=form).text
+    long = form | {"reason": "x" * 201}
+    assert "the reason is too long" in browser.post("/dead-letters/redrive", data=long).text
     wrong = form | {"before": "9999999999", "reason": "test"}
     assert "open Dead-letter queues again" in browser.post("/dead-letters/redrive", data=wrong).text
     assert (queues.counts(), records(queues)) == ((1, 0), [])

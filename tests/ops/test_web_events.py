@@ -10,8 +10,9 @@ import pytest
 
 from ops.environment import Environment
 from ops.local.envelopes import sample
+from ops.story.story import Moment, Story
 from ops.web import server, tree
-from ops.web.pages import events, send
+from ops.web.pages import event, events, send
 from ops.web.site import Site
 from tests.unit.test_listing import World, end, paid
 
@@ -89,8 +90,8 @@ def test_pages_of_a_long_list_keep_the_filter(world: _Environment, browser: http
 
 
 def test_hostile_type_and_search_are_shown_as_text(world: _Environment, browser: httpx.Client) -> None:
-    event = sample("payout.paid")["detail"] | {"id": "evt_1", "type": HOSTILE}
-    world.audit(1, event)
+    hostile = sample("payout.paid")["detail"] | {"id": "evt_1", "type": HOSTILE}
+    world.audit(1, hostile)
     page = browser.get("/events", params={"q": "<script>"})
     assert rows(page) == 1
     assert "&lt;script&gt;alert(1)" in page.text
@@ -102,6 +103,41 @@ def test_address_without_an_id_is_refused_calmly(browser: httpx.Client) -> None:
     page = browser.get("/events/evt%20x")
     assert page.status_code == 200
     assert "is not the id of an event: choose one in Events" in page.text
+
+
+@pytest.mark.parametrize("form", ["reveal", "redrive"])
+def test_address_that_a_form_leaves_in_the_browser_leads_to_the_event(
+    browser: httpx.Client, form: str
+) -> None:
+    answer = browser.get(f"/events/evt_1/{form}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/events/evt_1")
+    assert "is not the id of an event" in browser.get(f"/events/..%5Cx/{form}").text
+
+
+@pytest.mark.parametrize("browser", [True], indirect=True)
+def test_last_look_at_a_live_event_brings_what_can_be_done_now(
+    browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = "waiting"
+    parked = Moment(1.0, "queue", "it enters the queue", {})
+
+    def known(_request: object, *, reveal: bool) -> Story:
+        moments = (parked,) if outcome == "parked" else ()
+        return Story(
+            *("dev", "evt_1", "invoice.paid", None, None, 1.0, outcome, 1, None, "it is so", moments, ()),
+            *({"id": "evt_1"}, reveal, ()),
+        )
+
+    monkeypatch.setattr(event, "_story", known)
+    look = {"HX-Request": "true"}
+    assert "Redrive this event" not in browser.get("/events/evt_1").text
+    assert 'id="act"' not in browser.get("/events/evt_1", headers=look).text
+    outcome = "parked"
+    part = browser.get("/events/evt_1", headers=look).text
+    assert 'id="act" hx-swap-oob="true"' in part
+    assert "Redrive this event" in part
+    whole = browser.get("/events/evt_1").text
+    assert (whole.count('id="act"'), "hx-swap-oob" in whole) == (1, False)
 
 
 @pytest.mark.parametrize("path", ["/events/evt_1/reveal", "/events/evt_1/redrive", "/send"])
@@ -136,4 +172,6 @@ def test_tree_of_a_hostile_document_is_bounded() -> None:
     assert count(made) <= tree.MOST_NODES + 3
     assert made.children[0].cut == f"{900_000 - tree.LONGEST_TEXT:,} more characters"
     assert len(made.children[0].text) == tree.LONGEST_TEXT
+    (named,) = tree.of({"k" * 900_000: 1}).children
+    assert len(named.name) == tree.LONGEST_NAME + 1
     assert "more not shown here" in made.children[2].cut

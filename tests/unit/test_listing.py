@@ -176,6 +176,9 @@ def test_filters_and_pages() -> None:
     assert [first.rows[0].event_id, first.rows[-1].event_id] == ["evt_119", "evt_070"]
     last = listing.page(Wanted(), 3)
     assert (len(last.rows), last.more) == (20, None)
+    assert (listing.page(Wanted(), 9), listing.page(Wanted(), 0)) == (last, first)
+    nothing = listing.page(Wanted(outcome="stale"), 9)
+    assert (nothing.number, nothing.total, nothing.more) == (1, 0, None)
     assert [row.event_id for row in listing.page(Wanted(outcome="parked")).rows] == ["evt_007"]
     assert listing.page(Wanted(event_type="payout.paid", customer="cus_0")).total == 20
     assert [row.event_id for row in listing.page(Wanted(text="EVT_11")).rows][-1] == "evt_110"
@@ -192,3 +195,15 @@ def test_page_of_a_hundred_thousand_rows_asks_nobody() -> None:
     page = listing.page(Wanted(text="evt_9999"), 1)
     assert (page.total, len(page.rows)) == (11, 11)
     assert world.s3.read == []
+
+
+def test_list_shows_no_text_in_place_of_an_object_id() -> None:
+    world = World()
+    event = paid("evt_1")
+    event["data"]["object"]["id"] = "x" * 900_000
+    world.audit(1, event)
+    listing = world.listing()
+    listing.refresh()
+    row = listing.row("evt_1")
+    assert row is not None
+    assert (row.object_id, len(row.searched) < 200) == (None, True)

@@ -294,3 +294,13 @@ def test_several_events_share_one_timeline() -> None:
     printed = file.getvalue()
     assert printed.count("Timeline") == 1
     assert {first.event_id, second.event_id} <= set(printed.split())
+
+
+@pytest.mark.parametrize("created", [10**18, -1, "9" * 30, "0001-01-01T00:00:00+23:59", None, [1]])
+def test_event_of_an_impossible_time_or_id_has_a_story_without_them(created: Any) -> None:
+    hostile = sample("payment_intent.succeeded")
+    hostile["detail"]["created"] = created
+    hostile["detail"]["data"]["object"]["id"] = "jane doe <jane@example.com>"
+    story = composed(deliveries=(delivered(**hostile),))
+    assert (story.created, story.object_id) == (None, None)
+    assert "jane" not in json.dumps([moment.document() for moment in story.moments])

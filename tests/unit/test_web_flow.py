@@ -142,3 +142,13 @@ def test_what_stands_between_backticks_is_code_and_nothing_is_markup() -> None:
     assert code("`dlq list` shows <b>why</b>, `<i>`") == (
         "<code>dlq list</code> shows &lt;b&gt;why&lt;/b&gt;, <code>&lt;i&gt;</code>"
     )
+
+
+def test_what_no_rule_could_deliver_leads_to_its_queue() -> None:
+    shown = overlay()
+    undelivered = counted("AWS/Events", "InvocationsSentToDlq", PAYMENTS, 2)
+    reading = Reading(WINDOWS[0], NOW, (Graph("all", "events", (undelivered,)),))
+    (label,) = replace(shown, reading=reading).on_line(RULES, DEAD)
+    assert (label.text, label.href) == ("2 undelivered", "/waiting/payments-dlq")
+    (parked,) = shown.on_line(HANDLER, DEAD)
+    assert parked.href == "/events?outcome=parked"

@@ -55,7 +55,7 @@ def _check(customer: str) -> None:
 
 
 def _stories(site: Site, customer: str, first: datetime, now: datetime) -> list[Story]:
-    quiet: Steps = Job("", "look", "", Stop(site.stopping), now).watched()
+    quiet: Steps = Job("", "look", "", Stop(site.stopping), now, ends_at_once=True).watched()
     found = references.deliveries(site.environment, customer, first, now, quiet)
     if not found:
         return []

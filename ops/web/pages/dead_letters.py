@@ -99,7 +99,7 @@ def show(request: Request) -> Response:
     queues = dead_letter_queues.find(site.environment, filters.queue or ())
     now = datetime.now(UTC).timestamp()
     quiet = Job("", "look", "", Stop(site.stopping), datetime.now(UTC))
-    messages, counts = inspect(queues, filters, quiet.watched(), quiet.stop)
+    messages, counts = inspect(queues, filters, quiet.watched(), quiet.stop, whole=False)
     return render(
         request,
         "dead_letters.html",
@@ -147,15 +147,13 @@ def redrive(request: Request) -> Response:
     def work(job: Job, session: Session) -> Result:
         found = targets.find(session.environment, session.queues, settle=False)
         done = redrives.run(session, found, _wanted(session), PER_SECOND, job.stop)
-        if done.stopped:
-            raise done.stopped
         outcomes = [(each, str(count)) for each in OUTCOMES if (count := done.outcomes()[each])]
         failures = [
             (f"failed in {queue}", f"{count}: {tables.one_line(reason)}")
             for (queue, reason), count in sorted(done.failures().items())
         ]
         left = f"{plural(done.left, 'message')} left in the queues" if done.left else ""
-        return Result([*outcomes, *failures] or [("messages", "none")], left)
+        return Result([*outcomes, *failures] or [("messages", "none")], left, error=_why(done.stopped))
 
     return _start(request, "redrive", "Redrive", work)
 
@@ -168,17 +166,20 @@ def purge(request: Request) -> Response:
         purges.check_new(file)
         skipped = purges.Skipped(nothing=False)
         done = purges.run(session, _wanted(session, skipped), file, job.stop)
-        if done.stopped:
-            raise done.stopped
         facts = [("deleted", str(done.deleted)), ("written to", str(file) if done.written else "no file")]
         left = []
         if done.left:
             left.append(f"{plural(done.left, 'message')} in the file and still in the queues")
         if skipped.count:
             left.append(f"{plural(skipped.count, 'message')} of unknown outcome left alone: redrive first")
-        return Result(facts, "; ".join(left))
+        return Result(facts, "; ".join(left), error=_why(done.stopped))
 
     return _start(request, "purge", "Purge", work)
+
+
+def _why(stopped: OperatorError | None) -> str:
+    """Return why a redrive or a purge ended early, of which some was done; empty if it did not."""
+    return "" if stopped is None else str(stopped)
 
 
 def _wanted(session: Session, skipped: Any = lambda _message, _queue: False) -> Any:

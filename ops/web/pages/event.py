@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from starlette.responses import RedirectResponse
+
 from functions.pipeline.routing_table import ROUTES
 from functions.shared import names
 from ops.console import PlainConsole, plural
@@ -72,6 +74,11 @@ def redrive(request: Request) -> Response:
     return _page(request, _story(request, reveal=False), done)
 
 
+def again(request: Request) -> Response:
+    """Lead whoever opens the address of a form, which a browser shows after it, to the event."""
+    return RedirectResponse(f"/events/{_event_id(request)}", 303)
+
+
 def _redriven(site: Site, event_id: str) -> str:
     """Redrive all messages of an event, and return what became of them in one sentence."""
     environment = site.environment
@@ -101,6 +108,7 @@ def _page(request: Request, story: Story, done: str = "") -> Response:
         "event_live.html" if is_partial(request) else "event.html",
         story=story,
         live=live,
+        partial=is_partial(request),
         done=done,
         why=story.why if story.why.startswith("evt_") else story.why[:1].upper() + story.why[1:],
         moments=[(_clock(moment.at), moment, _details(moment.detail)) for moment in story.moments],

@@ -77,6 +77,7 @@ PAGE: Final = Page(
     show,
     routes=(
         get("/events/{event_id}", event.show),
+        *(get(f"/events/{{event_id}}/{form}", event.again) for form in ("reveal", "redrive")),
         post("/events/{event_id}/reveal", event.reveal),
         post("/events/{event_id}/redrive", event.redrive),
     ),

@@ -39,13 +39,14 @@ class Total:
 
 @dataclass(frozen=True)
 class Row:
-    """A lane in words: rules with one target, and what became of their events."""
+    """A lane in words: rules with one target, and what became of their events; `href` leads to what waits."""
 
     rules: str
     function: str
     matched: int
     outcomes: tuple[tuple[str, int], ...]
     waiting: int
+    href: str
 
 
 def show(request: Request) -> Response:
@@ -101,6 +102,7 @@ def _rows(topology: Topology, overlay: FlowOverlay) -> Iterator[Row]:
             overlay.reading.total(metrics.MATCHED, overlay.full_names(lane.rules)),
             outcomes,
             sum(overlay.waiting(box) for box, _ in lane.failures),
+            next((overlay.address(box) for box, _ in lane.failures if overlay.waiting(box)), ""),
         )
 
 

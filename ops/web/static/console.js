@@ -10,12 +10,19 @@
     status.classList.toggle("on", on);
   };
 
+  // A form that somebody fills in is not taken away.
+  const filling = "details[open] form, input:focus, textarea:focus, select:focus";
+
   // What has not changed stays as it is: a selection, a place in the page.
   const shown = new Map();
   document.body.addEventListener("htmx:beforeSwap", (event) => {
     const { requestConfig, serverResponse, target } = event.detail;
     if (!requestConfig.triggeringEvent || requestConfig.triggeringEvent.type !== "look") return;
     if (target.id !== "problem") problem.replaceChildren();
+    if (target.querySelector(filling)) {
+      event.detail.shouldSwap = false;
+      return;
+    }
     if (shown.get(requestConfig.path) === serverResponse) event.detail.shouldSwap = false;
     shown.set(requestConfig.path, serverResponse);
   });
