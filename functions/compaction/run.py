@@ -29,7 +29,7 @@ RESERVE_MILLISECONDS: Final = 60_000
 # To hide a thousand objects in one request takes S3 longer than to answer about one.
 READ_SECONDS: Final = 20
 # Half of it is left when a write begins: more than three attempts at it take. A killed run keeps an erasure
-# waiting for all of it.
+# waiting for all of it, and for what clocks may differ by (functions.ledger.rewrite).
 LEASE_SECONDS: Final = 300
 
 

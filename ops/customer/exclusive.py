@@ -55,7 +55,7 @@ def exclusive(environment: Environment) -> Iterator[Exclusive]:
         acquired = lease.acquire()
     if not acquired:
         raise OperatorError(
-            "nothing was changed: the ledger is being compacted, for 15 minutes at most; "
+            "nothing was changed: the ledger is being compacted, for 20 minutes at most; "
             "repeat the command then"
         )
     try:

@@ -21,6 +21,9 @@ from ops.errors import OperatorError
 from ops.ledger_copy import tables
 
 FOLDER: Final = ROOT / "build" / "ledger"
+# Changes of the copy, and the names of the files by which it notes them.
+ADDED: Final = "added"
+REMOVED: Final = "removed"
 # A change takes less than a second, a query at most its own limit.
 WAIT_SECONDS: Final = 90.0
 _POLL_SECONDS: Final = 0.02
@@ -107,6 +110,18 @@ class LedgerCopy:
                 yield connection
             finally:
                 connection.close()
+
+    def note(self, change: str) -> None:
+        """Note `ADDED` or `REMOVED` before the change: what must follow it outlives a killed command."""
+        (self.folder / change).touch(mode=0o600)
+
+    def noted(self, change: str) -> bool:
+        """Return whether what must follow a change has not been done."""
+        return (self.folder / change).exists()
+
+    def settle(self, change: str) -> None:
+        """Note that what must follow a change was done."""
+        (self.folder / change).unlink(missing_ok=True)
 
     def rewrite(self) -> None:
         """Write the file again, so that nothing of what was removed from the copy stays in it.

@@ -1,8 +1,8 @@
 """Making the copy equal to the ledger's bucket, for the days that are asked for.
 
 An object is fetched once, and again only if its content has changed: an erasure rewrites it. What is no
-longer in the bucket goes from the copy too. Each batch of objects is one transaction, so a refresh that is
-killed continues with the next one.
+longer in the bucket goes from the copy too. Each batch of objects is one transaction, and the copy notes what
+must follow its changes, so a refresh that is killed continues with the next one.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from functions.ledger import keys as ledger_keys
 from functions.ledger.reader import CLOCK_SKEW, READERS, LedgerReader, Listed, Page
 from functions.shared.errors import EventError
 from ops.environment import Environment
+from ops.errors import OperatorError
 from ops.ledger import log_to_standard_error, unreadable
 from ops.ledger_copy import rows, tables
-from ops.ledger_copy.folder import LedgerCopy
+from ops.ledger_copy.folder import ADDED, REMOVED, LedgerCopy
 from ops.progress import Step
 
 # A batch is held in memory: at most so many objects, and stored bytes, which JSON lines unpack to about ten
 # times as many.
 BATCH_OBJECTS: Final = 200
 BATCH_BYTES: Final = 1024 * 1024
-# Listings until no object vanished between its listing and its reading.
-_LISTINGS: Final = 3
+# Listings until no object vanished between its listing and its reading, as it does in a compaction. Each one
+# finds all that the one before has fetched.
+_LISTINGS: Final = 5
 _GONE: Final = frozenset({"NoSuchKey", "404"})
 # In `objects.damaged`: every line can be read.
 WHOLE: Final = -1
@@ -82,20 +84,24 @@ def refresh(
     Raises
     ------
     OperatorError
-        S3 refuses or does not answer, or another command uses the copy for too long.
+        S3 refuses or does not answer, another command uses the copy for too long, or objects vanish for as
+        long as they are read: then the copy lacks what they held.
     """
     log_to_standard_error()
-    reader = LedgerReader(environment.client("s3"), environment.ledger_bucket)
     with copy.refreshing():
         try:
             for _ in range(_LISTINGS):
+                reader = LedgerReader(environment.client("s3"), environment.ledger_bucket)
                 run = _Refresh(copy, reader, step)
                 run.follow(since, until)
                 if not run.vanished:
-                    break
+                    return run.done
         except EventError as error:
             raise unreadable(error) from error
-    return run.done
+    raise OperatorError(
+        "objects of the ledger were removed while they were read, so the copy is not complete: a compaction "
+        "is at work, for 15 minutes at most; repeat the command, which continues"
+    )
 
 
 class _Refresh:
@@ -114,32 +120,37 @@ class _Refresh:
         with self._copy.writing():
             pass  # The file exists from now on.
         after = start = ledger_keys.lower_bound(since - CLOCK_SKEW)
-        changed = 0
         for page in self._reader.pages_between(since, until):
-            changed += self._page(after, page)
+            self._page(after, page)
             after = page.last or after
         self.done.frozen = self._reader.frozen
-        if self._stale or self.done.fetched:
+        if self._stale:
+            self._copy.note(REMOVED)
+        if self._stale or self._copy.noted(ADDED):
             with self._copy.writing() as connection:
                 _drop(connection, self._stale)
                 connection.execute(tables.MARK_REPEATED)
+            self._copy.settle(ADDED)
         self.done.removed = len(self._stale)
-        if changed or self._stale:
+        if self._copy.noted(REMOVED):
             self._copy.rewrite()
+            self._copy.settle(REMOVED)
         self._note_damaged(start, after)
 
-    def _page(self, after: str, page: Page) -> int:
-        """Follow one page; return how many objects were fetched again."""
+    def _page(self, after: str, page: Page) -> None:
         held = self._held(after, page.last)
         # A listing that ends here says nothing about keys after it, but that there are none.
         self._stale += [key for key in held if key not in page.listed]
         wanted = [key for key in page.keys if held.get(key) != page.listed[key].etag]
         self.done.kept += len(page.keys) - len(wanted)
         self._listed += len(page.keys)
+        if wanted:
+            self._copy.note(ADDED)
+        if any(key in held for key in wanted):
+            self._copy.note(REMOVED)
         for batch in _batches(wanted, page.listed):
             self._fetch(batch, page.listed)
         self._advance()
-        return len([key for key in wanted if key in held])
 
     def _held(self, after: str, last: str | None) -> dict[str, str]:
         with self._copy.reading() as connection:

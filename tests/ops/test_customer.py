@@ -344,7 +344,7 @@ def test_an_erasure_waits_for_a_compaction(stores: Customers, customer: Command)
     done = customer("erase", JENNY, *WHY, "--yes")
     assert (done.code, stores.everything()) == (1, before)
     assert done.err == (
-        "error: nothing was changed: the ledger is being compacted, for 15 minutes at most; repeat the "
+        "error: nothing was changed: the ledger is being compacted, for 20 minutes at most; repeat the "
         "command then\n"
     )
     assert customer("erase", JENNY, *WHY, "--dry-run").code == 0

@@ -373,6 +373,75 @@ def test_a_killed_refresh_leaves_whole_batches_and_the_next_one_continues(
     assert sorted(reads) == keys[2:]
 
 
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from ops import cli
+from ops.ledger_copy import folder, refresh
+page = refresh._Refresh._page
+def stopped(*arguments):
+    page(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+refresh._Refresh._page = stopped
+folder.FOLDER = Path(sys.argv.pop(1))
+cli.main()
+"""
+
+
+def test_a_refresh_that_is_killed_after_its_last_object_leaves_nothing_erased_and_nothing_twice(
+    bucket: LedgerBucket, ledger: Command, copy: folder.LedgerCopy
+) -> None:
+    secret = "jenny.rosen@example.com"
+    sent = delivery("customer.updated", object=snapshots.customer(email=secret, id="cus_lq"))
+    key = bucket.store(sent)
+    query = "SELECT count(*) AS count FROM deliveries"
+    assert rows(ledger("query", query, "--json")) == [{"count": 1}]
+    sent["detail"]["data"]["object"]["email"] = None
+    bucket.put(key, [ledgers.record(sent).line.encode()])
+    # As a compaction that is under way: one delivery in two objects.
+    bucket.store(sent, delivery("invoice.paid", age=30))
+    killed = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(copy.folder.parent), "ledger", "query", query],
+        check=False,
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert rows(ledger("query", query, "--json")) == [{"count": 2}]
+    left = b"".join(each.read_bytes() for each in copy.folder.iterdir())
+    assert secret.encode() not in left
+
+
+def compacting(bucket: LedgerBucket, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Move what a refresh has listed to an object with another name before it is read, so many times."""
+    lines = LedgerReader.lines
+    moved: list[str] = []
+
+    def read(reader: LedgerReader, key: str) -> tuple[list[bytes], bool]:
+        if len(moved) < times:
+            moved.append(key)
+            body = bucket.s3.get_object(Bucket=ledgers.BUCKET, Key=key)["Body"].read()
+            # Before the former one, so that only the next listing finds it.
+            name = f"{key.rpartition('-')[0]}-{times - len(moved):032x}.jsonl.gz"
+            bucket.s3.put_object(Bucket=ledgers.BUCKET, Key=name, Body=body)
+            bucket.delete(key)
+        return lines(reader, key)
+
+    monkeypatch.setattr(LedgerReader, "lines", read)
+
+
+def test_a_query_beside_a_compaction_sees_every_delivery_or_says_that_it_does_not(
+    bucket: LedgerBucket, ledger: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.store(delivery("invoice.paid"))
+    query = "SELECT count(*) AS count FROM deliveries"
+    compacting(bucket, monkeypatch, 5)
+    done = ledger("query", query, "--json")
+    assert (done.code, done.out) == (1, "")
+    assert "so the copy is not complete: a compaction is at work" in done.err
+    compacting(bucket, monkeypatch, 4)
+    assert rows(ledger("query", query, "--json")) == [{"count": 1}]
+
+
 def test_a_query_waits_while_another_one_writes(
     bucket: LedgerBucket, ledger: Command, copy: folder.LedgerCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
