@@ -46,6 +46,7 @@ OFF = {
     "BUS_LOGS": "false",
     "CREATE_KMS_KEY": "false",
     "LAMBDA_TRACING": "false",
+    "LEDGER_COMPACTION": "false",
     "RECONCILE": "off",
 }
 # Terraform forgets it with the key: events that the bus could not encrypt may wait in it.

@@ -134,7 +134,7 @@ def test_an_interrupted_export_leaves_no_file(
     folder = tmp_path / "out"
     folder.mkdir()
 
-    person.setattr("ops.customer.export.os.fsync", lambda _: os.kill(os.getpid(), number))
+    person.setattr("ops.new_file.os.fsync", lambda _: os.kill(os.getpid(), number))
     done = customer("export", JENNY, "--output", str(folder / "x.json"))
     assert (done.code, done.err) == (128 + number, said)
     assert list(folder.iterdir()) == []
