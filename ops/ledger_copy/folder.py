@@ -42,9 +42,10 @@ _CLOSED: Final[Mapping[str, str]] = MappingProxyType(
         "max_temp_directory_size": "1GB",
         # The view `events` is written so that it holds no envelope in memory; else DuckDB chooses.
         "disabled_optimizers": "join_order,build_side_probe_side",
-        "lock_configuration": "true",
     }
 )
+# Of a connection that is open. The columns are UTC, so now() and a comparison with it must be, too.
+_LOCKED: Final = "SET TimeZone = 'UTC'; SET lock_configuration = true"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class LedgerCopy:
         with self._locked("file.lock", fcntl.LOCK_SH):
             connection = duckdb.connect(str(self.file), read_only=True, config=dict(_CLOSED))
             try:
+                connection.execute(_LOCKED)
                 yield connection
             finally:
                 connection.close()

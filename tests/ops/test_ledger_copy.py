@@ -294,6 +294,22 @@ def test_no_select_reaches_a_file_the_network_or_the_process(
     assert variable_of_this_process == [1]
 
 
+def test_now_is_utc_as_the_columns_are(
+    bucket: LedgerBucket, ledger: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.store(delivery("invoice.paid", age=1200))
+    bucket.store(delivery("invoice.paid", age=5400))
+    query = "SELECT count(*) AS count FROM deliveries WHERE time > now() - INTERVAL 1 HOUR"
+    for zone in ("America/New_York", "Asia/Tokyo"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            assert rows(ledger("query", query, "--json")) == [{"count": 1}]
+        finally:
+            monkeypatch.delenv("TZ")
+            time.tzset()
+
+
 def test_wrong_sql_is_one_line(bucket: LedgerBucket, ledger: Command) -> None:
     bucket.store(delivery("invoice.paid"))
     done = ledger("query", "SELECT nothing FROM deliveries")
