@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -347,6 +347,61 @@ def test_every_event_is_known_before_and_after(plain: World) -> None:
     assert known() == between() == ids
     plain.compact()
     assert known() == between() == ids
+
+
+def known_events(reader: LedgerReader, ids: set[str]) -> set[str]:
+    return KnownEvents(reader, int(MORNING.timestamp())).known(ids)
+
+
+def entries(reader: LedgerReader, _ids: set[str]) -> set[str]:
+    pages = reader.keys_between(MORNING, MORNING + timedelta(hours=1))
+    return {entry.event_id for page in pages for entry in reader.entries(page)}
+
+
+def whole_records(reader: LedgerReader, _ids: set[str]) -> set[str]:
+    pages = reader.keys_between(MORNING, MORNING + timedelta(hours=1))
+    return {record["event_id"] for page in pages for _, record in reader.records(page)}
+
+
+def contents(reader: LedgerReader, ids: set[str]) -> set[str]:
+    events = KnownEvents(reader, int(MORNING.timestamp()))
+    return {event_id for event_id in sorted(ids) if events.event(event_id)}
+
+
+@pytest.mark.parametrize("read", [known_events, entries, whole_records, contents])
+def test_a_compaction_at_any_moment_hides_nothing_from_a_reader(
+    aws: Aws, start: Start, read: Callable[[LedgerReader, set[str]], set[str]]
+) -> None:
+    for number in itertools.count(1):
+        world = new_world(aws, start)
+        next_day = record(MORNING + timedelta(days=1))
+        world.audit(next_day)
+        ids = {each.event_id for each in [*world.fill(3), next_day]}
+        s3 = world.s3
+        calls = itertools.count(1)
+
+        def before(
+            params: dict[str, Any],
+            model: Any,
+            world: World = world,
+            moment: int = number,
+            calls: Iterator[int] = calls,
+            **_: Any,
+        ) -> None:
+            if model.name == "ListObjectsV2":
+                # The second page holds an object that is compacted and one behind it, which is not.
+                params["MaxKeys"] = 3
+            if next(calls) == moment:
+                world.compact()
+
+        s3.meta.events.register("provide-client-params.s3", before)
+        found = read(LedgerReader(s3, world.name), ids)
+        s3.meta.events.unregister("provide-client-params.s3", before)
+        assert found == ids, f"before call {number}"
+        if next(calls) <= number:
+            break
+    # Two pages and five objects.
+    assert number > 7
 
 
 def test_compaction_and_erasure_exclude_each_other(plain: World) -> None:
