@@ -19,6 +19,20 @@ SHORTEST_REASON, LONGEST_REASON = 3, 200
 NAME_BYTES: Final = 4
 
 
+def check(reason: str) -> None:
+    """Refuse a reason that says nothing, or too much.
+
+    Raises
+    ------
+    OperatorError
+        There is no reason, or a long one.
+    """
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise OperatorError("the reason is missing: say in a few words why")
+    if len(reason.strip()) > LONGEST_REASON:
+        raise OperatorError(f"the reason is too long: say why in at most {LONGEST_REASON} characters")
+
+
 def write(site: Site, action: str, *, reason: str, details: Mapping[str, Any]) -> str:
     """Write the record of an action and return the object's key.
 
@@ -36,10 +50,7 @@ def write(site: Site, action: str, *, reason: str, details: Mapping[str, Any]) -
     OperatorError
         There is no reason, or a long one, or the bucket refuses the record; the action must not start then.
     """
-    if len(reason.strip()) < SHORTEST_REASON:
-        raise OperatorError("the reason is missing: say in a few words why")
-    if len(reason.strip()) > LONGEST_REASON:
-        raise OperatorError(f"the reason is too long: say why in at most {LONGEST_REASON} characters")
+    check(reason)
     environment, now = site.environment, datetime.now(UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{action}-{secrets.token_hex(NAME_BYTES)}"
     key = f"{PREFIX}dt={now.date().isoformat()}/{name}.json"

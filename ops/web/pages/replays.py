@@ -20,7 +20,7 @@ from ops.replay.archive import Archive
 from ops.replay.forecast import Forecast
 from ops.replay.rules import Rule
 from ops.web import jobs, record
-from ops.web.jobs import Change, Job, Result
+from ops.web.jobs import Change, Job, Result, StoppedError
 from ops.web.page import Page, field, get, is_partial, post, render, site_of
 
 if TYPE_CHECKING:
@@ -135,19 +135,25 @@ def start(request: Request) -> Response:
     first = times.parse_time(field(request, "since"), "since", now)
     last = times.parse_time(field(request, "until"), "until", now)
     chosen, archive = _checked(site, names, first, last, now, forced=forced)
-    at = starting.time_at_aws(environment)
-    name = new_name(environment.name, at, forced=forced)
-    details = {
-        **{"replay": name, "since": times.stamp(first), "until": times.stamp(last)},
-        **{"rules": names, "forced": forced},
-    }
-    record.write(site, "replay", reason=reason, details=details)
+    record.check(reason)
 
     def work(job: Job) -> Result:
+        found = None
         if forced:
             # The record of a forced replay counts what is applied again.
             ledger = open_ledger(environment, first)
             found = forecasts.forecast(environment, ledger, chosen, first, last, job.watched())
+            if job.stop:
+                raise StoppedError
+        # The forecast may have taken minutes, and the handlers take the time in the name for the start.
+        at = starting.time_at_aws(environment)
+        name = new_name(environment.name, at, forced=forced)
+        details = {
+            **{"replay": name, "since": times.stamp(first), "until": times.stamp(last)},
+            **{"rules": names, "forced": forced},
+        }
+        record.write(site, "replay", reason=reason, details=details)
+        if found is not None:
             replay_record.write(
                 environment,
                 name,
@@ -162,7 +168,9 @@ def start(request: Request) -> Response:
         replay = replays.describe(environment, name)
         return Result([("replay", name), ("state", replay.state)], "Replays shows how far it is")
 
-    return jobs.moved(jobs.of(site).start(site, KIND, f"Start {name}", PATH, work))
+    again = ", applied again" if forced else ""
+    title = f"Replay of {times.format_time(first)} to {times.format_time(last)} to {', '.join(names)}{again}"
+    return jobs.moved(jobs.of(site).start(site, KIND, title, PATH, work, ends_at_once=True))
 
 
 def cancel(request: Request) -> Response:
