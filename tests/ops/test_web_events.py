@@ -8,7 +8,12 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from functions.dead_letters.redrive import FAILED, RedriveResult
+from ops.dlq.drain import QueueCounts
+from ops.dlq.queues import NamedQueue
+from ops.dlq.redrive import Redriven, RedriveRun
 from ops.environment import Environment
+from ops.errors import OperatorError
 from ops.local.envelopes import sample
 from ops.story.story import Moment, Story
 from ops.web import server, tree
@@ -175,3 +180,41 @@ def test_tree_of_a_hostile_document_is_bounded() -> None:
     (named,) = tree.of({"k" * 900_000: 1}).children
     assert len(named.name) == tree.LONGEST_NAME + 1
     assert "more not shown here" in made.children[2].cut
+
+
+@pytest.mark.parametrize(
+    ("results", "stopped", "text", "tone"),
+    [
+        ([RedriveResult("applied")], "", "1 message redriven: applied by the API", "good"),
+        ([], "", "no message of this event was seen: others hold it, or it is gone", "warn"),
+        (
+            [RedriveResult(FAILED, "transient", "the function is throttled")],
+            "",
+            "1 message redriven: still in its queue; the function is throttled",
+            "warn",
+        ),
+        (
+            [RedriveResult("applied"), RedriveResult("parked")],
+            "",
+            "1 message redriven: applied by the API; 1 message redriven: refused again; a new message holds "
+            "the reason",
+            "warn",
+        ),
+        (
+            [RedriveResult("applied")],
+            "SQS refused",
+            "1 message redriven: applied by the API; SQS refused",
+            "warn",
+        ),
+    ],
+)
+def test_redrive_looks_good_only_if_nothing_is_left(
+    results: list[RedriveResult], stopped: str, text: str, tone: str
+) -> None:
+    queue = NamedQueue("payments-dlq", cast("Any", None))
+    run = RedriveRun(
+        QueueCounts({}),
+        [Redriven(cast("Any", None), queue, result) for result in results],
+        stopped=OperatorError(stopped) if stopped else None,
+    )
+    assert event._said(run) == event.Done(text, tone)

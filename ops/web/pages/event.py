@@ -16,10 +16,10 @@ from functions.shared import names
 from ops.console import PlainConsole, plural
 from ops.dlq import queues as dead_letter_queues
 from ops.dlq import redrive as redrives
-from ops.dlq import targets
+from ops.dlq import tables, targets
 from ops.dlq.filters import Filters
 from ops.dlq.interrupts import Interruption
-from ops.dlq.redrive import MEANINGS
+from ops.dlq.redrive import MEANINGS, RedriveRun
 from ops.dlq.session import Session
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -43,6 +43,14 @@ RATE: Final = 5.0
 # Around the event's arrival: EventBridge's window has whole seconds.
 WINDOW: Final = timedelta(minutes=1)
 DASHBOARD: Final = "https://dashboard.stripe.com/"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a redrive changed, in one sentence; `tone` is good if nothing of the event is left to do."""
+
+    text: str
+    tone: str
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,8 @@ def again(request: Request) -> Response:
     return RedirectResponse(f"/events/{_event_id(request)}", 303)
 
 
-def _redriven(site: Site, event_id: str) -> str:
-    """Redrive all messages of an event, and return what became of them in one sentence."""
+def _redriven(site: Site, event_id: str) -> Done:
+    """Redrive all messages of an event, and return what became of them."""
     environment = site.environment
     queues = dead_letter_queues.find(environment, ())
     filters = Filters(event_id=[event_id])
@@ -91,17 +99,22 @@ def _redriven(site: Site, event_id: str) -> str:
     run = redrives.run(
         session, found, lambda message, _queue: message.event_id == event_id, RATE, Interruption()
     )
-    if run.stopped is not None:
-        raise run.stopped
-    if not run.redriven:
-        return "no message of this event was seen: others hold it, or it is gone"
-    return "; ".join(
+    return _said(run)
+
+
+def _said(run: RedriveRun) -> Done:
+    parts = [
         f"{plural(count, 'message')} redriven: {MEANINGS[outcome]}"
         for outcome, count in run.outcomes().items()
-    )
+    ]
+    reasons = [tables.one_line(reason) for _, reason in sorted(run.failures()) if reason]
+    parts += [*dict.fromkeys(reasons), *([str(run.stopped)] if run.stopped else [])]
+    if not parts:
+        return Done("no message of this event was seen: others hold it, or it is gone", "warn")
+    return Done("; ".join(parts), "warn" if run.left or run.stopped else "good")
 
 
-def _page(request: Request, story: Story, done: str = "") -> Response:
+def _page(request: Request, story: Story, done: Done | None = None) -> Response:
     live = story.outcome in (WAITING, UNKNOWN) and not story.revealed
     return render(
         request,
