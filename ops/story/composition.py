@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.ledger.records import customer_of
 from functions.shared.errors import InvalidEventError
+from functions.shared.redaction import without_client_secrets
 from ops.dlq import mask
 from ops.story import moments
 from ops.story.attempts import LoggedCall, attempts, calls
@@ -55,12 +56,13 @@ def compose(facts: Facts, *, reveal: bool = False) -> Story:
 
 
 def shown(document: Any, *, reveal: bool) -> Any:
-    """Return a JSON document; without `reveal`, everything that may be personal is masked."""
-    if reveal or document is None:
-        return document
+    """Return a JSON document without client secrets; without `reveal`, all that may be personal is masked."""
+    if document is None:
+        return None
     try:
-        return mask.masked(document)
-    except mask.TooDeepError:
+        # Only the ledger's copies are without them already: not Stripe's, nor what EventBridge parked.
+        return json.loads(without_client_secrets(json.dumps(document))) if reveal else mask.masked(document)
+    except (mask.TooDeepError, RecursionError):
         return mask.MASKED
 
 

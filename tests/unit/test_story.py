@@ -304,3 +304,15 @@ def test_event_of_an_impossible_time_or_id_has_a_story_without_them(created: Any
     story = composed(deliveries=(delivered(**hostile),))
     assert (story.created, story.object_id) == (None, None)
     assert "jane" not in json.dumps([moment.document() for moment in story.moments])
+
+
+def test_revealed_story_holds_no_client_secret_of_stripe() -> None:
+    event = sample("payment_intent.succeeded")["detail"]
+    secret = "pi_3Nq_secret_Kx7"
+    event["data"]["object"] |= {"client_secret": secret, "receipt_email": "jane@example.com"}
+    story = composed(deliveries=(), at_stripe=event, reveal=True)
+    shown = json.dumps(story.document())
+    assert "jane@example.com" in shown
+    assert "_secret_Kx7" not in shown
+    assert story.payload["data"]["object"]["client_secret"] is None
+    assert event["data"]["object"]["client_secret"] == secret
