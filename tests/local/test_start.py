@@ -20,7 +20,7 @@ from ops.local.saved import Record
 from ops.local.services import ServiceError
 from ops.local.start import Wanted, deployed
 from ops.progress import Steps
-from tests.local.test_saved import place, run
+from tests.local.saved_runs import place, run
 
 __all__ = ["place", "run"]
 

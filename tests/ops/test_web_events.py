@@ -19,7 +19,7 @@ from ops.story.story import Moment, Story
 from ops.web import server, tree
 from ops.web.pages import event, events, send
 from ops.web.site import Site
-from tests.unit.test_listing import World, end, paid
+from tests.unit.event_lists import World, end, paid
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202eevil"
 

@@ -14,7 +14,7 @@ from ops.progress import Steps
 from ops.story import reading
 from ops.story.composition import compose
 from ops.story.facts import Facts
-from tests.unit.test_listing import World, end, paid
+from tests.unit.event_lists import World, end, paid
 
 
 class _Partial(World):
