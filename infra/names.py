@@ -11,6 +11,8 @@ COMPONENT: Final = "stripe-eventbridge"
 DEPLOYER: Final = "huntaze-github"
 BOUNDARY: Final = f"{DEPLOYER}-boundary"
 BOOTSTRAP: Final = f"{PROJECT}-bootstrap"
+# The table of the ledger for Athena, in the environment's database.
+LEDGER_TABLE: Final = "deliveries"
 # At most 16 characters: the longest name made of one, an archive's, may have 48.
 ENVIRONMENT: Final = "[a-z][a-z0-9-]{1,15}"
 
@@ -18,6 +20,14 @@ ENVIRONMENT: Final = "[a-z][a-z0-9-]{1,15}"
 def stack_name(environment: str) -> str:
     """The name of an environment's stack, as `cdktf deploy` takes it."""
     return f"{PROJECT}-{environment}"
+
+
+def database_name(environment: str) -> str:
+    """The name of an environment's database in the Glue Data Catalog.
+
+    Athena reads a name with a hyphen only in quotes; no environment has an underscore in its name.
+    """
+    return stack_name(environment).replace("-", "_")
 
 
 def archive_prefix(environment: str) -> str:

@@ -14,6 +14,7 @@ from infra.constructs.audit import Audit
 from infra.constructs.bus_log import BusLog
 from infra.constructs.handler import Handler
 from infra.constructs.inventory import Inventory
+from infra.constructs.ledger_table import LedgerTable
 from infra.constructs.monitoring import Monitoring, Thresholds
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.redrive import Redrive
@@ -46,6 +47,8 @@ class EnvironmentStack(TerraformStack):
         inventory = _inventory(self, base, matching)
         fed = [*(part for handler in inventory.handlers for part in handler.parts), *inventory.audit.parts]
         base.bus.wait_for(fed)
+        if settings.athena_table:
+            LedgerTable(self, "ledger_table", account=base.account, ledger=base.ledger)
         monitoring = Monitoring(
             self,
             "monitoring",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from functions.shared import names
-from infra.names import BOUNDARY, DEPLOYER, PROJECT, archive_prefix, stack_name
+from infra.names import BOUNDARY, DEPLOYER, PROJECT, archive_prefix, database_name, stack_name
 
 _BUS: Final = "aws.partner/stripe.com/*"
 # Secrets Manager ends the ARN of a secret with six characters that it chooses.
@@ -128,6 +128,26 @@ class Place:
     def ledger(self) -> str:
         """The bucket of the ledger."""
         return self.bucket(f"{PROJECT}-ledger-{self.environment}-{self.account_id}")
+
+    @property
+    def catalog(self) -> str:
+        """The Glue Data Catalog, which an account has one of in each region."""
+        return self.arn("glue", "catalog")
+
+    @property
+    def database(self) -> str:
+        """The database of the ledger's table."""
+        return self.arn("glue", f"database/{database_name(self.environment)}")
+
+    @property
+    def database_tables(self) -> str:
+        """The tables of that database."""
+        return self.arn("glue", f"table/{database_name(self.environment)}/*")
+
+    @property
+    def database_functions(self) -> str:
+        """The functions of that database: it has none, and would take them with it."""
+        return self.arn("glue", f"userDefinedFunction/{database_name(self.environment)}/*")
 
     @property
     def secrets(self) -> list[str]:

@@ -64,6 +64,13 @@ def reads(place: Place) -> list[Statement]:
             [place.table],
         ),
         Statement("ReadLedgerBucket", _OF_BUCKET, [place.ledger]),
+        # Glue checks an action on a table on its database and the catalog, too.
+        Statement(
+            "ReadLedgerTable",
+            ["glue:GetDatabase", "glue:GetPartitionIndexes", "glue:GetTable"],
+            [place.catalog, place.database, place.database_tables],
+        ),
+        Statement("ReadLedgerTableTags", ["glue:GetTags"], [place.database]),
         Statement("ReadTopic", ["sns:GetTopicAttributes", "sns:ListTagsForResource"], [place.topic]),
         Statement(
             "ReadMonitoring",

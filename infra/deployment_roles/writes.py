@@ -166,6 +166,20 @@ def _data(place: Place) -> list[Statement]:
                 "report of a plan shows whom it lets in"
             },
         ),
+        Statement(
+            "WriteLedgerTable",
+            [
+                "glue:CreateDatabase",
+                "glue:CreateTable",
+                "glue:DeleteDatabase",
+                "glue:DeleteTable",
+                "glue:UpdateDatabase",
+                "glue:UpdateTable",
+            ],
+            [place.catalog, place.database, place.database_tables],
+        ),
+        Statement("EndLedgerDatabase", ["glue:DeleteDatabase"], [place.database_functions]),
+        Statement("TagLedgerDatabase", ["glue:TagResource"], [place.database]),
         Statement("EmptyLedgerBucket", ["s3:DeleteObject", "s3:DeleteObjectVersion"], [f"{place.ledger}/*"]),
         Statement(
             "WriteSecrets",

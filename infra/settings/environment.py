@@ -281,6 +281,11 @@ class Settings(StateSettings):
         "which stay as former versions for a year. Worth it from some thousand objects a day",
     )
     compaction: CompactionSettings = Field(CompactionSettings(), description="The compact function")
+    athena_table: bool = Field(
+        False,
+        description="Describe the ledger as a table of the Glue Data Catalog, which Athena can query; it "
+        "holds no data and gives nobody a right",
+    )
     secret_version: int = Field(
         1,
         ge=1,

@@ -29,6 +29,7 @@ _HEAD: Final = """\
 `make docs` writes this page from [`infra/deployment_roles/`](../infra/deployment_roles); a test says when
 it is stale. [github.md](github.md) says what the roles are for. `make bootstrap` creates them where
 `github_repository` is set, with real values for `ACCOUNT`, `REGION`, `OWNER/REPO`, `STATE_BUCKET` and `ENV`.
+The names of Glue's databases have `_` for each `-` of an environment's name.
 
 The end-to-end tests deploy as these roles: they create the stack with the shipped settings, turn everything
 on and off again, destroy it, and plan it with and without a refresh. Nothing is refused, and each action of

@@ -50,6 +50,7 @@ _TAGGING: Final = {
     "dynamodb:CreateTable": "dynamodb:TagResource",
     "events:CreateEventBus": "events:TagResource",
     "events:PutRule": "events:TagResource",
+    "glue:CreateDatabase": "glue:TagResource",
     "iam:CreateRole": "iam:TagRole",
     "kms:CreateKey": "kms:TagResource",
     "lambda:CreateEventSourceMapping": "lambda:TagResource",

@@ -126,6 +126,33 @@ def _of_dynamodb(operation: str, parameters: Parameters) -> tuple[str, ...] | No
     return (parameters.get("ResourceArn", "*"),) if operation in tags else None
 
 
+_OF_DATABASE: Final = ("CreateDatabase", "DeleteDatabase", "GetDatabase", "UpdateDatabase")
+_OF_TABLE: Final = ("CreateTable", "DeleteTable", "GetPartitionIndexes", "GetTable", "UpdateTable")
+
+
+def _of_glue(operation: str, parameters: Parameters) -> tuple[str, ...] | None:
+    """Return the ARNs from the database or the table up: AWS checks each of them."""
+    if operation in ("GetTags", "TagResource", "UntagResource"):
+        return (parameters.get("ResourceArn", "*"),)
+    if operation in _OF_DATABASE:
+        created = parameters.get("DatabaseInput") or {}
+        name = parameters.get("Name") or created.get("Name", "")
+        own = (arn("glue", f"database/{name}"), arn("glue", "catalog"))
+        # What the database holds is deleted with it.
+        held = (arn("glue", f"table/{name}/*"), arn("glue", f"userDefinedFunction/{name}/*"))
+        return (*own, *held) if operation == "DeleteDatabase" else own
+    if operation in _OF_TABLE:
+        database = parameters.get("DatabaseName", "")
+        table = parameters.get("TableName") or parameters.get("Name")
+        name = table or (parameters.get("TableInput") or {}).get("Name", "")
+        return (
+            arn("glue", f"table/{database}/{name}"),
+            arn("glue", f"database/{database}"),
+            arn("glue", "catalog"),
+        )
+    return None
+
+
 def _of_kms(operation: str, parameters: Parameters) -> tuple[str, ...] | None:
     if not operation.endswith("Alias"):
         return None
@@ -156,6 +183,7 @@ _BY_SERVICE: Final[Mapping[str, Callable[[str, Parameters], tuple[str, ...] | No
     "cloudwatch": _of_cloudwatch,
     "dynamodb": _of_dynamodb,
     "events": _of_events,
+    "glue": _of_glue,
     "kms": _of_kms,
     "lambda": _of_lambda,
     "sns": _of_sns,

@@ -20,6 +20,7 @@ _SCHEDULED: Final = {
     "RECONCILE_ACCOUNTS": "all",
     "LEDGER_COMPACTION": "true",
 }
+_ATHENA: Final = {"ATHENA_TABLE": "true"}
 _TRACING: Final = {"LAMBDA_TRACING": "true"}
 _THIN: Final = {"THIN_EVENTS": "true"}
 VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -28,7 +29,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, str]]] = {
     "vpc": {},
     "bus-logs": _BUS_LOGS,
     "scheduled": _SCHEDULED,
-    ALL: {**_KEY, **_BUS_LOGS, **_SCHEDULED, **_TRACING, **_THIN},
+    ALL: {**_KEY, **_BUS_LOGS, **_SCHEDULED, **_ATHENA, **_TRACING, **_THIN},
 }
 IN_NETWORK: Final = ("vpc", ALL)
 

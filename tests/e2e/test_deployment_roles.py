@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from infra.deployment_roles import DEPLOY, NOT_SHOWN, PLAN, POLICIES, REFRESH, Place
-from infra.names import PROJECT, stack_name
+from infra.names import LEDGER_TABLE, PROJECT, database_name, stack_name
 from ops.deploy import SavedPlan, Workspace, apply, plan_stack, synthesise
 from ops.local import roles
 from ops.local.clients import Aws
@@ -72,6 +72,7 @@ LISTS: tuple[tuple[str, str, dict[str, Any], str], ...] = (
     ("logs", "describe_query_definitions", {}, "queryDefinitions"),
     ("iam", "list_roles", {}, "Roles"),
     ("s3", "list_buckets", {}, "Buckets"),
+    ("glue", "get_databases", {}, "DatabaseList"),
 )
 # What was there before: the default event bus, and the bucket of the Terraform state.
 KEPT = {"Buckets": [STATE_BUCKET], "EventBuses": ["default"]}
@@ -124,6 +125,16 @@ def test_what_an_apply_needs_is_checked_before(
     assert "was not checked" not in done.stdout
 
 
+def describe_the_ledger_otherwise(aws: Aws) -> None:
+    """Change the database and the table of the Data Catalog, as somebody does in its console."""
+    glue, database = aws.client("glue"), database_name(ENVIRONMENT)
+    glue.update_database(Name=database, DatabaseInput={"Name": database, "Description": "mine"})
+    table = glue.get_table(DatabaseName=database, Name=LEDGER_TABLE)["Table"]
+    kept = ("Name", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")
+    described = {key: table[key] for key in kept} | {"Description": "mine"}
+    glue.update_table(DatabaseName=database, TableInput=described)
+
+
 def test_deploy_repairs_what_others_changed(pipeline: Pipeline, place: Place, key: str) -> None:
     # So that the ledger's bucket is not empty when it is destroyed.
     for number in range(2):
@@ -136,6 +147,7 @@ def test_deploy_repairs_what_others_changed(pipeline: Pipeline, place: Place, ke
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
     (mapping,) = functions.list_event_source_mappings(FunctionName=AUDIT)["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": 99})
+    describe_the_ledger_otherwise(aws)
     workspace = synthesised(pipeline, DEPLOY, place, MORE)
     applied(workspace)
     assert planned(workspace).summary.changes == 0

@@ -22,6 +22,7 @@ from ops.emulator.reaper import Reaper
 from ops.emulator.server import check_version
 from tests.emulator.process import Emulator, running, wait_until
 from tests.emulator.resources import bus, function, invoke, queue, rule, send
+from tests.emulator.roles import ACCOUNT
 
 RETURNS_ITS_PROCESS = """
 import os
@@ -140,6 +141,9 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         arn = function(aws, RETURNS_ITS_PROCESS)
         logs = aws.client("logs")
         logs.put_query_definition(name="kept", queryString="fields @message")
+        glue = aws.client("glue")
+        glue.create_database(DatabaseInput={"Name": "kept"}, Tags={"of": "ours"})
+        glue.create_table(DatabaseName="kept", TableInput={"Name": "table", "Parameters": {"a": "b"}})
         aws.client("s3").create_bucket(
             Bucket="kept", CreateBucketConfiguration={"LocationConstraint": aws.region}
         )
@@ -156,6 +160,10 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         assert aws.client("s3").get_object(Bucket="kept", Key="object")["Body"].read() == b"\x00\x01"
         queries = aws.client("logs").describe_query_definitions()["queryDefinitions"]
         assert [query["name"] for query in queries] == ["kept"]
+        glue = aws.client("glue")
+        assert glue.get_table(DatabaseName="kept", Name="table")["Table"]["Parameters"] == {"a": "b"}
+        database = f"arn:aws:glue:{aws.region}:{ACCOUNT}:database/kept"
+        assert glue.get_tags(ResourceArn=database)["Tags"] == {"of": "ours"}
 
 
 def test_an_asynchronous_invocation_survives_a_restart(tmp_path: Path) -> None:

@@ -263,6 +263,44 @@ def test_each_call_is_checked_as_the_action_and_on_the_resource_of_aws(
     assert call(allow(f"{service}:Other", on="*")) in denied
 
 
+GLUE_TABLE = {"Name": "deliveries", "TableType": "EXTERNAL_TABLE"}
+
+
+def test_a_table_of_the_data_catalog_needs_its_database_and_the_catalog_too(aws: Aws) -> None:
+    database = unique("database").replace("-", "_")
+    aws.client("glue").create_database(DatabaseInput={"Name": database})
+    own = [f"database/{database}", f"table/{database}/deliveries"]
+    needed = [arn(aws, "glue", each) for each in ("catalog", *own)]
+
+    def create(maker: Aws) -> Any:
+        return maker.client("glue").create_table(DatabaseName=database, TableInput=GLUE_TABLE)
+
+    for missing in needed:
+        others = [each for each in needed if each != missing]
+        assert missing in refused(create, holder(aws, allow("glue:CreateTable", on=others)))
+    create(holder(aws, allow("glue:CreateTable", on=needed)))
+    reader = holder(aws, allow("glue:GetTable", on=needed)).client("glue")
+    assert reader.get_table(DatabaseName=database, Name="deliveries")["Table"]["Name"] == "deliveries"
+    message = refused(reader.get_partition_indexes, DatabaseName=database, TableName="deliveries")
+    assert f"glue:GetPartitionIndexes on resource: {needed[-1]} " in message
+
+
+def test_a_database_goes_with_what_it_holds(aws: Aws) -> None:
+    database = unique("database").replace("-", "_")
+    held = ("catalog", f"database/{database}", f"table/{database}/*", f"userDefinedFunction/{database}/*")
+    needed = [arn(aws, "glue", each) for each in held]
+    maker = holder(aws, allow("glue:CreateDatabase", on=needed[:2])).client("glue")
+    described = {"Name": database}
+    message = refused(maker.create_database, DatabaseInput=described, Tags={"a": "b"})
+    assert f"glue:TagResource on resource: {needed[1]} " in message
+    maker.create_database(DatabaseInput=described)
+    for missing in needed:
+        others = [each for each in needed if each != missing]
+        ender = holder(aws, allow("glue:DeleteDatabase", on=others)).client("glue")
+        assert f"on resource: {missing} " in refused(ender.delete_database, Name=database)
+    holder(aws, allow("glue:DeleteDatabase", on=needed)).client("glue").delete_database(Name=database)
+
+
 def test_a_dashboard_has_no_region(aws: Aws) -> None:
     body = json.dumps({"widgets": []})
     name = unique("dashboard")

@@ -33,6 +33,7 @@ EVERYTHING_ON = {
     "BUS_LOGS": "true",
     "RECONCILE_ACCOUNTS": "acct_1Secured, acct_2Secured",
     "LEDGER_COMPACTION": "true",
+    "ATHENA_TABLE": "true",
 }
 
 # The shipped environments; a checkout may have more.

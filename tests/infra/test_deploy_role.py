@@ -48,6 +48,7 @@ ALONE = {
     "redrive": {"AUTO_REDRIVE": "true"},
     "reconcile": {"RECONCILE": "report"},
     "compaction": {"LEDGER_COMPACTION": "true"},
+    "athena": {"ATHENA_TABLE": "true"},
 }
 
 
@@ -130,6 +131,7 @@ def test_every_arn_names_the_environment_or_says_why_it_cannot() -> None:
     unnamed = {
         "arn:aws:events:eu-west-1::event-source/aws.partner/stripe.com/*",
         "arn:aws:events:eu-west-1:123456789012:event-bus/aws.partner/stripe.com/*",
+        "arn:aws:glue:eu-west-1:123456789012:catalog",
         "arn:aws:kms:eu-west-1:123456789012:key/*",
         "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:*",
         "arn:aws:s3:::huntaze-stripe-terraform-state",

@@ -38,6 +38,8 @@ LIMITS = {
     ("aws_cloudwatch_composite_alarm", "alarm_name"): 255,
     ("aws_cloudwatch_query_definition", "name"): 255,
     ("aws_cloudwatch_log_group", "name"): 512,
+    ("aws_glue_catalog_database", "name"): 255,
+    ("aws_glue_catalog_table", "name"): 255,
     ("aws_cloudwatch_log_resource_policy", "policy_name"): 512,
 }
 CLOUD_CONTROL_LIMITS = {"QueueName": 80, "ArchiveName": 48}

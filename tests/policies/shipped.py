@@ -80,7 +80,8 @@ def documented_policies() -> Iterator[Policy]:
     text = (ROOT / "docs" / "deployment-roles.md").read_text()
     for number, block in enumerate(re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)):
         for placeholder, value in PLACEHOLDERS.items():
-            block = re.sub(rf"\b{placeholder}\b", value, block)
+            # Also after the underscore of a database's name.
+            block = re.sub(rf"(?<![A-Za-z]){placeholder}\b", value, block)
         kind: Kind = "trust" if '"Principal"' in block else "identity"
         yield Policy(kind, f"docs/deployment-roles.md/{number}", json.dumps(json.loads(block)))
 

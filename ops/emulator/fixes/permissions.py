@@ -38,7 +38,7 @@ Answer = tuple[int, Data, bytes]
 # Services with a JSON protocol answer 400, the others 403.
 BAD_REQUEST: Final = 400
 ANSWER_400: Final = frozenset(
-    {"cloudcontrol", "dynamodb", "events", "kms", "logs", "secretsmanager", "tagging"}
+    {"cloudcontrol", "dynamodb", "events", "glue", "kms", "logs", "secretsmanager", "tagging"}
 )
 RESOURCE_NAMES: Final = {
     "sqs": "queue",
