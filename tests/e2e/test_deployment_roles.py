@@ -39,6 +39,7 @@ MORE = {
     "LEDGER_EXPIRATION_DAYS": "400",
     "PAYMENTS_RESERVED_CONCURRENCY": "10",
 }
+# Not athena_table: a deploy destroys the database only if it is there at the end.
 OFF = {
     "AUDIT_SECURITY_GROUP_IDS": "",
     "AUDIT_SUBNET_IDS": "",
