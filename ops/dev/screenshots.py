@@ -46,10 +46,11 @@ class Shot:
 # The event of the shipped set that the API refuses.
 PARKED: Final = "evt_3nGabHArExTd2cH0I5nAWdtW"
 SHOTS: Final[Sequence[Shot]] = (
-    Shot("flow", "/", height=958),
-    Shot("flow-dark", "/", scheme="dark", height=958),
+    Shot("flow", "/", height=1000),
+    Shot("flow-dark", "/", scheme="dark", height=1000),
     Shot("events", "/events", height=820),
     Shot("event", f"/events/{PARKED}", height=1060),
+    Shot("dead-letters", "/dead-letters", height=860),
     Shot("health", "/health", height=1100),
     Shot("flow-narrow", "/", width=NARROW, height=780),
 )

@@ -31,6 +31,8 @@ class Alarm:
     ----------
     part
         Its name between project and environment, for example payments-errors.
+    meaning
+        What it says, with commands between backticks.
     on
         Whether it is on and notifies; what only remembers, or waits for a first event, does not.
     runbook
@@ -94,7 +96,7 @@ def _alarm(part: str, alarm: Mapping[str, Any], ending: str) -> Alarm:
         part,
         on=alarm["StateValue"] == "ALARM" and bool(alarm.get("AlarmActions")),
         state=STATES[alarm["StateValue"]],
-        meaning=described.partition(" Runbook:")[0].replace("`", ""),
+        meaning=described.partition(" Runbook:")[0],
         runbook=kind[1] if kind else "",
         since=since if isinstance(since, datetime) else None,
         about=frozenset(values),
