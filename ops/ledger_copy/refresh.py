@@ -8,7 +8,6 @@ must follow its changes, so a refresh that is killed continues with the next one
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -19,6 +18,7 @@ from botocore.exceptions import ClientError
 from functions.ledger import keys as ledger_keys
 from functions.ledger.reader import CLOCK_SKEW, READERS, LedgerReader, Listed, Page
 from functions.shared.errors import EventError
+from functions.shared.parallel import in_order
 from ops.environment import Environment
 from ops.errors import OperatorError
 from ops.ledger import log_to_standard_error, unreadable
@@ -26,10 +26,13 @@ from ops.ledger_copy import rows, tables
 from ops.ledger_copy.folder import ADDED, REMOVED, LedgerCopy
 from ops.progress import Step
 
-# A batch is held in memory: at most so many objects, and stored bytes, which JSON lines unpack to about ten
+# A batch is fetched at once: at most so many objects, and stored bytes, which JSON lines unpack to about ten
 # times as many.
 BATCH_OBJECTS: Final = 200
 BATCH_BYTES: Final = 1024 * 1024
+# Bytes after which a transaction ends and a statement inserts: DuckDB holds several copies of them within its
+# limit, and repetitive lines unpack to a thousand times what is stored.
+WRITTEN_BYTES: Final = 4 * 1024 * 1024
 # Listings until no object vanished between its listing and its reading, as it does in a compaction. Each one
 # finds all that the one before has fetched.
 _LISTINGS: Final = 5
@@ -74,6 +77,11 @@ class _Fetched:
     etag: str
     lines: list[bytes]
     damaged: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of its lines."""
+        return sum(map(len, self.lines))
 
 
 def refresh(
@@ -160,17 +168,24 @@ class _Refresh:
         return dict(found)
 
     def _fetch(self, keys: Sequence[str], listed: Mapping[str, Listed]) -> None:
-        with ThreadPoolExecutor(READERS) as pool:
-            fetched = []
-            for each in pool.map(lambda key: self._object(key, listed[key].etag), keys):
-                fetched.append(each)
-                self._advance(len(fetched))
-        present = [each for each in fetched if each is not None]
-        self.vanished = self.vanished or len(present) < len(fetched)
+        held: list[_Fetched] = []
+        for each in in_order(lambda key: self._object(key, listed[key].etag), keys, READERS):
+            if each is None:
+                self.vanished = True
+                continue
+            held.append(each)
+            self._advance(len(held))
+            if sum(one.size for one in held) >= WRITTEN_BYTES:
+                self._write(held)
+                held = []
+        if held:
+            self._write(held)
+
+    def _write(self, fetched: Sequence[_Fetched]) -> None:
         with self._copy.writing() as connection:
-            _drop(connection, [each.key for each in present])
-            _store(connection, present)
-        self.done.fetched += len(present)
+            _drop(connection, [each.key for each in fetched])
+            _store(connection, fetched)
+        self.done.fetched += len(fetched)
 
     def _object(self, key: str, etag: str) -> _Fetched | None:
         """Return an object, or None if it was deleted after its listing."""
@@ -216,6 +231,19 @@ def _drop(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
         )
 
 
+def _parts(found: Sequence[rows.Row]) -> Iterator[list[rows.Row]]:
+    part: list[rows.Row] = []
+    size = 0
+    for row in found:
+        if part and (len(part) == _INSERTED_ROWS or size + len(row.envelope) > WRITTEN_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += len(row.envelope)
+    if part:
+        yield part
+
+
 def _store(connection: duckdb.DuckDBPyConnection, fetched: Sequence[_Fetched]) -> None:
     unread = []
     found: list[rows.Row] = []
@@ -223,8 +251,7 @@ def _store(connection: duckdb.DuckDBPyConnection, fetched: Sequence[_Fetched]) -
         of_object, damaged = rows.parse(each.key, each.lines)
         found += of_object
         unread.append(damaged or (0 if each.damaged else WHOLE))
-    for first in range(0, len(found), _INSERTED_ROWS):
-        part = found[first : first + _INSERTED_ROWS]
+    for part in _parts(found):
         connection.execute(_INSERT, [list(column) for column in zip(*map(rows.values, part), strict=True)])
     connection.execute(
         "INSERT INTO objects SELECT unnest($1), unnest($2), unnest($3)",

@@ -225,6 +225,24 @@ def test_hostile_content_is_kept_and_printed_harmlessly(bucket: LedgerBucket, le
     assert rows(ledger("query", query, "--json")) == [{"d": "?"}]
 
 
+def test_large_events_that_compress_well_are_asked_within_the_limit_of_memory(
+    bucket: LedgerBucket, ledger: Command
+) -> None:
+    """Forty megabytes in one object and thirty objects, which are stored as forty thousandths of that."""
+    large = snapshots.payment_intent(id="pi_large", description="a" * 900_000)
+    bucket.store(*[delivery("invoice.paid", object=large) for _ in range(10)])
+    for _ in range(30):
+        bucket.store(delivery("charge.failed", object=large))
+    query = "SELECT event_type, count(*) AS count FROM events GROUP BY 1 ORDER BY 1"
+    done = ledger("query", query, "--json")
+    assert done.code == 0, done.err
+    assert rows(done) == [
+        {"event_type": "charge.failed", "count": 30},
+        {"event_type": "invoice.paid", "count": 10},
+    ]
+    assert ledger("query", "SELECT sum(length(envelope)) FROM deliveries").code == 0
+
+
 def test_a_table_is_bounded_and_csv_and_json_are_not(
     bucket: LedgerBucket, ledger: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
