@@ -21,13 +21,14 @@ MACOS: Final = (
     Path("/Applications/Chromium.app/Contents/MacOS/Chromium"),
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
 )
-# Package managers, and what they call a Chromium. Ubuntu's is a snap, which a container can't run.
-INSTALLERS: Final[Sequence[tuple[str, Sequence[str]]]] = (
-    ("apt-get", ("install", "--yes", "--no-install-recommends", "chromium")),
-    ("dnf", ("install", "--assumeyes", "chromium")),
-    ("apk", ("add", "chromium")),
-    ("pacman", ("--sync", "--noconfirm", "chromium")),
-    ("brew", ("install", "--cask", "chromium")),
+# Package managers, and how they install a Chromium. Ubuntu's is a snap, which a container can't run.
+INSTALLERS: Final[Sequence[tuple[str, Sequence[Sequence[str]]]]] = (
+    # A new machine has no list of packages.
+    ("apt-get", (("update",), ("install", "--yes", "--no-install-recommends", "chromium"))),
+    ("dnf", (("install", "--assumeyes", "chromium"),)),
+    ("apk", (("add", "chromium"),)),
+    ("pacman", (("--sync", "--noconfirm", "chromium"),)),
+    ("brew", (("install", "--cask", "chromium"),)),
 )
 # It asks for no administrator.
 UNPRIVILEGED: Final = frozenset({"brew"})
@@ -50,14 +51,15 @@ def main() -> int:
     if path := find():
         print_line(f"found {path}")
         return 0
-    for name, words in INSTALLERS:
+    for name, steps in INSTALLERS:
         program = shutil.which(name)
         if program:
             is_root = hasattr(os, "geteuid") and os.geteuid() == 0
             sudo = [] if is_root or name in UNPRIVILEGED else ["sudo", "--non-interactive"]
-            print_line(f"run {' '.join((*sudo, name, *words))}")
             try:
-                subprocess.run([*sudo, program, *words], check=True)
+                for words in steps:
+                    print_line(f"run {' '.join((*sudo, name, *words))}")
+                    subprocess.run([*sudo, program, *words], check=True)
             except (OSError, subprocess.CalledProcessError) as error:
                 print_error(f"error: {name} installed no Chromium ({error}): install one yourself")
                 return 1
