@@ -44,7 +44,7 @@ def test_a_package_manager_that_fails_is_named(log: Path, capsys: pytest.Capture
     assert "error: apt-get installed no Chromium" in capsys.readouterr().err
 
 
-def test_a_machine_without_a_package_manager_is_told_what_to_install(
+def test_without_a_package_manager_the_error_says_what_to_install(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert not log.exists()
