@@ -12,6 +12,7 @@ from infra import settings
 from infra.constructs import idempotency, ledger
 from infra.settings import Settings
 from ops import ROOT
+from ops.rights.console import PREFIX
 from tests.infra.conftest import ENVIRONMENTS
 from tests.infra.terraform_json import Stack
 
@@ -114,13 +115,13 @@ def lifecycle(stack: Stack) -> dict[str, Any]:
     return rule
 
 
-def test_records_of_replays_and_erasures_never_expire(secured: Stack) -> None:
+def test_records_of_replays_erasures_and_the_console_never_expire(secured: Stack) -> None:
     rules = secured.only("aws_s3_bucket_lifecycle_configuration")["rule"]
     expiring = [rule for rule in rules if "days" in rule.get("expiration", [{}])[0]]
     assert [rule["filter"] for rule in expiring] == [[{"prefix": names.LEDGER_PREFIX}]]
-    for prefix in (names.REPLAYS_PREFIX, names.ERASURES_PREFIX):
+    for prefix in (names.REPLAYS_PREFIX, names.ERASURES_PREFIX, PREFIX):
         assert not prefix.startswith(names.LEDGER_PREFIX)
-    assert table()["ledger bucket, `replays/` and `erasures/`"][0] == "for ever"
+    assert table()["ledger bucket, `replays/`, `erasures/` and `console/`"][0] == "for ever"
 
 
 def test_the_state_and_the_plans_are_kept_as_their_rows_say(bootstrap: Stack) -> None:
