@@ -104,7 +104,8 @@ def test_watch_prints_each_event_once_when_it_has_ended(pipeline: Pipeline, comm
     assert done.code == 0, done.err
     row = json.loads(done.out)
     assert (row["event_id"], row["outcome"], row["audited"]) == ("evt_StoryWatched", "applied", True)
-    unrouted = command("watch", "--since", "10m", "--outcome", "unrouted", "--limit", "1")
+    wanted = ("--type", "payout.paid", "--outcome", "unrouted")
+    unrouted = command("watch", "--since", "10m", *wanted, "--limit", "1")
     assert "payout.paid" in unrouted.out
 
 
