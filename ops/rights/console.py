@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from infra.resources.policy import Statement
 from ops.rights import doctor
 from ops.rights.place import Place
 
 # Where `ops/web/record.py` writes.
-PREFIX = "console/"
+PREFIX: Final = "console/"
 
 
 def reads(place: Place) -> Sequence[Statement]:
