@@ -106,7 +106,7 @@ def events(
     Raises
     ------
     OperatorError
-        CloudWatch Logs refuses or does not answer, or there is no such group.
+        CloudWatch Logs refuses or does not answer, or the group does not exist.
     """
     end = {} if until is None else {"endTime": until}
     with aws_errors(f"the log group {log_group}"):

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -36,6 +36,8 @@ DELIVERY_RETRIES: Final = timedelta(days=1)
 COMPACTED: Final = timedelta(days=1)
 # A batch has at most ten events of 1 MiB, and an escaped character may take three times its bytes.
 MAXIMUM_BYTES: Final = 32 * 1024 * 1024
+# What is read of one object.
+Content = TypeVar("Content")
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 
@@ -180,16 +182,8 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        gone: list[str] = []
-        results = zip(keys, in_order(self._entries, keys, READERS), strict=True)
-        for number, (key, found) in enumerate(results, 1):
-            progress(number)
-            if found is None:
-                gone.append(key)
-            else:
-                yield from found
-        for found in in_order(self._entries, self._compacted(gone), READERS):
-            yield from found or ()
+        for _, found in self._read(self._entries, keys, progress):
+            yield from found
 
     def records(
         self,
@@ -214,16 +208,8 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        gone: list[str] = []
-        results = zip(keys, in_order(self._present, keys, READERS), strict=True)
-        for number, (key, read) in enumerate(results, 1):
-            progress(number)
-            if read is None:
-                gone.append(key)
-            else:
-                yield from _records(key, read[0], texts)
-        for key in self._compacted(gone):
-            yield from _records(key, (self._present(key) or ([], False))[0], texts)
+        for key, (lines, _) in self._read(self._present, keys, progress):
+            yield from _records(key, lines, texts)
 
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
         """Return an event as an object holds it, or None; None too for one whose values were erased.
@@ -249,12 +235,27 @@ class LedgerReader:
 
     def _lines_now(self, key: str) -> Iterator[bytes]:
         """Yield the lines of an object, or those of the compacted ones of its day if it is gone."""
-        read = self._present(key)
-        if read is not None:
-            yield from read[0]
-            return
-        for each in self._compacted([key]):
-            yield from (self._present(each) or ([], False))[0]
+        for _, (lines, _damaged) in self._read(self._present, [key]):
+            yield from lines
+
+    def _read(
+        self,
+        read: Callable[[str], Content | None],
+        keys: Collection[str],
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[tuple[str, Content]]:
+        """Yield what each object holds, with its key; if it is gone, the compacted ones of its day."""
+        gone: list[str] = []
+        for number, (key, content) in enumerate(zip(keys, in_order(read, keys, READERS), strict=True), 1):
+            progress(number)
+            if content is None:
+                gone.append(key)
+            else:
+                yield key, content
+        compacted = list(self._compacted(gone))
+        for key, content in zip(compacted, in_order(read, compacted, READERS), strict=True):
+            if content is not None:
+                yield key, content
 
     def _compacted(self, gone: Iterable[str]) -> Iterator[str]:
         """Yield the keys of compacted objects that may hold what removed ones held."""

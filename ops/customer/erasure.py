@@ -13,13 +13,13 @@ from typing import Final
 import typer
 
 from functions.shared import names
+from ops import ledger_record
 from ops.console import plural, print_error
 from ops.customer import items, parked, rows
 from ops.customer.erased import erased_event
 from ops.customer.holdings import Record
 from ops.customer.plan import Plan
 from ops.dlq.interrupts import interruption
-from ops.environment import aws_errors
 from ops.errors import OperatorError
 from ops.progress import Step, Steps
 from ops.times import stamp
@@ -103,7 +103,6 @@ def _write_record(plan: Plan, reason: str, state: str) -> str:
     document = {
         **counts,
         "state": state,
-        "caller": environment.caller[1],
         "at": stamp(plan.at),
         "completed_at": stamp(datetime.now(UTC)) if state == COMPLETED else None,
         "reason": reason,
@@ -111,11 +110,5 @@ def _write_record(plan: Plan, reason: str, state: str) -> str:
         "events": plan.events,
         "objects": sorted({version.key for version in plan.records}),
     }
-    with aws_errors(f"the ledger bucket {environment.ledger_bucket}"):
-        environment.client("s3").put_object(
-            Bucket=environment.ledger_bucket,
-            Key=key,
-            Body=json.dumps(document, indent=2).encode() + b"\n",
-            ContentType="application/json",
-        )
-    return key
+    # Written again, as completed, after the last change.
+    return ledger_record.write(environment, key, document, once=False)

@@ -101,10 +101,10 @@ class LedgerCopy:
         Raises
         ------
         OperatorError
-            Another command changes the copy for too long, or there is no copy.
+            Another command changes the copy for too long, or the ledger has no copy.
         """
         if not self.file.exists():
-            raise OperatorError("there is no copy of the ledger yet: run `huntaze-stripe ledger query` first")
+            raise OperatorError("the ledger has no local copy yet: run `huntaze-stripe ledger query` first")
         with self._locked("file.lock", fcntl.LOCK_SH):
             connection = duckdb.connect(str(self.file), read_only=True, config=dict(_CLOSED))
             try:

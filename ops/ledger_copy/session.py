@@ -92,7 +92,7 @@ def opened(
     Raises
     ------
     OperatorError
-        Another command changes the copy for too long, or there is no copy.
+        Another command changes the copy for too long, or the ledger has no copy.
     """
     with copy.reading() as connection, ThreadPoolExecutor(1) as thread:
         with _sql_errors():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from functions.shared import names
-from ops.environment import Environment, aws_errors
+from ops import ledger_record
+from ops.environment import Environment
 from ops.replay.forecast import Forecast
 from ops.replay.rules import Rule
 from ops.times import stamp
@@ -36,8 +36,6 @@ def write(
     key = f"{names.REPLAYS_PREFIX}dt={now.date().isoformat()}/{name}.json"
     document = {
         "replay": name,
-        "environment": environment.name,
-        "caller": environment.caller[1],
         "at": stamp(now),
         "reason": reason,
         "since": stamp(since),
@@ -47,13 +45,4 @@ def write(
         "applied_before": forecast.applied,
         "events_by_type": {line.event_type: line.events for line in forecast.lines},
     }
-    with aws_errors(f"the ledger bucket {environment.ledger_bucket}"):
-        environment.client("s3").put_object(
-            Bucket=environment.ledger_bucket,
-            Key=key,
-            Body=json.dumps(document, indent=2).encode() + b"\n",
-            ContentType="application/json",
-            # A name has one second; two replays of one name would share this record.
-            IfNoneMatch="*",
-        )
-    return key
+    return ledger_record.write(environment, key, document)

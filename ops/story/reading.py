@@ -35,7 +35,7 @@ from ops.replay.rules import Rule
 from ops.story.facts import Delivery, Facts, created_at
 
 AUDIT, REDRIVE = "audit", "redrive"
-# The functions whose lines name events. Without `auto_redrive` there is no redrive function.
+# The functions whose lines name events. Only `auto_redrive` deploys the redrive function.
 FUNCTIONS: Final = (*names.HANDLERS, AUDIT, REDRIVE)
 OPTIONAL: Final = (REDRIVE,)
 AUDITED: Final = "event audited"

@@ -69,7 +69,7 @@ async def _live(request: Request) -> Response:
 
 async def _no_page(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
-    text = f"there is no page {request.url.path}: choose one of the navigation"
+    text = f"the page {request.url.path} does not exist: choose one from the navigation"
     return problem(request, OperatorError(text), status)
 
 

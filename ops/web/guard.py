@@ -22,7 +22,7 @@ from ops.web.templates import environment
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-TOKEN: Final = "token"  # noqa: S105  (the name of a parameter, not its value)
+PARAMETER: Final = "token"
 TOKEN_BYTES: Final = 32
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -105,7 +105,7 @@ class Guard:
             return _refusal("host", 421)
         if not self._is_own(headers, safe=scope["method"] in SAFE_METHODS):
             return _refusal("origin", 403)
-        token = parse_qs(scope["query_string"].decode("latin-1")).get(TOKEN)
+        token = parse_qs(scope["query_string"].decode("latin-1")).get(PARAMETER)
         if token and scope["method"] == "GET":
             return self._opened(token[0]) if not self._has_session(headers) else _moved(scope["path"])
         return None if self._has_session(headers) else _refusal("session", 401)

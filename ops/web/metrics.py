@@ -124,7 +124,7 @@ def read(site: Site, window: Window) -> Reading:
     Raises
     ------
     OperatorError
-        CloudWatch refuses, or there is no dashboard.
+        CloudWatch refuses, or the dashboard does not exist.
     """
     return site.recent(f"metrics {window.name}", lambda: _read(site, window), time.monotonic())
 

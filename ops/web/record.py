@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ops.environment import aws_errors
+from ops import ledger_record
 from ops.errors import OperatorError
 from ops.rights.console import PREFIX
 from ops.times import stamp
@@ -25,7 +24,7 @@ def check(reason: str) -> None:
     Raises
     ------
     OperatorError
-        There is no reason, or a long one.
+        The reason is missing or too long.
     """
     if len(reason.strip()) < SHORTEST_REASON:
         raise OperatorError("the reason is missing: say in a few words why")
@@ -48,7 +47,7 @@ def write(site: Site, action: str, *, reason: str, details: Mapping[str, Any]) -
     Raises
     ------
     OperatorError
-        There is no reason, or a long one, or the bucket refuses the record; the action must not start then.
+        The reason is missing or too long, or the bucket refuses the record; the action must not start then.
     """
     check(reason)
     environment, now = site.environment, datetime.now(UTC)
@@ -56,18 +55,8 @@ def write(site: Site, action: str, *, reason: str, details: Mapping[str, Any]) -
     key = f"{PREFIX}dt={now.date().isoformat()}/{name}.json"
     document = {
         "action": action,
-        "environment": environment.name,
-        "caller": environment.caller[1],
         "at": stamp(now),
         "reason": reason.strip(),
         "details": dict(details),
     }
-    with aws_errors(f"the ledger bucket {environment.ledger_bucket}"):
-        environment.client("s3").put_object(
-            Bucket=environment.ledger_bucket,
-            Key=key,
-            Body=json.dumps(document, indent=2).encode() + b"\n",
-            ContentType="application/json",
-            IfNoneMatch="*",
-        )
-    return key
+    return ledger_record.write(environment, key, document)

@@ -12,7 +12,7 @@ import uvicorn
 
 from ops.errors import OperatorError
 from ops.web.app import create
-from ops.web.guard import TOKEN, Keys
+from ops.web.guard import PARAMETER, Keys
 from ops.web.navigation import PAGES
 from ops.web.page import Page
 from ops.web.site import Site
@@ -55,7 +55,7 @@ def serving(site: Site, port: int = 0, pages: Sequence[Page] = PAGES) -> Iterato
     thread = Thread(target=server.run, kwargs={"sockets": [listening]}, name="console", daemon=True)
     thread.start()
     try:
-        yield f"http://{authority}/?{TOKEN}={keys.token}"
+        yield f"http://{authority}/?{PARAMETER}={keys.token}"
     finally:
         site.stopping.set()
         server.should_exit = True

@@ -26,13 +26,13 @@ class _Logs:
     def get_paginator(self, _name: str) -> _Logs:
         return self
 
-    def paginate(self, *, logGroupName: str, startTime: int, filterPattern: str, **_: Any) -> Iterable[Any]:  # noqa: N803 (AWS's names)
-        quoted = set(re.findall(r'"([^"]*)"', filterPattern))
+    def paginate(self, **asked: Any) -> Iterable[Any]:
+        quoted = set(re.findall(r'"([^"]*)"', asked["filterPattern"]))
         yield {
             "events": [
                 event
-                for event in self.groups.get(logGroupName, [])
-                if event["timestamp"] >= startTime and quoted & set(_fields(event["message"]))
+                for event in self.groups.get(asked["logGroupName"], [])
+                if event["timestamp"] >= asked["startTime"] and quoted & set(_fields(event["message"]))
             ]
         }
 
@@ -50,14 +50,12 @@ class _S3:
         self.objects: dict[str, bytes] = {}
         self.read: list[str] = []
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str) -> dict[str, Any]:  # noqa: N803 (AWS's names)
-        del Bucket, Prefix
-        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key > StartAfter]}
+    def list_objects_v2(self, **asked: str) -> dict[str, Any]:
+        return {"Contents": [{"Key": key} for key in sorted(self.objects) if key > asked["StartAfter"]]}
 
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 (AWS's names)
-        del Bucket
-        self.read.append(Key)
-        return {"Body": io.BytesIO(self.objects[Key])}
+    def get_object(self, **asked: str) -> dict[str, Any]:
+        self.read.append(asked["Key"])
+        return {"Body": io.BytesIO(self.objects[asked["Key"]])}
 
 
 class World:

@@ -71,7 +71,9 @@ def runbook(request: Request) -> Response:
     name = request.path_params["name"]
     text = runbooks.html(name)
     if text is None:
-        return problem(request, OperatorError(f"there is no runbook {name}: choose an alarm in Health"), 404)
+        return problem(
+            request, OperatorError(f"the runbook {name} does not exist: choose an alarm in Health"), 404
+        )
     return render(request, "runbook.html", name=name, text=text)
 
 
