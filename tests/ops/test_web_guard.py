@@ -174,7 +174,7 @@ def test_a_defect_shows_no_value_and_no_traceback(
 def test_a_page_that_does_not_exist_is_said_and_the_navigation_stays(browser: httpx.Client) -> None:
     page = browser.get("/nothing")
     assert page.status_code == 404
-    assert "there is no page /nothing" in page.text
+    assert "the page /nothing does not exist" in page.text
     assert '<a href="/second">Second</a>' in page.text
     assert '<a href="/second" aria-current="page">Second</a>' in browser.get("/second").text
 
