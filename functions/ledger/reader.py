@@ -174,8 +174,8 @@ class LedgerReader:
         """Read objects; `progress` is called with the number of objects read so far.
 
         A damaged line is skipped and its object is logged, so its event counts as missing. One function can
-        write a line that is nested more deeply than another one can read. Of an object that a compaction has
-        removed since it was listed, the compacted ones of its day are read.
+        write a line that is nested more deeply than another one can read. If a compaction has removed an
+        object since it was listed, the compacted objects of its day are read instead.
 
         Raises
         ------
@@ -193,8 +193,8 @@ class LedgerReader:
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield each delivery in objects, as the audit function wrote it, with the object's key.
 
-        Damaged lines, and objects that a lifecycle rule has removed, are left out. Of an object that a
-        compaction has removed since it was listed, the compacted ones of its day are read.
+        Damaged lines, and objects that a lifecycle rule has removed, are left out. If a compaction has
+        removed an object since it was listed, the compacted objects of its day are read instead.
 
         Parameters
         ----------
@@ -208,7 +208,7 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        for key, (lines, _) in self._read(self._present, keys, progress):
+        for key, (lines, _) in self._read(self.present, keys, progress):
             yield from _records(key, lines, texts)
 
     def event(self, key: str, event_id: str) -> dict[str, Any] | None:
@@ -235,7 +235,7 @@ class LedgerReader:
 
     def _lines_now(self, key: str) -> Iterator[bytes]:
         """Yield the lines of an object, or those of the compacted ones of its day if it is gone."""
-        for _, (lines, _damaged) in self._read(self._present, [key]):
+        for _, (lines, _damaged) in self._read(self.present, [key]):
             yield from lines
 
     def _read(
@@ -272,8 +272,14 @@ class LedgerReader:
                 yield from (key for key in page.keys if key.startswith(day) and ledger_keys.is_compacted(key))
                 after_key = page.last
 
-    def _present(self, key: str) -> tuple[list[bytes], bool] | None:
-        """Return an object's lines, and whether it is damaged; None if the object is gone."""
+    def present(self, key: str) -> tuple[list[bytes], bool] | None:
+        """Return an object's lines, and whether it is damaged; None if the object is gone.
+
+        Raises
+        ------
+        TransientError, ConfigurationError
+            S3 did not answer, or refused.
+        """
         try:
             return self.lines(key)
         except EventError as error:
@@ -284,7 +290,7 @@ class LedgerReader:
 
     def _entries(self, key: str) -> list[LedgerEntry] | None:
         """Return the deliveries that an object holds; None if the object is gone."""
-        read = self._present(key)
+        read = self.present(key)
         if read is None:
             return None
         lines, damaged = read

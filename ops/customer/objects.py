@@ -14,7 +14,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from functions.ledger import keys as ledger_keys
-from functions.ledger.reader import CLOCK_SKEW, MAXIMUM_BYTES, lines_of
+from functions.ledger.reader import CLOCK_SKEW, GONE, MAXIMUM_BYTES, lines_of
 from functions.shared import names
 from ops import times
 from ops.environment import Environment, aws_errors
@@ -23,7 +23,6 @@ from ops.errors import OperatorError
 # Error codes of the Amazon S3 API: GetObject; GetObjectLockConfiguration, GetObjectRetention and
 # GetObjectLegalHold; PutObject with If-Match, where the object may be gone.
 _FROZEN: Final = "InvalidObjectState"
-_GONE: Final = frozenset({"NoSuchKey", "NoSuchVersion"})
 _NO_LOCKS: Final = "ObjectLockConfigurationNotFoundError"
 _NO_LOCK: Final = "NoSuchObjectLockConfiguration"
 _CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
@@ -116,7 +115,7 @@ class LedgerObjects:
                 code = _code(error)
                 if code == _FROZEN:
                     raise FrozenError from error
-                if code in _GONE:
+                if code in GONE:
                     return []
                 raise
             body = answer["Body"].read(MAXIMUM_BYTES + 1)

@@ -1,8 +1,8 @@
 """Making the copy equal to the ledger's bucket, for the days that are asked for.
 
-An object is fetched once, and again only if its content has changed: an erasure rewrites it. What is no
-longer in the bucket goes from the copy too. Each batch of objects is one transaction, and the copy notes what
-must follow its changes, so a refresh that is killed continues with the next one.
+Each object is fetched once, and again only after an erasure has rewritten it. Objects that are no longer in
+the bucket are removed from the copy. Each batch of objects is one transaction, and the copy notes what must
+follow its changes, so the next refresh continues one that was killed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Final
 
 import duckdb
-from botocore.exceptions import ClientError
 
 from functions.ledger import keys as ledger_keys
 from functions.ledger.reader import CLOCK_SKEW, READERS, LedgerReader, Listed, Page
@@ -36,7 +35,6 @@ WRITTEN_BYTES: Final = 4 * 1024 * 1024
 # Listings until no object vanished between its listing and its reading, as it does in a compaction. Each one
 # finds all that the one before has fetched.
 _LISTINGS: Final = 5
-_GONE: Final = frozenset({"NoSuchKey", "404"})
 # In `objects.damaged`: every line can be read.
 WHOLE: Final = -1
 # Rows that one statement inserts; its parameters are copies of them.
@@ -189,14 +187,8 @@ class _Refresh:
 
     def _object(self, key: str, etag: str) -> _Fetched | None:
         """Return an object, or None if it was deleted after its listing."""
-        try:
-            lines, damaged = self._reader.lines(key)
-        except EventError as error:
-            cause = error.__cause__
-            if isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") in _GONE:
-                return None
-            raise
-        return _Fetched(key, etag, lines, damaged)
+        read = self._reader.present(key)
+        return None if read is None else _Fetched(key, etag, *read)
 
     def _advance(self, fetching: int = 0) -> None:
         self._step.advance_to(self.done.fetched + self.done.kept + fetching, self._listed)

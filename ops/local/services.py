@@ -285,11 +285,10 @@ def _server(
             process.kill()
             raise
         finally:
-            _stop(process)
+            stop(process)
         if port is not None or attempt == START_ATTEMPTS - 1:
             break
-    lines = log_path.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"]
-    raise ServiceError(f"the {name} did not start: {lines[-1]} (log: {log_path})")
+    raise not_started(f"the {name}", log_path)
 
 
 def _answers(process: subprocess.Popen[bytes], health_path: str, control: Control) -> bool:
@@ -306,7 +305,14 @@ def _answers(process: subprocess.Popen[bytes], health_path: str, control: Contro
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def not_started(name: str, log: Path) -> ServiceError:
+    """Return the error of a server that did not start, with the last line of its log."""
+    lines = log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"]
+    return ServiceError(f"{name} did not start: {lines[-1]} (log: {log})")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server, and wait until it has ended."""
     process.terminate()
     try:
         process.wait(STOP_DEADLINE_SECONDS)

@@ -18,9 +18,9 @@ from ops.local.guardian import MARKER
 from ops.local.services import (
     POLL_SECONDS,
     START_DEADLINE_SECONDS,
-    STOP_DEADLINE_SECONDS,
-    ServiceError,
     Services,
+    not_started,
+    stop,
 )
 
 NAME: Final = "the console"
@@ -58,12 +58,7 @@ def running_console(services: Services, exports: Mapping[str, str]) -> Iterator[
         with services.watch.over(NAME, process, log):
             yield url
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_DEADLINE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        stop(process)
 
 
 def _url(process: subprocess.Popen[bytes], printed: Path, log: Path) -> str:
@@ -73,5 +68,4 @@ def _url(process: subprocess.Popen[bytes], printed: Path, log: Path) -> str:
             return str(json.loads(printed.read_bytes())["url"])
         except ValueError:
             time.sleep(POLL_SECONDS)
-    lines = log.read_text(errors="replace").strip().splitlines() or ["it wrote nothing"]
-    raise ServiceError(f"{NAME} did not start: {lines[-1]} (log: {log})")
+    raise not_started(NAME, log)
