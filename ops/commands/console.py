@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from threading import Event
 from typing import Annotated
 
 import typer
 
-from ops import DEFAULT_ENVIRONMENT, signals
+from ops import DEFAULT_ENVIRONMENT, signals, times
 from ops.commands.options import Env, Json
 from ops.console import open_console, print_json, print_line
 from ops.errors import OperatorError
@@ -25,6 +26,14 @@ def console(
         bool,
         typer.Option("--allow-changes", help="Allow redrives, replays and purges; each one still asks."),
     ] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Where the list of events begins: 24h, 7d, or an ISO time in UTC; by default 1h, or 48h on "
+            "the embedded AWS. The first look reads each object of the ledger since then.",
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Show an environment in the browser: events, dead-letter queues, alarms and costs. Ctrl-C ends it.
@@ -34,13 +43,14 @@ def console(
     """
     if not 0 <= port <= 65535:
         raise OperatorError(f"invalid --port {port}: expected 1 to 65535, or leave it out", usage=True)
+    first = times.parse_time(since, "--since", datetime.now(UTC)) if since else None
     from ops import environment as environments
     from ops.progress import Steps
     from ops.web import jobs, server, site
 
     environment = environments.connect(env)
     with Steps(open_console(as_json=as_json)).step(f"draw {env}"):
-        opened = site.of(environment, allow_changes=allow_changes)
+        opened = site.of(environment, allow_changes=allow_changes, since=first)
     try:
         with server.serving(opened, port) as url:
             if as_json:

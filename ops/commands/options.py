@@ -1,9 +1,11 @@
 """The options that several commands share, each declared once."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from functions.shared import names
 from ops.errors import OperatorError
 from ops.local.variants import VARIANTS
 
@@ -55,3 +57,24 @@ def known_variant(name: str) -> str:
     if name not in VARIANTS:
         raise OperatorError(f"invalid --variant {name!r}: expected {', '.join(VARIANTS)}", usage=True)
     return name
+
+
+def known_types(types: Sequence[str]) -> tuple[str, ...]:
+    """Return values of --type.
+
+    Raises
+    ------
+    OperatorError
+        Stripe has no such event type.
+    """
+    import difflib
+
+    from infra.patterns import stripe_event_types
+
+    known = stripe_event_types()
+    for event_type in types:
+        if event_type.removeprefix(names.THIN_PREFIX) not in known:
+            near = difflib.get_close_matches(event_type, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else "expected one of Stripe's event types"
+            raise OperatorError(f"invalid --type {event_type!r}: {advice}", usage=True)
+    return tuple(types)

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from ops import DEFAULT_ENVIRONMENT, times
-from ops.commands.options import Account, DryRun, Env, EventTypes, Json, Until
+from ops.commands.options import Account, DryRun, Env, EventTypes, Json, Until, known_types
 from ops.console import PlainTable, open_console, plural, print_json, styled
 from ops.errors import OperatorError
 from ops.progress import Steps
@@ -79,7 +79,7 @@ def reconcile(
     now = datetime.now(UTC).replace(microsecond=0)
     first, last = times.parse_time(since, "--since", now), times.parse_time(until, "--until", now)
     reconciliation.check_window(first, last, now)
-    types = _checked_types(event_type or []) if event_type else () if all_types else tuple(ROUTES)
+    types = known_types(event_type) if event_type else () if all_types else tuple(ROUTES)
     environment = environments.connect(env)
     console = open_console(as_json=as_json)
     steps = Steps(console)
@@ -111,20 +111,6 @@ def reconcile(
             console.print(line, soft_wrap=True)
     if findings.open_count:
         raise typer.Exit(FAILED)
-
-
-def _checked_types(types: list[str]) -> tuple[str, ...]:
-    import difflib
-
-    from infra.patterns import stripe_event_types
-
-    known = stripe_event_types()
-    for event_type in types:
-        if event_type not in known:
-            near = difflib.get_close_matches(event_type, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else "expected one of Stripe's event types"
-            raise OperatorError(f"invalid --type {event_type!r}: {advice}", usage=True)
-    return tuple(types)
 
 
 def _show(console: Console, findings: Findings, ledger: str) -> None:

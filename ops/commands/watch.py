@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ops import DEFAULT_ENVIRONMENT, times
-from ops.commands.options import Env
-from ops.console import plural, print_line
-from ops.errors import OperatorError
+from ops.commands.options import Env, known_types
+from ops.console import plural, print_error, print_line
+from ops.errors import DeniedError, OperatorError
 from ops.story.story import WAITING
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def watch(
 
     if outcome and outcome not in OUTCOMES:
         raise OperatorError(f"invalid --outcome {outcome!r}: expected {', '.join(OUTCOMES)}", usage=True)
+    if event_type:
+        known_types([event_type])
     now = datetime.now(UTC)
     first = times.parse_time(since, "--since", now) if since else now
     listing = Listing(environments.connect(env, bus=False), first.timestamp())
@@ -93,9 +95,10 @@ def _ended(listing: Listing, wanted: Wanted, pause: float) -> Iterator[EventRow]
     """Yield each event once, when it has ended."""
     printed: set[str] = set()
     waiting: dict[str, float] = {}
+    looked = False
     while True:
         now = time.monotonic()
-        for changed in listing.refresh():
+        for changed in _look(listing, first=not looked):
             if changed.event_id not in printed:
                 waiting.setdefault(changed.event_id, now)
         for event_id, since in list(waiting.items()):
@@ -107,7 +110,21 @@ def _ended(listing: Listing, wanted: Wanted, pause: float) -> Iterator[EventRow]
                 printed.add(event_id)
                 if wanted.match(row):
                     yield row
+        looked = True
         time.sleep(pause)
+
+
+def _look(listing: Listing, *, first: bool) -> Sequence[EventRow]:
+    """Return the rows that changed; after the first look, an AWS that does not answer is asked again."""
+    try:
+        return listing.refresh()
+    except DeniedError:
+        raise
+    except OperatorError as error:
+        if first:
+            raise
+        print_error(f"watch: {error}; the next look follows")
+        return ()
 
 
 def _line(row: EventRow) -> str:

@@ -156,6 +156,7 @@ class Listing:
     _rows: dict[str, EventRow] = field(default_factory=dict, init=False, repr=False)
     # The rows, newest first; None while they are not sorted.
     _newest: list[EventRow] | None = field(default=None, init=False, repr=False)
+    _changed: dict[str, None] = field(default_factory=dict, init=False, repr=False)
     _unread: list[str] = field(default_factory=list, init=False, repr=False)
     _listed: bool = field(default=False, init=False, repr=False)
     _types: set[str] = field(default_factory=set, init=False, repr=False)
@@ -176,17 +177,18 @@ class Listing:
         Raises
         ------
         OperatorError
-            CloudWatch Logs or S3 refuses or does not answer; what was read until then is kept.
+            CloudWatch Logs or S3 refuses or does not answer; the next refresh returns what was read until
+            then.
         """
         with self._lock:
-            changed: dict[str, None] = {}
             for line in self._handlers.read():
-                changed |= dict.fromkeys(self._log(line))
+                self._changed |= dict.fromkeys(self._log(line))
             for key in self._new_keys():
                 if key not in self._read:
                     self._read.add(key)
                     self._unread.append(key)
-            changed |= dict.fromkeys(self._read_objects())
+            self._changed |= dict.fromkeys(self._read_objects())
+            changed, self._changed = self._changed, {}
             return tuple(self._rows[event_id] for event_id in changed)
 
     def row(self, event_id: str) -> EventRow | None:

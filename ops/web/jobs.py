@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ops.console import PlainConsole
 from ops.dlq.interrupts import Interruption
 from ops.environment import aws_errors
 from ops.errors import OperatorError
 from ops.progress import Step, Steps
-from ops.web.page import get, is_partial, post, render, site_of
+from ops.web.page import get, is_partial, leave, post, render, site_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -110,12 +110,15 @@ class Result:
         What can be done now.
     error
         Why it ended before all was done.
+    found
+        What the job's page shows in place of the facts: see `Job.back`.
     """
 
     facts: Sequence[tuple[str, str]]
     left: str = ""
     change: Change | None = None
     error: str = ""
+    found: Any = None
 
 
 @dataclass
@@ -125,7 +128,7 @@ class Job:
     Parameters
     ----------
     back
-        The page to which it belongs.
+        The page to which it belongs; it shows what the job found, if the result has that.
     ends_at_once
         Whether a stop ends it at its next progress: it holds nothing that must be released.
     step, done, total
@@ -196,6 +199,10 @@ class Jobs:
             self._threads[job.id].start()
         return job
 
+    def get(self, job_id: str) -> Job | None:
+        """Return a job, if the console knows it."""
+        return self._jobs.get(job_id)
+
     def find(self, job_id: str) -> Job:
         """Return a job.
 
@@ -204,7 +211,7 @@ class Jobs:
         OperatorError
             The console does not know it.
         """
-        found = self._jobs.get(job_id)
+        found = self.get(job_id)
         if found is None:
             raise OperatorError("this console does not know the job: it was started by another one")
         return found
@@ -218,9 +225,10 @@ class Jobs:
         """Return the jobs that run."""
         return [job for job in self._running.values() if not job.ended]
 
-    def wait(self, job: Job) -> None:
-        """Wait until a job has ended."""
-        self._threads[job.id].join()
+    def wait(self, job: Job, seconds: float | None = None) -> bool:
+        """Wait until a job has ended, for at most some seconds; return whether it has."""
+        self._threads[job.id].join(seconds)
+        return job.ended
 
 
 def of(site: Site) -> Jobs:
@@ -241,8 +249,10 @@ def _run(job: Job, work: Work) -> None:
 
 
 def show(request: Request) -> Response:
-    """Show a job, or its live part to htmx."""
+    """Show a job, or its live part to htmx; once it has found something, lead the browser there."""
     job = of(site_of(request)).find(request.path_params["id"])
+    if job.result is not None and job.result.found is not None:
+        return leave(request, job.back)
     return render(request, "job_live.html" if is_partial(request) else "job.html", job=job)
 
 

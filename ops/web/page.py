@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ops.environment import aws_errors
@@ -89,6 +89,13 @@ def waiting_in(request: Request, queue: str) -> str:
 def is_partial(request: Request) -> bool:
     """Return whether htmx asks for a part of a page."""
     return request.headers.get("hx-request") == "true"
+
+
+def leave(request: Request, address: str) -> Response:
+    """Lead the browser to another page, also from a part that htmx asked for."""
+    if is_partial(request):
+        return Response(headers={"HX-Redirect": address})
+    return RedirectResponse(address, 303)
 
 
 def field(request: Request, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from threading import Event, Lock
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,9 @@ T = TypeVar("T")
 # Seconds between two looks at what is live. CloudWatch has a value a minute, and bills each metric read.
 LIVE_SECONDS: Final = 2.0
 LIVE_SECONDS_AWS: Final = 60.0
+# How far back the list of events goes, unless somebody asks for more: AWS bills what is read.
+EMBEDDED_WINDOW: Final = timedelta(hours=48)
+AWS_WINDOW: Final = timedelta(hours=1)
 
 
 class ReadOnlyError(OperatorError):
@@ -35,6 +39,8 @@ class Site:
         Its synthesised Terraform.
     embedded
         Whether it is an embedded AWS: one on this machine.
+    since
+        Where the list of events begins.
     stopping
         Set when the console ends.
     """
@@ -43,6 +49,7 @@ class Site:
     document: dict[str, Any] = field(repr=False)
     allow_changes: bool = False
     embedded: bool = False
+    since: datetime = field(default_factory=lambda: datetime.now(UTC) - EMBEDDED_WINDOW)
     stopping: Event = field(default_factory=Event, repr=False)
     _kept: dict[str, tuple[float, Any]] = field(default_factory=dict, repr=False)
     _locks: dict[str, Lock] = field(default_factory=dict, repr=False)
@@ -85,8 +92,13 @@ class Site:
         return value
 
 
-def of(environment: Environment, *, allow_changes: bool = False) -> Site:
+def of(environment: Environment, *, allow_changes: bool = False, since: datetime | None = None) -> Site:
     """Return the site of an environment; synthesises its stack, which takes seconds.
+
+    Parameters
+    ----------
+    since
+        Where the list of events begins; two days or, on AWS, one hour ago without it.
 
     Raises
     ------
@@ -97,4 +109,6 @@ def of(environment: Environment, *, allow_changes: bool = False) -> Site:
     from ops.dev.synthesised import synthesised_apart
 
     document = synthesised_apart(environment.name, variables_of(environment.settings))
-    return Site(environment, document, allow_changes, is_embedded(os.environ))
+    embedded = is_embedded(os.environ)
+    first = since or datetime.now(UTC) - (EMBEDDED_WINDOW if embedded else AWS_WINDOW)
+    return Site(environment, document, allow_changes, embedded, first)

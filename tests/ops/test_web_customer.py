@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import datetime
 from typing import cast
 
 import httpx
@@ -9,9 +11,13 @@ import pytest
 
 from ops.environment import Environment
 from ops.story.story import Moment, Story
-from ops.web import server
+from ops.web import jobs, server
+from ops.web.jobs import Job
+from ops.web.page import Page
 from ops.web.pages import customer
 from ops.web.site import Site
+
+DEADLINE = 60.0
 
 
 class _Named:
@@ -58,3 +64,38 @@ def test_moments_of_all_events_are_in_order_and_hostile_text_is_harmless(
         assert "whether the archive holds it" in page
         assert "is an event: open it in Events" in browser.get("/customer", params={"id": "evt_1"}).text
         assert "Enter the id of a customer." in browser.get("/customer").text
+
+
+def test_a_long_search_shows_how_far_it_is_and_leads_to_what_it_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = threading.Event()
+
+    def slowly(_site: Site, _customer: str, _first: datetime, _now: datetime, job: Job) -> list[Story]:
+        with job.watched().step("read the ledger") as step:
+            step.advance_to(1, 2)
+            assert found.wait(DEADLINE)
+        return [_story("evt_1", 1000.0, "first")]
+
+    monkeypatch.setattr(customer, "_stories", slowly)
+    monkeypatch.setattr(customer, "PATIENCE_SECONDS", 0)
+    site = Site(cast("Environment", _Named()), {}, embedded=True)
+    with (
+        server.serving(site, pages=[customer.PAGE, Page("Jobs", "/", customer.show, jobs.ROUTES)]) as url,
+        httpx.Client(base_url=url.partition("/?")[0], trust_env=False, timeout=DEADLINE) as browser,
+    ):
+        browser.get(url)
+        where = browser.get("/customer", params={"id": "cus_1"}).headers["location"]
+        assert "read the ledger: 1 of 2" in browser.get(where).text
+        assert browser.get("/customer", params={"id": "cus_1"}).headers["location"] == where
+        assert "wait until it has ended" in browser.get("/customer", params={"id": "cus_2"}).text
+        found.set()
+        assert jobs.of(site).wait(jobs.of(site).find(where.rpartition("/")[2]), DEADLINE)
+        look = browser.get(where, headers={"HX-Request": "true"})
+        address = browser.get(where).headers["location"]
+        assert look.headers["HX-Redirect"] == address
+        assert "evt_1" in browser.get(address).text
+        found.clear()
+        # The address of another search does not show what this one found.
+        assert browser.get(address.replace("cus_1", "cus_3")).headers["location"] != where
+        found.set()

@@ -8,19 +8,24 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from functions.dead_letters.queue import DeadLetterQueue
-from functions.dead_letters.redrive import RedriveResult
+from functions.dead_letters.redrive import FAILED, RedriveResult
 from functions.shared.errors import ConfigurationError
 from ops import environment as environments
 from ops.dlq import purge
+from ops.dlq.drain import QueueCounts
+from ops.dlq.queues import NamedQueue
+from ops.dlq.redrive import Redriven, RedriveRun
+from ops.errors import OperatorError
 from ops.local.clients import Aws
 from ops.local.services import REGION, isolated_environment, running_emulator
 from ops.web import server
+from ops.web.pages import dead_letters as dead_letters_page
 from ops.web.site import Site
 from tests.ops import dead_letters
 from tests.ops.conftest import SOURCE
@@ -134,7 +139,7 @@ def test_a_redrive_sends_what_was_shown_and_is_recorded(queues: World, browser: 
     later = queues.failed()
     answer = browser.post("/dead-letters/redrive", data=form | {"reason": "the API is back"})
     ended = done(browser, answer)
-    assert ">applied</td><td>1</td>" in ended
+    assert ">applied by the API</td><td>1</td>" in ended
     left = shown(browser)
     assert (f"/events/{parked}" in left, f"/events/{later}" in left, "2 messages" in left) == (True,) * 3
     (record,) = records(queues)
@@ -227,3 +232,57 @@ def test_a_read_only_console_offers_and_does_nothing(queues: World, browser: htt
     answer = browser.post("/dead-letters/purge", data={"before": "1", "reason": "test"})
     assert "this console is read-only" in answer.text
     assert (queues.counts(), records(queues)) == ((1, 0), [])
+
+
+def test_one_event_is_redriven_from_its_page(queues: World, browser: httpx.Client) -> None:
+    chosen, other = queues.failed(), queues.failed()
+    form = {"event": chosen, "before": str(time.time()), "reason": "the API is right"}
+    answer = browser.post("/dead-letters/redrive", data=form)
+    ended = done(browser, answer)
+    assert ">applied by the API</td><td>1</td>" in ended
+    assert f'<a href="/events/{chosen}">Back</a>' in ended
+    left = shown(browser)
+    assert (f"/events/{chosen}" in left, f"/events/{other}" in left) == (False, True)
+    assert records(queues)[0]["details"]["event"] == chosen
+    assert "no message was seen" in done(browser, browser.post("/dead-letters/redrive", data=form))
+    wrong = browser.post("/dead-letters/redrive", data=form | {"event": "evt/../x"})
+    assert "expected an event id" in html.unescape(wrong.text)
+
+
+@pytest.mark.parametrize(
+    ("results", "stopped", "expected"),
+    [
+        ([RedriveResult("applied")], "", ([("applied by the API", "1")], "", "")),
+        ([], "", ([("messages", "none")], "no message was seen: others hold it, or it is gone", "")),
+        (
+            [RedriveResult(FAILED, "transient", "the function is throttled")],
+            "",
+            (
+                [("still in its queue", "1"), ("failed in payments-dlq", "1: the function is throttled")],
+                "1 message left in the queues",
+                "",
+            ),
+        ),
+        (
+            [RedriveResult("applied"), RedriveResult("parked")],
+            "",
+            (
+                [("applied by the API", "1"), ("refused again; a new message holds the reason", "1")],
+                "1 message left in the queues",
+                "",
+            ),
+        ),
+        ([RedriveResult("applied")], "SQS refused", ([("applied by the API", "1")], "", "SQS refused")),
+    ],
+)
+def test_a_redrive_says_what_is_left(
+    results: list[RedriveResult], stopped: str, expected: tuple[object, str, str]
+) -> None:
+    queue = NamedQueue("payments-dlq", cast("Any", None))
+    run = RedriveRun(
+        QueueCounts({}),
+        [Redriven(cast("Any", None), queue, result) for result in results],
+        stopped=OperatorError(stopped) if stopped else None,
+    )
+    result = dead_letters_page._redriven(run)
+    assert (result.facts, result.left, result.error) == expected

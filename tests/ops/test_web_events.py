@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import httpx
 import pytest
 
-from functions.dead_letters.redrive import FAILED, RedriveResult
-from ops.dlq.drain import QueueCounts
-from ops.dlq.queues import NamedQueue
-from ops.dlq.redrive import Redriven, RedriveRun
 from ops.environment import Environment
-from ops.errors import OperatorError
 from ops.local.envelopes import sample
 from ops.story.story import Moment, Story
 from ops.web import server, tree
 from ops.web.pages import event, events, send
 from ops.web.site import Site
-from tests.unit.event_lists import World, end, paid
+from tests.unit.event_lists import BASE_MS, World, end, paid
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m\u202eevil"
 
@@ -38,7 +34,6 @@ class _Environment(World):
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> _Environment:
-    monkeypatch.setattr(events, "EMBEDDED_WINDOW", events.EMBEDDED_WINDOW * 1_000)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     return _Environment()
 
@@ -46,7 +41,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> _Environment:
 @pytest.fixture(params=[False])
 def browser(world: _Environment, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """A client that has opened a console; the parameter is whether it allows changes."""
-    site = Site(cast("Environment", world), {}, request.param, embedded=True)
+    first = datetime.fromtimestamp(BASE_MS / 1000, UTC)
+    site = Site(cast("Environment", world), {}, request.param, embedded=True, since=first)
     with server.serving(site, pages=[events.PAGE, send.PAGE]) as url:
         base = url.partition("/?")[0]
         with httpx.Client(base_url=base, trust_env=False, headers={"Origin": base}) as client:
@@ -110,13 +106,10 @@ def test_address_without_an_id_is_refused_calmly(browser: httpx.Client) -> None:
     assert "is not the id of an event: choose one in Events" in page.text
 
 
-@pytest.mark.parametrize("form", ["reveal", "redrive"])
-def test_address_that_a_form_leaves_in_the_browser_leads_to_the_event(
-    browser: httpx.Client, form: str
-) -> None:
-    answer = browser.get(f"/events/evt_1/{form}")
+def test_address_that_a_form_leaves_in_the_browser_leads_to_the_event(browser: httpx.Client) -> None:
+    answer = browser.get("/events/evt_1/reveal")
     assert (answer.status_code, answer.headers["location"]) == (303, "/events/evt_1")
-    assert "is not the id of an event" in browser.get(f"/events/..%5Cx/{form}").text
+    assert "is not the id of an event" in browser.get("/events/..%5Cx/reveal").text
 
 
 @pytest.mark.parametrize("browser", [True], indirect=True)
@@ -145,7 +138,7 @@ def test_last_look_at_a_live_event_brings_what_can_be_done_now(
     assert (whole.count('id="act"'), "hx-swap-oob" in whole) == (1, False)
 
 
-@pytest.mark.parametrize("path", ["/events/evt_1/reveal", "/events/evt_1/redrive", "/send"])
+@pytest.mark.parametrize("path", ["/events/evt_1/reveal", "/send"])
 def test_read_only_console_changes_and_reveals_nothing(browser: httpx.Client, path: str) -> None:
     answer = browser.post(path, data={"reason": "because", "event": "{}"})
     assert "this console is read-only" in answer.text
@@ -159,8 +152,11 @@ def test_form_shows_the_sample_that_was_chosen(browser: httpx.Client) -> None:
 
 @pytest.mark.parametrize("browser", [True], indirect=True)
 def test_event_that_is_not_one_comes_back_with_what_is_wrong(browser: httpx.Client) -> None:
-    answer = browser.post("/send", data={"event": '{"a": "</textarea><script>"}', "type": "invoice.paid"})
+    form = {"event": '{"a": "</textarea><script>"}', "type": "invoice.paid"}
+    assert "the reason is missing: say in a few words why" in browser.post("/send", data=form).text
+    answer = browser.post("/send", data=form | {"reason": '"><b>a test'})
     assert "the event: this is not an event: detail is missing" in answer.text
+    assert 'value="&#34;&gt;&lt;b&gt;a test"' in answer.text
     assert "&lt;/textarea&gt;&lt;script&gt;" in answer.text
 
 
@@ -180,41 +176,3 @@ def test_tree_of_a_hostile_document_is_bounded() -> None:
     (named,) = tree.of({"k" * 900_000: 1}).children
     assert len(named.name) == tree.LONGEST_NAME + 1
     assert "more not shown here" in made.children[2].cut
-
-
-@pytest.mark.parametrize(
-    ("results", "stopped", "text", "tone"),
-    [
-        ([RedriveResult("applied")], "", "1 message redriven: applied by the API", "good"),
-        ([], "", "no message of this event was seen: others hold it, or it is gone", "warn"),
-        (
-            [RedriveResult(FAILED, "transient", "the function is throttled")],
-            "",
-            "1 message redriven: still in its queue; the function is throttled",
-            "warn",
-        ),
-        (
-            [RedriveResult("applied"), RedriveResult("parked")],
-            "",
-            "1 message redriven: applied by the API; 1 message redriven: refused again; a new message holds "
-            "the reason",
-            "warn",
-        ),
-        (
-            [RedriveResult("applied")],
-            "SQS refused",
-            "1 message redriven: applied by the API; SQS refused",
-            "warn",
-        ),
-    ],
-)
-def test_redrive_looks_good_only_if_nothing_is_left(
-    results: list[RedriveResult], stopped: str, text: str, tone: str
-) -> None:
-    queue = NamedQueue("payments-dlq", cast("Any", None))
-    run = RedriveRun(
-        QueueCounts({}),
-        [Redriven(cast("Any", None), queue, result) for result in results],
-        stopped=OperatorError(stopped) if stopped else None,
-    )
-    assert event._said(run) == event.Done(text, tone)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from ops import times
-from ops.dlq.interrupts import Interruption
 from ops.errors import OperatorError
-from ops.progress import Steps
 from ops.story import reading, references
 from ops.story.composition import compose
 from ops.story.text import timeline, unknown_lines
-from ops.web.jobs import Job, Stop
+from ops.web import jobs
+from ops.web.jobs import Job, Result
 from ops.web.page import Page, render, site_of
 
 if TYPE_CHECKING:
@@ -24,19 +24,24 @@ if TYPE_CHECKING:
 
 PATH: Final = "/customer"
 SINCE: Final = "7d"
+KIND: Final = "customer"
+# Seconds for which the page waits for its job; then the page of the job shows how far it is.
+PATIENCE_SECONDS: Final = 2.0
 
 
 def show(request: Request) -> Response:
     """Show the form, and the timeline of the customer that it names."""
-    site = site_of(request)
     customer = request.query_params.get("id", "").strip()
     since = request.query_params.get("since", "").strip() or SINCE
     stories: list[Story] = []
     if customer:
         _check(customer)
-        now = datetime.now(UTC)
-        first = times.parse_time(since, "since", now)
-        stories = _stories(site, customer, first, now)
+        found, job = jobs.of(site_of(request)), _job(request, customer, since)
+        if not found.wait(job, PATIENCE_SECONDS):
+            return jobs.moved(job)
+        if job.result is None:
+            raise OperatorError(job.error)
+        stories = job.result.found
     return render(
         request,
         "customer.html",
@@ -48,18 +53,35 @@ def show(request: Request) -> Response:
     )
 
 
+def _job(request: Request, customer: str, since: str) -> Job:
+    """Return the job that the address names, or start one: its end leads to the address that names it."""
+    site, title = site_of(request), f"Events about {customer} since {since}"
+    known = jobs.of(site).get(request.query_params.get("job", ""))
+    if known is not None and known.title == title:
+        return known
+    now = datetime.now(UTC)
+    first = times.parse_time(since, "since", now)
+
+    def work(job: Job) -> Result:
+        job.back = f"{PATH}?{urlencode({'id': customer, 'since': since, 'job': job.id})}"
+        stories = _stories(site, customer, first, now, job)
+        return Result([("events", str(len(stories)))], found=stories)
+
+    return jobs.of(site).start(site, KIND, title, PATH, work, ends_at_once=True)
+
+
 def _check(customer: str) -> None:
     references.check(customer)
     if references.is_event(customer):
         raise OperatorError(f"{customer} is an event: open it in Events, or enter the id of a customer")
 
 
-def _stories(site: Site, customer: str, first: datetime, now: datetime) -> list[Story]:
-    quiet: Steps = Job("", "look", "", Stop(site.stopping), now, ends_at_once=True).watched()
-    found = references.deliveries(site.environment, customer, first, now, quiet)
+def _stories(site: Site, customer: str, first: datetime, now: datetime, job: Job) -> list[Story]:
+    steps = job.watched()
+    found = references.deliveries(site.environment, customer, first, now, steps)
     if not found:
         return []
-    facts = reading.read(site.environment, list(found), first, quiet, found=found, interrupted=Interruption())
+    facts = reading.read(site.environment, list(found), first, steps, found=found, interrupted=job.stop)
     return [compose(each, reveal=False) for each in facts]
 
 

@@ -19,6 +19,7 @@ from ops.dlq import tables, targets
 from ops.dlq.drain import Messages, inspect
 from ops.dlq.filters import Filters
 from ops.dlq.queues import NamedQueue, is_unsettled
+from ops.dlq.redrive import MEANINGS, RedriveRun
 from ops.dlq.session import Session
 from ops.errors import OperatorError
 from ops.web import jobs, record
@@ -38,7 +39,7 @@ SHORTEST_SECONDS: Final = 3600.0
 # Messages that the table of a selection shows; the groups count all.
 SHOWN: Final = 100
 # Not `reason`: in a form that is why somebody changes something.
-_NAMES: Final = ("queue", "kind", "failure", "type")
+_NAMES: Final = ("queue", "kind", "failure", "type", "event")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Selection:
     kind: str = ""
     reason: str = ""
     event_type: str = ""
+    event_id: str = ""
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Selection:
@@ -68,18 +70,24 @@ class Selection:
             kind=[self.kind] if self.kind else None,
             reason=self.reason,
             event_type=[self.event_type] if self.event_type else None,
+            event_id=[self.event_id] if self.event_id else None,
         )
 
     @property
     def fields(self) -> dict[str, str]:
         """The parameters that are set."""
-        values = (self.queue, self.kind, self.reason, self.event_type)
+        values = (self.queue, self.kind, self.reason, self.event_type, self.event_id)
         return {name: value for name, value in zip(_NAMES, values, strict=True) if value}
 
     @property
     def words(self) -> str:
         """What is chosen, for a sentence."""
         return ", ".join(self.fields.values()) or "all dead-letter queues"
+
+    @property
+    def page(self) -> str:
+        """The page that is about it."""
+        return f"/events/{self.event_id}" if self.event_id else "/dead-letters"
 
 
 @dataclass(frozen=True)
@@ -142,20 +150,25 @@ def _bars(group: tables.Group, messages: Messages, begin: float, now: float) -> 
 
 
 def redrive(request: Request) -> Response:
-    """Redrive the chosen messages that the page showed."""
+    """Redrive the chosen messages that the page showed; as by `dlq redrive`, a named event is settled."""
 
     def work(job: Job, session: Session) -> Result:
-        found = targets.find(session.environment, session.queues, settle=False)
-        done = redrives.run(session, found, _wanted(session), PER_SECOND, job.stop)
-        outcomes = [(each, str(count)) for each in OUTCOMES if (count := done.outcomes()[each])]
-        failures = [
-            (f"failed in {queue}", f"{count}: {tables.one_line(reason)}")
-            for (queue, reason), count in sorted(done.failures().items())
-        ]
-        left = f"{plural(done.left, 'message')} left in the queues" if done.left else ""
-        return Result([*outcomes, *failures] or [("messages", "none")], left, error=_why(done.stopped))
+        found = targets.find(session.environment, session.queues, settle=bool(session.filters.event_id))
+        return _redriven(redrives.run(session, found, _wanted(session), PER_SECOND, job.stop))
 
     return _start(request, "redrive", "Redrive", work)
+
+
+def _redriven(done: RedriveRun) -> Result:
+    outcomes = [(MEANINGS[each], str(count)) for each in OUTCOMES if (count := done.outcomes()[each])]
+    failures = [
+        (f"failed in {queue}", f"{count}: {tables.one_line(reason)}")
+        for (queue, reason), count in sorted(done.failures().items())
+    ]
+    if not outcomes and not done.stopped:
+        return Result([("messages", "none")], "no message was seen: others hold it, or it is gone")
+    left = f"{plural(done.left, 'message')} left in the queues" if done.left else ""
+    return Result([*outcomes, *failures], left, error=_why(done.stopped))
 
 
 def purge(request: Request) -> Response:
@@ -212,7 +225,7 @@ def _start(request: Request, action: str, verb: str, work: Any) -> Response:
         result: Result = work(job, session)
         return result
 
-    job = jobs.of(site).start(site, KIND, f"{verb}: {chosen.words}", "/dead-letters", run)
+    job = jobs.of(site).start(site, KIND, f"{verb}: {chosen.words}", chosen.page, run)
     return jobs.moved(job)
 
 

@@ -13,14 +13,7 @@ from starlette.responses import RedirectResponse
 
 from functions.pipeline.routing_table import ROUTES
 from functions.shared import names
-from ops.console import PlainConsole, plural
-from ops.dlq import queues as dead_letter_queues
-from ops.dlq import redrive as redrives
-from ops.dlq import tables, targets
-from ops.dlq.filters import Filters
-from ops.dlq.interrupts import Interruption
-from ops.dlq.redrive import MEANINGS, RedriveRun
-from ops.dlq.session import Session
+from ops.console import PlainConsole
 from ops.errors import OperatorError
 from ops.progress import Steps
 from ops.story import reading
@@ -38,19 +31,9 @@ if TYPE_CHECKING:
 
 # How far back logs are read for an event that Stripe does not keep any more.
 SINCE: Final = timedelta(hours=48)
-# Events a second; one event needs no limit.
-RATE: Final = 5.0
 # Around the event's arrival: EventBridge's window has whole seconds.
 WINDOW: Final = timedelta(minutes=1)
 DASHBOARD: Final = "https://dashboard.stripe.com/"
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a redrive changed, in one sentence; `tone` is good if nothing of the event is left to do."""
-
-    text: str
-    tone: str
 
 
 @dataclass(frozen=True)
@@ -73,48 +56,12 @@ def reveal(request: Request) -> Response:
     return _page(request, _story(request, reveal=True))
 
 
-def redrive(request: Request) -> Response:
-    """Record who redrives, and why, redrive the event's messages, and show what it changed."""
-    site, event_id = site_of(request), _event_id(request)
-    details = {"event_id": event_id}
-    record.write(site, "redrive", reason=field(request, "reason"), details=details)
-    done = _redriven(site, event_id)
-    return _page(request, _story(request, reveal=False), done)
-
-
 def again(request: Request) -> Response:
     """Lead whoever opens the address of a form, which a browser shows after it, to the event."""
     return RedirectResponse(f"/events/{_event_id(request)}", 303)
 
 
-def _redriven(site: Site, event_id: str) -> Done:
-    """Redrive all messages of an event, and return what became of them."""
-    environment = site.environment
-    queues = dead_letter_queues.find(environment, ())
-    filters = Filters(event_id=[event_id])
-    console = PlainConsole(quiet=True)
-    now = datetime.now(UTC).timestamp()
-    session = Session(environment, queues, filters, console, Steps(console), as_json=True, now=now)
-    found = targets.find(environment, queues, settle=True)
-    run = redrives.run(
-        session, found, lambda message, _queue: message.event_id == event_id, RATE, Interruption()
-    )
-    return _said(run)
-
-
-def _said(run: RedriveRun) -> Done:
-    parts = [
-        f"{plural(count, 'message')} redriven: {MEANINGS[outcome]}"
-        for outcome, count in run.outcomes().items()
-    ]
-    reasons = [tables.one_line(reason) for _, reason in sorted(run.failures()) if reason]
-    parts += [*dict.fromkeys(reasons), *([str(run.stopped)] if run.stopped else [])]
-    if not parts:
-        return Done("no message of this event was seen: others hold it, or it is gone", "warn")
-    return Done("; ".join(parts), "warn" if run.left or run.stopped else "good")
-
-
-def _page(request: Request, story: Story, done: Done | None = None) -> Response:
+def _page(request: Request, story: Story) -> Response:
     live = story.outcome in (WAITING, UNKNOWN) and not story.revealed
     return render(
         request,
@@ -122,7 +69,7 @@ def _page(request: Request, story: Story, done: Done | None = None) -> Response:
         story=story,
         live=live,
         partial=is_partial(request),
-        done=done,
+        now=datetime.now(UTC).timestamp(),
         why=story.why if story.why.startswith("evt_") else story.why[:1].upper() + story.why[1:],
         moments=[(_clock(moment.at), moment, _details(moment.detail)) for moment in story.moments],
         calls=[(_clock(call.at), call, _text(call.request), _text(call.answer)) for call in story.calls],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from ops.web.site import Site
 
-# How far back the list goes. AWS bills what is read of its logs and its buckets.
-EMBEDDED_WINDOW: Final = timedelta(hours=48)
-AWS_WINDOW: Final = timedelta(hours=1)
 FIELDS: Final = ("text", "event_type", "outcome", "customer", "handler")
 # The names of the filters in addresses.
 NAMES: Final = {"text": "q", "event_type": "type"}
@@ -56,8 +53,7 @@ def listed(site: Site) -> Listing:
     OperatorError
         CloudWatch Logs or S3 refuses or does not answer.
     """
-    window = EMBEDDED_WINDOW if site.embedded else AWS_WINDOW
-    since = (datetime.now(UTC) - window).timestamp()
+    since = site.since.timestamp()
     listing = site.recent("listing", lambda: Listing(site.environment, since), 0.0, float("inf"))
     site.recent("events", listing.refresh, time.monotonic())
     return listing
@@ -77,8 +73,7 @@ PAGE: Final = Page(
     show,
     routes=(
         get("/events/{event_id}", event.show),
-        *(get(f"/events/{{event_id}}/{form}", event.again) for form in ("reveal", "redrive")),
+        get("/events/{event_id}/reveal", event.again),
         post("/events/{event_id}/reveal", event.reveal),
-        post("/events/{event_id}/redrive", event.redrive),
     ),
 )

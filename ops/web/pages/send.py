@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse
 
 from ops.errors import OperatorError
 from ops.local import draft, envelopes, sending
+from ops.web import record
 from ops.web.page import Page, field, post, render, site_of
 
 if TYPE_CHECKING:
@@ -28,19 +29,28 @@ def show(request: Request) -> Response:
 def send(request: Request) -> Response:
     """Send the event of the form, and show it walk."""
     site, text = site_of(request), field(request, "event")
-    keep_ids = field(request, "keep_ids") == "yes"
+    keep_ids, reason = field(request, "keep_ids") == "yes", field(request, "reason")
     try:
+        record.check(reason)
         sending.require_embedded(site.environment)
         envelope = draft.parse(text, site.environment.bus, "the event")
         made = draft.copies(envelope, 1, [], keep_ids=keep_ids)
     except OperatorError as error:
-        return _form(request, field(request, "type"), text, str(error), keep_ids=keep_ids)
+        return _form(request, field(request, "type"), text, str(error), keep_ids=keep_ids, reason=reason)
+    details = {"event_id": made[0]["detail"]["id"], "event_type": made[0]["detail"]["type"]}
+    record.write(site, "send", reason=reason, details=details)
     (event_id,) = sending.send(site.environment, made)
     return RedirectResponse(f"/events/{event_id}", status_code=303)
 
 
 def _form(
-    request: Request, event_type: str, text: str, problem: str = "", *, keep_ids: bool = False
+    request: Request,
+    event_type: str,
+    text: str,
+    problem: str = "",
+    *,
+    keep_ids: bool = False,
+    reason: str = "",
 ) -> Response:
     return render(
         request,
@@ -50,6 +60,7 @@ def _form(
         text=text,
         problem=problem,
         keep_ids=keep_ids,
+        reason=reason,
     )
 
 

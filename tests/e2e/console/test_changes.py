@@ -82,7 +82,7 @@ def test_a_dead_letter_is_redriven_and_another_one_purged(
     form = fields(shown(browser, "/dead-letters"), "/dead-letters/redrive")
     pipeline.clear_faults()
     page = done(browser, browser.post("/dead-letters/redrive", data=form | {"reason": "the API is right"}))
-    assert ">applied</td><td>1</td>" in page
+    assert ">applied by the API</td><td>1</td>" in page
     assert "No message: every event was applied" in shown(browser, "/dead-letters")
 
     pipeline.fail(idempotency_key="evt_e2eConsolePurged", status=422)
