@@ -78,6 +78,17 @@ def test_list_shows_filters_and_links_its_events(world: _Environment, browser: h
     assert part.text.lstrip().startswith("<section")
 
 
+def test_event_that_is_not_applied_has_its_reason_beside_it(
+    world: _Environment, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.web.site.LIVE_SECONDS", 0.0)
+    failed = {"message": "event failed", "event_id": "evt_1", "event_type": "invoice.paid"}
+    world.log(1, **failed, reason="the API answered <503>")
+    assert "the API answered &lt;503&gt;" in browser.get("/events").text
+    world.log(2, **end(event_id="evt_1"))
+    assert "the API answered" not in browser.get("/events").text
+
+
 def test_pages_of_a_long_list_keep_the_filter(world: _Environment, browser: httpx.Client) -> None:
     for number in range(60):
         world.log(number, **end(event_id=f"evt_{number:02}"))

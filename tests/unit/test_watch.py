@@ -30,12 +30,12 @@ def watched(*options: str) -> Result:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, world: World, *errors: OperatorError | None) -> None:
-    """Make the looks at the ledger end as told, and all others well."""
-    told = itertools.chain(errors, itertools.repeat(None))
+    """Make the looks at the ledger end so, and all later ones well."""
+    results = itertools.chain(errors, itertools.repeat(None))
     read = world.s3.get_object
 
     def get_object(**asked: str) -> dict[str, Any]:
-        if error := next(told):
+        if error := next(results):
             raise error
         return read(**asked)
 
@@ -81,10 +81,10 @@ def test_an_event_of_a_look_that_failed_is_printed_by_the_next(
 def test_a_first_look_that_fails_and_a_refusal_end_it(
     world: World, monkeypatch: pytest.MonkeyPatch, looks: list[OperatorError | None]
 ) -> None:
-    told: Iterator[OperatorError | None] = iter(looks)
+    results: Iterator[OperatorError | None] = iter(looks)
 
     def refresh(_listing: Any) -> tuple[()]:
-        if error := next(told):
+        if error := next(results):
             raise error
         return ()
 
