@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -73,10 +72,17 @@ class Usage:
 
 @dataclass(frozen=True)
 class Function:
-    """A handler: a command that takes events as lines on standard input."""
+    """A handler: a command that takes events as lines on standard input.
+
+    Parameters
+    ----------
+    success
+        What it makes of each event: anything else is a failure.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    success: object = "applied"
 
     def outcomes(self, events: Events) -> list[str]:
         """Return what a process made of each of the events."""
@@ -91,7 +97,18 @@ class Function:
         RuntimeError
             It failed, or did not apply every event.
         """
-        return self._applied([events], ())
+        answer = self._applied([events], ())
+        return Usage(answer["cpu_ms"], answer["peak_kb"] / 1024)
+
+    def resident(self, *groups: Events) -> list[float]:
+        """Return the resident memory in MB of one process after each group of events.
+
+        Raises
+        ------
+        RuntimeError
+            It failed, or did not apply every event.
+        """
+        return [kilobytes / 1024 for kilobytes in self._applied(groups, ())["resident_kb"]]
 
     def instructions(self, *groups: Events) -> list[int]:
         """Count the user-space instructions of each group of events in one process.
@@ -109,22 +126,28 @@ class Function:
             texts = [Path(f"{out}.{number}").read_text() for number in range(1, len(groups) + 1)]
         return [int(found[1]) for text in texts if (found := SUMMARY.search(text))]
 
-    def _applied(self, groups: Sequence[Events], prefix: Sequence[str]) -> Usage:
+    def _applied(self, groups: Sequence[Events], prefix: Sequence[str]) -> dict[str, Any]:
         answer = self._answer(groups, prefix)
-        if answer["outcomes"] != ["applied"] * sum(len(events) for events in groups):
-            raise RuntimeError(f"not every event was applied: {answer['outcomes']}")
-        return Usage(answer["cpu_ms"], answer["peak_kb"] / 1024)
+        count = sum(len(events) for events in groups)
+        others = [outcome for outcome in answer["outcomes"] if outcome != self.success]
+        if others or len(answer["outcomes"]) != count:
+            raise RuntimeError(
+                f"{count - len(answer['outcomes']) + len(others)} of {count} events were not applied: "
+                f"{others[:1]}"
+            )
+        return answer
 
     def _answer(self, groups: Sequence[Events], prefix: Sequence[str]) -> dict[str, Any]:
         # An empty line ends a group.
         lines = "\n".join("".join(f"{json.dumps(event)}\n" for event in events) for events in groups) + "\n"
-        answers, of_function = os.pipe()
-        with os.fdopen(answers) as reader:
+        # A file, unlike a pipe, takes any number of outcomes before they are read.
+        with tempfile.TemporaryFile() as answers:
+            number = answers.fileno()
             done = run_program(
-                [*prefix, *self.command, str(of_function)], self.environment, lines.encode(), (of_function,)
+                [*prefix, *self.command, str(number)], self.environment, lines.encode(), (number,)
             )
-            os.close(of_function)
-            answer: dict[str, Any] = json.loads(reader.read() or "{}")
+            answers.seek(0)
+            answer: dict[str, Any] = json.loads(answers.read() or b"{}")
         if not answer:
             written = f"{done.stdout.decode()[-KEPT:]}{done.stderr.decode()[-KEPT:]}"
             raise RuntimeError(f"{' '.join(self.command)} failed:\n{written}")

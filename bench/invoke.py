@@ -28,20 +28,30 @@ class Context:
 
 
 def main(module: str, answers: int) -> None:
-    """Invoke `module.handler`; write outcomes, CPU milliseconds and peak memory to a file descriptor."""
+    """Invoke `module.handler`; write outcomes, CPU milliseconds and memory to a file descriptor."""
     handler = importlib.import_module(module).handler
-    outcomes = []
+    outcomes, resident = [], []
     for line in sys.stdin.buffer:
         if line == b"\n":
             # Where callgrind divides its counts; see bench/function.py.
             os.getpriority(os.PRIO_PROCESS, 0)
+            resident.append(kilobytes("VmRSS"))
         else:
-            outcomes.append(handler(json.loads(line), Context())["outcome"])
+            answer = handler(json.loads(line), Context())
+            # The audit function answers for a batch, and has no outcome.
+            outcomes.append(answer.get("outcome", answer))
     cpu_ms = time.process_time() * 1000
-    # The peak of this program alone: getrusage's includes that of the process that started it.
-    status = os.read(os.open("/proc/self/status", os.O_RDONLY), 65536)
-    peak_kb = int(status.partition(b"VmHWM:")[2].split(maxsplit=1)[0])
-    os.write(answers, json.dumps({"outcomes": outcomes, "cpu_ms": cpu_ms, "peak_kb": peak_kb}).encode())
+    found = {"outcomes": outcomes, "cpu_ms": cpu_ms, "peak_kb": kilobytes("VmHWM"), "resident_kb": resident}
+    with os.fdopen(answers, "w") as file:
+        json.dump(found, file)
+
+
+def kilobytes(name: str) -> int:
+    """Return a figure of this program's memory; getrusage's peak is also that of the one that started it."""
+    file = os.open("/proc/self/status", os.O_RDONLY)
+    status = os.read(file, 65536)
+    os.close(file)
+    return int(status.partition(f"{name}:".encode())[2].split(maxsplit=1)[0])
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from pathlib import Path
 from statistics import median
 from typing import Final, TypeVar
 
-from bench import packages, path, report, sides, webhook
+from bench import audit, memory, packages, path, report, sides, webhook
 from bench.endpoint import Endpoint, running_endpoint
 from bench.function import end_all, run_program
-from bench.path import KINDS, events
+from bench.path import KINDS, TIMED_KIND, events
 from bench.report import OURS
 from ops import ROOT
 from ops.errors import OperatorError
@@ -40,8 +40,6 @@ GROUP: Final = 3
 TIMED: Final = 100
 # Events in which DynamoDB's calls are counted.
 CALLED: Final = 10
-# The kind whose times are compared: a payment.
-TIMED_KIND: Final = next(kind for kind in KINDS if kind.name == "once")
 WEBHOOK_EVENTS: Final = 1000
 SYNTH_ROUNDS: Final = 3
 # Interleaved rounds for times.
@@ -51,7 +49,12 @@ INSTALLED: Final = re.compile(
     r"^setup: \d+/\d+ install (?:uv|\d+ locked packages).* … ([\d.]+) s$", re.MULTILINE
 )
 INSTRUCTIONS, WEBHOOK, SYNTH, INSTALL = "instructions", "webhook", "synth", "install"
-PARTS: Final = (INSTRUCTIONS, WEBHOOK, SYNTH, INSTALL)
+# Parts that compare nobody, by their names in the report: each can be measured alone.
+ALONE: Final[Mapping[str, Callable[[Steps, Path, Endpoint], report.Document]]] = {
+    "audit": audit.measure,
+    "memory": memory.measure,
+}
+PARTS: Final = (INSTRUCTIONS, WEBHOOK, SYNTH, INSTALL, *ALONE)
 
 
 Result = TypeVar("Result")
@@ -103,12 +106,7 @@ def measure(
         Our own bundle can't be built.
     """
     began, load_before = time.monotonic(), os.getloadavg()[0]
-    packages.FOLDER.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=packages.FOLDER, prefix=".run-") as made,
-        running_endpoint(Path(made)) as endpoint,
-    ):
-        run = Run(steps, Path(made), endpoint)
+    with _running(steps) as run:
         run.missing += [f"{part}: left out by --without {part}" for part in left_out]
         _deploy(run)
         peers = _peers(run)
@@ -125,7 +123,12 @@ def measure(
             load = None if WEBHOOK in left_out else run.try_or_note("webhook", lambda: _webhook(run))
         synth = None if SYNTH in left_out else run.try_or_note("synth", lambda: _synth(run))
         installed = None if INSTALL in left_out else run.try_or_note("install", lambda: _install(run))
-    return report.Report(
+        alone = {
+            name: run.try_or_note(name, partial(part, steps, run.folder, run.endpoint))
+            for name, part in ALONE.items()
+            if name not in left_out
+        }
+    found = report.Report(
         day=datetime.now(UTC).date().isoformat(),
         seconds=round(time.monotonic() - began),
         machine=_machine(load_before),
@@ -136,6 +139,30 @@ def measure(
         install_seconds=installed,
         missing=tuple(run.missing),
     )
+    return found.model_copy(update=alone)
+
+
+def measure_alone(steps: Steps, name: str, earlier: report.Report) -> report.Report:
+    """Return an earlier report with a part of ALONE measured again.
+
+    Raises
+    ------
+    OperatorError, RuntimeError
+        It can't be measured.
+    """
+    with _running(steps) as run:
+        found = ALONE[name](steps, run.folder, run.endpoint)
+    return earlier.model_copy(update={name: found})
+
+
+@contextmanager
+def _running(steps: Steps) -> Iterator[Run]:
+    packages.FOLDER.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=packages.FOLDER, prefix=".run-") as made,
+        running_endpoint(Path(made)) as endpoint,
+    ):
+        yield Run(steps, Path(made), endpoint)
 
 
 def _deploy(run: Run) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bench import targets
+from bench import tables, targets
 from bench.plots import Bar, Panel, svg
 from bench.report import OURS, SIDES, Report
 from bench.targets import BEFORE_DAY, MB, SECOND_MS, Row
@@ -28,6 +28,8 @@ def text(report: Report, page: str) -> str:
         "targets": _targets(report),
         "run": _run(report),
         "before": _before(),
+        "audit": tables.of_audit(report.audit),
+        "memory": tables.of_memory(report.memory),
     }
     for name, content in parts.items():
         page = with_part(page, name, content)
@@ -55,11 +57,6 @@ def _name(side: str) -> str:
     return targets.NAMES.get(side, side)
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = (f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
-    return "\n".join(lines).replace("|  |", "| |").replace("|  |", "| |")
-
-
 def _results(report: Report) -> str:
     peers = [side for side in _shown(report) if side != OURS]
     head = [
@@ -77,7 +74,7 @@ def _results(report: Report) -> str:
         cells += [row.text(row.of(report, side)) for side in peers]
         rows.append([*cells, _webhook(report, row)])
     rows += _commands(report, len(peers))
-    return _table(head, rows)
+    return tables.table(head, rows)
 
 
 def _target(row: Row) -> str:
@@ -120,7 +117,9 @@ def _targets(report: Report) -> str:
     missed += targets.commands_missed(report)
     if not missed:
         return "None."
-    return _table(["", "", "Why"], [[name, faults, targets.WHY.get(name, "")] for name, faults in missed])
+    return tables.table(
+        ["", "", "Why"], [[name, faults, targets.WHY.get(name, "")] for name, faults in missed]
+    )
 
 
 def _run(report: Report) -> str:
@@ -144,7 +143,7 @@ def _before() -> str:
         for row in targets.ROWS
         if len(row.before) > 1
     ]
-    return _table(["", *(_name(side) for side in SIDES)], rows)
+    return tables.table(["", *(_name(side) for side in SIDES)], rows)
 
 
 def _bars(report: Report, row: Row, *, before: bool = True) -> Panel:

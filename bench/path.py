@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.endpoint import Endpoint, running_endpoint
+from bench.endpoint import KEYS_ARN, Endpoint, running_endpoint
 from bench.function import Function, Usage
 from functions.shared import names
 from ops.bundles import build, host_target
@@ -47,6 +47,8 @@ KINDS: Final = (
     Kind("latest", "billing", "customer.subscription.updated"),
     Kind("end", "billing", "customer.subscription.deleted"),
 )
+# The kind whose times are compared: a payment.
+TIMED_KIND: Final = next(kind for kind in KINDS if kind.name == "once")
 
 
 def events(kind: Kind, count: int) -> list[dict[str, Any]]:
@@ -82,7 +84,7 @@ def environment(endpoint: Endpoint, handler: str) -> dict[str, str]:
         names.ENVIRONMENT: "dev",
         names.LIVEMODE: "false",
         names.HUNTAZE_API_URL: endpoint.url,
-        names.SECRET_IDS: "arn:aws:secretsmanager:eu-west-1:111122223333:secret:bench",
+        names.SECRET_IDS: KEYS_ARN,
         names.IDEMPOTENCY_TABLE: "huntaze-stripe-idempotency-bench",
         names.IDEMPOTENCY_EXPIRY_SECONDS: "8640000",
         names.DEAD_LETTER_QUEUE_URL: f"{endpoint.url}/111122223333/dlq",
@@ -133,10 +135,17 @@ def function(module: str, task: Path, endpoint: Endpoint, service: str) -> Funct
 
 def shipped(folder: Path, endpoint: Endpoint) -> dict[str, Function]:
     """Unpack the handlers' bundle below a folder, beside the runtime's SDK, and return the handlers."""
-    task = folder / "task"
-    with zipfile.ZipFile(build(host_target())["handlers"].path) as archive:
-        archive.extractall(task)
+    task = unpacked("handlers", folder)
     return {each: function(f"functions.{each}", task, endpoint, each) for each in names.HANDLERS}
+
+
+def unpacked(bundle: str, folder: Path) -> Path:
+    """Unpack a shipped bundle below a folder, and return where it is."""
+    task = folder / bundle
+    if not task.is_dir():
+        with zipfile.ZipFile(build(host_target())[bundle].path) as archive:
+            archive.extractall(task)
+    return task
 
 
 def trust(endpoint: Endpoint, *folders: Path) -> None:

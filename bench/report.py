@@ -80,6 +80,50 @@ class Command(Document):
     cpu_seconds: float
 
 
+class FirstBatch(Document):
+    """From process start to the first batch that the audit function has stored."""
+
+    instructions: int | None = None
+    cpu_ms: float
+    peak_mb: float
+
+
+class FurtherBatch(Document):
+    """One further batch of the audit function.
+
+    Parameters
+    ----------
+    objects
+        Calls of S3.
+    statements, round_trips
+        What PostgreSQL executed, and how often the function waited for it.
+    """
+
+    rows: int
+    instructions: int | None = None
+    cpu_ms: float
+    objects: float
+    statements: float
+    round_trips: float
+
+
+class Audit(Document):
+    """The audit function, by where it writes; `load` is that of the last minute at the end."""
+
+    day: str
+    load: float
+    first: Mapping[str, FirstBatch]
+    further: Mapping[str, FurtherBatch]
+
+
+class Memory(Document):
+    """Resident memory in MB of one process of the payments function, by how many events it has applied."""
+
+    day: str
+    load: float
+    resident_mb: Mapping[int, float]
+
+
 class Report(Document):
     """One run.
 
@@ -107,6 +151,8 @@ class Report(Document):
     webhook: Webhook | None = None
     synth: Command | None = None
     install_seconds: float | None = None
+    audit: Audit | None = None
+    memory: Memory | None = None
     missing: tuple[str, ...] = ()
 
 

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bench import page, report, targets
+from bench import audit, memory, page, report, targets
 from bench.report import COMMITTED, OURS, Report
 from ops import ROOT
 
 pytestmark = pytest.mark.unit
+
+# What the lists of the measuring process itself take.
+GROWTH_MB = 2
 
 
 @pytest.fixture
@@ -40,6 +43,16 @@ def test_the_report_has_every_side_and_every_kind(committed: Report) -> None:
     assert committed.webhook
     assert committed.synth
     assert committed.install_seconds
+    assert committed.audit
+    assert set(committed.audit.further) == {audit.S3, audit.POSTGRES, audit.POISON}
+    assert committed.memory
+    assert tuple(committed.memory.resident_mb) == memory.AFTER
+
+
+def test_a_process_is_no_larger_after_20000_events_than_after_1000(committed: Report) -> None:
+    assert committed.memory
+    first, *_, last = committed.memory.resident_mb.values()
+    assert last < first + GROWTH_MB
 
 
 def test_every_missed_target_says_why(committed: Report) -> None:
@@ -63,6 +76,8 @@ def test_a_report_without_a_side_or_a_part_has_a_page(committed: Report) -> None
             "webhook": None,
             "synth": None,
             "install_seconds": None,
+            "audit": None,
+            "memory": None,
             "missing": ("instructions: valgrind is not on PATH",),
         }
     )
