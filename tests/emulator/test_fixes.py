@@ -12,7 +12,10 @@ from tests.emulator.process import Emulator, running
 from tests.emulator.scenarios import SCENARIOS
 
 # Shown wrong without the fix, and right with it, by calling the functions: no server is needed.
-CALLED_DIRECTLY = {"policy-evaluation": "tests/policies/test_evaluator.py"}
+CALLED_DIRECTLY = {
+    "policy-evaluation": "tests/policies/test_evaluator.py",
+    "queue-index": "tests/emulator/test_queue_index.py",
+}
 
 
 def test_every_fix_has_a_scenario_or_a_test_of_its_own() -> None:

@@ -35,6 +35,7 @@ FIXES: Final = (
     Fix("rule-arns", "tags of rules on a bus whose name has slashes are not found"),
     Fix("partner-events", "PutPartnerEvents drops the event, and partner event sources have no state"),
     Fix("bounded-lambda", "each event for a function starts its own thread and worker process, once"),
+    Fix("queue-index", "each receive and each change of a visibility looks at all messages of a queue"),
     Fix("queues", "queues lose messages between threads, and EventBridge's are not deduplicated"),
     Fix(
         "target-dlq",

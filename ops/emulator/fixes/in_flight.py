@@ -130,11 +130,16 @@ def _check_visibility(queue: Data, data: Data) -> None:
     """Refuse a timeout that is out of range, or ends too long after the message was received."""
     seconds = _in_range(data, "VisibilityTimeout", limits.VISIBILITY, "Must be >= 0 and <= {}, if provided.")
     most, now = limits.VISIBILITY.value, time.time()
-    for message in list(queue["messages"]):
-        held = message.get("receipt_handle") == data.get("ReceiptHandle")
-        if held and seconds and now + seconds - message.get("received_at", now) > most:
-            reason = f"Total VisibilityTimeout for the message is beyond the limit [{most} seconds]"
-            raise _invalid("VisibilityTimeout", seconds, reason)
+    message = held(queue, data.get("ReceiptHandle"))
+    if message is not None and seconds and now + seconds - message.get("received_at", now) > most:
+        reason = f"Total VisibilityTimeout for the message is beyond the limit [{most} seconds]"
+        raise _invalid("VisibilityTimeout", seconds, reason)
+
+
+def held(queue: Data, receipt: str | None) -> Data | None:
+    """Return the message of a receipt."""
+    messages = list(queue["messages"])
+    return next((each for each in messages if receipt and each.get("receipt_handle") == receipt), None)
 
 
 def _in_range(data: Data, name: str, limit: Limit, reason: str) -> int:
@@ -154,11 +159,14 @@ def _invalid(name: str, value: int, reason: str) -> Exception:
 
 def _room(queue: Data) -> int:
     """Return how many more messages of a queue may be in flight: approximately, as AWS states its quota."""
+    most = limits.FIFO_IN_FLIGHT if queue["is_fifo"] else limits.IN_FLIGHT
+    return most.value - flying(queue)
+
+
+def flying(queue: Data) -> int:
+    """Return how many messages of a queue are in flight."""
     now = time.time()
-    flying: int = sum(
-        each["receive_count"] > 0 and each["visible_at"] > now for each in list(queue["messages"])
-    )
-    return (limits.FIFO_IN_FLIGHT if queue["is_fifo"] else limits.IN_FLIGHT).value - flying
+    return sum(each["receive_count"] > 0 and each["visible_at"] > now for each in list(queue["messages"]))
 
 
 def _bounded(collect: Callable[[Data, int, int], list[Data]]) -> Callable[[Data, int, int], list[Data]]:

@@ -22,6 +22,7 @@ from typing import Any, Final
 from ministack.core import concurrency
 from ministack.services import eventbridge, lambda_svc, sqs
 
+from ops.emulator import queue_index
 from ops.emulator.patching import original, replace
 
 logger = logging.getLogger(__name__)
@@ -105,5 +106,7 @@ def _compressed(run: Callable[..., None], lock: threading.RLock) -> Callable[...
             for message in (sqs._queues.get(url) or {"messages": []})["messages"]:
                 if message["receipt_handle"] in handles:
                     message["visible_at"] = min(message["visible_at"], soon)
+            if queue := sqs._queues.get(url):
+                queue_index.forget(queue)
 
     return run_sqs_batch

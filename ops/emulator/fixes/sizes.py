@@ -16,7 +16,7 @@ from typing import Any, Final
 from ministack.core import responses
 from ministack.services import eventbridge, lambda_svc, sqs
 
-from ops.emulator import limits
+from ops.emulator import limits, queue_index
 from ops.emulator.patching import original, replace, replace_operation
 
 Data = dict[str, Any]
@@ -145,6 +145,8 @@ def _within_a_payload(
             for message in batch[taken:]:
                 # It is not delivered now: the next batch starts with it.
                 message |= {"visible_at": time.time(), "receive_count": message["receive_count"] - 1}
+            if taken < len(batch):
+                queue_index.forget(sqs._get_q(url))
         return batch[:taken]
 
     return receive_messages_for_esm
