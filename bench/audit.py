@@ -77,11 +77,20 @@ def measure(steps: Steps, folder: Path, endpoint: Endpoint) -> report.Audit:
     )
 
 
-def deployed(task: Path, endpoint: Endpoint, url: str, port: int) -> Mapping[str, Function]:
+def deployed(task: Path, endpoint: Endpoint, url: str, port: int | None = None) -> Mapping[str, Function]:
+    """Return the function, by where it writes.
+
+    Parameters
+    ----------
+    url
+        Of PostgreSQL.
+    port
+        Of a relay to it; None for none.
+    """
     parts = urlsplit(url)
     # The relay reads what passes, so nothing is encrypted, as nothing is by default on loopback.
     relayed = parts._replace(
-        netloc=f"{parts.username}:{parts.password}@{LOOPBACK}:{port}",
+        netloc=f"{parts.username}:{parts.password}@{LOOPBACK}:{port or parts.port}",
         query="sslmode=disable&gssencmode=disable",
     )
     with_database = f"{KEYS_ARN}-database"

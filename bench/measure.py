@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final, TypeVar
 
-from bench import audit, memory, packages, path, report, sides, webhook
+from bench import audit, memory, packages, path, report, sides, throughput, webhook
 from bench.endpoint import Endpoint, running_endpoint
 from bench.function import end_all, run_program
 from bench.path import KINDS, TIMED_KIND, events
@@ -54,6 +54,8 @@ ALONE: Final[Mapping[str, Callable[[Steps, Path, Endpoint], report.Document]]] =
     "audit": audit.measure,
     "memory": memory.measure,
 }
+# This one deploys, so that a whole run leaves it out and keeps what the last report says.
+ON_REQUEST: Final = {**ALONE, "throughput": throughput.measure}
 PARTS: Final = (INSTRUCTIONS, WEBHOOK, SYNTH, INSTALL, *ALONE)
 
 
@@ -143,7 +145,7 @@ def measure(
 
 
 def measure_alone(steps: Steps, name: str, earlier: report.Report) -> report.Report:
-    """Return an earlier report with a part of ALONE measured again.
+    """Return an earlier report with a part of ON_REQUEST measured again.
 
     Raises
     ------
@@ -151,7 +153,7 @@ def measure_alone(steps: Steps, name: str, earlier: report.Report) -> report.Rep
         It can't be measured.
     """
     with _running(steps) as run:
-        found = ALONE[name](steps, run.folder, run.endpoint)
+        found = ON_REQUEST[name](steps, run.folder, run.endpoint)
     return earlier.model_copy(update={name: found})
 
 

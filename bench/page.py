@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bench import tables, targets
+from bench import flame, tables, targets
 from bench.plots import Bar, Panel, svg
 from bench.report import OURS, SIDES, Report
 from bench.targets import BEFORE_DAY, MB, SECOND_MS, Row
@@ -19,6 +19,7 @@ _LOCAL: Final = "[local](local.md)"
 PAGE: Final = "docs/performance.md"
 COLD_PLOT: Final = "docs/performance-cold.svg"
 WARM_PLOT: Final = "docs/performance-warm.svg"
+FLAME: Final = "docs/performance-flame.svg"
 
 
 def text(report: Report, page: str) -> str:
@@ -30,6 +31,7 @@ def text(report: Report, page: str) -> str:
         "before": _before(),
         "audit": tables.of_audit(report.audit),
         "memory": tables.of_memory(report.memory),
+        "throughput": tables.of_throughput(report.throughput),
     }
     for name, content in parts.items():
         page = with_part(page, name, content)
@@ -39,7 +41,10 @@ def text(report: Report, page: str) -> str:
 def documents(report: Report) -> Mapping[str, str]:
     """Return the text of the page and of its plots by their paths in the repository."""
     page = (ROOT / PAGE).read_text(encoding="utf-8")
-    return {PAGE: text(report, page), COLD_PLOT: _cold_plot(report), WARM_PLOT: _warm_plot(report)}
+    found = {PAGE: text(report, page), COLD_PLOT: _cold_plot(report), WARM_PLOT: _warm_plot(report)}
+    if report.throughput is not None:
+        found[FLAME] = flame.svg("What the functions use CPU time for", report.throughput.calls)
+    return found
 
 
 def write(report: Report) -> list[Path]:

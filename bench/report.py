@@ -124,6 +124,36 @@ class Memory(Document):
     resident_mb: Mapping[int, float]
 
 
+class Frame(Document):
+    """A call in a flame graph: how often it was found running, and the calls below it."""
+
+    name: str
+    samples: int
+    below: tuple[Frame, ...] = ()
+
+
+class Throughput(Document):
+    """Events from the bus to the ledger on the embedded AWS.
+
+    Parameters
+    ----------
+    seconds
+        From the first event sent until each was accounted for.
+    cpu_seconds, before_cpu_seconds
+        By who used them, in that time and before it.
+    calls
+        What the functions did, as samples of their CPU time.
+    """
+
+    day: str
+    load: float
+    deliveries: int
+    seconds: float
+    cpu_seconds: Mapping[str, float]
+    before_cpu_seconds: Mapping[str, float]
+    calls: Frame
+
+
 class Report(Document):
     """One run.
 
@@ -153,6 +183,7 @@ class Report(Document):
     install_seconds: float | None = None
     audit: Audit | None = None
     memory: Memory | None = None
+    throughput: Throughput | None = None
     missing: tuple[str, ...] = ()
 
 

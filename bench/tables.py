@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bench import audit
-from bench.report import Audit, FurtherBatch, Memory
+from bench.report import Audit, FurtherBatch, Memory, Throughput
 from bench.targets import MILLION, SECOND_MS
 
 NOTHING: Final = "Not measured in this run."
@@ -47,6 +47,24 @@ def of_memory(found: Memory | None) -> str:
     head = ["events", *(f"{count:,}" for count in found.resident_mb)]
     row = ["resident memory, MB", *(f"{megabytes:.1f}" for megabytes in found.resident_mb.values())]
     return f"{table(head, [row])}\n\nMeasured on {found.day}, with a load of {found.load}."
+
+
+def of_throughput(found: Throughput | None) -> str:
+    """Return events a second, and whose CPU time they took."""
+    if found is None:
+        return NOTHING
+    whole = sum(found.cpu_seconds.values())
+    rows = [
+        [name, f"{seconds:,.0f}", f"{seconds / whole:.0%}", f"{seconds * SECOND_MS / found.deliveries:.1f}"]
+        for name, seconds in sorted(found.cpu_seconds.items(), key=lambda item: -item[1])
+    ]
+    rows += [[name, f"{seconds:,.0f}", "", ""] for name, seconds in found.before_cpu_seconds.items()]
+    return (
+        f"{found.deliveries:,} deliveries in {found.seconds:.0f} s: "
+        f"**{found.deliveries / found.seconds:.0f} a second**.\n\n"
+        f"{table(['', 'CPU seconds', 'Share', 'CPU ms a delivery'], rows)}\n\n"
+        f"Measured on {found.day}, with a load of {found.load}."
+    )
 
 
 def _millions(count: int | None, digits: int = 0) -> str:

@@ -78,6 +78,7 @@ def test_a_report_without_a_side_or_a_part_has_a_page(committed: Report) -> None
             "install_seconds": None,
             "audit": None,
             "memory": None,
+            "throughput": None,
             "missing": ("instructions: valgrind is not on PATH",),
         }
     )
