@@ -1,23 +1,20 @@
-"""Make the AWS bindings fast to load, and JSII quiet.
+"""Make the CDKTF bindings fast to load, and JSII quiet.
 
-A stack uses thirty of the some 2,100 resource modules, but the bindings load all of them: the package root in
-Python (8 s) and the index in Node.js (1.4 s). With a bare package in `sys.modules` each Python module loads
-alone, and a hook in Node.js does the same there. The synthesised files are byte-identical without both.
+The bindings are used from a small copy that `infra.bindings` makes, and JSII runs one process of Node.js
+instead of two. The synthesised files are byte-identical without both.
 """
 
 import importlib
-import importlib.util
 import os
 import shutil
 import sys
-import types
 from pathlib import Path
 from typing import Final
 
+from infra import bindings
 from infra.errors import InfraError
 
-PROVIDER_PACKAGE: Final = "cdktf_cdktf_provider_aws"
-_HOOK: Final = Path(__file__).with_name("lazy_provider.cjs")
+_HOST: Final = Path(__file__).with_name("jsii_host.cjs")
 
 # JSII prints a banner for a Node.js release after its end of life, except for the major versions in this
 # list. Node.js 20 is the oldest that this project supports.
@@ -30,39 +27,43 @@ _QUIET: Final = {
 
 
 def prepare() -> None:
-    """Register the bare provider package; `infra.resources` and `infra.constructs` call this as they load.
+    """Put the copy of the bindings on `sys.path`; `infra.resources` and `infra.constructs` call this.
 
-    Must come before the first import of a provider module. Calling it again does nothing.
+    Must come before the first import of a binding. Calling it again does nothing.
+
+    Raises
+    ------
+    InfraError
+        The copy cannot be made.
+    ModuleNotFoundError
+        The bindings are not installed.
     """
-    if PROVIDER_PACKAGE in sys.modules:
+    if any(name in sys.modules for name in bindings.PACKAGES):
         return
-    spec = importlib.util.find_spec(PROVIDER_PACKAGE)
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError(
-            f"{PROVIDER_PACKAGE} is not installed; run `make setup`", name=PROVIDER_PACKAGE
-        )
-    package = types.ModuleType(PROVIDER_PACKAGE)
-    package.__spec__ = spec
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules[PROVIDER_PACKAGE] = package
+    try:
+        folder = bindings.made(bindings.used(), bindings.FOLDER)
+    except OSError as error:
+        raise InfraError(f"cannot write to {bindings.FOLDER}: {error.strerror}; make it writable") from error
+    sys.path.insert(0, str(folder))
 
 
 def start_jsii() -> None:
-    """Start JSII's Node.js process with the hook, unless it runs already.
+    """Start JSII's Node.js process with `jsii_host.cjs`, unless it runs already.
 
     Its environment variables are set for its start only, so that no other program inherits them.
 
     Raises
     ------
     InfraError
-        Node.js is not on PATH.
+        Node.js is not on PATH, or the copy of the bindings cannot be made.
     """
     node = os.environ.get("JSII_NODE", "node")
     if shutil.which(node) is None:
         raise InfraError(f"{node} is not on PATH; install Node.js 20 or newer")
     own_options = os.environ.get("NODE_OPTIONS", "")
-    hook = str(_HOOK).replace("\\", "\\\\").replace('"', '\\"')
-    changed = {**_QUIET, "NODE_OPTIONS": f'{own_options} --require "{hook}"'.strip()}
+    host = str(_HOST).replace("\\", "\\\\").replace('"', '\\"')
+    prepare()
+    changed = {**_QUIET, "NODE_OPTIONS": f'{own_options} --preserve-symlinks --require "{host}"'.strip()}
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:

@@ -19,16 +19,15 @@ from infra import fast_provider, settings, settings_source
 from ops import ROOT
 from tests.infra.conftest import EVERYTHING_ON, SOURCE, ZipBundle, make_bundle, synthesise_into
 
-# Loads the bindings as they load by themselves: the whole Python package, and Node.js's whole index.
+# Loads the installed bindings, whole, with their checks of each argument's type, as JSII does it by itself.
 PLAIN_SYNTH = """
 import sys
 from pathlib import Path
-from infra import fast_provider, resources
-del sys.modules[fast_provider.PROVIDER_PACKAGE]
-fast_provider.start_jsii = lambda: None
-import cdktf_cdktf_provider_aws
+from infra import fast_provider
+fast_provider.prepare = fast_provider.start_jsii = lambda: None
 from tests.infra.conftest import EVERYTHING_ON, synthesise_into
 synthesise_into(Path(sys.argv[1]), EVERYTHING_ON)
+assert Path(sys.modules["cdktf_cdktf_provider_aws"].__file__).is_relative_to(sys.prefix)
 """
 
 
