@@ -6,7 +6,9 @@ The AWS bindings have some 2,100 modules, and the stacks use forty. The installe
 import hashlib
 import importlib.util
 import re
+import sys
 from collections.abc import Collection
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +57,9 @@ def made(modules: Collection[str], folder: Path) -> Path:
 
 
 def _installed(name: str) -> Path:
-    spec = importlib.util.find_spec(name)
+    # Not in a copy that is on the path already.
+    path = [entry for entry in sys.path if not Path(entry).is_relative_to(FOLDER)]
+    spec = PathFinder.find_spec(name, path)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"{name} is not installed; run `make setup`", name=name)
     return Path(spec.origin).parent

@@ -4,6 +4,7 @@ The bindings are used from a small copy that `infra.bindings` makes, and JSII ru
 instead of two. The synthesised files are byte-identical without both.
 """
 
+import functools
 import importlib
 import os
 import shutil
@@ -26,6 +27,7 @@ _QUIET: Final = {
 }
 
 
+@functools.cache
 def prepare() -> None:
     """Put the copy of the bindings on `sys.path`; `infra.resources` and `infra.constructs` call this.
 
@@ -38,8 +40,6 @@ def prepare() -> None:
     ModuleNotFoundError
         The bindings are not installed.
     """
-    if any(name in sys.modules for name in bindings.PACKAGES):
-        return
     try:
         folder = bindings.made(bindings.used(), bindings.FOLDER)
     except OSError as error:

@@ -189,8 +189,8 @@ def install() -> None:
     """Install what the project needs into `.venv`, unless the stamp says that it is done."""
     stamped = (*CATEGORIES, CLIENT_CATEGORY, INSTALLER_CATEGORY)
     if not _is_installed(VENV, stamped):
-        # Copy what the stacks use of the bindings, and let JSII unpack it into its package cache: a first synth
-        # would pay for both.
+        # A copy of what the stacks use of the bindings, unpacked into the package cache of JSII: a first
+        # synth would pay for both.
         unpack = InstallStep(
             "unpack the Terraform bindings", (VENV / "bin" / "python", "-c", UNPACK_BINDINGS)
         )
