@@ -11,12 +11,14 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
+from functions.compaction.bucket import Content
+from functions.compaction.merge import groups, merged, small
 from functions.ledger.keys import object_key
 from functions.ledger.records import LedgerRecord, parse
 
@@ -44,6 +46,14 @@ def ledger_object(envelope: Mapping[str, Any], sent: int) -> LedgerObject:
     message = {"messageId": f"message-{envelope['id']}", "body": json.dumps(envelope)}
     record: LedgerRecord = parse(message | {"attributes": {"SentTimestamp": str(sent)}})
     return LedgerObject(object_key([record]), gzip.compress(f"{record.line}\n".encode(), mtime=0))
+
+
+def compacted(objects: Iterable[LedgerObject]) -> Iterator[LedgerObject]:
+    """Yield the objects that the compaction would write for these."""
+    contents = (Content(each.key, "", gzip.decompress(each.body).splitlines()) for each in objects)
+    for group in groups(each for each in map(small, contents) if each is not None):
+        written = merged(group)
+        yield LedgerObject(written.key, written.body)
 
 
 def write(aws: Path, bucket: str, first: LedgerObject, others: Iterable[LedgerObject]) -> None:

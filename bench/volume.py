@@ -62,6 +62,7 @@ class World:
     count: int
     parts: Sequence[str]
     brief: bool
+    compacted: bool
 
     @property
     def variables(self) -> dict[str, str]:
@@ -91,6 +92,10 @@ class World:
         for number in range(self.count):
             envelope = self.envelope(number)
             yield ledger_object(envelope, envelope["detail"]["created"] * 1000 + AUDIT_MILLISECONDS)
+
+    def written(self) -> Iterator[LedgerObject]:
+        """Yield what the ledger holds."""
+        return ledger_files.compacted(self.objects()) if self.compacted else self.objects()
 
     def create(self, first: LedgerObject) -> None:
         """Create the stores, and put the ledger's first object."""
@@ -155,7 +160,8 @@ def work(world: World) -> Iterator[tuple[str, list[str]]]:
     window = ["--since", since, "--until", until]
     if QUEUE in world.parts:
         yield "`dlq list`", ["dlq", "list", "--json"]
-    for when in ("before", "after") if LEDGER in world.parts else ():
+    times = ("after",) if world.compacted else ("before", "after")
+    for when in times if LEDGER in world.parts else ():
         yield f"`reconcile` of the day, {when}", ["reconcile", *window, "--json"]
         if when == "after" or not world.brief:
             yield f"`replay start`'s forecast of the day, {when}", ["forecast", since, until]
@@ -201,6 +207,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="leave out the forecast before the compaction: it reads what reconcile reads",
     )
+    parser.add_argument(
+        "--compacted",
+        action="store_true",
+        help="write the ledger as the compaction leaves a day, and measure what comes after it",
+    )
     options = parser.parse_args(arguments)
     parts = (options.only,) if options.only else (QUEUE, LEDGER)
     # A day that is over, whatever the hour, and that Stripe still lists.
@@ -209,11 +220,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(made)
 
         def world(url: str) -> World:
-            return World(Aws(url, REGION), stripe, folder, day, options.count, parts, options.brief)
+            return World(
+                Aws(url, REGION), stripe, folder, day, options.count, parts, options.brief, options.compacted
+            )
 
         began = time.monotonic()
         with running_emulator(folder / "aws") as url:
-            objects = world(url).objects()
+            objects = world(url).written()
             first = next(objects)
             world(url).create(first)
         if LEDGER in parts:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import ClientError
@@ -113,6 +114,7 @@ class LedgerReader:
         self._bucket = bucket
         self.frozen = 0
         self.unreadable = 0
+        self._unpacking = Lock()
 
     def page(self, after: str, written_since: datetime | None = None) -> Page:
         """List up to 1,000 objects after a key, without those written before `written_since`.
@@ -283,17 +285,24 @@ class LedgerReader:
         try:
             return self.lines(key)
         except EventError as error:
-            cause = error.__cause__
-            if isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") in GONE:
+            if _is_gone(error):
                 return None
             raise
 
     def _entries(self, key: str) -> list[LedgerEntry] | None:
         """Return the deliveries that an object holds; None if the object is gone."""
-        read = self.present(key)
-        if read is None:
-            return None
-        lines, damaged = read
+        try:
+            body = self._body(key)
+        except EventError as error:
+            if _is_gone(error):
+                return None
+            raise
+        # One after the other: content is many times as large as its body, and threads would unpack no faster.
+        with self._unpacking:
+            return self._entries_of(key, body)
+
+    def _entries_of(self, key: str, body: bytes) -> list[LedgerEntry]:
+        lines, damaged = lines_of(body)
         found: list[LedgerEntry] = []
         for line in lines:
             try:
@@ -313,11 +322,13 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
+        return lines_of(self._body(key))
+
+    def _body(self, key: str) -> bytes:
         try:
-            body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(MAXIMUM_BYTES + 1)
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(MAXIMUM_BYTES + 1)
         except aws.AwsError as error:
             raise aws.fault(RESOURCE, error) from error
-        return lines_of(body)
 
 
 class KnownEvents:
@@ -386,6 +397,11 @@ def lines_of(body: bytes, most: int = MAXIMUM_BYTES) -> tuple[list[bytes], bool]
         return [], True
     complete = decompressor.eof and not decompressor.unused_data
     return (content.splitlines(), False) if complete else ([], True)
+
+
+def _is_gone(error: EventError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") in GONE
 
 
 def whole(event: dict[str, Any]) -> dict[str, Any] | None:

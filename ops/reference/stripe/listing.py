@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -98,15 +99,17 @@ def page(events: Sequence[dict[str, Any]], query: ListQuery) -> dict[str, Any]:
     BadParameter
         The cursor is not an event of the list.
     """
-    before, after = events, events
+    # One more than a page: a list of many events is read in many pages.
+    most = query.limit + 1
     if query.ending_before is not None:
         before = events[: _position(events, "ending_before", query.ending_before)]
-        matching = [event for event in before if query.matches(event)]
-        data = matching[-query.limit :]
+        matching = list(islice(filter(query.matches, reversed(before)), most))
+        data = matching[: query.limit][::-1]
     else:
+        after = events
         if query.starting_after is not None:
             after = events[_position(events, "starting_after", query.starting_after) + 1 :]
-        matching = [event for event in after if query.matches(event)]
+        matching = list(islice(filter(query.matches, after), most))
         data = matching[: query.limit]
     return {"object": "list", "data": data, "has_more": len(matching) > len(data), "url": "/v1/events"}
 
