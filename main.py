@@ -12,6 +12,7 @@ if __name__ == "__main__":
 
 import argparse
 import atexit
+import gc
 import os
 import shutil
 import sys
@@ -26,6 +27,8 @@ _PYTHON: Final = ".venv/bin/python"
 
 if __name__ == "__main__":
     signals.exit_at_once()
+    # The process ends within seconds, and until then next to nothing is garbage.
+    gc.disable()
 try:
     from infra import settings, settings_source
     from infra.bundle import Bundles

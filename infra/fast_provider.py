@@ -1,7 +1,7 @@
 """Make the CDKTF bindings fast to load, and JSII quiet.
 
 The bindings are used from a small copy that `infra.bindings` makes, and JSII runs one process of Node.js
-instead of two. The synthesised files are byte-identical without both.
+instead of two, with scripts that an earlier one compiled. The synthesised files are byte-identical without.
 """
 
 import functools
@@ -16,6 +16,8 @@ from infra import bindings
 from infra.errors import InfraError
 
 _HOST: Final = Path(__file__).with_name("jsii_host.cjs")
+# Where it keeps what Node.js compiled, beside the scripts.
+_CODE: Final = "SYNTH_COMPILED_SCRIPTS"
 
 # JSII prints a banner for a Node.js release after its end of life, except for the major versions in this
 # list. Node.js 20 is the oldest that this project supports.
@@ -28,8 +30,8 @@ _QUIET: Final = {
 
 
 @functools.cache
-def prepare() -> None:
-    """Put the copy of the bindings on `sys.path`; `infra.resources` and `infra.constructs` call this.
+def prepare() -> Path:
+    """Put the copy of the bindings on `sys.path`, and return it; `infra.resources` and others call this.
 
     Must come before the first import of a binding. Calling it again does nothing.
 
@@ -45,6 +47,7 @@ def prepare() -> None:
     except OSError as error:
         raise InfraError(f"cannot write to {bindings.FOLDER}: {error.strerror}; make it writable") from error
     sys.path.insert(0, str(folder))
+    return folder
 
 
 def start_jsii() -> None:
@@ -62,8 +65,11 @@ def start_jsii() -> None:
         raise InfraError(f"{node} is not on PATH; install Node.js 20 or newer")
     own_options = os.environ.get("NODE_OPTIONS", "")
     host = str(_HOST).replace("\\", "\\\\").replace('"', '\\"')
-    prepare()
-    changed = {**_QUIET, "NODE_OPTIONS": f'{own_options} --preserve-symlinks --require "{host}"'.strip()}
+    changed = {
+        **_QUIET,
+        "NODE_OPTIONS": f'{own_options} --preserve-symlinks --require "{host}"'.strip(),
+        _CODE: str(prepare() / "compiled-scripts"),
+    }
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     try:

@@ -17,6 +17,9 @@ const STDOUT = 1;
 const STDERR = 2;
 const RARELY_USED = new Set(['archiver', 'semver']);
 
+const { SYNTH_COMPILED_SCRIPTS: compiled } = process.env;
+if (compiled) require('./compiled_scripts.cjs').keep(compiled);
+
 // Ctrl-C reaches this process too. It ends when the Python process closes its input, which may be at work.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
 

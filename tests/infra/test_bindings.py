@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -111,10 +112,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert done.stdout == f"cannot write to {folder}: Not a directory; make it writable\n"
 
 
-def run_host(folder: Path, program: str | None) -> subprocess.CompletedProcess[str]:
+def run_host(
+    folder: Path, program: str | None, compiled: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a launcher as JSII does it, with a program beside it."""
     launcher = folder / "bin" / "jsii-runtime.js"
-    launcher.parent.mkdir()
+    launcher.parent.mkdir(exist_ok=True)
     launcher.write_text("console.log('launched');")
     if program is not None:
         (folder / "lib").mkdir(exist_ok=True)
@@ -122,6 +125,7 @@ def run_host(folder: Path, program: str | None) -> subprocess.CompletedProcess[s
     return subprocess.run(
         ["node", "--require", str(HOST), str(launcher)],
         input="a message\n",
+        env={**os.environ, "SYNTH_COMPILED_SCRIPTS": str(compiled or "")},
         capture_output=True,
         text=True,
         check=True,
@@ -161,3 +165,34 @@ def test_a_rarely_used_package_is_loaded_when_it_is_used(tmp_path: Path) -> None
     done = run_host(tmp_path, program)
     said = [base64.b64decode(json.loads(line)["stdout"]).decode() for line in done.stderr.splitlines()]
     assert said == ["required\n", "loaded\n", "2 6\n"]
+
+
+PROGRAM = (
+    "require('fs').writeSync(3, `${[1, 2].map((n) => n + 1)} ${require('./part.js')} ${__filename}\\n`);"
+)
+
+
+def test_compiled_scripts_are_written_once_and_give_the_same(tmp_path: Path) -> None:
+    compiled = tmp_path / "compiled"
+    part = tmp_path / "lib" / "part.js"
+    part.parent.mkdir()
+    part.write_text("module.exports = 'first';")
+    expected = f"2,3 first {part.with_name('program.js')}\n"
+    assert run_host(tmp_path, PROGRAM, compiled).stdout == expected
+    first = compiled.stat()
+    assert run_host(tmp_path, PROGRAM, compiled).stdout == expected
+    assert compiled.stat().st_ino == first.st_ino
+    # Of the same length, which is all that V8 compares.
+    part.write_text("module.exports = 'other';")
+    assert run_host(tmp_path, PROGRAM, compiled).stdout == expected.replace("first", "other")
+    assert compiled.stat().st_ino != first.st_ino
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "lib", "compiled"}
+
+
+@pytest.mark.parametrize("name", ["no folder/compiled", "broken"])
+def test_without_compiled_scripts_the_program_runs(name: str, tmp_path: Path) -> None:
+    (tmp_path / "broken").write_bytes(b"\xff\x0f not what V8 writes")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "part.js").touch()
+    done = run_host(tmp_path, PROGRAM, tmp_path / name)
+    assert (done.stdout.split()[0], done.stderr) == ("2,3", "")
