@@ -16,12 +16,13 @@ from functions.shared import names
 from infra import settings as infra_settings
 from infra.errors import InfraError
 from infra.names import BOOTSTRAP, stack_name
-from ops import ROOT, addresses, as_role, plan_report, protection
+from ops import ROOT, addresses, as_role, plan_report, protection, secret_versions
 from ops.console import plural
 from ops.errors import OperatorError
 from ops.plan_report import Acceptance, Level, Verdict
 from ops.progress import Steps
 from ops.secret_changes import rewrites_secret
+from ops.secret_versions import VersionIds
 from ops.terraform import KeptError, PlanSummary, Terraform, operator_environment
 from ops.terraform.supervision import Check
 
@@ -141,7 +142,8 @@ def plan(
     refresh
         Whether to read AWS; without it only the state is read, and the Markdown says so.
     applied
-        Whether the plan will be applied: an environment with live events must name its account then.
+        Whether the plan will be applied: an environment with live events must name its account then. No
+        value of a secret is read for another plan, unless it destroys.
 
     Raises
     ------
@@ -158,6 +160,7 @@ def plan(
             f"environments/{environment}.toml",
             usage=True,
         )
+    only_read = refresh and not applied and not destroy
     planned = plan_stack(
         workspace,
         stack_name(environment),
@@ -165,6 +168,7 @@ def plan(
         steps,
         destroy=destroy,
         refresh=refresh,
+        version_ids=secret_versions.ids_in_aws(environment) if only_read else None,
         review=review,
     )
     if destroy:
@@ -203,21 +207,31 @@ def plan_stack(
     *,
     destroy: bool = False,
     refresh: bool = True,
+    version_ids: VersionIds | None = None,
     review: Review = NO_REVIEW,
 ) -> SavedPlan:
-    """Plan a synthesised stack."""
+    """Plan a synthesised stack.
+
+    Parameters
+    ----------
+    version_ids
+        Lists the versions of a secret: then no value of a secret is read, and the plan can't be applied.
+    """
     terraform = _initialised(workspace, stack, name, steps)
     workspace.plans.mkdir(parents=True, exist_ok=True)
     file = workspace.plans / f"{name}.tfplan"
     with steps.step(f"plan {name}") as step:
         try:
-            summary = terraform.plan(file, step.advance_to, destroy=destroy, refresh=refresh)
+            if version_ids is not None:
+                summary, shown = secret_versions.plan(terraform, file, step.advance_to, version_ids)
+            else:
+                summary = terraform.plan(file, step.advance_to, destroy=destroy, refresh=refresh)
+                shown = terraform.show(file)
         except KeptError as error:
             raise protection.kept(error.addresses, stack, name) from error
         step.note = f"{summary.add} to add, {summary.change} to change, {summary.destroy} to destroy"
         step.note += f", {summary.other} outputs and addresses" if summary.other else ""
     markdown_file = file.with_suffix(".md")
-    shown = terraform.show(file)
     _write_report(shown, markdown_file, refreshed=refresh, review=review)
     verdict = plan_report.assess(shown, review.accepted)
     return SavedPlan(

@@ -55,7 +55,7 @@ def plan(place: Place) -> list[Statement]:
 
 
 def refresh(place: Place) -> list[Statement]:
-    """For the plan that is approved: reviewed code, which reads the configuration and no customer's data."""
+    """For the plan that is approved: it reads the configuration, no customer's data and no secret."""
     lock = Statement(
         "LockState", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{place.state}.tflock"]
     )

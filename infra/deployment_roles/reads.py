@@ -12,7 +12,7 @@ ANY: Final = ("*",)
 
 
 def reads(place: Place) -> list[Statement]:
-    """The statements of a refresh: the configuration of everything, and no customer's data."""
+    """The statements of a refresh: the configuration of everything, and no customer's data and no secret."""
     return [
         Statement(
             "ReadFunctions",
@@ -102,11 +102,14 @@ def reads(place: Place) -> list[Statement]:
         ),
         Statement(
             "ReadSecrets",
-            ["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"],
+            [
+                "secretsmanager:DescribeSecret",
+                "secretsmanager:GetResourcePolicy",
+                # Whether what Terraform wrote is still there: see ops/secret_versions.
+                "secretsmanager:ListSecretVersionIds",
+            ],
             place.secrets,
         ),
-        # Provider 5.100 refreshes a secret's version by reading it, and discards a write-only value.
-        Statement("RefreshSecrets", ["secretsmanager:GetSecretValue"], place.secrets),
         Statement(
             "ReadKey",
             [
@@ -118,13 +121,8 @@ def reads(place: Place) -> list[Statement]:
             [place.keys],
             condition=of_key(place),
         ),
-        # Secrets, and the variables of functions: both are read for a comparison.
-        Statement(
-            "DecryptSettings",
-            ["kms:Decrypt"],
-            [place.keys],
-            condition=of_key(place, via=["lambda", "secretsmanager"]),
-        ),
+        # The variables of functions, which are read for a comparison.
+        Statement("DecryptSettings", ["kms:Decrypt"], [place.keys], condition=of_key(place, via=["lambda"])),
         # The provider compares a table's key with DynamoDB's own.
         Statement(
             "ReadDefaultKey",

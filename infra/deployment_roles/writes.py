@@ -1,4 +1,4 @@
-"""What Terraform creates, changes and deletes of a stack."""
+"""What Terraform creates, changes and deletes of a stack, and what it reads of a secret before that."""
 
 from infra.deployment_roles.place import Place
 from infra.deployment_roles.reads import ANY, of_key
@@ -192,6 +192,8 @@ def _data(place: Place) -> list[Statement]:
             ],
             [*place.secrets, *place.new_secrets],
         ),
+        # Provider 5.100 refreshes a secret's version by reading it, and discards a write-only value.
+        Statement("RefreshSecrets", ["secretsmanager:GetSecretValue"], place.secrets),
         # Terraform takes every label but AWSCURRENT from a version that it deletes; `secrets push` sets one.
         Statement("UnlabelSecrets", ["secretsmanager:UpdateSecretVersionStage"], place.secrets),
     ]
@@ -292,5 +294,8 @@ def _key(place: Place) -> list[Statement]:
             ["kms:CreateGrant", "kms:Encrypt", "kms:GenerateDataKey"],
             [place.keys],
             condition=of_key(place, via=["lambda", "secretsmanager"]),
+        ),
+        Statement(
+            "DecryptSecrets", ["kms:Decrypt"], [place.keys], condition=of_key(place, via=["secretsmanager"])
         ),
     ]

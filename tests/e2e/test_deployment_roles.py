@@ -159,9 +159,13 @@ def test_plan_compares_everything_with_the_state(pipeline: Pipeline, place: Plac
     assert planned(workspace, refresh=False).summary.changes == 0
 
 
-def test_refresh_compares_everything_with_aws(pipeline: Pipeline, place: Place) -> None:
-    workspace = synthesised(pipeline, REFRESH, place, MORE)
-    assert planned(workspace).summary.changes == 0
+@pytest.mark.parametrize(("part", "command"), [(REFRESH, ("plan",)), (DEPLOY, ("deploy", "--dry-run"))])
+def test_everything_is_compared_with_aws(pipeline: Pipeline, part: str, command: tuple[str, ...]) -> None:
+    with alone_in_checkout():
+        done = run_ops(pipeline, *command, "--json", AS_ROLE=part, **MORE)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [found[key] for key in ("add", "change", "destroy", "other")] == [0] * 4
 
 
 def test_deploy_turns_everything_off_and_writes_new_code(pipeline: Pipeline, place: Place) -> None:

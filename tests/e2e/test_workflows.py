@@ -20,8 +20,9 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("checkout")]
 
 REPOSITORY = {"repository": roles.REPOSITORY, "ref": "refs/heads/main"}
 AUDIT = f"huntaze-stripe-audit-{ENVIRONMENT}"
-# What the pull request changes: a danger, because a replay reaches less far back then.
-CODE = {"ARCHIVE_RETENTION_DAYS": "29"}
+# What the pull request changes: a danger, because a replay reaches less far back then, and the secrets, which only
+# the deploy may read.
+CODE = {"ARCHIVE_RETENTION_DAYS": "29", "SECRET_VERSION": "2"}
 DANGER = "accept-danger: retention-reduced aws_cloudcontrolapi_resource.events_archive"
 
 
@@ -99,6 +100,7 @@ def test_a_deploy_applies_what_was_approved(pipeline: Pipeline, workflow: Workfl
     jobs = workflow.run("deploy.yml", "push", REPOSITORY, **CODE)
     assert [job.result for job in jobs.values()] == ["success"] * 2, [job.said for job in jobs.values()]
     assert "retention-reduced" in jobs["plan"].summary
+    assert "the deploy writes its value again: `secret_version` `1` → `2`" in jobs["plan"].summary
     assert not (ROOT / "approved").exists()
     aws = pipeline.deployment.services.aws
     (archive,) = aws.client("events").list_archives()["Archives"]

@@ -211,6 +211,10 @@ def test_secrets_are_written_from_ephemeral_variables_by_a_write_only_argument(s
         assert variable["default"] == ""
 
 
+def test_nothing_refers_to_a_version_so_that_a_plan_can_leave_it_out(stack: Stack) -> None:
+    assert "aws_secretsmanager_secret_version." not in json.dumps(stack.document)
+
+
 def test_an_empty_api_key_is_refused(stack: Stack) -> None:
     [validation] = stack.document["variable"]["HUNTAZE_API_KEY"]["validation"]
     assert validation["condition"] == '${var.HUNTAZE_API_KEY != ""}'

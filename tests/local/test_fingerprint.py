@@ -28,6 +28,7 @@ SHOWS = (
     "ops.progress",
     "ops.protection",
     "ops.secret_changes",
+    "ops.secret_versions",
 )
 LOADED = """
 import importlib, sys

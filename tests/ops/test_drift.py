@@ -100,3 +100,18 @@ def test_fail_on_drift_is_an_exit_code(
     assert done.code == code
     assert done.err.count("\n") == (1 if code else 0)
     assert (f"1 resource changed in AWS since the last apply, {QUEUE} first" in done.err) is bool(code)
+
+
+def test_labels_of_a_secrets_version_are_left_to_secrets_push() -> None:
+    version = "aws_secretsmanager_secret_version.secret_version"
+    document = plan([version], [version])
+    for each in (*document["resource_drift"], *document["resource_changes"]):
+        each["change"] = {
+            "actions": ["update"],
+            "before": {"version_stages": ["AWSCURRENT"], "number": 1},
+            "after": {"version_stages": ["DEPLOYED"], "number": 1},
+        }
+    assert plan_report.drifted(document) == []
+    document["resource_drift"][0]["change"]["after"]["number"] = 2
+    document["resource_changes"][0]["change"]["after"]["number"] = 3
+    assert plan_report.drifted(document) == [version]

@@ -336,6 +336,16 @@ def test_access_unknown_until_the_apply() -> None:
     }
 
 
+def test_secret_written() -> None:
+    version = "aws_secretsmanager_secret_version.secret"
+    assert found("secrets", "secret-written") == {
+        f"{version}_database_version": ["no deploy writes its value any more"],
+        f"{version}_stripe_version": ["the deploy writes its value into another secret"],
+        f"{version}_version": ["the deploy writes its value again: `secret_version` `1` → `2`"],
+    }
+    assert found("destroyed", "secret-written") == {}
+
+
 def test_boundary_lost() -> None:
     lost = found("boundary-off", "boundary-lost")
     roles = ("audit", "billing", "payments", "redrive", "redrive_schedule")

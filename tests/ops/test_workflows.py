@@ -254,10 +254,20 @@ def test_what_aws_holds_is_read_by_reviewed_code_with_a_role_of_its_own() -> Non
         [lock],
     )
     secrets = [name.format(environment="ENV") for name in names.SECRET_NAMES.values()]
-    assert found["RefreshSecrets"]["Action"] == ["secretsmanager:GetSecretValue"]
-    assert sorted(found["RefreshSecrets"]["Resource"]) == sorted(
+    of_secrets = {
+        action
+        for statement in found.values()
+        for action in statement["Action"]
+        if action.startswith("secretsmanager:")
+    }
+    assert of_secrets == {
+        f"secretsmanager:{name}" for name in ("DescribeSecret", "GetResourcePolicy", "ListSecretVersionIds")
+    }
+    assert sorted(found["ReadSecrets"]["Resource"]) == sorted(
         f"arn:aws:secretsmanager:REGION:ACCOUNT:secret:{name}-??????" for name in secrets
     )
+    (decrypting,) = [each for each in found.values() if "kms:Decrypt" in each["Action"]]
+    assert decrypting["Condition"]["StringEquals"]["kms:ViaService"] == ["lambda.REGION.amazonaws.com"]
 
 
 @pytest.mark.parametrize("role", ["plan", "refresh", "deploy"])

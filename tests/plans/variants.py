@@ -260,6 +260,15 @@ OTHERS: Final = (
             edits.recode("handlers", DIGEST, **{HOSTILE: HOSTILE}),
         ),
     ),
+    Variant(
+        "secrets",
+        {"SECRET_VERSION": "2"},
+        together(
+            edits.unprotected,
+            remove("aws_secretsmanager_secret_version.secret_database_version"),
+            put("aws_secretsmanager_secret.secret_stripe", name="huntaze/stripe-eventbridge/dev/renamed"),
+        ),
+    ),
     Variant("destroyed", edit=edits.unprotected, destroy=True),
     Variant("key-off", {"CREATE_KMS_KEY": "false"}, edits.unprotected, base="keyed"),
     Variant(

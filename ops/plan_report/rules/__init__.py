@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ops.plan_report.findings import Level, Rule
-from ops.plan_report.rules import access, data, effort, functions, protection, routing
+from ops.plan_report.rules import access, data, effort, functions, protection, routing, secrets
 
 RULES: Final = (
     Rule("bus-lost", Level.DANGER, routing.bus_lost),
@@ -37,4 +37,5 @@ RULES: Final = (
     Rule("access-lost", Level.REVIEW, access.access_lost),
     Rule("access-unknown", Level.REVIEW, access.access_unknown),
     Rule("code-changed", Level.REVIEW, functions.code_changed),
+    Rule("secret-written", Level.REVIEW, secrets.secret_written),
 )
