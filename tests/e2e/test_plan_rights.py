@@ -96,5 +96,5 @@ def test_the_role_refresh_is_refused_what_terraform_alone_would_read(pipeline: P
     place = roles.place(aws, ENVIRONMENT, STATE_BUCKET)
     credentials = roles.assumed(aws, REFRESH, place).environment()
     terraform = replace(deployed, environment={**deployed.environment, **credentials})
-    with pytest.raises(OperatorError, match=r"GetSecretValue.* is not authorized to perform"):
+    with pytest.raises(OperatorError, match=r"GetSecretValue.* AccessDeniedException"):
         terraform.plan()

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("checkout")]
 
 REPOSITORY = {"repository": roles.REPOSITORY, "ref": "refs/heads/main"}
 AUDIT = f"huntaze-stripe-audit-{ENVIRONMENT}"
-# What the pull request changes: a danger, because a replay reaches less far back then, and the secrets, which only
-# the deploy may read.
+# What the pull request changes: a danger, because a replay reaches less far back then; and the secrets, which
+# only the deploy may read.
 CODE = {"ARCHIVE_RETENTION_DAYS": "29", "SECRET_VERSION": "2"}
 DANGER = "accept-danger: retention-reduced aws_cloudcontrolapi_resource.events_archive"
 
