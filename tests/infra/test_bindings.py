@@ -167,6 +167,17 @@ def test_a_rarely_used_package_is_loaded_when_it_is_used(tmp_path: Path) -> None
     assert said == ["required\n", "loaded\n", "2 6\n"]
 
 
+def test_no_stack_is_kept_for_a_token(tmp_path: Path, copy: Path) -> None:
+    (archive,) = (copy / "cdktf" / "_jsii").glob("*.tgz")
+    name = "lib/tokens/private/stack-trace.js"
+    shipped = tmp_path / "lib" / "node_modules" / "cdktf" / name
+    shipped.parent.mkdir(parents=True)
+    shipped.write_text(text(archive, f"package/{name}"))
+    assert "exports.captureStackTrace = captureStackTrace;" in shipped.read_text()
+    program = f"require('fs').writeSync(3, `${{require('cdktf/{name}').captureStackTrace().length}}\\n`);"
+    assert run_host(tmp_path, program).stdout == "0\n"
+
+
 PROGRAM = (
     "require('fs').writeSync(3, `${[1, 2].map((n) => n + 1)} ${require('./part.js')} ${__filename}\\n`);"
 )
