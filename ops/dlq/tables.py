@@ -83,7 +83,8 @@ def show_unseen(console: Console, counts: QueueCounts, queues: Sequence[NamedQue
         if number := counts.unseen(queue.name):
             behind = ", or they wait behind others of their group" if queue.fifo else ""
             console.print(
-                f"{queue.name}: {plural(number, 'more message')} not seen: others hold them{behind}",
+                f"{queue.name}: {plural(number, 'more message')} not seen: others hold them{behind}, or there "
+                "was no time left to receive them",
                 soft_wrap=True,
             )
 
