@@ -82,9 +82,9 @@ def show_unseen(console: Console, counts: QueueCounts, queues: Sequence[NamedQue
     for queue in queues:
         if number := counts.unseen(queue.name):
             behind = ", or they wait behind others of their group" if queue.fifo else ""
+            why = f"others hold them{behind}, or there was no time left to receive them"
             console.print(
-                f"{queue.name}: {plural(number, 'more message')} not seen: others hold them{behind}, or there "
-                "was no time left to receive them",
+                f"{queue.name}: {plural(number, 'more message')} not seen: {why}",
                 soft_wrap=True,
             )
 
