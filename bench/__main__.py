@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--only",
         choices=tuple(measure.ON_REQUEST),
-        help="measure this part alone, and keep the rest of bench/report.json; throughput, which "
-        "deploys to the embedded AWS, is measured in no other way",
+        help="measure this part alone, and keep the rest of bench/report.json; only this option measures "
+        "throughput, which deploys to the embedded AWS",
     )
     parser.add_argument("--page", action="store_true", help="only write the page of bench/report.json again")
     options = parser.parse_args(arguments)

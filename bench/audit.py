@@ -7,13 +7,11 @@ process of its own.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -70,8 +68,6 @@ def measure(steps: Steps, folder: Path, endpoint: Endpoint) -> report.Audit:
                 }
                 instructions = _instructions(functions, database)
     return report.Audit(
-        day=datetime.now(UTC).date().isoformat(),
-        load=round(os.getloadavg()[0], 1),
         first={name: _first(usage[name], instructions.get(name)) for name in (S3, POSTGRES)},
         further={name: _further(usage[name], instructions.get(name), calls[name]) for name in functions},
     )

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -131,7 +130,7 @@ def measure(
             if name not in left_out
         }
     found = report.Report(
-        day=datetime.now(UTC).date().isoformat(),
+        day=report.today(),
         seconds=round(time.monotonic() - began),
         machine=_machine(load_before),
         sides={name: _side(name, run, calls[name], times, counted.get(name, {})) for name in run.sides},

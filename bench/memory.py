@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -29,7 +27,5 @@ def measure(steps: Steps, folder: Path, endpoint: Endpoint) -> report.Memory:
     with steps.step(f"apply {AFTER[-1]:,} events in one process"):
         found = function.resident(*(made[first:last] for first, last in pairwise((0, *AFTER))))
     return report.Memory(
-        day=datetime.now(UTC).date().isoformat(),
-        load=round(os.getloadavg()[0], 1),
         resident_mb={count: round(megabytes, 2) for count, megabytes in zip(AFTER, found, strict=True)},
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ops import ROOT
 
@@ -16,6 +18,11 @@ COMMITTED: Final = Path(__file__).with_name("report.json")
 OURS, OBVIOUS, BARE = "ours", "obvious", "bare"
 NODE, NODE_POWERTOOLS = "node", "node with Powertools"
 SIDES: Final = (OURS, OBVIOUS, BARE, NODE, NODE_POWERTOOLS)
+
+
+def today() -> str:
+    """Return the day, in UTC, as an ISO date."""
+    return datetime.now(UTC).date().isoformat()
 
 
 class Document(BaseModel):
@@ -107,20 +114,29 @@ class FurtherBatch(Document):
     round_trips: float
 
 
-class Audit(Document):
-    """The audit function, by where it writes; `load` is that of the last minute at the end."""
+class Part(Document):
+    """A part that may be measured alone.
 
-    day: str
-    load: float
+    Parameters
+    ----------
+    day, load
+        When it ended, and the load of the minute before.
+    """
+
+    day: str = Field(default_factory=today)
+    load: float = Field(default_factory=lambda: round(os.getloadavg()[0], 1))
+
+
+class Audit(Part):
+    """The audit function, by where it writes."""
+
     first: Mapping[str, FirstBatch]
     further: Mapping[str, FurtherBatch]
 
 
-class Memory(Document):
+class Memory(Part):
     """Resident memory in MB of one process of the payments function, by how many events it has applied."""
 
-    day: str
-    load: float
     resident_mb: Mapping[int, float]
 
 
@@ -132,7 +148,7 @@ class Frame(Document):
     below: tuple[Frame, ...] = ()
 
 
-class Throughput(Document):
+class Throughput(Part):
     """Events from the bus to the ledger on the embedded AWS.
 
     Parameters
@@ -145,8 +161,6 @@ class Throughput(Document):
         What the functions did, as samples of their CPU time.
     """
 
-    day: str
-    load: float
     deliveries: int
     seconds: float
     cpu_seconds: Mapping[str, float]

@@ -12,6 +12,7 @@ import runpy
 import signal
 import sys
 from collections import Counter
+from pathlib import Path
 from types import FrameType
 
 # The kernel's clock may tick more rarely.
@@ -38,8 +39,7 @@ def start(_which: int, _who: int) -> int:
 if __name__ == "__main__":
     signal.signal(signal.SIGPROF, sample)
     vars(os)["getpriority"] = start
-    invoke = runpy.run_path(os.path.join(os.path.dirname(__file__), "invoke.py"))  # noqa: PTH118, PTH120 (as below)
+    invoke = runpy.run_path(str(Path(__file__).with_name("invoke.py")))
     invoke["main"](sys.argv[1], int(sys.argv[3]))
     signal.setitimer(signal.ITIMER_PROF, 0)
-    with open(sys.argv[2], "w", encoding="utf-8") as file:  # noqa: PTH123 (pathlib is in no function)
-        json.dump(stacks, file)
+    Path(sys.argv[2]).write_text(json.dumps(stacks), encoding="utf-8")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 from bench import audit
-from bench.report import Audit, FurtherBatch, Memory, Throughput
+from bench.report import Audit, FirstBatch, FurtherBatch, Memory, Part, Throughput
 from bench.targets import MILLION, SECOND_MS
+
+Batch = TypeVar("Batch", FirstBatch, FurtherBatch)
 
 NOTHING: Final = "Not measured in this run."
 
@@ -26,18 +28,17 @@ def of_audit(found: Audit | None) -> str:
     first = [found.first.get(name) for name in names]
     further = [found.further[name] for name in names]
     rows = [
-        ["first batch, from process start: M instructions"]
-        + ["" if each is None else _millions(each.instructions) for each in first],
-        ["first batch: CPU ms"] + ["" if each is None else f"{each.cpu_ms:.0f}" for each in first],
-        ["first batch: peak memory, MB"] + ["" if each is None else f"{each.peak_mb:.0f}" for each in first],
-        ["further batch of 10: M instructions"] + [_millions(each.instructions, 1) for each in further],
-        ["further batch of 10: CPU ms"] + [f"{each.cpu_ms:.1f}" for each in further],
-        ["rows a second and core"] + [f"{_rows_a_second(each):,.0f}" for each in further],
-        ["calls of S3 a batch"] + [f"{each.objects:.0f}" for each in further],
-        ["statements of PostgreSQL a batch"] + [f"{each.statements:.0f}" for each in further],
-        ["round trips to PostgreSQL a batch"] + [f"{each.round_trips:.0f}" for each in further],
+        _row("first batch, from process start: M instructions", first, lambda of: _millions(of.instructions)),
+        _row("first batch: CPU ms", first, lambda of: f"{of.cpu_ms:.0f}"),
+        _row("first batch: peak memory, MB", first, lambda of: f"{of.peak_mb:.0f}"),
+        _row("further batch of 10: M instructions", further, lambda of: _millions(of.instructions, 1)),
+        _row("further batch of 10: CPU ms", further, lambda of: f"{of.cpu_ms:.1f}"),
+        _row("rows a second and core", further, lambda of: f"{of.rows * SECOND_MS / of.cpu_ms:,.0f}"),
+        _row("calls of S3 a batch", further, lambda of: f"{of.objects:.0f}"),
+        _row("statements of PostgreSQL a batch", further, lambda of: f"{of.statements:.0f}"),
+        _row("round trips to PostgreSQL a batch", further, lambda of: f"{of.round_trips:.0f}"),
     ]
-    return f"{table(['', *names], rows)}\n\nMeasured on {found.day}, with a load of {found.load}."
+    return f"{table(['', *names], rows)}\n\n{_measured(found)}"
 
 
 def of_memory(found: Memory | None) -> str:
@@ -46,7 +47,7 @@ def of_memory(found: Memory | None) -> str:
         return NOTHING
     head = ["events", *(f"{count:,}" for count in found.resident_mb)]
     row = ["resident memory, MB", *(f"{megabytes:.1f}" for megabytes in found.resident_mb.values())]
-    return f"{table(head, [row])}\n\nMeasured on {found.day}, with a load of {found.load}."
+    return f"{table(head, [row])}\n\n{_measured(found)}"
 
 
 def of_throughput(found: Throughput | None) -> str:
@@ -63,7 +64,7 @@ def of_throughput(found: Throughput | None) -> str:
         f"{found.deliveries:,} deliveries in {found.seconds:.0f} s: "
         f"**{found.deliveries / found.seconds:.0f} a second**.\n\n"
         f"{table(['', 'CPU seconds', 'Share', 'CPU ms a delivery'], rows)}\n\n"
-        f"Measured on {found.day}, with a load of {found.load}."
+        f"{_measured(found)}"
     )
 
 
@@ -71,5 +72,9 @@ def _millions(count: int | None, digits: int = 0) -> str:
     return "" if count is None else f"{count / MILLION:,.{digits}f}"
 
 
-def _rows_a_second(batch: FurtherBatch) -> float:
-    return batch.rows * SECOND_MS / batch.cpu_ms
+def _row(name: str, found: Sequence[Batch | None], write: Callable[[Batch], str]) -> list[str]:
+    return [name, *("" if each is None else write(each) for each in found)]
+
+
+def _measured(part: Part) -> str:
+    return f"Measured on {part.day}, with a load of {part.load}."

@@ -7,12 +7,10 @@ events alone, with a profiler: a flame graph of the share that is ours.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -62,8 +60,6 @@ def measure(steps: Steps, folder: Path, endpoint: Endpoint) -> report.Throughput
         stacks = _profiled(folder, endpoint)
     used = {name: round(after[name] - before[name], 1) for name in after}
     return report.Throughput(
-        day=datetime.now(UTC).date().isoformat(),
-        load=round(os.getloadavg()[0], 1),
         deliveries=len(samples),
         seconds=round(seconds, 1),
         cpu_seconds=used,

@@ -1,7 +1,7 @@
 """Make the CDKTF bindings fast to load, and JSII quiet.
 
 The bindings are used from a small copy that `infra.bindings` makes, and JSII runs one process of Node.js
-instead of two, with scripts that an earlier one compiled. The synthesised files are byte-identical without.
+instead of two, with scripts that an earlier one compiled. None of this changes a synthesised byte.
 """
 
 import functools
@@ -16,7 +16,7 @@ from infra import bindings
 from infra.errors import InfraError
 
 _HOST: Final = Path(__file__).with_name("jsii_host.cjs")
-# Where it keeps what Node.js compiled, beside the scripts.
+# The variable with the path of the file in which Node.js keeps compiled scripts.
 _CODE: Final = "SYNTH_COMPILED_SCRIPTS"
 
 # JSII prints a banner for a Node.js release after its end of life, except for the major versions in this

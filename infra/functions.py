@@ -11,8 +11,8 @@ from infra.constructs.handler import Handler
 from infra.constructs.idempotency import expiry_seconds
 from infra.constructs.schedule import PRECISION_SECONDS
 from infra.foundation import Foundation
+from infra.policy import Statement, compact
 from infra.resources.function import FunctionProps, Network
-from infra.resources.policy import Statement, compact
 from infra.settings import FunctionSettings, Settings
 
 # The bundles, as `infra.bundle` lists them.

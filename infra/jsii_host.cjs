@@ -1,7 +1,7 @@
 // Preloaded into JSII's Node.js process. JSII starts a launcher that starts the program in a second process
 // and passes each message on; here the program takes the launcher's place. Packages that CDKTF loads at its
 // start, and uses for folders as assets and for local modules only, are loaded when they are first used.
-// Where JSII looks different than expected it runs as it is.
+// A JSII of another layout runs unchanged.
 'use strict';
 
 const fs = require('fs');

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 NO_CREDENTIALS: Final = (
     "no AWS credentials: export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
+
+
+def did_you_mean(wrong: str, known: Collection[str], otherwise: str) -> str:
+    """Return the next step after a mistyped name: the known name that is nearest to it, or another step."""
+    import difflib
+
+    near = difflib.get_close_matches(wrong, known, n=1)
+    return f"did you mean {near[0]}?" if near else otherwise
 
 
 class OperatorError(Exception):

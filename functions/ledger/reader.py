@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 
 from functions.ledger import keys as ledger_keys
 from functions.shared import aws, names
-from functions.shared.errors import EventError
 from functions.shared.parallel import in_order
 from functions.shared.telemetry import logger
 
@@ -282,21 +281,14 @@ class LedgerReader:
         TransientError, ConfigurationError
             S3 did not answer, or refused.
         """
-        try:
-            return self.lines(key)
-        except EventError as error:
-            if _is_gone(error):
-                return None
-            raise
+        body = self._body(key)
+        return None if body is None else lines_of(body)
 
     def _entries(self, key: str) -> list[LedgerEntry] | None:
         """Return the deliveries that an object holds; None if the object is gone."""
-        try:
-            body = self._body(key)
-        except EventError as error:
-            if _is_gone(error):
-                return None
-            raise
+        body = self._body(key)
+        if body is None:
+            return None
         # One after the other: content is many times as large as its body, and threads would unpack no faster.
         with self._unpacking:
             return self._entries_of(key, body)
@@ -314,20 +306,13 @@ class LedgerReader:
             logger.warning("ledger object not readable", extra={"key": key})
         return found
 
-    def lines(self, key: str) -> tuple[list[bytes], bool]:
-        """Return an object's lines, and whether it is damaged.
-
-        Raises
-        ------
-        TransientError, ConfigurationError
-            S3 did not answer, or refused.
-        """
-        return lines_of(self._body(key))
-
-    def _body(self, key: str) -> bytes:
+    def _body(self, key: str) -> bytes | None:
+        """Return an object's content, still compressed; None if the object is gone."""
         try:
             return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read(MAXIMUM_BYTES + 1)
         except aws.AwsError as error:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in GONE:
+                return None
             raise aws.fault(RESOURCE, error) from error
 
 
@@ -397,11 +382,6 @@ def lines_of(body: bytes, most: int = MAXIMUM_BYTES) -> tuple[list[bytes], bool]
         return [], True
     complete = decompressor.eof and not decompressor.unused_data
     return (content.splitlines(), False) if complete else ([], True)
-
-
-def _is_gone(error: EventError) -> bool:
-    cause = error.__cause__
-    return isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") in GONE
 
 
 def whole(event: dict[str, Any]) -> dict[str, Any] | None:

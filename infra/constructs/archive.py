@@ -7,11 +7,11 @@ from constructs import Construct
 
 from infra.constructs.event_bus import PartnerEventBus
 from infra.names import archive_name
+from infra.policy import compact
 from infra.resources import cloud_control
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.key import Key
-from infra.resources.policy import compact
 
 
 class Archive(Capability):

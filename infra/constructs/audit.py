@@ -9,11 +9,11 @@ from constructs import Construct
 from functions.shared import names
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.rules import EventRule
+from infra.policy import Statement
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.function import FunctionProps, PipelineFunction
 from infra.resources.metrics import MINUTE, Metric
-from infra.resources.policy import Statement
 from infra.resources.queue import Queue, QueueProps, queue_name
 
 # How long the ledger may be unavailable before SQS moves an event to the dead-letter queue. Until then events

@@ -9,10 +9,10 @@ from constructs import Construct
 from infra.constructs.event_bus import PartnerEventBus
 from infra.constructs.rules import EventRule
 from infra.names import PROJECT
+from infra.policy import Statement, document
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.key import Key
-from infra.resources.policy import Statement, document
 from infra.resources.queue import Queue, QueueProps
 from infra.resources.suppression import suppress_log_group
 

@@ -12,8 +12,8 @@ from cdktf_cdktf_provider_aws.iam_role_policy_attachment import IamRolePolicyAtt
 from constructs import Construct
 
 from infra.deployment_roles import AUDIENCE, GITHUB, POLICIES, Place, boundary, documents, trust
+from infra.policy import document
 from infra.resources.base import Capability
-from infra.resources.policy import document
 from infra.resources.suppression import suppress
 
 _WITHOUT_RESOURCE: Final = (

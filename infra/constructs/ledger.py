@@ -5,11 +5,11 @@ from typing import Final
 from constructs import Construct
 
 from functions.shared import names
+from infra.policy import Statement
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.bucket import PrivateBucket, Retention
 from infra.resources.key import Key, read_with, write_with
-from infra.resources.policy import Statement
 
 # The audit function writes each object once. Another version was written or deleted by hand, or is compacted;
 # this is the time to notice what should not have been.

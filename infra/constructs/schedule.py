@@ -13,11 +13,11 @@ from cdktf_cdktf_provider_aws.scheduler_schedule import (
 )
 from constructs import Construct
 
+from infra.policy import Statement, document, trust
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.function import FunctionProps, PipelineFunction
 from infra.resources.metrics import Metric
-from infra.resources.policy import Statement, document, trust
 from infra.resources.suppression import suppress
 
 _HOUR_SECONDS: Final = 3600

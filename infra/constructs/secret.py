@@ -9,10 +9,10 @@ from cdktf_cdktf_provider_aws.secretsmanager_secret_version import Secretsmanage
 from constructs import Construct
 
 from functions.shared import names
+from infra.policy import Statement
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.key import Key, read_with
-from infra.resources.policy import Statement
 from infra.resources.suppression import WITHOUT_KEY, suppress
 
 _PURPOSE: Final = {

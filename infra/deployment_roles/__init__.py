@@ -13,7 +13,7 @@ from infra.deployment_roles.boundary import boundary
 from infra.deployment_roles.place import Place
 from infra.deployment_roles.reads import reads
 from infra.deployment_roles.writes import writes
-from infra.resources.policy import Statement, document
+from infra.policy import Statement, document
 
 __all__ = [
     "AUDIENCE",
@@ -55,7 +55,7 @@ def plan(place: Place) -> list[Statement]:
 
 
 def refresh(place: Place) -> list[Statement]:
-    """For the plan that is approved: it reads the configuration, no customer's data and no secret."""
+    """For the plan that is approved: it reads the configuration, but no customer data and no secret value."""
     lock = Statement(
         "LockState", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{place.state}.tflock"]
     )

@@ -2,7 +2,7 @@
 
 from infra.deployment_roles.place import Place
 from infra.deployment_roles.reads import of_key
-from infra.resources.policy import JOIN_NETWORK, SEND_TRACES, Statement
+from infra.policy import JOIN_NETWORK, SEND_TRACES, Statement
 
 
 def boundary(place: Place) -> list[Statement]:

@@ -5,14 +5,14 @@ from typing import Final
 
 from infra.deployment_roles.place import Place
 from infra.names import COMPONENT
-from infra.resources.policy import Condition, Statement
+from infra.policy import Condition, Statement
 
 # These actions have no resource level (Service Authorization Reference).
 ANY: Final = ("*",)
 
 
 def reads(place: Place) -> list[Statement]:
-    """The statements of a refresh: the configuration of everything, and no customer's data and no secret."""
+    """The statements of a refresh: all of the configuration, no customer data and no secret value."""
     return [
         Statement(
             "ReadFunctions",

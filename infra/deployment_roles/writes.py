@@ -2,7 +2,7 @@
 
 from infra.deployment_roles.place import Place
 from infra.deployment_roles.reads import ANY, of_key
-from infra.resources.policy import Statement
+from infra.policy import Statement
 
 
 def writes(place: Place) -> list[Statement]:

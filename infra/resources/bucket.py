@@ -37,10 +37,10 @@ from cdktf_cdktf_provider_aws.s3_bucket_versioning import (
 )
 from constructs import Construct
 
+from infra.policy import deny_plain_text, document
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.key import Key
-from infra.resources.policy import deny_plain_text, document
 from infra.resources.suppression import WITHOUT_KEY, suppress
 
 # An upload that takes longer than a week was abandoned.

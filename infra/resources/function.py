@@ -26,11 +26,11 @@ from cdktf_cdktf_provider_aws.lambda_function_event_invoke_config import (
 from constructs import Construct
 
 from functions.shared import names
+from infra.policy import Statement
 from infra.resources.account import Account
 from infra.resources.base import Capability
 from infra.resources.key import Key, read_with
 from infra.resources.metrics import Metric
-from infra.resources.policy import Statement
 from infra.resources.queue import Queue
 from infra.resources.role import ExecutionRole
 from infra.resources.suppression import WITHOUT_KEY, suppress, suppress_log_group

@@ -8,9 +8,9 @@ from cdktf_cdktf_provider_aws.kms_key import KmsKey
 from constructs import Construct
 
 from infra.names import PROJECT, archive_prefix
+from infra.policy import Condition, Statement, document
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.policy import Condition, Statement, document
 
 # Days in which a deleted key can be restored: the maximum, because data is lost with its key.
 _DELETION_WINDOW_DAYS: Final = 30

@@ -10,12 +10,12 @@ from cdktf_cdktf_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from constructs import Construct
 
 from functions.shared import names
+from infra.policy import Statement, compact, deny_plain_text, document
 from infra.resources import cloud_control
 from infra.resources.account import Account, tags
 from infra.resources.base import Capability
 from infra.resources.key import Key, read_with, write_with
 from infra.resources.metrics import MINUTE, Metric, MetricSum
-from infra.resources.policy import Statement, compact, deny_plain_text, document
 
 # SQS asks KMS for a new data key after this time; 5 minutes is its default.
 _DATA_KEY_REUSE_SECONDS: Final = 300

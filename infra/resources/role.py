@@ -6,9 +6,9 @@ from cdktf_cdktf_provider_aws.iam_role import IamRole
 from cdktf_cdktf_provider_aws.iam_role_policy import IamRolePolicy
 from constructs import Construct
 
+from infra.policy import JOIN_NETWORK, SEND_TRACES, Statement, document, trust
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.policy import JOIN_NETWORK, SEND_TRACES, Statement, document, trust
 from infra.resources.suppression import suppress
 
 

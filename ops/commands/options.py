@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from functions.shared import names
-from ops.errors import OperatorError
+from ops.errors import OperatorError, did_you_mean
 from ops.local.variants import VARIANTS
 
 
@@ -67,14 +67,11 @@ def known_types(types: Sequence[str]) -> tuple[str, ...]:
     OperatorError
         Stripe has no such event type.
     """
-    import difflib
-
     from infra.patterns import stripe_event_types
 
     known = stripe_event_types()
     for event_type in types:
         if event_type.removeprefix(names.THIN_PREFIX) not in known:
-            near = difflib.get_close_matches(event_type, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else "expected one of Stripe's event types"
+            advice = did_you_mean(event_type, known, "expected one of Stripe's event types")
             raise OperatorError(f"invalid --type {event_type!r}: {advice}", usage=True)
     return tuple(types)

@@ -95,10 +95,10 @@ def _ended(listing: Listing, wanted: Wanted, pause: float) -> Iterator[EventRow]
     """Yield each event once, when it has ended."""
     printed: set[str] = set()
     waiting: dict[str, float] = {}
-    looked = False
+    rows: Sequence[EventRow] = listing.refresh()
     while True:
         now = time.monotonic()
-        for changed in _look(listing, first=not looked):
+        for changed in rows:
             if changed.event_id not in printed:
                 waiting.setdefault(changed.event_id, now)
         for event_id, since in list(waiting.items()):
@@ -110,19 +110,17 @@ def _ended(listing: Listing, wanted: Wanted, pause: float) -> Iterator[EventRow]
                 printed.add(event_id)
                 if wanted.match(row):
                     yield row
-        looked = True
         time.sleep(pause)
+        rows = _next_look(listing)
 
 
-def _look(listing: Listing, *, first: bool) -> Sequence[EventRow]:
-    """Return the rows that changed; after the first look, an AWS that does not answer is asked again."""
+def _next_look(listing: Listing) -> Sequence[EventRow]:
+    """Return the rows that changed; none if AWS does not answer, which is asked again."""
     try:
         return listing.refresh()
     except DeniedError:
         raise
     except OperatorError as error:
-        if first:
-            raise
         print_error(f"watch: {error}; the next look follows")
         return ()
 

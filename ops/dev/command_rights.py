@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from infra.resources.policy import Statement
+from infra.policy import Statement
 from ops.rights import KEY_STATEMENTS, WHY, Place, of_commands
 
 TITLE: Final = "## Operator commands"

@@ -17,7 +17,7 @@ from infra.deployment_roles import (
     documents,
     trust,
 )
-from infra.resources.policy import document
+from infra.policy import document
 
 # What a reader replaces.
 PLACE: Final = Place("ACCOUNT", "REGION", "ENV", "STATE_BUCKET")

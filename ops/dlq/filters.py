@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -16,7 +15,7 @@ from functions.dead_letters.message import KINDS, DeadLetterMessage
 from functions.pipeline.envelope import TYPE
 from functions.shared import names
 from ops.commands.options import EventTypes
-from ops.errors import OperatorError
+from ops.errors import OperatorError, did_you_mean
 from ops.times import parse_time
 
 
@@ -66,8 +65,7 @@ class Filters:
     def __post_init__(self) -> None:
         for kind in self.kind or ():
             if kind not in KINDS:
-                near = difflib.get_close_matches(kind, KINDS, n=1)
-                advice = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(KINDS)}"
+                advice = did_you_mean(kind, KINDS, f"expected one of {', '.join(KINDS)}")
                 raise OperatorError(f"invalid --kind {kind!r}: {advice}", usage=True)
         for event_type in self.event_type or ():
             if not TYPE.fullmatch(event_type):

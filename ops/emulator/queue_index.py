@@ -53,7 +53,7 @@ class Index:
             if message["receipt_handle"] is not None:
                 self._places[message["receipt_handle"]] = self._known
             if message["receive_count"] and message["visible_at"] > now:
-                self._fly(self._known)
+                self._add_in_flight(self._known)
             self._last = message
             self._known += 1
 
@@ -71,7 +71,7 @@ class Index:
                 if message["first_receive_at"] is None:
                     message["first_receive_at"] = now
                 self._places[message["receipt_handle"]] = self._hidden
-                self._fly(self._hidden)
+                self._add_in_flight(self._hidden)
                 received.append(message)
             self._until = min(self._until, message["visible_at"])
             self._hidden += 1
@@ -90,7 +90,7 @@ class Index:
             return False
         message["visible_at"] = now + seconds
         self._until = min(self._until, message["visible_at"])
-        self._fly(self._places[receipt])
+        self._add_in_flight(self._places[receipt])
         return True
 
     def in_flight(self, now: float) -> int:
@@ -101,7 +101,7 @@ class Index:
                 self._in_flight.discard(place)
         return len(self._in_flight)
 
-    def _fly(self, place: int) -> None:
+    def _add_in_flight(self, place: int) -> None:
         self._in_flight.add(place)
         heapq.heappush(self._returns, (self._messages[place]["visible_at"], place))
 

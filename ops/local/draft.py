@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 import secrets
 import time
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from functions.pipeline.envelope import THIN
 from ops.dlq import mask
-from ops.errors import OperatorError
+from ops.errors import OperatorError, did_you_mean
 from ops.local import envelopes
 from ops.local.envelopes import EnvelopeError
 from ops.local.fresh_ids import FreshIds
@@ -148,8 +147,8 @@ def _below(place: Any, name: str, change: str) -> Any:
         return place[name]
     if isinstance(place, list) and name.isdecimal() and int(name) < len(place):
         return place[int(name)]
-    near = difflib.get_close_matches(name, [*place] if isinstance(place, dict) else [], n=1)
-    advice = f"did you mean {near[0]}?" if near else "use a path that the event has"
+    known = [*place] if isinstance(place, dict) else []
+    advice = did_you_mean(name, known, "use a path that the event has")
     raise OperatorError(f"invalid --set {change!r}: the event has no {name} there; {advice}", usage=True)
 
 
@@ -169,8 +168,7 @@ def _now(event: dict[str, Any]) -> int | str:
 
 
 def _unknown(named: str, error: Exception) -> OperatorError:
-    near = difflib.get_close_matches(named, types(), n=1)
-    advice = f"did you mean {near[0]}?" if near else f"name a file, or one of {', '.join(types())}"
+    advice = did_you_mean(named, types(), f"name a file, or one of {', '.join(types())}")
     why = error.strerror if isinstance(error, OSError) else "it is not a text"
     return OperatorError(
         f"{named} is not a type with a sample, and can't be read as a file ({why}): {advice}", usage=True

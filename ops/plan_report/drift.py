@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from ops.plan_report.changes import kind_of
 from ops.plan_report.text import code
+from ops.secret_changes import VALUES_RESOURCE
 
 # A hidden line of a report, for a program.
 MARKER: Final = "<!-- huntaze-drift -->"
 # What the stack leaves to others although a plan computes it again: `secrets push` moves the labels.
-LEFT: Final = frozenset({("aws_secretsmanager_secret_version", "version_stages")})
+LEFT: Final = frozenset({(VALUES_RESOURCE, "version_stages")})
 
 
 def drifted(plan: dict[str, Any]) -> list[str]:

@@ -208,7 +208,7 @@ def _fitting(
         without += not fits
     texts = [[line, *detail] for line, detail in zip(lines[:shown], details, strict=True)]
     result = _sections(resources, texts, folds) + _outputs(texts[len(resources) :])
-    where = f"{f'[the whole report]({link})' if link else 'the whole report'} has them"
+    where = f"[the whole report]({link}) has them" if link else "the whole report has them"
     if shown < len(entries):
         left_out = f"{len(entries) - shown} more changes are left out here: the comment would be too long"
         result += ["", f"*{left_out}; {where}.*"]

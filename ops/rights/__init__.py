@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from functions.shared import names
-from infra.resources.policy import Statement
+from infra.policy import Statement
 from ops.preflight import FUNCTIONS
 from ops.rights import console, doctor
 from ops.rights.place import Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from infra.resources.policy import Statement
+from infra.policy import Statement
 from ops.rights import doctor
 from ops.rights.place import Place
 

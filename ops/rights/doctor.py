@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from functions.shared import names
-from infra.resources.policy import Statement
+from infra.policy import Statement
 from ops.preflight import FUNCTIONS
 from ops.rights.place import Place
 

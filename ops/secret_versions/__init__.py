@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from ops.secret_versions.changes import VersionIds, completed, of_versions
+from ops.secret_changes import of_versions
+from ops.secret_versions.changes import VersionIds, completed
 from ops.secret_versions.stack import left_out
 from ops.terraform import PlanSummary, Terraform
 from ops.terraform.messages import Progress
@@ -33,16 +35,17 @@ def ids_in_aws(environment: str) -> VersionIds:
         When it is called: AWS refuses or does not answer.
     """
 
-    def ids(secret_id: str) -> set[str]:
-        # A plan without a version in the state asks nothing.
-        from ops import environment as environments
+    from ops import environment as environments
 
-        client = environments.connect(environment, bus=False).client("secretsmanager")
+    # A plan without a version in the state asks nothing.
+    client = cache(lambda: environments.connect(environment, bus=False).client("secretsmanager"))
+
+    def ids(secret_id: str) -> set[str]:
         request: dict[str, Any] = {"SecretId": secret_id, "IncludeDeprecated": True}
         found: set[str] = set()
         while True:
             with environments.aws_errors(f"the secret {secret_id}"):
-                answer = client.list_secret_version_ids(**request)
+                answer = client().list_secret_version_ids(**request)
             found.update(each["VersionId"] for each in answer["Versions"])
             if NEXT not in answer:
                 return found

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from ops.secret_changes import VALUES_RESOURCE
-from ops.secret_versions.stack import NUMBER, SECRET, SECRET_ID, Version
+from ops.secret_changes import NUMBER, OWNER, RESOURCE, VALUES_RESOURCE, of_versions
+from ops.secret_versions.stack import Version
 
 # Of a version that a deploy writes: what is never in a plan, and what only AWS knows.
 VALUES: Final = ("secret_binary", "secret_string", "secret_string_wo")
@@ -19,11 +19,6 @@ COMPUTED: Final = ("arn", "has_secret_string_wo", "id", "version_id", "version_s
 Entry = Mapping[str, Any]
 # Lists the ids of all versions of a secret in AWS, by the secret's ARN.
 VersionIds = Callable[[str], Collection[str]]
-
-
-def of_versions(plan: Mapping[str, Any]) -> list[Entry]:
-    """Return the entries of versions among the resource changes of a plan."""
-    return [each for each in plan.get("resource_changes", ()) if each["type"] == VALUES_RESOURCE]
 
 
 def completed(shown: Mapping[str, Any], versions: Sequence[Version], ids: VersionIds) -> dict[str, Any]:
@@ -42,7 +37,7 @@ def completed(shown: Mapping[str, Any], versions: Sequence[Version], ids: Versio
         `ids` raised it.
     """
     others = [each for each in shown.get("resource_changes", ()) if each["type"] != VALUES_RESOURCE]
-    secrets = {each["address"]: each for each in others if each["type"] == SECRET}
+    secrets = {each["address"]: each for each in others if each["type"] == RESOURCE}
     there: dict[str, Entry] = {}
     drift: list[Entry] = []
     for each in of_versions(shown):
@@ -67,7 +62,7 @@ def completed(shown: Mapping[str, Any], versions: Sequence[Version], ids: Versio
 def _is_in_aws(before: Mapping[str, Any], secrets: Mapping[str, Entry], ids: VersionIds) -> bool:
     """Return whether AWS still has a version of the state; without its secret it has none."""
     known = (each["change"]["before"] for each in secrets.values())
-    secret_id = before[SECRET_ID]
+    secret_id = before[OWNER]
     return any(each and each["id"] == secret_id for each in known) and before["version_id"] in ids(secret_id)
 
 
@@ -89,7 +84,7 @@ def _planned(version: Version, former: Entry | None, secret: Entry, tainted: Col
         return {**where, "change": change}
     was = former["change"]["before"]
     kept = _before(former)
-    wanted = {SECRET_ID: secret_id, NUMBER: version.number}
+    wanted = {OWNER: secret_id, NUMBER: version.number}
     replaced = {**change, **kept, "actions": ["delete", "create"]}
     if version.address in tainted:
         return {**former, "change": replaced, "action_reason": "replace_because_tainted"}
@@ -102,8 +97,8 @@ def _planned(version: Version, former: Entry | None, secret: Entry, tainted: Col
 
 def _creation(number: int, secret_id: str | None) -> dict[str, Any]:
     """Return the change that writes a version; None is the id of a secret that the same deploy creates."""
-    known = {NUMBER: number} if secret_id is None else {NUMBER: number, SECRET_ID: secret_id}
-    unknown = COMPUTED if secret_id is not None else (*COMPUTED, SECRET_ID)
+    known = {NUMBER: number} if secret_id is None else {NUMBER: number, OWNER: secret_id}
+    unknown = COMPUTED if secret_id is not None else (*COMPUTED, OWNER)
     return {
         "actions": ["create"],
         "before": None,

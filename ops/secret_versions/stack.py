@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from ops.errors import OperatorError
-from ops.secret_changes import VALUES_RESOURCE
+from ops.secret_changes import NUMBER, OWNER, RESOURCE, VALUES_RESOURCE
 
 FILE: Final = "cdk.tf.json"
-SECRET: Final = "aws_secretsmanager_secret"  # noqa: S105 - the type of a resource
-SECRET_ID: Final = "secret_id"  # noqa: S105 - the name of an argument
-NUMBER: Final = "secret_string_wo_version"
 # Of these, `secret_string_wo` decides nothing: Terraform can't compare a value that it does not store.
-ARGUMENTS: Final = frozenset({SECRET_ID, "secret_string_wo", NUMBER})
+ARGUMENTS: Final = frozenset({OWNER, "secret_string_wo", NUMBER})
 # What CDKTF writes for itself.
 METADATA: Final = "//"
-REFERENCE: Final = re.compile(rf"\$\{{({SECRET}\.\w+)\.id\}}")
+REFERENCE: Final = re.compile(rf"\$\{{({RESOURCE}\.\w+)\.id\}}")
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def left_out(folder: Path, state: Mapping[str, Any]) -> Iterator[tuple[Version, 
 
 
 def _version(address: str, arguments: Mapping[str, Any]) -> Version:
-    reference = REFERENCE.fullmatch(str(arguments.get(SECRET_ID)))
+    reference = REFERENCE.fullmatch(str(arguments.get(OWNER)))
     if reference is None or arguments.keys() - {METADATA} != ARGUMENTS:
         raise OperatorError(
             f"invalid {address} in {FILE}: expected {', '.join(sorted(ARGUMENTS))}, and the id of a secret "

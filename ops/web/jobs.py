@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -111,7 +111,7 @@ class Result:
     error
         Why it ended before all was done.
     found
-        What the job's page shows in place of the facts: see `Job.back`.
+        What the page `Job.back` shows in place of the facts; kept until the next job of its kind starts.
     """
 
     facts: Sequence[tuple[str, str]]
@@ -128,7 +128,7 @@ class Job:
     Parameters
     ----------
     back
-        The page to which it belongs; it shows what the job found, if the result has that.
+        The page to which it belongs. If it shows what the job found, the address has a query.
     ends_at_once
         Whether a stop ends it at its next progress: it holds nothing that must be released.
     step, done, total
@@ -156,6 +156,11 @@ class Job:
             return f"{self.title}: {self.error}"
         parts = [*(f"{name} {text}" for name, text in self.result.facts), self.result.left, self.result.error]
         return f"{self.title}: {'; '.join(filter(None, parts))}"
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether what it found is kept no more."""
+        return self.result is not None and self.result.found is None
 
     def watched(self) -> WatchedSteps:
         """Return the steps by which the job reports."""
@@ -190,6 +195,8 @@ class Jobs:
                 if ends_at_once and other.title == title:
                     return other
                 raise OperatorError(f"{other.title} still runs: wait until it has ended, or stop it")
+            if other is not None and other.result is not None:
+                other.result = replace(other.result, found=None)
             name, now = secrets.token_hex(ID_BYTES), datetime.now(UTC)
             job = Job(name, title, back, Stop(site.stopping), now, ends_at_once)
             self._running[kind] = self._jobs[job.id] = job
@@ -252,7 +259,7 @@ def show(request: Request) -> Response:
     """Show a job, or its live part to htmx; once it has found something, lead the browser there."""
     job = of(site_of(request)).find(request.path_params["id"])
     if job.result is not None and job.result.found is not None:
-        return leave(request, job.back)
+        return leave(request, f"{job.back}&job={job.id}")
     return render(request, "job_live.html" if is_partial(request) else "job.html", job=job)
 
 

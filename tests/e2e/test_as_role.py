@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra.deployment_roles import PLAN
-from infra.resources.policy import Statement, document
+from infra.policy import Statement, document
 from ops.local import roles
 from ops.local.deployment import ENVIRONMENT
 from tests.e2e.pipeline import Pipeline, run_ops

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from infra.resources.policy import Statement
+from infra.policy import Statement
 from ops.local.clients import Aws, Credentials
 
 ACCOUNT = "000000000000"

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.unit
 Data = dict[str, Any]
 REPLACED = {
     sqs: ("_collect_msgs", "_expire_retained", "_act_change_visibility", "_act_change_visibility_batch"),
-    in_flight: ("flying", "held"),
+    in_flight: ("count", "held"),
 }
 MESSAGES = 1_000
 RETENTION_SECONDS = 600
@@ -112,7 +112,7 @@ def history(seed: int, clock: Clock) -> list[object]:
                 sqs._act_delete_message({"QueueUrl": url, "ReceiptHandle": chance.choice(receipts)}, "")
             except sqs._Err as error:
                 answers.append(error.code)
-        answers.append(in_flight.flying(queue))
+        answers.append(in_flight.count(queue))
     sqs._act_delete_queue({"QueueUrl": url}, "")
     return answers
 
@@ -138,7 +138,7 @@ def looks(count: int) -> int:
     bodies = []
     while found := receive(url, 10, 120):
         bodies += [message["Body"] for message in found]
-        in_flight.flying(queue)
+        in_flight.count(queue)
         entries = [
             {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 600}
             for number, message in enumerate(found)
@@ -166,5 +166,5 @@ def test_a_message_that_another_service_removes_or_appends_is_noticed() -> None:
     assert [message["Body"] for message in receive(url, 2, 60)] == ["0", "1"]
     queue["messages"].remove(queue["messages"][0])
     queue["messages"].append({"id": "other", "body": "4", "sent_at": time.time(), "visible_at": time.time()})
-    assert in_flight.flying(queue) == 1
+    assert in_flight.count(queue) == 1
     assert [message["Body"] for message in receive(url, 10, 60)] == ["2", "3", "4"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra.deployment_roles import DEPLOY, POLICIES, Place, boundary, deploy, documents, trust
-from infra.resources.policy import Statement, document
+from infra.policy import Statement, document
 from tests.documents import policy_statements
 from tests.infra.conftest import EVERYTHING_ON, synthesise_into
 from tests.infra.terraform_json import Stack

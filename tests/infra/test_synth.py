@@ -98,13 +98,14 @@ def test_nodes_environment_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) ->
     assert "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION" not in os.environ
 
 
-# Imports as on a machine without the CDKTF bindings.
+# Imports as on a machine without the CDKTF bindings, and where no copy of them can be made.
 WITHOUT_BINDINGS = """
 import sys
 from importlib import import_module
 class Refusing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"cdktf", "cdktf_cdktf_provider_aws", "constructs", "jsii"}:
+        packages = {"cdktf", "cdktf_cdktf_provider_aws", "constructs", "jsii"}
+        if name == "infra.bindings" or name.partition(".")[0] in packages:
             raise ModuleNotFoundError(name, name=name)
 sys.meta_path.insert(0, Refusing())
 *modules, arguments = [part.split() for part in sys.argv[1:]]
@@ -117,17 +118,19 @@ if arguments:
 
 
 def test_names_settings_and_what_on_call_runs_load_without_the_bindings() -> None:
-    folders = [ROOT / "ops" / name for name in ("dlq", "replay")]
+    folders = [ROOT / "ops" / name for name in ("dlq", "doctor", "replay", "rights", "story")]
     files = [file for folder in folders for file in folder.glob("[a-z]*.py")]
     files += [ROOT / "ops" / f"{name}.py" for name in ("environment", "ledger", "reconciliation", "switches")]
     modules = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
     assert len(modules) > 15
-    for first in ("infra.names", "infra.settings", "infra.patterns"):
+    for first in ("infra.names", "infra.policy", "infra.settings", "infra.patterns"):
         result = run(["-c", WITHOUT_BINDINGS, first, *modules, ""], ROOT)
         assert (result.returncode, result.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("arguments", ["--help", "dlq --help", "dlq list --env nosuch"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "dlq --help", "dlq list --env nosuch", "doctor --env nosuch"]
+)
 def test_commands_of_on_call_run_without_the_bindings(arguments: str) -> None:
     result = run(["-c", WITHOUT_BINDINGS, arguments], ROOT)
     assert "Traceback" not in result.stderr

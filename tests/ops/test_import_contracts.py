@@ -55,7 +55,7 @@ def broken(folder: Path) -> set[str]:
         ("infra/bundle.py", "import socket", INFRA_ASKS_NOBODY),
         ("infra/patterns.py", "from functions import reconcile", INFRA_IS_PURE),
         ("infra/settings/checks.py", "import cdktf", NO_BINDINGS),
-        ("infra/patterns.py", "from infra.resources.policy import compact", NO_BINDINGS),
+        ("infra/patterns.py", "from infra.policy import compact", NO_BINDINGS),
         ("infra/resources/role.py", "from infra.constructs import rules", INFRA_POINTS_DOWN),
         ("ops/progress.py", "from functions import redrive", NO_HANDLER_IN_OPS),
         ("ops/replay/rules.py", "import functions.payments", NO_HANDLER_IN_OPS),

@@ -66,13 +66,13 @@ def copy(tmp_path: Path) -> folder.LedgerCopy:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The keys that are read from now on."""
     read: list[str] = []
-    lines = LedgerReader.lines
+    present = LedgerReader.present
 
-    def noted(reader: LedgerReader, key: str) -> tuple[list[bytes], bool]:
+    def noted(reader: LedgerReader, key: str) -> tuple[list[bytes], bool] | None:
         read.append(key)
-        return lines(reader, key)
+        return present(reader, key)
 
-    monkeypatch.setattr(LedgerReader, "lines", noted)
+    monkeypatch.setattr(LedgerReader, "present", noted)
     return read
 
 
@@ -447,10 +447,10 @@ def test_a_refresh_that_is_killed_after_its_last_object_leaves_nothing_erased_an
 
 def compacting(bucket: LedgerBucket, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Move what a refresh has listed to an object with another name before it is read, so many times."""
-    lines = LedgerReader.lines
+    present = LedgerReader.present
     moved: list[str] = []
 
-    def read(reader: LedgerReader, key: str) -> tuple[list[bytes], bool]:
+    def read(reader: LedgerReader, key: str) -> tuple[list[bytes], bool] | None:
         if len(moved) < times:
             moved.append(key)
             body = bucket.s3.get_object(Bucket=ledgers.BUCKET, Key=key)["Body"].read()
@@ -458,9 +458,9 @@ def compacting(bucket: LedgerBucket, monkeypatch: pytest.MonkeyPatch, times: int
             name = f"{key.rpartition('-')[0]}-{times - len(moved):032x}.jsonl.gz"
             bucket.s3.put_object(Bucket=ledgers.BUCKET, Key=name, Body=body)
             bucket.delete(key)
-        return lines(reader, key)
+        return present(reader, key)
 
-    monkeypatch.setattr(LedgerReader, "lines", read)
+    monkeypatch.setattr(LedgerReader, "present", read)
 
 
 def test_a_query_beside_a_compaction_sees_every_delivery_or_says_that_it_does_not(

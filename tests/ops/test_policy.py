@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra import settings
-from infra.resources.policy import Statement, document
+from infra.policy import Statement, document
 from ops.dev.install import install_tool
 from ops.dev.policy import __main__ as policy_main
 from ops.dev.policy import audit, licences, plans, scan

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.resources.policy import Statement, document
+from infra.policy import Statement, document
 from ops import ROOT
 from ops.cli import PANELS, command_line
 from ops.dev.command_rights import NOT_EXERCISED

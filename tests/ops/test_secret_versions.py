@@ -12,7 +12,8 @@ import pytest
 from functions.shared import names
 from ops import plan_report, secret_versions
 from ops.errors import OperatorError
-from ops.secret_versions.changes import completed, of_versions
+from ops.secret_changes import of_versions
+from ops.secret_versions.changes import completed
 from ops.secret_versions.stack import Version, left_out
 from tests.ops.dead_letters import World
 from tests.plans import files

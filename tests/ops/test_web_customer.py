@@ -97,5 +97,10 @@ def test_a_long_search_shows_how_far_it_is_and_leads_to_what_it_found(
         assert "evt_1" in browser.get(address).text
         found.clear()
         # The address of another search does not show what this one found.
-        assert browser.get(address.replace("cus_1", "cus_3")).headers["location"] != where
+        other = browser.get(address.replace("cus_1", "cus_3")).headers["location"]
+        assert other != where
         found.set()
+        assert jobs.of(site).wait(jobs.of(site).find(other.rpartition("/")[2]), DEADLINE)
+        # The console keeps what the last search found, and searches again for an earlier one.
+        assert 'class="outcome good">done' in browser.get(where).text
+        assert browser.get(address).headers["location"] not in (where, other)

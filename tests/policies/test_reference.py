@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from infra.deployment_roles import POLICIES, Place, boundary
-from infra.resources.policy import Statement
+from infra.policy import Statement
 from ops.dev.install import install_node_tool
 from tests.policies.oracle import SOURCE
 from tests.policies.shipped import ACCOUNT, REGION

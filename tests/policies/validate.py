@@ -19,7 +19,7 @@ from typing import Final
 
 from infra.deployment_roles import POLICIES, documents
 from infra.deployment_roles.place import Place as DeployedPlace
-from infra.resources.policy import Statement, document
+from infra.policy import Statement, document
 from infra.resources.suppression import CHECKOV, COMMENT, SUPPRESSED
 from ops.console import print_error
 from ops.dev.install import SetupError, install_tool

@@ -9,9 +9,9 @@ from constructs import Construct
 from functions.pipeline import routing_table
 from functions.shared import names
 from infra.constructs.inventory import Inventory
+from infra.policy import compact
 from infra.resources.base import Capability
 from infra.resources.metrics import Metric
-from infra.resources.policy import compact
 
 # A dashboard is a grid of 24 columns.
 _COLUMNS: Final = 24

@@ -9,9 +9,9 @@ from cdktf_cdktf_provider_aws.sns_topic_subscription import SnsTopicSubscription
 from constructs import Construct
 
 from infra.names import PROJECT
+from infra.policy import Statement, deny_plain_text, document
 from infra.resources.account import Account
 from infra.resources.base import Capability
-from infra.resources.policy import Statement, deny_plain_text, document
 from infra.resources.suppression import suppress
 
 

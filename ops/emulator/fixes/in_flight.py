@@ -160,10 +160,10 @@ def _invalid(name: str, value: int, reason: str) -> Exception:
 def _room(queue: Data) -> int:
     """Return how many more messages of a queue may be in flight: approximately, as AWS states its quota."""
     most = limits.FIFO_IN_FLIGHT if queue["is_fifo"] else limits.IN_FLIGHT
-    return most.value - flying(queue)
+    return most.value - count(queue)
 
 
-def flying(queue: Data) -> int:
+def count(queue: Data) -> int:
     """Return how many messages of a queue are in flight."""
     now = time.time()
     return sum(each["receive_count"] > 0 and each["visible_at"] > now for each in list(queue["messages"]))

@@ -31,7 +31,7 @@ def apply() -> None:
     replace(sqs, "_expire_retained", _expiring(original(sqs, "_expire_retained")))
     replace_operation(sqs, "_act_change_visibility", _hiding)
     replace_operation(sqs, "_act_change_visibility_batch", _hiding_many)
-    replace(in_flight, "flying", _counting(original(in_flight, "flying")))
+    replace(in_flight, "count", _counting(original(in_flight, "count")))
     replace(in_flight, "held", _finding(original(in_flight, "held")))
 
 
@@ -103,13 +103,13 @@ def _hidden(queue: Data, entry: Data) -> bool:
 
 
 def _counting(scan: Callable[[Data], int]) -> Callable[[Data], int]:
-    def flying(queue: Data) -> int:
+    def count(queue: Data) -> int:
         now = time.time()
         with queue_index.exclusive():
             index = queue_index.of(queue, now)
             return scan(queue) if index is None else index.in_flight(now)
 
-    return flying
+    return count
 
 
 def _finding(scan: Callable[[Data, str | None], Data | None]) -> Callable[[Data, str | None], Data | None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ops import secret_changes
 from ops.console import plural
 from ops.plan_report.attributes import ABSENT
 from ops.plan_report.changes import ChangeKind
@@ -17,7 +18,6 @@ ARCHIVE: Final = "AWS::Events::Archive"
 QUEUE: Final = "AWS::SQS::Queue"
 BUCKET: Final = "aws_s3_bucket"
 TABLE: Final = "aws_dynamodb_table"
-SECRET: Final = "aws_secretsmanager_secret"  # noqa: S105 - the type of a resource
 KEY: Final = "aws_kms_key"
 LOGS: Final = "aws_cloudwatch_log_group"
 LIFECYCLE: Final = "aws_s3_bucket_lifecycle_configuration"
@@ -34,7 +34,7 @@ HELD: Final = {
     "aws_sqs_queue": "the messages that wait in it: events without another copy beside the archive",
     BUCKET: "the ledger: the record of every event",
     TABLE: "the record of what was applied: a repeated event is applied again, and a payment counts twice",
-    SECRET: "the value, without which no event is applied",
+    secret_changes.RESOURCE: "the value, without which no event is applied",
     KEY: "everything that the key encrypted, for ever",
     LOGS: "the logs, which explain what happened to an event",
 }
@@ -53,7 +53,7 @@ KEEPING: Final = (
         "CloudWatch deletes older logs, which explain what happened to an event",
     ),
     (
-        SECRET,
+        secret_changes.RESOURCE,
         ("recovery_window_in_days",),
         "days",
         "a deleted secret can be restored for less time, with 0 never",

@@ -10,8 +10,9 @@ from ops.plan_report.changes import ChangeKind
 from ops.plan_report.deliveries import BUS
 from ops.plan_report.findings import Hit
 from ops.plan_report.plan import Plan, Resource
-from ops.plan_report.rules.data import ARCHIVE, BUCKET, FUNCTION, KEY, LOGS, QUEUE, SECRET, TABLE
+from ops.plan_report.rules.data import ARCHIVE, BUCKET, FUNCTION, KEY, LOGS, QUEUE, TABLE
 from ops.plan_report.text import value
+from ops.secret_changes import RESOURCE
 
 ENCRYPTION: Final = "aws_s3_bucket_server_side_encryption_configuration"
 PUBLIC_ACCESS: Final = "aws_s3_bucket_public_access_block"
@@ -24,7 +25,7 @@ KEYED: Final = (
     (TABLE, ("server_side_encryption", 0, "kms_key_arn")),
     (ENCRYPTION, ("rule", 0, "apply_server_side_encryption_by_default", 0, "kms_master_key_id")),
     (LOGS, ("kms_key_id",)),
-    (SECRET, ("kms_key_id",)),
+    (RESOURCE, ("kms_key_id",)),
     (FUNCTION, ("kms_key_arn",)),
 )
 BLOCKS: Final = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")

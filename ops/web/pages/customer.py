@@ -54,20 +54,20 @@ def show(request: Request) -> Response:
 
 
 def _job(request: Request, customer: str, since: str) -> Job:
-    """Return the job that the address names, or start one: its end leads to the address that names it."""
+    """Return the job that the address names, while the console knows what it found, or start one."""
     site, title = site_of(request), f"Events about {customer} since {since}"
     known = jobs.of(site).get(request.query_params.get("job", ""))
-    if known is not None and known.title == title:
+    if known is not None and known.title == title and not known.is_forgotten:
         return known
     now = datetime.now(UTC)
     first = times.parse_time(since, "since", now)
 
     def work(job: Job) -> Result:
-        job.back = f"{PATH}?{urlencode({'id': customer, 'since': since, 'job': job.id})}"
         stories = _stories(site, customer, first, now, job)
         return Result([("events", str(len(stories)))], found=stories)
 
-    return jobs.of(site).start(site, KIND, title, PATH, work, ends_at_once=True)
+    back = f"{PATH}?{urlencode({'id': customer, 'since': since})}"
+    return jobs.of(site).start(site, KIND, title, back, work, ends_at_once=True)
 
 
 def _check(customer: str) -> None:
