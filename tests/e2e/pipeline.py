@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +163,11 @@ def ledger_records(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
     """Read every record of the ledger's bucket; each key contains its day."""
     s3 = pipeline.deployment.services.aws.client("s3")
     bucket = pipeline.deployment.outputs.ledger_bucket
+    now = datetime.now(UTC)
+    days = [f"audit/dt={day:%Y-%m-%d}/" for day in (now, now - timedelta(days=1))]
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="audit/"):
         for item in page.get("Contents", []):
-            assert item["Key"].startswith(f"audit/dt={datetime.now(UTC):%Y-%m-}")
+            assert item["Key"].startswith(tuple(days)), item["Key"]
             body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
             yield from map(json.loads, gzip.decompress(body).splitlines())
 

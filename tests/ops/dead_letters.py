@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +17,19 @@ PERSONAL = (answering.PERSONAL, "Jenny Rosen", "+33199000000", "4242", "hk_secre
 AUDIT = ("audit-payments-dlq", "audit-billing-dlq", "audit-other-dlq", "audit-dlq.fifo")
 REQUIRED = ("payments-dlq", "billing-dlq", *AUDIT)
 
+_MESSAGE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _numbers = itertools.count(1)
 
 
 def full(name: str) -> str:
     """A queue's name in AWS."""
     return f"huntaze-stripe-{name.removesuffix('.fifo')}-dev" + (".fifo" if name.endswith(".fifo") else "")
+
+
+def personal_in(text: str) -> list[str]:
+    """The personal values in a text; random message ids and longer numbers may contain their digits."""
+    text = _MESSAGE_ID.sub("", text)
+    return [value for value in PERSONAL if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text)]
 
 
 @dataclass(frozen=True)
