@@ -64,13 +64,14 @@ class Observer:
         self._applied: list[AppliedCall] = []
 
     def look(self) -> Observations:
-        """Return what is recorded now."""
-        self._read_journal()
+        """Return what is recorded now: each outcome with the calls that led to it."""
         self._finished.extend(self._logged.new())
         for record in self._objects.new():
             received = datetime.fromisoformat(record["received_at"]).timestamp() * MILLISECONDS
             self._archived.setdefault(record["envelope"]["id"], received)
         queues = self._messages()
+        # Last: a call is in the journal before its handler logs the outcome or parks the message.
+        self._read_journal()
         parked = (
             read_parked(name, _as_received(message))
             for name, messages in queues.items()

@@ -1,13 +1,62 @@
-"""Which alarms of the embedded CloudWatch are reported as firing."""
+"""What is read of a running pipeline: causes before effects, and the alarms that fire."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from ops.local import observer
 from ops.local.clients import Aws
-from ops.local.observer import firing_alarms
-from ops.local.services import REGION, running_emulator
+from ops.local.observer import Observer, firing_alarms
+from ops.local.services import JOURNAL, REGION, running_emulator
+
+
+class EventThatEndsMeanwhile:
+    """CloudWatch Logs and S3 of a pipeline whose event is applied while somebody looks."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+
+    def client(self, _service: str) -> Any:
+        """Return this as the client of a service."""
+        return self
+
+    def get_paginator(self, operation: str) -> Any:
+        """Return the pages of an operation: its call is received, answered and logged before the logs are read."""
+        if operation != "filter_log_events":
+            return SimpleNamespace(paginate=lambda **_asked: [{}])
+        request = {
+            "path": "/api/billing/invoice-paid",
+            "idempotency_key": "evt_1",
+            "headers": {},
+            "body": {},
+            "status": 200,
+            "received_at": 1_796_086_535.1,
+        }
+        with self._journal.open("a") as journal:
+            journal.write(json.dumps({"request": request, "applied": None}) + "\n")
+        line = {"message": "event finished", "outcome": "applied", "event_id": "evt_1"}
+        event = {"logStreamName": "1", "timestamp": 1_796_086_535_276, "message": json.dumps(line)}
+        return SimpleNamespace(paginate=lambda **_asked: [{"events": [event]}])
+
+
+def test_an_event_that_is_seen_as_applied_is_seen_with_its_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = tmp_path / "api" / JOURNAL
+    journal.parent.mkdir()
+    journal.touch()
+    services: Any = SimpleNamespace(aws=EventThatEndsMeanwhile(journal), folder=tmp_path, database_url="")
+    outputs: Any = SimpleNamespace(log_groups=["/aws/lambda/payments"], ledger_bucket="ledger", queues={})
+    monkeypatch.setattr(Observer, "_messages", lambda _self: {})
+    monkeypatch.setattr(observer, "_ledger_rows", lambda _url: [])
+    seen = Observer(services, outputs, since=0).look()
+    assert [each.outcome for each in seen.finished] == ["applied"]
+    assert [each.event_id for each in seen.requests] == ["evt_1"]
 
 
 def metric(name: str, queue: str) -> dict[str, Any]:
