@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from functools import cache
 from typing import Annotated, Any, Final
 
 import typer
@@ -126,6 +127,7 @@ def group(
     """Deploy and operate the pipeline that carries Stripe events to the Huntaze API."""
 
 
+@cache
 def command_line() -> Any:
     """Return the commands as they are run: in panels, and with help that flows to the terminal's width."""
     built: Any = typer.main.get_command(app)

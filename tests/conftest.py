@@ -7,9 +7,12 @@ import signal
 import socket
 import tempfile
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import botocore.loaders
+import botocore.session
 import hypothesis
 import pytest
 from xdist.remote import Producer
@@ -49,6 +52,8 @@ DEPLOYMENT_SECONDS = 900
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare the process for what the tests start."""
     _handle_ctrl_c()
+    # Each command that a test runs in this process makes a session, which would read botocore's files again.
+    vars(botocore.session)["create_loader"] = cache(botocore.loaders.create_loader)
     # The time of an example depends more on the machine than on the code.
     hypothesis.settings.register_profile("untimed", deadline=None)
     hypothesis.settings.load_profile("untimed")

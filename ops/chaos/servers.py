@@ -107,11 +107,4 @@ def running_servers(folder: Path) -> Iterator[Servers]:
 def _control(
     method: str, control: Control, body: Mapping[str, Any] | None = None, path: str = "faults"
 ) -> httpx.Response:
-    return httpx.request(
-        method,
-        f"{control.url}/_control/{path}",
-        json=body,
-        headers=control.headers,
-        trust_env=False,
-        timeout=CONTROL_SECONDS,
-    ).raise_for_status()
+    return control.ask(method, f"/_control/{path}", json=body, timeout=CONTROL_SECONDS)

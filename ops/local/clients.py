@@ -11,6 +11,7 @@ from typing import Any, Final, Self, cast
 
 import boto3
 import botocore.session
+import httpx
 from botocore.config import Config
 
 # The embedded AWS answers within milliseconds; a retry would hide a failure.
@@ -61,6 +62,17 @@ class Control:
         """The headers that each request needs."""
         return {"Authorization": f"Bearer {self.key}"}
 
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request to a control path, never through a proxy; the options are those of httpx.
+
+        Raises
+        ------
+        httpx.HTTPError
+            The server does not answer, or answers with an error.
+        """
+        url = f"{self.url}{path}"
+        return _http().request(method, url, headers=self.headers, **options).raise_for_status()
+
 
 @dataclass(frozen=True)
 class Aws:
@@ -87,6 +99,16 @@ class Aws:
             aws_session_token=self.credentials.session_token,
             config=config,
         )
+
+
+@cache
+def _http() -> httpx.Client:
+    """Return the client of all control paths.
+
+    To make one takes longer than a request, because it reads the certificate authorities. It keeps no
+    connection: a server may be killed between two requests.
+    """
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 @cache

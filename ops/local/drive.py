@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
-import httpx
-
 from functions.pipeline.routing_table import ROUTES
 from functions.shared.json_text import compact
 from functions.shared.names import EVENT_BYTES
@@ -56,9 +54,7 @@ def add_destination(services: Services, source: str) -> None:
         "metadata": {ENVIRONMENT_KEY: DEFAULT_ENVIRONMENT},
         "amazon_eventbridge": {"aws_account_id": account_id, "aws_region": services.aws.region},
     }
-    httpx.post(
-        f"{control.url}/_control/destinations", json=[destination], headers=control.headers, trust_env=False
-    ).raise_for_status()
+    control.ask("POST", "/_control/destinations", json=[destination])
 
 
 class Clients(Protocol):
@@ -146,9 +142,7 @@ def list_at_stripe(services: Services, events: Sequence[dict[str, Any]]) -> None
 def add_to_list(control: Control, events: Sequence[dict[str, Any]]) -> None:
     """Add events to the list of the reference Stripe API with these control paths, in their order."""
     for batch in _batches(events):
-        httpx.post(
-            f"{control.url}/_control/events", json=batch, headers=control.headers, trust_env=False
-        ).raise_for_status()
+        control.ask("POST", "/_control/events", json=batch)
 
 
 def split_ends(envelopes: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import httpx
 import psycopg
 
 from ops.local.observations import (
@@ -100,13 +99,8 @@ class Observer:
 
     def _messages(self) -> dict[str, list[dict[str, Any]]]:
         """Return the messages of each queue of the environment, hidden ones included, by queue name."""
-        answer = httpx.get(
-            f"{self._services.aws.url}/_ministack/sqs/messages",
-            headers=self._services.aws.control.headers,
-            trust_env=False,
-            timeout=LISTING_SECONDS,
-        )
-        accounts = answer.raise_for_status().json()["messages"]
+        control = self._services.aws.control
+        accounts = control.ask("GET", "/_ministack/sqs/messages", timeout=LISTING_SECONDS).json()["messages"]
         listed = {
             url.rpartition("/")[2]: messages
             for regions in accounts.values()
@@ -118,13 +112,8 @@ class Observer:
 
 def decided_calls(aws: Aws) -> list[dict[str, Any]]:
     """Return each distinct call of a role or a service so far: see `ops.emulator.permissions.Decisions`."""
-    answer = httpx.get(
-        f"{aws.url}/_control/permissions",
-        headers=aws.control.headers,
-        trust_env=False,
-        timeout=LISTING_SECONDS,
-    )
-    calls: list[dict[str, Any]] = answer.raise_for_status().json()["calls"]
+    answer = aws.control.ask("GET", "/_control/permissions", timeout=LISTING_SECONDS)
+    calls: list[dict[str, Any]] = answer.json()["calls"]
     return calls
 
 

@@ -10,8 +10,6 @@ import secrets
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+
+import httpx
 
 from ops import ROOT
 from ops.errors import OperatorError
@@ -292,16 +292,14 @@ def _server(
 
 
 def _answers(process: subprocess.Popen[bytes], health_path: str, control: Control) -> bool:
-    url = control.url + health_path
-    request = urllib.request.Request(url, headers=control.headers)  # noqa: S310 - loopback
     deadline = time.monotonic() + START_DEADLINE_SECONDS
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with opener.open(request, timeout=START_DEADLINE_SECONDS):
-                return True
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            control.ask("GET", health_path, timeout=START_DEADLINE_SECONDS)
+        except httpx.HTTPError:
             time.sleep(POLL_SECONDS)
+        else:
+            return True
     return False
 
 

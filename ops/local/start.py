@@ -141,12 +141,7 @@ def _save(deployment: Deployment, key: str, steps: Steps, saves: Path) -> None:
     if deployment.facts.second_plan_changes or refused_calls(services.aws):
         return
     with steps.step("save the deploy"), services.watch.guarding("while the deploy was saved"):
-        httpx.post(
-            f"{services.aws.url}/_control/state",
-            headers=services.aws.control.headers,
-            trust_env=False,
-            timeout=SAVE_SECONDS,
-        ).raise_for_status()
+        services.aws.control.ask("POST", "/_control/state", timeout=SAVE_SECONDS)
         try:
             saved.save(deployment.record(key), services.folder, saves)
         except OSError as error:

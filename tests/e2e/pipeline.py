@@ -82,11 +82,7 @@ class Pipeline:
         return [request for request in everything if request["idempotency_key"] == event_id]
 
     def _control(self, method: str, path: str, **options: Any) -> httpx.Response:
-        control = self.deployment.services.api_control
-        url = f"{control.url}/_control/{path}"
-        return httpx.request(
-            method, url, headers=control.headers, trust_env=False, **options
-        ).raise_for_status()
+        return self.deployment.services.api_control.ask(method, f"/_control/{path}", **options)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Delete every message of a queue, in-flight ones included, and return them."""

@@ -26,7 +26,7 @@ class EventThatEndsMeanwhile:
         return self
 
     def get_paginator(self, operation: str) -> Any:
-        """Return the pages of an operation: its call is received, answered and logged before the logs are read."""
+        """Return the pages of an operation; the API is called, and that logged, before the logs are read."""
         if operation != "filter_log_events":
             return SimpleNamespace(paginate=lambda **_asked: [{}])
         request = {
