@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
+from ministack.services import cloudwatch
 
 from ops.emulator import metric_math
 from ops.emulator.alarm_state import state
+from ops.emulator.fixes import metrics
 from ops.emulator.metrics import Measurement, embedded, rule_dimensions
 
 NOW = 10_000.0
@@ -52,6 +55,15 @@ def test_enough_periods_must_breach(measured: list[dict[str, Any]], expected: st
 )
 def test_missing_data_is_treated_as_the_alarm_says(treatment: str, expected: str) -> None:
     assert state(ALARM | {"TreatMissingData": treatment}, lambda *_: [], NOW) == expected
+
+
+def test_points_older_than_two_weeks_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloudwatch, "_metrics", {})
+    held, now = cloudwatch._metrics, time.time()
+    old, new = {"Timestamp": now - 15 * 24 * 3600}, {"Timestamp": now - 13 * 24 * 3600}
+    held |= {"both": [old, new], "new": [new], "old": [old]}
+    metrics._evict_old_metrics()
+    assert held == {"both": [new], "new": [new]}
 
 
 SUM = {

@@ -28,6 +28,7 @@ def apply() -> None:
     replace(lambda_svc, "_execute_function_dispatch", _counting_executions(execute))
     replace(lambda_svc, "_emit_lambda_logs", _reading_logs(original(lambda_svc, "_emit_lambda_logs")))
     replace_operation(sqs, "_delete_messages_for_esm", _counting_deletes)
+    replace(cloudwatch, "_evict_old_metrics", _evict_old_metrics)
     replace(cloudwatch, "_evaluate_alarm", _evaluate_alarm)
     replace(cloudwatch, "_describe_alarms", _evaluating(original(cloudwatch, "_describe_alarms")))
 
@@ -115,6 +116,21 @@ def _measure_queues() -> None:
             ("ApproximateAgeOfOldestMessage", now - oldest, "Seconds"),
         ):
             cloudwatch.record_metric("AWS/SQS", metric, value, unit, {"QueueName": name})
+
+
+def _evict_old_metrics() -> None:
+    """Drop points that are too old; MiniStack copies every point of every metric at each call.
+
+    A metric's first point is the oldest, unless its publisher gave it a later time.
+    """
+    cutoff = time.time() - cloudwatch.TWO_WEEKS_SECONDS
+    for key, points in list(cloudwatch._metrics.items()):
+        if points and points[0]["Timestamp"] < cutoff:
+            kept = [point for point in points if point["Timestamp"] >= cutoff]
+            if kept:
+                cloudwatch._metrics[key] = kept
+            else:
+                del cloudwatch._metrics[key]
 
 
 def _evaluating(describe: Callable[..., Any]) -> Callable[..., Any]:
