@@ -43,7 +43,7 @@ def console(
     """
     if not 0 <= port <= 65535:
         raise OperatorError(f"invalid --port {port}: expected 1 to 65535, or leave it out", usage=True)
-    first = times.parse_time(since, "--since", datetime.now(UTC)) if since else None
+    first = times.parse_past(since, "--since", datetime.now(UTC)) if since else None
     from ops import environment as environments
     from ops.progress import Steps
     from ops.web import jobs, server, site

@@ -161,5 +161,5 @@ def _check(customer: str) -> None:
 def _find(customer: str, environment: Environment, since: str, now: datetime, steps: Steps) -> Holdings:
     from ops.customer import holdings
 
-    first = times.parse_time(since, "--since", now) if since else None
+    first = times.parse_past(since, "--since", now) if since else None
     return holdings.find(environment, customer, first, steps)

@@ -54,7 +54,7 @@ def story(
 
     references.check(reference)
     now = datetime.now(UTC)
-    first = times.parse_time(since, "--since", now)
+    first = times.parse_past(since, "--since", now)
     environment = environments.connect(env)
     steps = Steps(open_console(as_json=True))
     found = None

@@ -74,7 +74,7 @@ def watch(
     if event_type:
         known_types([event_type])
     now = datetime.now(UTC)
-    first = times.parse_time(since, "--since", now) if since else now
+    first = times.parse_past(since, "--since", now) if since else now
     listing = Listing(environments.connect(env, bus=False), first.timestamp())
     pause = LOOK_SECONDS_EMBEDDED if is_embedded(os.environ) else LOOK_SECONDS
     wanted = Wanted(event_type, outcome, customer)

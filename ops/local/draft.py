@@ -69,15 +69,7 @@ def parse(text: str, source: str, name: str) -> dict[str, Any]:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise OperatorError(f"{name} is not valid JSON: correct it", usage=True) from error
-    try:
-        mask.check_depth(document)
-        return envelopes.checked(document, source)
-    except mask.TooDeepError as error:
-        raise OperatorError(
-            f"{name} is nested more than {mask.DEEPEST} deep: send less", usage=True
-        ) from error
-    except EnvelopeError as error:
-        raise OperatorError(f"{name}: {error}", usage=True) from error
+    return _checked(document, source, name)
 
 
 def copies(
@@ -95,7 +87,7 @@ def copies(
     Raises
     ------
     OperatorError
-        A change can't be made.
+        A change can't be made, or leaves no event.
     """
     made = []
     for _ in range(count):
@@ -106,7 +98,7 @@ def copies(
             one["detail"]["created"] = _now(one["detail"])
         for change in changes:
             changed(one["detail"], change)
-        made.append(envelopes.checked(one | {"detail-type": one["detail"].get("type")}, ""))
+        made.append(_checked(one | {"detail-type": one["detail"].get("type")}, "", "the changed event"))
     return made
 
 
@@ -140,6 +132,18 @@ def changed(event: dict[str, Any], change: str) -> None:
         place[int(last)] = value
     else:
         raise OperatorError(f"invalid --set {change!r}: {last} is in no object and no list", usage=True)
+
+
+def _checked(document: Any, source: str, name: str) -> dict[str, Any]:
+    try:
+        mask.check_depth(document)
+        return envelopes.checked(document, source)
+    except mask.TooDeepError as error:
+        raise OperatorError(
+            f"{name} is nested more than {mask.DEEPEST} deep: send less", usage=True
+        ) from error
+    except EnvelopeError as error:
+        raise OperatorError(f"{name}: {error}", usage=True) from error
 
 
 def _below(place: Any, name: str, change: str) -> Any:

@@ -205,6 +205,10 @@ def _checked(envelope: Any) -> dict[str, Any]:
         raise _BadEnvelopeError(
             f"detail-type is {envelope['detail-type']!r} but detail.type is {detail['type']!r}"
         )
+    try:
+        json.dumps(envelope, allow_nan=False)
+    except ValueError as error:
+        raise _BadEnvelopeError("it has a number that JSON can't hold, such as NaN or 1e999") from error
     size = len(compact(detail).encode()) + len(detail["type"]) + len(str(envelope.get("source", "")))
     if size > EVENT_BYTES:
         raise _BadEnvelopeError(f"{size:,} bytes are more than EventBridge's limit of {EVENT_BYTES:,}")

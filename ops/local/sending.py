@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from functions.pipeline.envelope import THIN, identity
+from functions.pipeline.envelope import identity
 from functions.shared import names
 from functions.stripe_api.client import STRIPE_API_URL
 from ops.environment import Environment, aws_errors
@@ -42,13 +42,21 @@ def send(environment: Environment, envelopes: Sequence[dict[str, Any]]) -> list[
     Raises
     ------
     OperatorError
-        The exported address of AWS is not on this machine, or the bus refuses an event.
+        The exported address of AWS is not on this machine, the bus refuses an event, or nothing can follow a
+        sent event, because its id is none of Stripe's.
     """
     require_embedded(environment)
-    _list(environment, [each["detail"] for each in envelopes if each["detail"].get("object") != THIN])
+    _list(environment, [each["detail"] for each in envelopes])
     with aws_errors(f"the bus {environment.bus}"):
         drive.send(environment, environment.bus, envelopes)
-    return list(dict.fromkeys(str(identity(each["detail"])[0]) for each in envelopes))
+    event_ids = list(dict.fromkeys(str(identity(each["detail"])[0]) for each in envelopes))
+    for event_id in event_ids:
+        if not names.STRIPE_ID.fullmatch(event_id):
+            raise OperatorError(
+                f"sent, but {event_id!r} is no event id, so nothing can follow it: "
+                f"`huntaze-stripe dlq list --env {environment.name}` shows where it waits"
+            )
+    return event_ids
 
 
 def _list(environment: Environment, events: Sequence[dict[str, Any]]) -> None:

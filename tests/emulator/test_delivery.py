@@ -54,6 +54,8 @@ def aws(emulator: Emulator) -> Aws:
     [
         ({"Source": f"{SOURCE}/unknown"}, "ResourceNotFoundException"),
         ({"Detail": "{"}, "MalformedDetail"),
+        ({"Detail": '{"amount":NaN}'}, "MalformedDetail"),
+        ({"Detail": f'{{"deep":{"[" * 3000}{"]" * 3000}}}'}, "MalformedDetail"),
         ({"DetailType": ""}, "InvalidArgument"),
     ],
 )
@@ -143,6 +145,16 @@ def test_a_rule_without_permission_parks_the_event(aws: Aws) -> None:
     assert closed.messages() == []
     (message,) = parked.messages()
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
+@pytest.mark.parametrize("fifo", [True, False])
+def test_half_a_surrogate_pair_reaches_a_queue(aws: Aws, *, fifo: bool) -> None:
+    events, target = bus(aws), queue(aws, fifo=fifo)
+    group = {"SqsParameters": {"MessageGroupId": "one"}} if fifo else {}
+    rule(aws, events, target.arn, **group)
+    send(aws, events, {"name": "half \ud800"})
+    (message,) = target.wait()
+    assert json.loads(message["Body"])["detail"] == {"name": "half \ud800"}
 
 
 def test_an_event_is_sent_to_the_destination_after_three_attempts(aws: Aws) -> None:

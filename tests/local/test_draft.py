@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from ops.errors import OperatorError
-from ops.local import draft
+from ops.local import draft, drive, sending
 from ops.local.envelopes import sample
 
 SOURCE = "aws.partner/stripe.com/ed_test"
@@ -73,6 +75,22 @@ def test_change_that_leads_nowhere_is_refused(change: str, message: str) -> None
     assert refused.value.usage
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.object.amount=NaN", "the changed event: this is not an event: it has a number that JSON"),
+        ("data.object.amount=1e999", "a number that JSON can't hold, such as NaN or 1e999"),
+        ("data.object.metadata.x=" + "[" * 150 + "]" * 150, "the changed event is nested more than 100 deep"),
+        ("id=7", "detail.id is missing or not a string"),
+    ],
+)
+def test_change_that_leaves_no_event_is_refused(change: str, message: str) -> None:
+    with pytest.raises(OperatorError) as refused:
+        draft.copies(draft.read("payment_intent.succeeded", SOURCE), 1, [change], keep_ids=False)
+    assert message in str(refused.value)
+    assert refused.value.usage
+
+
 def test_file_may_hold_an_envelope_or_an_event(tmp_path: Path) -> None:
     envelope = sample("invoice.paid")
     for name, document in (("envelope.json", envelope), ("event.json", envelope["detail"])):
@@ -89,6 +107,10 @@ def test_file_may_hold_an_envelope_or_an_event(tmp_path: Path) -> None:
         ('{"id": ' + "[" * 900 + "]" * 900 + "}", "is nested more than 100 deep: send less"),
         ('{"id": "x"}', "detail is missing"),
         ("[]", "not a JSON object"),
+        (
+            '{"object": "event", "id": "evt_1", "type": "a.b", "created": NaN}',
+            "a number that JSON can't hold",
+        ),
     ],
 )
 def test_file_without_an_event_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -96,6 +118,20 @@ def test_file_without_an_event_is_refused(tmp_path: Path, text: str, message: st
     file.write_text(text)
     with pytest.raises(OperatorError, match=message):
         draft.read(str(file), SOURCE)
+
+
+def test_an_event_that_nothing_can_follow_is_sent_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.delenv("STRIPE_API_URL", raising=False)
+    sent: list[Any] = []
+    monkeypatch.setattr(drive, "send", lambda _aws, _bus, envelopes: sent.extend(envelopes))
+    environment = cast(Any, SimpleNamespace(name="dev", bus=SOURCE))
+    made = draft.copies(draft.read("invoice.paid", SOURCE), 1, ["id=a b"], keep_ids=False)
+    with pytest.raises(
+        OperatorError, match=r"sent, but 'a b' is no event id.*`huntaze-stripe dlq list --env dev`"
+    ):
+        sending.send(environment, made)
+    assert sent == made
 
 
 def test_unknown_type_names_the_nearest_one() -> None:

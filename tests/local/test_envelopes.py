@@ -82,6 +82,7 @@ BARE_EVENT = {"object": "event", "id": "evt_1Q0", "type": "customer.created", "d
         (b"{", "not valid JSON"),
         (b"\xff\xfe{}", "not valid JSON"),
         (b'{"detail": NaN}', "NaN is not a JSON number"),
+        (json.dumps(envelope(amount=1.5)).replace("1.5", "1e999").encode(), "a number that JSON can't hold"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "not a JSON object"),
         (b"null", "not a JSON object"),

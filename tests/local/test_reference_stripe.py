@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ import pytest
 import stripe
 
 from ops import ROOT
+from ops.local import drive
+from ops.local.clients import Control
 from ops.local.services import running_reference_stripe
 from ops.reference.stripe import Fault, ReferenceStripe
 from tests.local.conftest import KEY
@@ -170,6 +173,20 @@ def test_process_gets_events_and_faults_through_its_control_paths(tmp_path: Path
         asked = http.get(f"{control}/requests").json()["requests"]
         assert [request["status"] for request in asked] == [200, 200, 500, 200]
         assert KEY not in str(asked)
+
+
+def test_half_a_surrogate_pair_is_listed(server: ReferenceStripe) -> None:
+    made = event(1) | {"note": "half \ud800"}
+    drive.add_to_list(Control(server.url, KEY), [made])
+    headers = {"Authorization": f"Bearer {KEY}"}
+    answer = httpx.get(f"{server.url}/v1/events", headers=headers, trust_env=False)
+    assert json.loads(answer.content)["data"] == [made]
+
+
+def test_what_stripe_would_not_list_is_left_out(server: ReferenceStripe) -> None:
+    thin = event(2) | {"object": "v2.core.event"}
+    drive.add_to_list(Control(server.url, KEY), [thin, event(3) | {"created": "today"}, event(1)])
+    assert ids(library(server).v1.events.list()) == ["evt_1"]
 
 
 @pytest.mark.parametrize("bad", [b"{}", b"no json", b"[1]", b'[{"object": "event", "id": "evt_1"}]'])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ministack.core import responses
 from ministack.services import eventbridge
@@ -185,6 +185,10 @@ def _put_partner_event(entry: Data) -> Data:
     return {"EventId": event["EventId"]}
 
 
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _entry_problem(entry: Data) -> tuple[str, str] | None:
     for field in REQUIRED_FIELDS:
         if not entry.get(field):
@@ -193,8 +197,8 @@ def _entry_problem(entry: Data) -> tuple[str, str] | None:
                 f"Parameter {field} is not valid. Reason: {field} is a required argument.",
             )
     try:
-        json.loads(entry["Detail"])
-    except ValueError:
+        json.loads(entry["Detail"], parse_constant=_no_constant)
+    except (ValueError, RecursionError):
         return "MalformedDetail", "Detail is malformed."
     name = entry["Source"]
     source = _source(name)

@@ -22,6 +22,7 @@ from typing import Any, Final
 from ministack.core import concurrency
 from ministack.services import eventbridge, lambda_svc, sqs
 
+from functions.shared.json_text import compact
 from ops.emulator import queue_index
 from ops.emulator.patching import original, replace
 
@@ -76,9 +77,9 @@ def _dispatch_to_sqs(spec: Any, payload: str, parameters: Data | None = None) ->
 
 
 def _as_delivered(payload: str) -> str:
-    """Return an event as EventBridge writes it: without spaces and escapes, which SQS would count."""
+    """Return an event as EventBridge writes it: without spaces, and without escapes that are not needed."""
     try:
-        return json.dumps(json.loads(payload), separators=(",", ":"), ensure_ascii=False)
+        return compact(json.loads(payload))
     except ValueError:
         # The output of an input transformer may be plain text.
         return payload

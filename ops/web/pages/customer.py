@@ -60,7 +60,7 @@ def _job(request: Request, customer: str, since: str) -> Job:
     if known is not None and known.title == title and not known.is_forgotten:
         return known
     now = datetime.now(UTC)
-    first = times.parse_time(since, "since", now)
+    first = times.parse_past(since, "since", now)
 
     def work(job: Job) -> Result:
         stories = _stories(site, customer, first, now, job)
