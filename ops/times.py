@@ -41,7 +41,7 @@ def parse_past(text: str, option: str, now: datetime) -> datetime:
     Raises
     ------
     OperatorError
-        It is no time, or later than now.
+        It is not a time, or later than now.
     """
     read = parse_time(text, option, now)
     if read > now:

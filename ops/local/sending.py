@@ -43,7 +43,7 @@ def send(environment: Environment, envelopes: Sequence[dict[str, Any]]) -> list[
     ------
     OperatorError
         The exported address of AWS is not on this machine, the bus refuses an event, or nothing can follow a
-        sent event, because its id is none of Stripe's.
+        sent event, because its id is not one of Stripe's.
     """
     require_embedded(environment)
     _list(environment, [each["detail"] for each in envelopes])
@@ -53,7 +53,7 @@ def send(environment: Environment, envelopes: Sequence[dict[str, Any]]) -> list[
     for event_id in event_ids:
         if not names.STRIPE_ID.fullmatch(event_id):
             raise OperatorError(
-                f"sent, but {event_id!r} is no event id, so nothing can follow it: "
+                f"sent, but {event_id!r} is not an event id, so nothing can follow it: "
                 f"`huntaze-stripe dlq list --env {environment.name}` shows where it waits"
             )
     return event_ids

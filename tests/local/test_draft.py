@@ -128,7 +128,7 @@ def test_an_event_that_nothing_can_follow_is_sent_and_named(monkeypatch: pytest.
     environment = cast(Any, SimpleNamespace(name="dev", bus=SOURCE))
     made = draft.copies(draft.read("invoice.paid", SOURCE), 1, ["id=a b"], keep_ids=False)
     with pytest.raises(
-        OperatorError, match=r"sent, but 'a b' is no event id.*`huntaze-stripe dlq list --env dev`"
+        OperatorError, match=r"sent, but 'a b' is not an event id.*`huntaze-stripe dlq list --env dev`"
     ):
         sending.send(environment, made)
     assert sent == made
