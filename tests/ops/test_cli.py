@@ -317,6 +317,17 @@ def test_closed_pipe_ends_a_command_quietly(command: list[str]) -> None:
     assert (process.communicate(timeout=20)[1], process.returncode) == ("", 1)
 
 
+@pytest.mark.parametrize(
+    ("closed", "output"), [("<&-", True), (">&-", False), ("2>&-", True), ("<&- >&- 2>&-", False)]
+)
+def test_closed_stream_is_no_failure(closed: str, output: bool) -> None:
+    command = f'exec "{sys.executable}" -m ops cost --events-per-month 1000 {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr, bool(done.stdout)) == (0, "", output)
+
+
 def test_file_that_cannot_be_used_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
