@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +24,8 @@ def check(option: str, file: Path, default_folder: Path, *, if_it_exists: str | 
     Raises
     ------
     OperatorError
-        The name is not UTF-8 or that of a folder, the file exists, or its folder does not.
+        The name is not UTF-8, or that of a folder, link, device or pipe; or the file exists, or its folder
+        does not.
     """
     try:
         str(file).encode()
@@ -38,6 +40,9 @@ def check(option: str, file: Path, default_folder: Path, *, if_it_exists: str | 
             raise OperatorError(message) from error
     if file.is_dir() or (if_it_exists is not None and os.path.lexists(file)):
         raise existing(option, file, if_it_exists or "name a file, not a folder")
+    # For root, the rename at the end would replace even /dev/null, or the link /dev/stdout.
+    if os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):
+        raise existing(option, file, "name a file, not a link, device or pipe")
     if not file.parent.is_dir():
         message = f"invalid {option} {file}: its folder does not exist; create {file.parent} first"
         raise OperatorError(message, usage=True)

@@ -556,6 +556,16 @@ def test_an_export_replaces_no_file_unless_forced(ledger: Command, tmp_path: Pat
     assert file.read_text() == ""
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_forced_export_replaces_nothing_but_a_file(ledger: Command, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "x.jsonl"
+    {"pipe": os.mkfifo, "folder": os.mkdir, "link": lambda it: it.symlink_to(os.devnull)}[kind](file)
+    before = file.lstat()
+    done = ledger("export", "--since", "1h", "--output", str(file), "--force")
+    assert (done.code, file.lstat()) == (2, before)
+    assert f"error: invalid --output {file}: it exists; name a file, not a " in done.err
+
+
 def test_an_interrupted_export_leaves_no_file(
     bucket: LedgerBucket, ledger: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
