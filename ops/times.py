@@ -15,7 +15,7 @@ AGO: Final = re.compile(r"(\d{1,6})([mhd])")
 DASHED: Final = re.compile(r"\d{4}-\d{2}-\d{2}.*")
 # No event is older or newer; and times far from them have no Unix seconds, or none with a margin.
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def parse_time(text: str, option: str, now: datetime) -> datetime:
@@ -24,7 +24,7 @@ def parse_time(text: str, option: str, now: datetime) -> datetime:
     Raises
     ------
     OperatorError
-        It is neither a span before now, nor an ISO 8601 time from 2000 to 2099.
+        It is neither a span before now, nor an ISO 8601 time from 2000 to 2199.
     """
     with contextlib.suppress(ValueError, OverflowError):
         read = _read(text.strip(), now)
