@@ -21,7 +21,7 @@ import psutil
 
 from ops import ROOT, signals
 from ops.errors import OperatorError
-from ops.local.watch import Watch
+from ops.local.watch import Watch, ended_how
 
 FOLDER: Final = ROOT / "build" / "local"
 ENV_NAME: Final = "env.sh"
@@ -213,9 +213,11 @@ def start_detached(arguments: Sequence[str], folder: Path = FOLDER, command: Seq
     Raises
     ------
     OperatorError
-        A run is kept already.
+        A run is kept already, or the started one was killed.
     """
     require_none(folder)
+    # What an earlier run ended with says nothing about this one.
+    (folder / OUTPUT_NAME).unlink(missing_ok=True)
     ready, report = os.pipe()
     process = subprocess.Popen(
         [*command, *arguments],
@@ -237,4 +239,6 @@ def start_detached(arguments: Sequence[str], folder: Path = FOLDER, command: Seq
         raise
     finally:
         os.close(ready)
+    if process.returncode < 0:
+        raise OperatorError(f"the local run was {ended_how(process.returncode)}: start it again")
     return process.returncode

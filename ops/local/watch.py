@@ -74,7 +74,9 @@ class Watch:
         for server in tuple(self._servers):
             status = server.process.poll()
             if status is not None:
-                raise ServerEndedError(f"{server.name} ended {doing} ({_status(status)}){_keep_log(server)}")
+                raise ServerEndedError(
+                    f"{server.name} ended {doing} ({ended_how(status)}){_keep_log(server)}"
+                )
 
     @contextmanager
     def guarding(self, doing: str) -> Iterator[None]:
@@ -105,7 +107,8 @@ class Watch:
             time.sleep(POLL_SECONDS)
 
 
-def _status(status: int) -> str:
+def ended_how(status: int) -> str:
+    """Return how a process ended, by its status: -9 is `killed by SIGKILL`."""
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 

@@ -141,6 +141,14 @@ def test_a_run_in_the_background_that_fails_before_it_is_ready_gives_its_exit_co
     assert kept.kept_run(tmp_path) is None
 
 
+def test_a_run_in_the_background_that_is_killed_is_named(tmp_path: Path) -> None:
+    (tmp_path / kept.OUTPUT_NAME).write_text("error: an earlier run's\n")
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(OperatorError, match="the local run was killed by SIGKILL: start it again"):
+        kept.start_detached([], tmp_path, (sys.executable, "-c", script))
+    assert kept.last_error(tmp_path) is None
+
+
 def test_an_interrupt_before_the_run_is_ready_ends_it(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     os.mkfifo(pid_file)
