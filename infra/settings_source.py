@@ -108,6 +108,9 @@ def toml_file(path: Path) -> Source:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{origin}: invalid TOML: {error}; correct that line") from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or thousands of brackets.
+        raise SettingsError(f"{origin}: a value is too long ({error}); correct it") from error
 
 
 def build(

@@ -300,6 +300,8 @@ def test_settings_are_frozen() -> None:
         ("", {"STRIPE_EVENT_SOURCE_NAME": "evt_1"}, ("'evt_1' has the wrong format", "Workbench")),
         ("", {"STRIPE_EVENT_SOURCE_NAME": "aws.partner/stripe.com/acct_1"}, ("wrong format", "ed_")),
         ("livemode = treu", {}, ("invalid TOML", "line")),
+        (f"log_retention_days = {'9' * 5000}", {}, ("a value is too long",)),
+        (f"alert_emails = {'[' * 5000}", {}, ("a value is too long",)),
         ("", {"HUNTAZE_API_URL": "https://["}, ("huntaze_api_url = 'https://[' is not a URL",)),
         (
             "",
