@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from ops.local.observations import ApiRequest, FinishedEvent, Observations, Outcome, ParkedMessage
@@ -63,7 +63,7 @@ def account(sent: Sequence[SentEvent], seen: Observations) -> tuple[Row, ...]:
     the requests. A delivery counts as audited if the ledger's table counts as many deliveries as were sent
     and the ledger's bucket holds this one.
     """
-    evidence = _by_event(_evidence(seen))
+    evidence = _by_event(_evidence(seen, sent))
     requests = _by_event(seen.requests)
     deliveries = Counter(one.event_id for one in sent)
     placed: Counter[str] = Counter()
@@ -93,9 +93,17 @@ def account(sent: Sequence[SentEvent], seen: Observations) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _evidence(seen: Observations) -> list[Evidence]:
+def named(parked: Sequence[ParkedMessage], sent: Sequence[SentEvent]) -> tuple[ParkedMessage, ...]:
+    """Return the messages with the ids of their events, also where no event of Stripe can have such an id."""
+    sent_ids = {one.envelope_id: one.event_id for one in sent}
+    return tuple(
+        replace(each, event_id=each.event_id or sent_ids.get(each.envelope_id or "")) for each in parked
+    )
+
+
+def _evidence(seen: Observations, sent: Sequence[SentEvent]) -> list[Evidence]:
     """Return what shows an outcome; a message in an audit queue shows nothing about a handler."""
-    parked = (message for message in seen.parked if not message.queue.startswith(AUDIT_QUEUES))
+    parked = (each for each in named(seen.parked, sent) if not each.queue.startswith(AUDIT_QUEUES))
     return [*seen.finished, *parked]
 
 

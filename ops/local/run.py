@@ -16,7 +16,7 @@ from rich.console import Console
 from ops import ROOT
 from ops.bundles import host_target
 from ops.local import drive, envelopes, kept, usage, variants
-from ops.local.accounting import Row, SentEvent
+from ops.local.accounting import Row, SentEvent, named
 from ops.local.deployment import ENVIRONMENT, EVENT_SOURCE, Deployment, shell_exports
 from ops.local.folder import run_folder
 from ops.local.fresh_ids import FreshIds
@@ -148,7 +148,7 @@ def drive_events(deployment: Deployment, samples: Sequence[envelopes.Sample], st
         alarms=firing_alarms(services.aws),
         timings=steps.timings,
         files={sample.envelope["detail"]["id"]: sample.file for sample in reversed(samples)},
-        parked=seen.parked,
+        parked=named(seen.parked, sent),
         refused=refused_calls(services.aws),
         python=host_target().python,
         measured=usage.measure(

@@ -45,6 +45,14 @@ def test_first_delivery_is_applied_and_the_repeat_is_the_duplicate() -> None:
     assert second.audited
 
 
+def test_an_event_whose_id_no_part_accepts_is_known_by_its_envelope() -> None:
+    message = ParkedMessage("huntaze-stripe-payments-dlq-dev", "m", None, "a", "permanent", "odd", at=1_200)
+    rows = account([sent_event("a b/..", "a"), sent_event("evt_2", "b")], Observations(parked=(message,)))
+    assert [(row.outcome, row.latency_ms) for row in rows] == [("parked", 200), (None, None)]
+    assert rows[0].parked is not None
+    assert rows[0].parked.event_id == "a b/.."
+
+
 def test_a_repeat_without_evidence_stays_unaccounted() -> None:
     seen = Observations(finished=(finished("evt_1", "applied", 1_200),), ledger={"evt_1": 1})
     rows = account([sent_event("evt_1", "a"), sent_event("evt_1", "b")], seen)
