@@ -320,7 +320,7 @@ def test_closed_pipe_ends_a_command_quietly(command: list[str]) -> None:
 @pytest.mark.parametrize(
     ("closed", "output"), [("<&-", True), (">&-", False), ("2>&-", True), ("<&- >&- 2>&-", False)]
 )
-def test_closed_stream_is_no_failure(closed: str, output: bool) -> None:
+def test_a_closed_stream_fails_no_command(closed: str, output: bool) -> None:
     command = f'exec "{sys.executable}" -m ops cost --events-per-month 1000 {closed}'
     done = subprocess.run(
         ["sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
