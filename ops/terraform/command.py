@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -48,6 +50,10 @@ STEPS: Final = {
     "delete what an earlier destroy left",
     ("BucketAlreadyOwnedByYou",): "docs/troubleshooting.md says how to import the bucket",
 }
+
+
+# The id of a lock in the line that `messages` makes of its error.
+HOLDER: Final = re.compile(r"holds it as (\S+)")
 
 
 class TerraformError(OperatorError):
@@ -225,7 +231,7 @@ class Terraform:
             said = stderr.read()
         stdout = "".join(lines)
         if process.returncode != 0:
-            raise _failure(arguments[0], _essence(said or stdout))
+            raise _failure(arguments[0], _essence(said or stdout), self.folder)
         return stdout
 
     def _stream(
@@ -250,7 +256,7 @@ class Terraform:
                 raise KeptError(sorted(set(reader.kept)))
             more = len(reader.errors) - ERRORS_SHOWN
             errors = reader.errors[:ERRORS_SHOWN] + ([f"and {more} more errors"] if more > 0 else [])
-            raise _failure(arguments[0], "; ".join(errors) or _essence(said))
+            raise _failure(arguments[0], "; ".join(errors) or _essence(said), self.folder)
         return reader.summary
 
     def _start(
@@ -269,10 +275,13 @@ class Terraform:
         )
 
 
-def _failure(command: str, said: str) -> TerraformError:
+def _failure(command: str, said: str, folder: Path) -> TerraformError:
     """Return the error of a command, with the next step if Terraform's output names none."""
     if "No valid credential sources found" in said:
         return TerraformError(NO_CREDENTIALS)
+    if held := HOLDER.search(said):
+        unlock = f"terraform -chdir={os.path.relpath(folder)} force-unlock {held[1]}"
+        return TerraformError(f"terraform {command} failed: {said}; once that run is not alive: {unlock}")
     step = next((f"; {step}" for signs, step in STEPS.items() if all(sign in said for sign in signs)), "")
     return TerraformError(f"terraform {command} failed: {said}{step}")
 

@@ -19,6 +19,11 @@ FINISHED: Final = ("apply_complete", "apply_errored")
 MOST_CHARACTERS: Final = 400
 # One of these for each resource that a plan would destroy although its prevent_destroy is on.
 KEPT: Final = re.compile(r"Resource (\S+) has lifecycle\.prevent_destroy set")
+# Id, operation, owner and time of the lock, behind what the store of the state said.
+HELD: Final = re.compile(
+    r"Lock Info:\s+ID:\s+(\S+)\s.*Operation:\s+OperationType(\S+)\s+Who:\s+(\S+)\s.*Created:\s+(\S+ [\d:]+)",
+    re.DOTALL,
+)
 # A resource that only moves to another address, or that the state forgets.
 BESIDES: Final = ("move", "remove")
 
@@ -108,6 +113,8 @@ class Reader:
 
 
 def _one_line(diagnostic: dict[str, Any]) -> str:
+    if held := HELD.search(diagnostic.get("detail") or ""):
+        return f"{diagnostic['summary']}: {held[2]} by {held[3]} since {held[4]} UTC holds it as {held[1]}"
     address = diagnostic.get("address")
     parts = (address, diagnostic["summary"], diagnostic.get("detail"))
     line = ": ".join(" ".join(str(part).split()) for part in parts if part)

@@ -174,10 +174,14 @@ def test_what_is_forgotten_is_a_change_and_is_not_destroyed(tmp_path: Path) -> N
             "creating S3 Bucket (b): BucketAlreadyOwnedByYou: Your previous request",
             "how to import the bucket",
         ),
+        (
+            "Error acquiring the state lock: Plan by me@here since 2026-12-01 01:32:39 UTC holds it as 31",
+            "once that run is not alive: terraform -chdir=stack force-unlock 31",
+        ),
     ],
 )
 def test_what_needs_an_operator_names_the_next_step(said: str, step: str) -> None:
-    message = str(_failure("apply", said))
+    message = str(_failure("apply", said, Path("stack")))
     assert message.startswith(f"terraform apply failed: {said}; ")
     assert step in message
     assert "\n" not in message

@@ -34,6 +34,20 @@ def test_what_terraform_keeps_is_listed_by_its_address() -> None:
     assert (reader.kept, reader.errors) == (["aws_sqs_queue.q"], [])
 
 
+def test_a_held_state_names_who_holds_it() -> None:
+    reader = Reader()
+    detail = (
+        "Error message: PreconditionFailed\nLock Info:\n  ID:        31cab5f1\n"
+        "  Path:      a/b\n  Operation: OperationTypePlan\n  Who:       root@vm\n  Version:   1.11.4\n"
+        "  Created:   2026-12-01 01:32:39.551609573 +0000 UTC\n  Info:      \n\n\nTerraform acquires"
+    )
+    diagnostic = {"severity": "error", "summary": "Error acquiring the state lock", "detail": detail}
+    reader.read(json.dumps({"type": "diagnostic", "diagnostic": diagnostic}))
+    assert reader.errors == [
+        "Error acquiring the state lock: Plan by root@vm since 2026-12-01 01:32:39 UTC holds it as 31cab5f1"
+    ]
+
+
 def test_a_long_diagnostic_is_cut() -> None:
     line = read_error("x" * 5000, "")
     assert len(line) == MOST_CHARACTERS + 2
