@@ -15,6 +15,7 @@ from ops import DEFAULT_ENVIRONMENT, times
 from ops.commands.options import Env, known_types
 from ops.console import plural, print_error, print_line
 from ops.errors import DeniedError, OperatorError
+from ops.local.observations import OUTCOMES
 from ops.story.story import WAITING
 
 if TYPE_CHECKING:
@@ -28,12 +29,6 @@ PATIENCE_SECONDS: Final = 30.0
 COLUMNS: Final = (("Time (UTC)", 19), ("Outcome", 9), ("ms", 7), ("Attempts", 8), ("Type", 34), ("Event", 29))
 
 
-def _outcomes() -> tuple[str, ...]:
-    from ops.story.listing import OUTCOMES
-
-    return OUTCOMES
-
-
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(watch)
@@ -45,7 +40,10 @@ def watch(
     outcome: Annotated[
         str,
         typer.Option(
-            "--outcome", metavar="OUTCOME", help="Only events that ended so.", autocompletion=_outcomes
+            "--outcome",
+            metavar="OUTCOME",
+            help=f"Only events that ended so: {', '.join(OUTCOMES)}.",
+            autocompletion=lambda: OUTCOMES,
         ),
     ] = "",
     customer: Annotated[
@@ -66,7 +64,7 @@ def watch(
     later attempt ends it; `dlq list` shows what waits meanwhile.
     """
     from ops import environment as environments
-    from ops.story.listing import OUTCOMES, Listing, Wanted
+    from ops.story.listing import Listing, Wanted
     from ops.terraform.endpoint import is_embedded
 
     if outcome and outcome not in OUTCOMES:

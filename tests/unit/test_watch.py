@@ -52,6 +52,14 @@ def test_a_mistyped_type_is_refused_with_the_nearest_one(world: World) -> None:
     assert str(result.exception) == "invalid --type 'invoice.payed': did you mean invoice.paid?"
 
 
+def test_an_outcome_of_no_ended_event_is_refused(world: World) -> None:
+    result = watched("--outcome", "waiting")
+    assert isinstance(result.exception, OperatorError)
+    assert str(result.exception) == (
+        "invalid --outcome 'waiting': expected applied, recorded, duplicate, stale, parked, unrouted"
+    )
+
+
 def test_an_event_of_a_look_that_failed_is_printed_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
