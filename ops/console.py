@@ -127,6 +127,18 @@ def _texts(cells: Iterable[str | Text]) -> list[Text]:
     return [cell if isinstance(cell, Text) else Text(plain(cell)) for cell in cells]
 
 
+def open_table(title: str) -> RichTable:
+    """Return a table without a frame, whose columns need little room."""
+    return RichTable(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
+
+
 def styled(text: object, style: str) -> Text:
     """Return a text in a colour, unless NO_COLOR is set or the output is not a terminal."""
     return Text(plain(text), style=style)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from ops.chaos.fuzz.run import Fuzzed
 from ops.chaos.verdict import Verdict, Violation
-from ops.console import PlainTable
+from ops.console import PlainTable, open_table
 from ops.local.report import BAD, GOOD, Items
 
 # The figures that say how deliveries ended; the table shows those that occurred, as words.
@@ -82,27 +78,12 @@ class ChaosReport:
         }
 
 
-def write(report: ChaosReport, path: Path) -> None:
-    """Write `report.json` atomically: a run that is killed leaves the previous report."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(report.as_json(), indent=2) + "\n")
-    draft.replace(path)
-
-
 def figures_table(report: ChaosReport) -> RichTable:
     """Return a table with one line per phase; the figures count everything since the start.
 
     It fits into 80 columns: outcomes are words, so one that did not occur takes no room.
     """
-    table = RichTable(
-        title="Since the start, after each phase",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        pad_edge=False,
-    )
+    table = open_table("Since the start, after each phase")
     table.add_column("phase", no_wrap=True)
     for heading in ("strikes", "sent", "calls", "S3", "PgSQL"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -24,7 +24,6 @@ from ops.chaos.report import (
     strikes_table,
     verdict_line,
     violations_table,
-    write,
 )
 from ops.chaos.servers import Servers, running_servers
 from ops.chaos.stage import SILENCE_SECONDS, Stage
@@ -34,6 +33,7 @@ from ops.local import drive, variants
 from ops.local.deployment import EVENT_SOURCE, deploy
 from ops.local.folder import run_folder
 from ops.local.observer import Observer, refused_calls
+from ops.local.report import write
 from ops.progress import Steps
 
 REPORT_PATH: Final = ROOT / "build" / "chaos" / "report.json"
@@ -120,7 +120,7 @@ def run(options: ChaosOptions, console: Console, report_path: Path = REPORT_PATH
     fuzzed = _fuzz(options, steps)
     steps.timings["total"] = time.monotonic() - started
     report = ChaosReport(options.seed, options.deliveries, tuple(reports), fuzzed, steps.timings)
-    write(report, report_path)
+    write(report.as_json(), report_path)
     _print(report, console)
     console.print(f"written to {report_path}", highlight=False)
     return report

@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ops.console import PlainTable, plural
+from ops.console import PlainTable, open_table, plural
 from ops.cost.measured import SECTION, Measured
 from ops.local.accounting import Row, applied_twice
 from ops.local.observations import OUTCOMES, ApiRequest, ParkedMessage, RefusedCall
@@ -135,11 +134,11 @@ class LocalReport:
         }
 
 
-def write(report: LocalReport, path: Path) -> None:
-    """Write `report.json` atomically: a run that is killed leaves the previous report."""
+def write(report: Mapping[str, Any], path: Path) -> None:
+    """Write a `report.json` atomically: a run that is killed leaves the previous report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    draft.write_text(json.dumps(report, indent=2) + "\n")
     draft.replace(path)
 
 
@@ -171,14 +170,7 @@ def events_table(rows: Sequence[Row]) -> RichTable:
 
     It fits into 80 columns: outcomes are words, so one that did not occur takes no room.
     """
-    table = RichTable(
-        title="What became of each event (latencies in ms)",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        pad_edge=False,
-    )
+    table = open_table("What became of each event (latencies in ms)")
     types = dict.fromkeys(row.sent.event_type for row in rows)
     width = min(max([len(name) for name in types], default=0), TYPE_CHARACTERS)
     table.add_column("event type", width=max(width, len("event type")), overflow="fold")

@@ -99,7 +99,7 @@ def run(
         with services.watch.guarding("while events were sent"):
             report = drive_events(deployment, samples, steps)
         steps.timings["total"] = time.monotonic() - started
-        write(report, REPORT_PATH)
+        write(report.as_json(), REPORT_PATH)
         _print(report, console)
         on_report(report)
         if options.keep:

@@ -122,7 +122,7 @@ def test_an_incomplete_run_fails(report: LocalReport) -> None:
 
 def test_report_json_has_the_documented_form(tmp_path: Path) -> None:
     path = tmp_path / "local" / "report.json"
-    write(replace(REPORT, files={"evt_1": "invoice.json"}, python="3.13"), path)
+    write(replace(REPORT, files={"evt_1": "invoice.json"}, python="3.13").as_json(), path)
     document = json.loads(path.read_text())
     assert document["environment"] == "dev"
     assert document["python"] == "3.13"
