@@ -85,8 +85,8 @@ class UntimedSettings(Frozen):
     reserved_concurrency: int = Field(
         -1,
         ge=-1,
-        description="Concurrent executions; -1 reserves none and sets no limit. 0 sends every event to the "
-        "dead-letter queue: to stop a function, use `huntaze-stripe pause`",
+        description="Concurrent executions; -1 reserves none and sets no limit. To stop a function, use "
+        "`huntaze-stripe pause`: with 0, every event of a handler goes to its dead-letter queue",
         examples=[20],
     )
     log_level: LogLevel = Field("INFO", description="Least severe level in the logs")

@@ -80,7 +80,7 @@ def plan_report(
 ) -> None:
     """Say what a saved plan would do to events and money: safe, review or danger, and why.
 
-    It reads files alone, no account and no state. It prints Markdown of at most 65,536 characters for a pull
+    It reads files alone, no account and no state. It prints Markdown of at most 65,000 bytes for a pull
     request's comment; docs/plan-report.md lists the rules.
     """
     from ops import plan_report as reports

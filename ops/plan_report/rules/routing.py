@@ -140,14 +140,14 @@ def consumer_stopped(plan: Plan) -> Iterator[Hit]:
 
 
 def schedule_stopped(plan: Plan) -> Iterator[Hit]:
-    """The schedule of the redrive or the reconciliation is removed or disabled."""
+    """The schedule of a function is removed or disabled."""
     for schedule in plan.changing(SCHEDULE):
         removed = schedule.change is ChangeKind.DESTROY
         if removed or (schedule.will_be("state") == "DISABLED" and schedule.was("state") != "DISABLED"):
             yield Hit(
                 schedule.address,
                 f"the schedule is {'removed' if removed else 'disabled'}",
-                "failed or missing events then wait for an operator",
+                "nothing does its work: failed or missing events wait, or the ledger keeps its small objects",
             )
 
 
