@@ -112,7 +112,7 @@ class Stage:
     def wait_until_ended(self) -> None:
         """Wait until each delivery has ended in a handler's closing line or in a dead-letter queue.
 
-        While the API is away, that is when every retry is used up. It gives up after SILENCE_SECONDS without
+        While the API is down, that is when every retry is used up. It gives up after SILENCE_SECONDS without
         any change; the verdict then names the open deliveries.
         """
         last, deadline = -1, time.monotonic() + SILENCE_SECONDS

@@ -34,7 +34,11 @@ def cost(
     env: Env = DEFAULT_ENVIRONMENT,
     peak: Annotated[
         float | None,
-        typer.Option("--peak-per-second", metavar="P", help="Events a second to hold against the limits."),
+        typer.Option(
+            "--peak-per-second",
+            metavar="P",
+            help="Events a second in a peak; marks the limits that it exceeds.",
+        ),
     ] = None,
     measured_file: Annotated[
         Path | None,
@@ -51,7 +55,7 @@ def cost(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Reckon what an environment costs a month, by its settings, and which limits a peak meets.
+    """Estimate what an environment costs a month, by its settings, and which limits a peak exceeds.
 
     Nothing is asked of AWS. The settings are those of the synthesised stack, the prices those of
     ops/prices.toml; everything else is printed as an assumption with its source.

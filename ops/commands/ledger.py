@@ -29,7 +29,10 @@ Since = Annotated[
     str,
     typer.Option(metavar="TIME", help="What reached the bus since: 48h, 7d or an ISO time in UTC."),
 ]
-Until = Annotated[str, typer.Option(metavar="TIME", help="And before this time.")]
+Until = Annotated[
+    str,
+    typer.Option(metavar="TIME", help="What reached the bus before: 2h or an ISO time in UTC; 0m is now."),
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -49,7 +49,7 @@ def simulate(
         ),
     ] = None,
     lasting: Annotated[
-        str, typer.Option("--for", metavar="SPAN", help="How long the API is slow or away: 10m, 24h, 2d.")
+        str, typer.Option("--for", metavar="SPAN", help="How long the API is slow or down: 10m, 24h, 2d.")
     ] = "1h",
     burst: Annotated[
         int | None, typer.Option(metavar="N", help="Events of the burst; those of ten minutes without it.")

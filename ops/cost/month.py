@@ -69,7 +69,7 @@ def read(environment: Environment, now: datetime) -> Month:
 
 
 def so_far(month: Month, stack: Stack) -> list[Cost]:
-    """Return what the month has cost so far, as `ops.cost.services` reckons a whole one.
+    """Return what the month has cost so far, as `ops.cost.services` estimates a whole one.
 
     What is due without any event is due for the days that have passed. Storage counts what this month
     added. An invocation counts with the mean duration that CloudWatch has, the API's answer included.

@@ -42,7 +42,7 @@ NOT_INCLUDED: Final = (
 
 @dataclass(frozen=True)
 class Cost:
-    """One line: what, how it is reckoned, and US dollars a month.
+    """One line: what, how it is computed, and US dollars a month.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from ops.simulation.texts import lasting
 PAGE: Final = "docs/scale.md"
 PLOTS: Final = "docs/scale"
 SEED: Final = 1
-# Nobody has measured the Huntaze API; docs/costs.md reckons with this number too.
+# Nobody has measured the Huntaze API; docs/costs.md uses this number too.
 API_MS: Final = 300
 SHOWN_COSTS: Final = 4
 

@@ -1,7 +1,7 @@
 """A real outage on the embedded AWS, which the simulation is compared with: `simulate --measure`.
 
 Events arrive while the API refuses connections, until Lambda's retries have put every one of them into a
-dead-letter queue. The API returns when a run of the redrive has just found it away, so the next run is an
+dead-letter queue. The API returns when a run of the redrive has just found it down, so the next run is an
 interval later.
 """
 

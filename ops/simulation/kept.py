@@ -29,7 +29,7 @@ class Experiment(BaseModel):
     sending_seconds
         From the first event to the last.
     failed_ms
-        Mean duration of an invocation that found the API away.
+        Mean duration of an invocation that found the API down.
     filling_seconds
         From the first event until the dead-letter queues held all.
     recovery_seconds

@@ -68,7 +68,7 @@ class World:
         self._lanes = dict.fromkeys(rules.handlers, 0.0)
         self.env.process(self._events())
         if rules.redrive is not None:
-            # The worst moment for the API to return is just after a run has found it away.
+            # The worst moment for the API to return is just after a run has found it down.
             worst = (scenario.seconds - POLL_SECONDS) % rules.redrive.interval_seconds
             redrive = Redrive(self, rules.redrive, worst if first_run is None else first_run)
             self.env.process(redrive.schedule())

@@ -1,4 +1,4 @@
-"""What can happen: a burst of events, a slow API, an API that is away."""
+"""What can happen: a burst of events, a slow API, an API that is down."""
 
 from __future__ import annotations
 
