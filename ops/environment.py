@@ -36,9 +36,9 @@ from ops import addresses, as_role
 from ops.denials import denied
 from ops.errors import NO_CREDENTIALS, OperatorError
 
-# People wait for these calls: an endpoint that does not answer is reported within half a minute.
 T = TypeVar("T")
 
+# People wait for these calls: an endpoint that does not answer is reported within half a minute.
 CONFIG: Final = Config(
     connect_timeout=5,
     read_timeout=30,

@@ -1,4 +1,4 @@
-"""The report of a chaos run: `report.json` for programs, tables for people. Pure but for `write`."""
+"""The report of a chaos run: `report.json` for programs, tables for people."""
 
 from __future__ import annotations
 

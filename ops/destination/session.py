@@ -60,7 +60,10 @@ class Session:
         return [line for line in (sources, wanted.other_payload(found, self.wanted)) if line]
 
     def create(self, api_version: str) -> Destination:
-        """Create it; Stripe refuses or does not answer with an OperatorError, as in all of these."""
+        """Create it.
+
+        This method and the next three raise OperatorError if Stripe refuses or does not answer.
+        """
         expected = self.wanted
         return self.api.create(
             name=expected.name,
