@@ -7,13 +7,13 @@ from ops.doctor.context import Context
 
 
 def credentials(context: Context) -> Finding:
-    """Look whether AWS accepts the credentials."""
+    """Check whether AWS accepts the credentials."""
     answer = context.client("sts").get_caller_identity()
     return passed(str(answer["Arn"]))
 
 
 def account(context: Context) -> Finding:
-    """Look whether the credentials are for the environment's account."""
+    """Check whether the credentials are for the environment's account."""
     only = context.environment.settings.aws_account_id
     found = str(context.client("sts").get_caller_identity()["Account"])
     if only and found != only:

@@ -18,7 +18,7 @@ RUNBOOK: Final = re.compile(r"Runbook: (\S+)")
 
 
 def subscriptions(context: Context) -> Finding:
-    """Look whether everybody who should get the alarms has confirmed."""
+    """Check whether everybody who should get the alarms has confirmed."""
     environment = context.environment
     problems = [
         warned(each.text, "follow the link in AWS's mail") for each in preflight.subscribers(environment)
@@ -47,7 +47,7 @@ def subscriptions(context: Context) -> Finding:
 
 
 def alarms(context: Context) -> Finding:
-    """Look which alarms are on, and whether those of the last deploy exist and notify as it left them."""
+    """Check which alarms are on, and whether those of the last deploy exist and notify as it left them."""
     wanted = context.state().alarms
     if not wanted:
         return failed("the last deploy made no alarm", context.deploy)

@@ -21,7 +21,7 @@ EVERYTHING: Final[tuple[Mapping[str, Any], ...]] = ({}, {"replay-name": [{"exist
 
 
 def source(context: Context) -> Finding:
-    """Look whether the partner event source is associated with the bus, or how long it waits for that."""
+    """Check whether the partner event source is associated with the bus, or how long it waits for that."""
     environment = context.environment
     if environment.bus == UNNAMED_BUS:
         return failed(
@@ -53,7 +53,7 @@ def source(context: Context) -> Finding:
 
 
 def bus(context: Context) -> Finding:
-    """Look whether the bus exists, encrypts as the settings say, and has its dead-letter queue."""
+    """Check whether the bus exists, encrypts as the settings say, and has its dead-letter queue."""
     environment = context.environment
     found = if_exists(context.client("events").describe_event_bus, Name=environment.bus)
     deploy = context.deploy
@@ -69,7 +69,7 @@ def bus(context: Context) -> Finding:
 
 
 def archive(context: Context) -> Finding:
-    """Look whether the archive keeps every event for the days of the settings."""
+    """Check whether the archive keeps every event for the days of the settings."""
     environment = context.environment
     name = archive_name(environment.name, environment.bus)
     deploy = context.deploy
@@ -91,7 +91,7 @@ def archive(context: Context) -> Finding:
 
 
 def rules(context: Context) -> Finding:
-    """Look whether each rule exists, is enabled, and matches the types of this checkout."""
+    """Check whether each rule exists, is enabled, and matches the types of this checkout."""
     return worst(_rules(context), f"{len(context.rules())} rules, enabled, as routed")
 
 

@@ -15,7 +15,7 @@ from ops.environment import if_exists
 
 
 def exits(context: Context) -> Finding:
-    """Look whether Lambda and SQS send what fails to the dead-letter queues."""
+    """Check whether Lambda and SQS send what fails to the dead-letter queues."""
     return worst(_missing(context), "each failed event goes to its dead-letter queue")
 
 

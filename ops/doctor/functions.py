@@ -18,7 +18,7 @@ from ops.switches import SWITCHES, HandlerRule
 
 
 def secrets(context: Context) -> Finding:
-    """Look whether each secret exists, and holds a value where the environment needs one."""
+    """Check whether each secret exists, and holds a value where the environment needs one."""
     settings, problems, empty = context.environment.settings, [], []
     for key in names.SECRET_KEYS:
         if context.secret(key):
@@ -31,7 +31,7 @@ def secrets(context: Context) -> Finding:
 
 
 def functions(context: Context) -> Finding:
-    """Look whether each function exists and can run."""
+    """Check whether each function exists and can run."""
     wanted = deployed(context.environment.settings)
     return worst(_states(context, wanted), f"{plural(len(wanted), 'function')}, active")
 
@@ -57,7 +57,7 @@ def code(context: Context) -> Finding:
 
 
 def concurrency(context: Context) -> Finding:
-    """Look whether the account has the executions that the settings reserve, and each function some."""
+    """Check whether the account has the executions that the settings reserve, and each function some."""
     problems = [failed(each.text) for each in preflight.concurrency(context.environment)]
     client = context.client("lambda")
     for part in deployed(context.environment.settings):
@@ -74,7 +74,7 @@ def concurrency(context: Context) -> Finding:
 
 
 def paused(context: Context) -> Finding:
-    """Look whether the audit's mapping and the schedules run; the check of the rules has the handlers."""
+    """Check whether the audit's mapping and the schedules run; the check of the rules has the handlers."""
     environment = context.environment
     wanted, problems, running = deployed(environment.settings), [], []
     for part, switch in SWITCHES.items():

@@ -25,7 +25,7 @@ OTHERS_RULE: Final = "somebody-elses"
 
 
 def invocations(context: Context) -> Finding:
-    """Look whether each function lets its rule invoke it, and nobody else."""
+    """Check whether each function lets its rule invoke it, and nobody else."""
     invoked = [rule for rule in context.rules() if rule.invokes]
     problems = []
     for rule in invoked:
@@ -41,7 +41,7 @@ def invocations(context: Context) -> Finding:
 
 
 def queue_policies(context: Context) -> Finding:
-    """Look whether each queue takes events of its rules over TLS, and of nobody else."""
+    """Check whether each queue takes events of its rules over TLS, and of nobody else."""
     names = (EVENTS_QUEUE, *dead_letters(context.environment.settings))
     senders: dict[str, list[str]] = {name: [] for name in names}
     place = context.place
@@ -60,7 +60,7 @@ def queue_policies(context: Context) -> Finding:
 
 
 def topic_policy(context: Context) -> Finding:
-    """Look whether alarms of this environment may publish to the topic, and nobody else."""
+    """Check whether alarms of this environment may publish to the topic, and nobody else."""
     place = context.place
     arn = place.arn("sns", place.name("alerts"))
     answer = if_exists(context.client("sns").get_topic_attributes, TopicArn=arn)
@@ -75,7 +75,7 @@ def topic_policy(context: Context) -> Finding:
 
 
 def key_policy(context: Context) -> Finding:
-    """Look whether bus, queue and logs may use the key, and no stranger."""
+    """Check whether bus, queue and logs may use the key, and no stranger."""
     if not context.environment.settings.create_kms_key:
         return passed("no key of ours: create_kms_key = false")
     place, client = context.place, context.client("kms")

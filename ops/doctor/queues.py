@@ -25,7 +25,7 @@ PERIOD_SECONDS: Final = 60
 
 
 def parked(context: Context) -> Finding:
-    """Look what waits in the dead-letter queues, and how old the oldest is."""
+    """Check what waits in the dead-letter queues, and how old the oldest is."""
     wanted = dead_letters(context.environment.settings)
     counts = {name: count for name in wanted if (count := _count(context, name)) is not None}
     absent = [name for name in wanted if name not in counts]
@@ -44,7 +44,7 @@ def parked(context: Context) -> Finding:
 
 
 def backlog(context: Context) -> Finding:
-    """Look how many events wait for the audit."""
+    """Check how many events wait for the audit."""
     limit = context.environment.settings.audit_backlog_messages
     count = _count(context, EVENTS_QUEUE)
     if count is None:

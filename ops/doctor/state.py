@@ -106,7 +106,7 @@ def _set(values: Sequence[str] | None) -> frozenset[str]:
 
 
 def bucket(context: Context) -> Finding:
-    """Look whether the bucket of the state exists."""
+    """Check whether the bucket of the state exists."""
     name = context.environment.settings.state_bucket
     if if_exists(context.client("s3").head_bucket, Bucket=name) is None:
         return failed(f"state_bucket = {name!r} does not exist", BOOTSTRAP)
@@ -114,7 +114,7 @@ def bucket(context: Context) -> Finding:
 
 
 def versioning(context: Context) -> Finding:
-    """Look whether an earlier state could be restored."""
+    """Check whether an earlier state could be restored."""
     name = context.environment.settings.state_bucket
     status = context.client("s3").get_bucket_versioning(Bucket=name).get("Status", "Disabled")
     if status != "Enabled":
@@ -123,7 +123,7 @@ def versioning(context: Context) -> Finding:
 
 
 def lock(context: Context) -> Finding:
-    """Look whether a run holds the state, or left its lock behind."""
+    """Check whether a run holds the state, or left its lock behind."""
     environment = context.environment
     text = _object(environment, f"{stack_name(environment.name)}/terraform.tfstate.tflock")
     if text is None:
@@ -143,7 +143,7 @@ def lock(context: Context) -> Finding:
 
 
 def region(context: Context) -> Finding:
-    """Look whether the settings name the region of the deployed bus."""
+    """Check whether the settings name the region of the deployed bus."""
     wanted, bus_arn = context.environment.region, str(context.state().outputs.get("bus_arn", ""))
     deployed = (bus_arn.split(":") + [""] * 4)[3]
     if deployed != wanted:

@@ -10,7 +10,7 @@ from ops.environment import if_exists
 
 
 def bucket(context: Context) -> Finding:
-    """Look whether the ledger's bucket exists and keeps versions."""
+    """Check whether the ledger's bucket exists and keeps versions."""
     name = context.environment.ledger_bucket
     answer = if_exists(context.client("s3").get_bucket_versioning, Bucket=name)
     if answer is None:
@@ -22,7 +22,7 @@ def bucket(context: Context) -> Finding:
 
 
 def database(context: Context) -> Finding:
-    """Look whether PostgreSQL answers with the deployed DATABASE_URL, where there is one."""
+    """Check whether PostgreSQL answers with the deployed DATABASE_URL, where there is one."""
     value = context.secret(names.DATABASE_URL)
     if not value:
         return passed("none: the ledger is in S3 alone")
@@ -33,7 +33,7 @@ def database(context: Context) -> Finding:
 
 
 def table(context: Context) -> Finding:
-    """Look whether the idempotency table exists and forgets what is too old."""
+    """Check whether the idempotency table exists and forgets what is too old."""
     name, client = context.environment.resource("idempotency"), context.client("dynamodb")
     deploy = context.deploy
     answer = if_exists(client.describe_table, TableName=name)
@@ -49,5 +49,5 @@ def table(context: Context) -> Finding:
 
 
 def api(context: Context) -> Finding:
-    """Look whether the Huntaze API answers and accepts the deployed key."""
+    """Check whether the Huntaze API answers and accepts the deployed key."""
     return of_key(context, names.HUNTAZE_API_KEY, context.secret(names.HUNTAZE_API_KEY))

@@ -11,7 +11,7 @@ from ops.doctor.context import Context
 
 
 def key(context: Context) -> Finding:
-    """Look whether Stripe accepts the deployed key, of the right mode, for what the functions read."""
+    """Check whether Stripe accepts the deployed key, of the right mode, for what the functions read."""
     return of_key(context, names.STRIPE_SECRET_KEY, context.secret(names.STRIPE_SECRET_KEY))
 
 
@@ -27,7 +27,7 @@ def of_key(context: Context, name: str, value: str) -> Finding:
 
 
 def destination(context: Context) -> Finding:
-    """Look whether Stripe sends events to the environment's event source, in the form that it expects."""
+    """Check whether Stripe sends events to the environment's event source, in the form that it expects."""
     session, settings = context.destination(), context.environment.settings
     found = session.found
     if found is None:
@@ -59,7 +59,7 @@ def destination(context: Context) -> Finding:
 
 
 def event_types(context: Context) -> Finding:
-    """Look whether the destination subscribes to the types that are wanted, and to no others."""
+    """Check whether the destination subscribes to the types that are wanted, and to no others."""
     session = context.destination()
     found, differs = session.its_own, session.difference
     step = context.command("destination update")

@@ -17,7 +17,7 @@ RETRY: Final = {"MaximumEventAgeInSeconds": RETRY_SECONDS, "MaximumRetryAttempts
 
 
 def targets(context: Context) -> Finding:
-    """Look whether each rule sends the event to its target, and what it cannot send to its dead-letter
+    """Check whether each rule sends the event to its target, and what it cannot send to its dead-letter
     queue.
     """
     return worst(_targets(context), f"{len(context.rules())} targets, each with its dead-letter queue")
