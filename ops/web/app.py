@@ -46,8 +46,8 @@ def create(site: Site, keys: Keys, authority: str, pages: Sequence[Page]) -> Gua
 
 
 def _here(path: str, pages: Sequence[Page]) -> str:
-    """Return the path of the page to which an address belongs; empty if no page has it."""
-    under = [each.path for each in pages if path == each.path or path.startswith(f"{each.path.rstrip('/')}/")]
+    """Return the path of the page to which an address belongs; empty if it belongs to none."""
+    under = [each.path for each in pages if path == each.path or path.startswith(f"{each.path}/")]
     return max(under, key=len, default="")
 
 

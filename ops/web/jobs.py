@@ -260,7 +260,8 @@ def show(request: Request) -> Response:
     job = of(site_of(request)).find(request.path_params["id"])
     if job.result is not None and job.result.found is not None:
         return leave(request, f"{job.back}&job={job.id}")
-    return render(request, "job_live.html" if is_partial(request) else "job.html", job=job)
+    template = "job_live.html" if is_partial(request) else "job.html"
+    return render(request, template, under=job.back.partition("?")[0], job=job)
 
 
 def stop(request: Request) -> Response:

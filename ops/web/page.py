@@ -104,8 +104,16 @@ def field(request: Request, name: str) -> str:
     return fields.get(name, [""])[0]
 
 
-def render(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
-    """Answer with a template; every page's template extends base.html."""
+def render(
+    request: Request, template: str, *, status: int = 200, under: str = "", **context: Any
+) -> Response:
+    """Answer with a template; every page's template extends base.html.
+
+    Parameters
+    ----------
+    under
+        The address of the page that the navigation marks; by default the one that the request's begins with.
+    """
     site = site_of(request)
     text = (
         environment()
@@ -113,7 +121,7 @@ def render(request: Request, template: str, *, status: int = 200, **context: Any
         .render(
             site=site,
             pages=request.app.state.pages,
-            here=request.app.state.here(request.url.path),
+            here=request.app.state.here(under or request.url.path),
             **context,
         )
     )
@@ -124,7 +132,10 @@ def problem(request: Request, error: OperatorError, status: int = 200) -> Respon
     """Answer with what is wrong and what to do: a part of a page, or a page of its own."""
     text = error.naming("the console") if isinstance(error, DeniedError) else str(error)
     if not is_partial(request):
-        return render(request, "problem.html", status=status, text=text)
+        # What was asked for wrongly, does not exist or has a defect answers the same again.
+        fails_again = error.usage or status >= 400 or request.method != "GET"
+        again = "" if fails_again else f"?{request.url.query}"
+        return render(request, "problem.html", status=status, text=text, again=again)
     part = render(request, "_problem.html", text=text)
     # The live part itself stays, and looks again.
     part.headers.update({"HX-Retarget": "#problem", "HX-Reswap": "innerHTML"})

@@ -36,6 +36,10 @@ def _fails(_request: Request) -> Response:
     raise OperatorError(f"AWS refused {HOSTILE}: log in again")
 
 
+def _asked(_request: Request) -> Response:
+    raise OperatorError("invalid since 'x': expected a time", usage=True)
+
+
 def _breaks(_request: Request) -> Response:
     raise ZeroDivisionError("a value of a customer")
 
@@ -49,7 +53,17 @@ def _changed(request: Request) -> Response:
 
 
 PAGES = [
-    Page("First", "/", _shown, (post("/change", _changed), get("/fails", _fails), get("/breaks", _breaks))),
+    Page(
+        "First",
+        "/",
+        _shown,
+        (
+            post("/change", _changed),
+            get("/fails", _fails),
+            get("/asked", _asked),
+            get("/breaks", _breaks),
+        ),
+    ),
     Page("Second", "/second", _shown),
 ]
 
@@ -176,7 +190,14 @@ def test_a_page_that_does_not_exist_is_said_and_the_navigation_stays(browser: ht
     assert page.status_code == 404
     assert "the page /nothing does not exist" in page.text
     assert '<a href="/second">Second</a>' in page.text
+    assert "aria-current" not in page.text
+    assert "Try again" not in page.text
     assert '<a href="/second" aria-current="page">Second</a>' in browser.get("/second").text
+
+
+def test_only_a_failure_of_others_can_be_tried_again(browser: httpx.Client) -> None:
+    assert '<a class="button" href="?q=a&amp;since=2h">Try again</a>' in browser.get("/fails?q=a&since=2h").text
+    assert "Try again" not in browser.get("/asked?since=x").text
 
 
 def test_live_pages_look_again_and_the_end_of_the_console_ends_the_stream(url: str) -> None:

@@ -74,7 +74,7 @@ def runbook(request: Request) -> Response:
         return problem(
             request, OperatorError(f"the runbook {name} does not exist: choose an alarm in Health"), 404
         )
-    return render(request, "runbook.html", name=name, text=text)
+    return render(request, "runbook.html", under=PAGE.path, name=name, text=text)
 
 
 def _queues(site: Site) -> Iterator[Queue]:
