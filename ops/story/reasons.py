@@ -134,4 +134,6 @@ def _without_end(facts: Facts, said: Sequence[Said], attempts: Sequence[Attempt]
             "Stripe made it, and nothing here has it: it is on its way, or never reached the bus, which "
             "`huntaze-stripe reconcile` finds",
         )
-    return Ending(UNKNOWN, "nothing here knows it in this time: check the id and the environment, or look further back")
+    return Ending(
+        UNKNOWN, "nothing here knows it in this time: check the id and the environment, or look further back"
+    )

@@ -11,8 +11,8 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from ops.dlq.tables import age
 from ops.plain import plain, plain_lines
-from ops.simulation.texts import lasting
 
 FOLDER: Final = Path(__file__).with_name("templates")
 CODE: Final = re.compile(r"`([^`]+)`")
@@ -29,7 +29,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(lines=lines, code=code, clock=clock, clock_of=clock_of, span=lasting, number=number)
+    made.filters.update(lines=lines, code=code, clock=clock, clock_of=clock_of, span=age, number=number)
     return made
 
 

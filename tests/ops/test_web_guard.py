@@ -196,7 +196,9 @@ def test_a_page_that_does_not_exist_is_said_and_the_navigation_stays(browser: ht
 
 
 def test_only_a_failure_of_others_can_be_tried_again(browser: httpx.Client) -> None:
-    assert '<a class="button" href="?q=a&amp;since=2h">Try again</a>' in browser.get("/fails?q=a&since=2h").text
+    assert (
+        '<a class="button" href="?q=a&amp;since=2h">Try again</a>' in browser.get("/fails?q=a&since=2h").text
+    )
     assert "Try again" not in browser.get("/asked?since=x").text
 
 

@@ -259,7 +259,10 @@ def test_replays_and_reconcile_are_named_in_the_timeline() -> None:
 def test_event_that_nothing_knows_is_unknown() -> None:
     story = compose(Facts("evt_nobody", "dev", NOW, unknown=("what Stripe keeps of it is unknown: no key",)))
     assert story.outcome == "unknown"
-    assert story.why == "nothing here knows it in this time: check the id and the environment, or look further back"
+    assert (
+        story.why
+        == "nothing here knows it in this time: check the id and the environment, or look further back"
+    )
     assert story.unknown == (
         "what Stripe keeps of it is unknown: no key",
         "the event itself: no source that was asked holds it",

@@ -97,8 +97,8 @@ def _result(findings: Findings, first: datetime, last: datetime, *, unread: int)
     if findings.open_count:
         change = Change(
             f"{PATH}/heal",
-            f"Compares the window again and sends {plural(findings.open_count, 'event')} to their handler, "
-            "and to the audit queue if the ledger lacks them. What is applied already is skipped.",
+            f"Compares the window again and sends what is missing ({plural(findings.open_count, 'event')}) "
+            "to its handler, and to the audit queue if the ledger lacks it. What is applied already is skipped.",
             f"Send {findings.open_count}",
             {"since": times.stamp(first), "until": times.stamp(last)},
         )

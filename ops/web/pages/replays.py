@@ -113,8 +113,9 @@ def _result(
         left = f"{plural(found.unread, 'object')} of the ledger could not be read: the replay may send more"
     change = Change(
         f"{PATH}/start",
-        f"Replays {times.format_time(first)} to {times.format_time(last)} to {', '.join(names)}: about "
-        f"{plural(found.events, 'event')}, of which {found.applied} would be {fate}.",
+        f"Replays to {', '.join(names)} what the archive holds from {times.format_time(first)} to "
+        f"{times.format_time(last)}: about {plural(found.events, 'event')}, of which {found.applied} would "
+        f"be {fate}.",
         "Apply again" if forced else "Start the replay",
         {
             **{"since": times.stamp(first), "until": times.stamp(last), "rules": ",".join(names)},
