@@ -98,7 +98,7 @@ def _result(findings: Findings, first: datetime, last: datetime, *, unread: int)
         change = Change(
             f"{PATH}/heal",
             f"Compares the window again and sends what is missing ({plural(findings.open_count, 'event')}) "
-            "to its handler, and to the audit queue if the ledger lacks it. What is applied already is skipped.",
+            "to its handler, and to the audit queue if the ledger lacks it. What is applied is skipped.",
             f"Send {findings.open_count}",
             {"since": times.stamp(first), "until": times.stamp(last)},
         )
