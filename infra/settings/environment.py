@@ -217,7 +217,7 @@ class Settings(StateSettings):
         ge=1,
         le=3650,
         description="Days that the archive keeps events for a replay. Handlers remember an event for the "
-        "days that were set when it came: after a raise, a replay of older events applies them again",
+        "days that were set when it came: after this was raised, a replay of older events applies them again",
         examples=[30],
     )
     log_retention_days: checks.LogRetentionDays = Field(
