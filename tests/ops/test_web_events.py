@@ -58,7 +58,7 @@ def rows(page: httpx.Response) -> int:
 def test_list_says_what_to_do_while_it_is_empty(browser: httpx.Client) -> None:
     page = browser.get("/events")
     assert "No event since" in page.text
-    assert "`huntaze-stripe send invoice.paid`" in page.text
+    assert "<code>huntaze-stripe send invoice.paid</code>" in page.text
 
 
 def test_list_shows_filters_and_links_its_events(world: _Environment, browser: httpx.Client) -> None:
