@@ -41,6 +41,8 @@ class Row:
         None while nothing shows it; so is `latency_ms`.
     parked
         The message in the dead-letter queue, for the outcome `parked`.
+    unstorable
+        Whether the audit parked it with a reason, so that it never will be in the whole ledger.
     """
 
     sent: SentEvent
@@ -49,6 +51,12 @@ class Row:
     audited: bool
     latency_ms: float | None
     parked: ParkedMessage | None = None
+    unstorable: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.accounted or (self.outcome is not None and self.unstorable)
 
     @property
     def accounted(self) -> bool:
@@ -66,6 +74,9 @@ def account(sent: Sequence[SentEvent], seen: Observations) -> tuple[Row, ...]:
     evidence = _by_event(_evidence(seen, sent))
     requests = _by_event(seen.requests)
     deliveries = Counter(one.event_id for one in sent)
+    unstorable = {
+        each.envelope_id for each in seen.parked if each.explained and each.queue.startswith(AUDIT_QUEUES)
+    }
     placed: Counter[str] = Counter()
     rows = []
     for one in sent:
@@ -88,6 +99,7 @@ def account(sent: Sequence[SentEvent], seen: Observations) -> tuple[Row, ...]:
                 in_table and archived_at is not None,
                 None if at is None else round(at - one.sent_at, 1),
                 next((each for each in found if isinstance(each, ParkedMessage)), None),
+                one.envelope_id in unstorable,
             )
         )
     return tuple(rows)

@@ -169,7 +169,7 @@ def wait_until_accounted(
     observer: Observer,
     progress: Callable[[int, int], None] = lambda _done, _audited: None,
 ) -> tuple[Row, ...]:
-    """Look until every sent event is accounted for, or nothing changes for SILENCE_DEADLINE_SECONDS.
+    """Look until every sent event is settled, or nothing changes for SILENCE_DEADLINE_SECONDS.
 
     Parameters
     ----------
@@ -188,6 +188,6 @@ def wait_until_accounted(
         progress(*state)
         if state != last_state:
             last_state, deadline = state, time.monotonic() + SILENCE_DEADLINE_SECONDS
-        if all(row.accounted for row in rows) or time.monotonic() > deadline:
+        if all(row.settled for row in rows) or time.monotonic() > deadline:
             return rows
         time.sleep(POLL_SECONDS)

@@ -53,6 +53,18 @@ def test_an_event_whose_id_no_part_accepts_is_known_by_its_envelope() -> None:
     assert rows[0].parked.event_id == "a b/.."
 
 
+def test_what_the_audit_parked_is_settled_and_not_audited() -> None:
+    parked = ParkedMessage(
+        "huntaze-stripe-audit-dlq-dev.fifo", "m", "evt_1", "a", "permanent", "odd", explained=True
+    )
+    applied = (finished("evt_1", "applied", 1_200),)
+    sent = [sent_event("evt_1", "a")]
+    (row,) = account(sent, Observations(finished=applied, parked=(parked,)))
+    assert (row.settled, row.accounted, row.audited) == (True, False, False)
+    assert not account(sent, Observations(parked=(parked,)))[0].settled
+    assert not account(sent, Observations(finished=applied))[0].settled
+
+
 def test_a_repeat_without_evidence_stays_unaccounted() -> None:
     seen = Observations(finished=(finished("evt_1", "applied", 1_200),), ledger={"evt_1": 1})
     rows = account([sent_event("evt_1", "a"), sent_event("evt_1", "b")], seen)
