@@ -81,10 +81,10 @@ def _connections_refused(stage: Stage) -> None:
     stage.send()
 
 
-def _database_away(stage: Stage) -> None:
+def _database_down(stage: Stage) -> None:
     stage.send(len(stage.pending) // 2)
     stage.servers.postgres.stop()
-    stage.add_injected("PostgreSQL goes away in mid-batch")
+    stage.add_injected("PostgreSQL goes down in mid-batch")
     stage.send(len(stage.pending) // 2)
     time.sleep(AWAY_SECONDS)
     stage.servers.postgres.start()
@@ -102,7 +102,7 @@ def _poison(stage: Stage) -> None:
 
 def _outage(stage: Stage) -> None:
     stage.servers.api.stop()
-    stage.add_injected("API is away until no retry is left")
+    stage.add_injected("API is down until no retry is left")
     stage.send()
     stage.wait_until_ended()
     stage.servers.api.start()
@@ -156,7 +156,7 @@ PHASES: Final = (
     ),
     Phase("table", "DynamoDB and SQS fail", (faults.TABLE_THROTTLES, faults.TABLE_FAILS, faults.QUEUE_FAILS)),
     Phase("secrets", "restart, then Secrets Manager fails", (faults.SECRET_FAILS,), cold=True),
-    Phase("database", "PostgreSQL away in mid-batch", play=_database_away),
+    Phase("database", "PostgreSQL down in mid-batch", play=_database_down),
     Phase("poison", "poison records in the audit queue", play=_poison),
     Phase(
         "doubt",
@@ -165,6 +165,6 @@ PHASES: Final = (
         check=_redriven_in_time,
         healed=True,
     ),
-    Phase("outage", "API away until every retry is used up", play=_outage, healed=True),
+    Phase("outage", "API down until every retry is used up", play=_outage, healed=True),
     Phase("restarted", "restart, then nothing fails", cold=True, healed=True),
 )

@@ -76,11 +76,9 @@ def _statistics(metric: Data, how: Data, read: Read, now: float, periods: int) -
     statistic = how.get("Stat") or how.get("ExtendedStatistic") or how.get("Statistic", "Average")
     period = int(how.get("Period") or DEFAULT_PERIOD_SECONDS)
     found: list[list[Data]] = [[] for _ in range(periods)]
-    # A metric of a long run has thousands of points.
-    for point in [point for point in points if now - point["Timestamp"] < periods * period]:
-        number = int((now - point["Timestamp"]) // period)
-        if 0 <= number < periods:
-            found[number].append(point)
+    # A metric of a long run has thousands of points, and few of them are in these periods.
+    for point in [point for point in points if 0 <= now - point["Timestamp"] < periods * period]:
+        found[int((now - point["Timestamp"]) // period)].append(point)
     return [
         cloudwatch._stat_value(cloudwatch._calc_stats(each), statistic, each) if each else None
         for each in found

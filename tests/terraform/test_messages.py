@@ -7,11 +7,16 @@ import json
 from ops.terraform.messages import MOST_CHARACTERS, Reader
 
 
-def read_error(summary: str, detail: str) -> str:
+def after_error(summary: str, detail: str, **more: str) -> Reader:
+    """Return a reader that has read one error."""
     reader = Reader()
-    diagnostic = {"severity": "error", "address": "aws_sqs_queue.q", "summary": summary, "detail": detail}
+    diagnostic = {"severity": "error", "summary": summary, "detail": detail, **more}
     reader.read(json.dumps({"type": "diagnostic", "diagnostic": diagnostic}))
-    (line,) = reader.errors
+    return reader
+
+
+def read_error(summary: str, detail: str) -> str:
+    (line,) = after_error(summary, detail, address="aws_sqs_queue.q").errors
     return line
 
 
@@ -23,27 +28,22 @@ def test_a_diagnostic_of_many_lines_is_one_line() -> None:
 
 
 def test_what_terraform_keeps_is_listed_by_its_address() -> None:
-    reader = Reader()
     detail = (
         "Resource aws_sqs_queue.q has lifecycle.prevent_destroy set, but the plan calls for this resource to "
         "be destroyed. To avoid this error and continue with the plan, either disable "
         "lifecycle.prevent_destroy or reduce the scope of the plan using the -target option."
     )
-    diagnostic = {"severity": "error", "summary": "Instance cannot be destroyed", "detail": detail}
-    reader.read(json.dumps({"type": "diagnostic", "diagnostic": diagnostic}))
+    reader = after_error("Instance cannot be destroyed", detail)
     assert (reader.kept, reader.errors) == (["aws_sqs_queue.q"], [])
 
 
 def test_a_held_state_names_who_holds_it() -> None:
-    reader = Reader()
     detail = (
         "Error message: PreconditionFailed\nLock Info:\n  ID:        31cab5f1\n"
         "  Path:      a/b\n  Operation: OperationTypePlan\n  Who:       root@vm\n  Version:   1.11.4\n"
         "  Created:   2026-12-01 01:32:39.551609573 +0000 UTC\n  Info:      \n\n\nTerraform acquires"
     )
-    diagnostic = {"severity": "error", "summary": "Error acquiring the state lock", "detail": detail}
-    reader.read(json.dumps({"type": "diagnostic", "diagnostic": diagnostic}))
-    assert reader.errors == [
+    assert after_error("Error acquiring the state lock", detail).errors == [
         "Error acquiring the state lock: Plan by root@vm since 2026-12-01 01:32:39 UTC holds it as 31cab5f1"
     ]
 
